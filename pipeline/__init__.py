@@ -1,0 +1,8 @@
+"""From a folder of photos to a StyleGAN2 dataset, and to a trained generator.
+
+Read `tasks.py` first: it is the way of a photo, stage by stage.
+"""
+
+from pipeline import tasks
+
+__all__ = ["tasks"]

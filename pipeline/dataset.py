@@ -1,0 +1,30 @@
+"""The `[Dataset]` section: what every picture of the dataset is like."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.options import Settings, option
+
+
+@dataclass(frozen=True)
+class DatasetConfig(Settings):
+    """What every picture of the dataset is like."""
+
+    size: str = option("1024", "side in pixels, or width x height as in 128x64")
+    channels: Literal["rgb", "grey", "rgba"] = option("rgb", "rgb, grey, or rgba (needs png)")
+    background: str = option("white", "colour of the padding, and behind transparent photos")
+    format: Literal["jpeg", "png"] = option("jpeg", "file format of the pictures")
+    quality: int = option(95, "JPEG quality", low=1, high=100)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not re.fullmatch(r"[1-9]\d{0,4}(x[1-9]\d{0,4})?", self.size):
+            self.refuse("size", "give pixels, as in 1024 or 128x64")
+        if self.channels == "rgba" and self.format != "png":
+            self.refuse("channels", "JPEG has no transparency; set [Dataset] format = png")
+
+    @property
+    def width_height(self) -> tuple[int, int]:
+        width, _, height = self.size.partition("x")
+        return int(width), int(height or width)

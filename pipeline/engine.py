@@ -1,0 +1,216 @@
+"""Runs units of work on Dask: a cluster of local processes, many machines, or in-process."""
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.options import Settings, option
+from pipeline.unit import Unit
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+TRIES = 3  # of a unit that fails for a reason of the machine's
+WINDOW = 3  # units in flight per worker
+ALL_DIE = 5  # photos in a row that kill a fresh worker: then it is not the photos
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class EngineConfig(Settings):
+    """Where the work runs. Nothing here changes a result."""
+
+    scheduler: str = option(
+        "local",
+        "local (processes of this machine), in-process (one, for debugging), or the address of a"
+        " Dask scheduler, tcp://host:8786, whose workers see the same folders",
+        keyed="never",
+    )
+    workers: int = option(0, "local worker processes; 0: one per core", low=0, keyed="never")
+    rows: int = option(
+        0, "rows per unit of work; 0: chosen so that each worker gets several", low=0, keyed="never"
+    )
+    dashboard: bool = option(False, "serve Dask's dashboard on http://127.0.0.1:8787", keyed="never")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.scheduler not in ("local", "in-process") and "://" not in self.scheduler:
+            self.refuse("scheduler", "give local, in-process or tcp://host:port")
+
+    @property
+    def processes(self) -> int:
+        """Local workers: as many as asked for, or one per core this process may use."""
+        return self.workers or len(os.sched_getaffinity(0))
+
+    def rows_per_unit(self, total: int) -> int:
+        """Units small enough to share among the workers, large enough to be worth a file."""
+        return self.rows or max(1, min(256, total // (8 * self.processes)))
+
+
+class MachineError(RuntimeError):
+    """The machine, not a photo, is at fault: nothing was recorded, run again once it is mended."""
+
+
+def map_units(
+    units: Sequence[Unit], config: EngineConfig, store: Path, progress: Progress
+) -> list[str]:
+    """Do all units; returns why some are still open, one sentence for each, or nothing.
+
+    A unit that fails is tried again, then row by row. A photo that alone kills a fresh worker
+    twice is recorded as dropped. `progress` is called with the number of rows just done.
+    """
+    if not units:
+        return []
+    if config.scheduler == "in-process":
+        return in_process(units, progress)
+    with connected(config, store) as client:
+        return Crew(client, progress).do(units)
+
+
+def in_process(units: Sequence[Unit], progress: Progress) -> list[str]:
+    failures = []
+    for unit in units:
+        try:
+            progress(unit.run())
+        except Exception as error:
+            if len(unit.items) > 1:
+                failures += in_process(unit.split(), progress)
+            else:
+                failures.append(sentence(error))
+    return failures
+
+
+def sentence(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if not isinstance(error, OSError) else str(error)
+
+
+@contextmanager
+def connected(config: EngineConfig, store: Path) -> Iterator["Client"]:
+    """A client of the configured cluster; a local one lives as long as the context."""
+    from distributed import Client, LocalCluster
+
+    if config.scheduler != "local":
+        with Client(config.scheduler, timeout=20, set_as_default=False) as client:
+            check_shared(client, store)
+            yield client
+        return
+    cluster = LocalCluster(
+        n_workers=config.processes,
+        threads_per_worker=1,
+        processes=True,
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:8787" if config.dashboard else None,
+        silence_logs=50,
+        # A lost worker fails its own units at once: who is to blame is found out here, not there.
+        scheduler_kwargs={"allowed_failures": 0},
+    )
+    with cluster, Client(cluster, set_as_default=False) as client:
+        yield client
+
+
+def check_shared(client: "Client", store: Path) -> None:
+    """Raise MachineError where a worker does not see the same store."""
+    nonce = store / f".nonce-{uuid.uuid4().hex}"
+    nonce.write_text("seen")
+    try:
+        blind = [who for who, seen in client.run(nonce.is_file).items() if not seen]
+    finally:
+        nonce.unlink()
+    if not client.nthreads():
+        raise MachineError(f"the scheduler {client.scheduler.address} has no workers: start some")  # type: ignore[union-attr]
+    if blind:
+        raise MachineError(f"workers {', '.join(blind)} do not see {store}: mount it at that path")
+
+
+@dataclass
+class Crew:
+    """Hands units to the workers and finds out which row is to blame when one is lost."""
+
+    client: "Client"
+    progress: Progress
+
+    def do(self, units: Sequence[Unit]) -> list[str]:
+        """First as cut, then what failed row by row, then who lost a worker alone."""
+        failed = self.round(units)
+        singles = [single for unit, _ in failed for single in unit.split()]
+        failed = self.round(singles)
+        for _ in range(TRIES - 2):
+            if failed:
+                time.sleep(1)
+            failed = self.round([unit for unit, _ in failed])
+        return self.blame([unit for unit, error in failed if is_lost_worker(error)]) + [
+            sentence(error) for _, error in failed if not is_lost_worker(error)
+        ]
+
+    def round(self, units: Sequence[Unit]) -> list[tuple[Unit, BaseException]]:
+        """Do the units, a bounded number in flight; returns those that failed, with the error."""
+        from distributed import as_completed
+
+        failed: list[tuple[Unit, BaseException]] = []
+        waiting = iter(units)
+        window = WINDOW * max(1, len(self.client.nthreads()))
+        running = as_completed([], loop=self.client.loop)
+        units_of: dict[Future, Unit] = {}
+
+        def start() -> None:
+            unit = next(waiting, None)
+            if unit is not None:
+                future = self.client.submit(Unit.run, unit, pure=False)
+                units_of[future] = unit
+                running.add(future)
+
+        for _ in range(window):
+            start()
+        for future in running:
+            unit = units_of.pop(future)
+            if future.status == "finished":
+                self.progress(future.result())
+            else:
+                failed.append((unit, error_of(future)))
+            start()
+        return failed
+
+    def blame(self, suspects: Sequence[Unit]) -> list[str]:
+        """Run each suspect alone; one that kills two fresh workers is dropped with that reason."""
+        open_rows, deaths = [], 0
+        for unit in suspects:
+            errors = self.errors_alone(unit, times=2)
+            if len(errors) < 2:
+                deaths = 0
+                continue
+            deaths += 1
+            if not all(map(is_lost_worker, errors)):
+                open_rows.append(sentence(errors[-1]))
+            elif deaths >= ALL_DIE:
+                raise MachineError(
+                    f"{deaths} photos in a row killed their worker: the machine is short of memory,"
+                    " or a library is broken"
+                )
+            else:
+                unit.give_up("kills its worker: crashed or ran out of memory, twice, alone")
+                self.progress(1)
+        return open_rows
+
+    def errors_alone(self, unit: Unit, times: int) -> list[BaseException]:
+        """Run one unit with nothing beside it until it succeeds, at most so many times."""
+        errors: list[BaseException] = []
+        while len(errors) < times and (failed := self.round([unit])):
+            errors.append(failed[0][1])
+        return errors
+
+
+def error_of(future: "Future") -> BaseException:
+    error: Any = future.exception()
+    return error if isinstance(error, BaseException) else RuntimeError(f"lost: {future.status}")
+
+
+def is_lost_worker(error: BaseException) -> bool:
+    from distributed import KilledWorker
+
+    return isinstance(error, KilledWorker)

@@ -1,0 +1,143 @@
+"""Find the source photos, and give each an id that depends on its bytes alone."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pipeline.manifest import Row, dropped
+from pipeline.options import Settings, SettingsError, option
+from pipeline.unit import Item
+
+PHOTOS = set(".jpg .jpeg .jpe .jfif .png .webp .tif .tiff .bmp .dib .gif .heic .heif .avif".split())
+VIDEOS = {".mp4", ".m4v", ".mkv", ".avi", ".mov", ".webm"}
+RAW = set(".3fr .arw .cr2 .cr3 .dng .erf .kdc .mrw .nef .nrw .orf .pef .raf .raw .rw2 .sr2 .srw .x3f".split())
+
+
+@dataclass(frozen=True)
+class IngestConfig(Settings):
+    """Which photos there are."""
+
+    source: str = option(
+        "", "folder of photos, searched recursively; empty: raw/ in the store", keyed="never"
+    )
+    pixel_limit: int = option(
+        200_000_000, "photos of more pixels are dropped before they are decoded", low=1
+    )
+    video_every: int = option(0, "take every Nth frame of videos; 0: videos are dropped", low=0)
+
+
+def id_of(data: bytes) -> str:
+    """The photo's name everywhere: the same bytes, the same id."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def check_source(source: Path, store: Path) -> None:
+    """Raise SettingsError where `source` cannot be a folder of photos."""
+    if not source.exists():
+        raise SettingsError(f"source {source}: there is no such folder")
+    if not source.is_dir():
+        raise SettingsError(f"source {source}: not a folder; give the folder that holds the photos")
+    inside = source.resolve()
+    raw = (store / "raw").resolve()
+    if inside.is_relative_to(store) and not inside.is_relative_to(raw):
+        raise SettingsError(
+            f"source {source} lies in the store {store}, which holds results: put photos into"
+            f" {store / 'raw'} or elsewhere"
+        )
+
+
+def listing(source: Path) -> list[Row]:
+    """One row per file below `source`, sorted by path; what need not be read is dropped already.
+
+    Symbolic links are followed; a folder is walked once, so a loop ends. Reads no bytes.
+    """
+    rows = [described_by_name(path, source) for path in walk(source)]
+    return sorted(rows, key=lambda row: row.path)
+
+
+def walk(source: Path) -> Iterator[Path]:
+    seen: set[tuple[int, int]] = set()
+    for folder, folders, names in os.walk(source, followlinks=True, onerror=raise_error):
+        facts = os.stat(folder)
+        if (facts.st_dev, facts.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((facts.st_dev, facts.st_ino))
+        folders.sort()
+        yield from (Path(folder, name) for name in names)
+
+
+def raise_error(error: OSError) -> None:
+    raise error
+
+
+def described_by_name(path: Path, source: Path) -> Row:
+    """What the directory entry alone says about a file."""
+    name = os.fsencode(path.relative_to(source)).decode("utf-8", "backslashreplace")
+    row = Row(id=hashlib.blake2b(name.encode(), digest_size=16).hexdigest(), path=name)
+    try:
+        facts = path.stat()
+    except OSError:
+        return dropped(row, "broken link")
+    row = replace(row, size_bytes=facts.st_size, mtime_ns=facts.st_mtime_ns)
+    suffix = path.suffix.lower()
+    if not stat.S_ISREG(facts.st_mode):
+        return dropped(row, "not a regular file")
+    if suffix in RAW:
+        return dropped(row, f"camera raw file ({suffix})")
+    if suffix not in PHOTOS | VIDEOS:
+        return dropped(row, f"not a photo ({suffix or 'no suffix'})")
+    if name.encode() != os.fsencode(path.relative_to(source)):
+        return dropped(row, "file name is not UTF-8")
+    if not os.access(path, os.R_OK):
+        return dropped(row, "no permission to read")
+    return row
+
+
+def describe(items: Sequence[Item], config: IngestConfig, folder: Path) -> Iterator[list[Row]]:
+    """Read each file once: its id and its size; of a video, its frames."""
+    for item in items:
+        if item.path.suffix.lower() in VIDEOS:
+            yield frames(item, config, folder)
+        else:
+            yield [describe_photo(item, config)]
+
+
+def describe_photo(item: Item, config: IngestConfig) -> Row:
+    from pipeline import images
+
+    data = images.read(item)
+    row = replace(item.row, id=id_of(data), photo=id_of(data))
+    try:
+        header = images.header(data, config.pixel_limit)
+    except images.UnreadableError as reason:
+        return dropped(row, str(reason))
+    return replace(row, format=header.format, width=header.width, height=header.height)
+
+
+def frames(item: Item, config: IngestConfig, folder: Path) -> list[Row]:
+    """The rows of a video: its own, dropped, and one for each frame that was taken."""
+    from pipeline import video
+
+    clip = replace(item.row, id=id_of(item.row.path.encode()), photo="")
+    if not config.video_every:
+        return [dropped(clip, "video: set video_every")]
+    taken = video.take(item, config.video_every, folder)
+    return [dropped(clip, f"video: {len(taken)} frames taken"), *taken]
+
+
+def drop_copies(rows: Sequence[Row]) -> list[Row]:
+    """Of exact copies the smallest path stays; the others are dropped with its name."""
+    first: dict[str, str] = {}
+    for row in sorted(rows, key=lambda row: row.path):
+        if row.drop is None:
+            first.setdefault(row.id, row.path)
+    return [
+        dropped(row, f"exact copy: {first[row.id]}")
+        if row.drop is None and first[row.id] != row.path
+        else row
+        for row in rows
+    ]

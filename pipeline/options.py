@@ -1,0 +1,180 @@
+"""Bridges settings dataclasses and Luigi parameters: an option is declared once.
+
+A section of luigi.cfg is one frozen dataclass: `[Crop]` is `CropConfig`.
+"""
+
+import difflib
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+import luigi
+from luigi.configuration import LuigiConfigParser, get_config
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+T = TypeVar("T")
+C = TypeVar("C", bound="Settings")
+
+# What an option does to the key of a result: it enters by its value, by the content of the file
+# that it names, or, if it cannot change a result, not at all.
+Keyed = Literal["value", "content", "never"]
+
+PARAMETERS: dict[Any, Any] = {
+    int: luigi.IntParameter,
+    float: luigi.FloatParameter,
+    bool: luigi.BoolParameter,
+    str: luigi.Parameter,
+}
+SECTIONS: dict[type["Settings"], type] = {}
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be: the message names it, its value and the way out."""
+
+
+def option(
+    default: Any, help: str, low: float | None = None, high: float | None = None, keyed: Keyed = "value"
+) -> Any:
+    """A dataclass field: its default, a sentence with the unit, and the range that is allowed."""
+    return field(default=default, metadata={"help": help, "low": low, "high": high, "keyed": keyed})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options of one section, checked when made."""
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
+        for f in fields(self):
+            value = checked(f"[{section(type(self))}] {f.name}", hints[f.name], getattr(self, f.name), f.metadata)
+            object.__setattr__(self, f.name, value)
+
+    def refuse(self, name: str, way_out: str) -> None:
+        """Raise the error that names option `name`, its value and the way out."""
+        raise SettingsError(
+            f"[{section(type(self))}] {name} = {getattr(self, name)!r}: {way_out}"
+        )
+
+
+def checked(name: str, kind: Any, value: Any, limits: Any) -> Any:
+    """The value in its own type; raises SettingsError where it is out of range."""
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise SettingsError(f"{name} = {value!r}: choose one of {', '.join(get_args(kind))}")
+        return value
+    try:
+        value = kind(value)
+    except (TypeError, ValueError):
+        raise SettingsError(f"{name} = {value!r}: give a {kind.__name__}") from None
+    low, high = limits["low"], limits["high"]
+    if (low is not None and not value >= low) or (high is not None and not value <= high):
+        span = f"between {low} and {high}" if None not in (low, high) else f"at least {low}"
+        raise SettingsError(f"{name} = {value}: give a value {span}")
+    return value
+
+
+def section(config_class: type[Settings]) -> str:
+    """The name of its section in luigi.cfg."""
+    return config_class.__name__.removesuffix("Config")
+
+
+def settings(config_class: type[Settings]) -> Callable[[type[T]], type[T]]:
+    """Give a task one Luigi parameter per field of `config_class`, gathered as `.config`."""
+
+    def decorate(task: type[T]) -> type[T]:
+        assert task.__name__ == section(config_class)
+        hints = get_type_hints(config_class)
+        names = [f.name for f in fields(config_class)]
+        for f in fields(config_class):
+            parameter = luigi_parameter(hints[f.name], f.default, f.metadata["help"])
+            setattr(task, f.name, parameter)
+            parameter.__set_name__(task, f.name)  # Luigi's parameters are descriptors since 3.8
+        gather = property(lambda self: config_class(**{name: getattr(self, name) for name in names}))
+        setattr(task, "config", gather)  # noqa: B010
+        SECTIONS[config_class] = task
+        return task
+
+    return decorate
+
+
+def luigi_parameter(kind: Any, default: Any, help: str) -> Any:
+    if get_origin(kind) is Literal:
+        return luigi.ChoiceParameter(choices=get_args(kind), default=default, description=help)
+    return PARAMETERS[kind](default=default, description=help)
+
+
+def current(config_class: type[C]) -> C:
+    """A section's options as luigi.cfg and the command line set them."""
+    config: C = SECTIONS[config_class]().config  # type: ignore[attr-defined]
+    return config
+
+
+def keyed(config: Settings) -> dict[str, Any]:
+    """What of a section enters a key."""
+    entries = {}
+    for f in fields(config):
+        value = getattr(config, f.name)
+        if f.metadata["keyed"] == "content" and Path(value).is_file():
+            value = file_digest(Path(value).resolve(), os.stat(value).st_mtime_ns)
+        if f.metadata["keyed"] != "never":
+            entries[f.name] = value
+    return entries
+
+
+@lru_cache
+def file_digest(path: Path, mtime_ns: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()[:20]
+
+
+def find_repository_config() -> None:
+    """Let Luigi read the repository's luigi.cfg from any working directory."""
+    own = REPOSITORY / "luigi.cfg"
+    if not os.environ.get("LUIGI_CONFIG_PATH") and not Path("luigi.cfg").is_file() and own.is_file():
+        LuigiConfigParser.add_config_path(str(own))
+
+
+def check_names() -> None:
+    """Raise SettingsError for a section or an option of luigi.cfg that does not exist.
+
+    Sections of ours begin with a capital letter; Luigi's own do not.
+    """
+    known = {section(config): {f.name for f in fields(config)} for config in SECTIONS}
+    config = get_config()
+    for name in config.sections():
+        if name[0].isupper() and name not in known:
+            raise SettingsError(f"[{name}]: there is no such section{nearest(name, known)}")
+        for key in config.options(name) if name in known else ():
+            if key.replace("-", "_") not in known[name]:
+                raise SettingsError(f"[{name}] {key}: there is no such option{nearest(key, known[name])}")
+
+
+def nearest(name: str, known: Any) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(sorted(known))}"
+
+
+def set_option(name: str, value: str) -> None:
+    """Set `Section-option`, as on Luigi's command line, for this process."""
+    head, _, key = name.partition("-")
+    key = key.replace("-", "_")
+    known = {section(config): {f.name for f in fields(config)} for config in SECTIONS}
+    if head not in known:
+        raise SettingsError(f"--{name}: there is no section {head}{nearest(head, known)}")
+    if key not in known[head]:
+        raise SettingsError(f"--{name}: [{head}] has no option {key}{nearest(key, known[head])}")
+    get_config().set(head, key, value.replace("%", "%%"))
+
+
+def documented() -> Iterator[tuple[str, str, list[tuple[str, str, str]]]]:
+    """Every section: its name, its sentence, and (option, default, sentence) of each option."""
+    for config in SECTIONS:
+        rows = [
+            (f.name, str(f.default).lower() if isinstance(f.default, bool) else str(f.default), f.metadata["help"])
+            for f in fields(config)
+        ]
+        yield section(config), (config.__doc__ or "").strip(), rows

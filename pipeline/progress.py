@@ -1,0 +1,44 @@
+"""A bar on the terminal, or a line now and then where there is none."""
+
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+from tqdm import tqdm
+
+SECONDS_BETWEEN_LINES = 30
+
+
+class Bar:
+    """Counts rows of one stage; `tell(done, total)` hears of it too."""
+
+    def __init__(self, name: str, total: int, tell: Callable[[int, int], None]) -> None:
+        self.name, self.total, self.tell = name, total, tell
+        self.done = 0
+        self.began = self.told = time.monotonic()
+        self.bar: tqdm[None] = tqdm(
+            total=total, desc=name, unit=" rows", disable=not total or not sys.stderr.isatty()
+        )
+
+    def __enter__(self) -> "Bar":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.close()
+        if self.bar.disable and self.total:
+            self.line()
+
+    def advance(self, rows: int) -> None:
+        self.done += rows
+        self.bar.update(rows)
+        self.tell(self.done, self.total)
+        if self.bar.disable and time.monotonic() - self.told > SECONDS_BETWEEN_LINES:
+            self.told = time.monotonic()
+            self.line()
+
+    def line(self) -> None:
+        rate = self.done / max(time.monotonic() - self.began, 1e-9)
+        print(f"{self.name}: {self.done} of {self.total} rows, {rate:.1f}/s", file=sys.stderr)

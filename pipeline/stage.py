@@ -1,0 +1,214 @@
+"""The two kinds of stage: `Stage` does rows one by one and remembers each, `SetStage` all at once.
+
+A stage's key is the digest of what this stage itself can change: its name, version and settings.
+Its manifest is named after the rows that came in. A manifest that exists is right.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import luigi
+
+from pipeline import engine, lock, manifest, options, parts, unit
+from pipeline.engine import EngineConfig
+from pipeline.manifest import Row
+from pipeline.options import Settings, option, settings
+from pipeline.progress import Bar
+
+
+@dataclass(frozen=True)
+class StoreConfig(Settings):
+    """Where everything that is read and written lies."""
+
+    root: str = option(
+        "data", "folder of all results; a relative one lies in the repository", keyed="never"
+    )
+
+
+@settings(StoreConfig)
+class Store(luigi.Config):
+    """The `[Store]` section."""
+
+
+@settings(EngineConfig)
+class Engine(luigi.Config):
+    """The `[Engine]` section."""
+
+
+def store() -> Path:
+    """The folder of all results, absolute."""
+    return (options.REPOSITORY / options.current(StoreConfig).root).resolve()
+
+
+class OpenRowsError(RuntimeError):
+    """Some rows could not be done, for a reason of the machine's: they are still to do."""
+
+
+class Step(luigi.Task):
+    """What both kinds of stage share: the key, the manifest's name, when it is complete."""
+
+    photos = luigi.ChoiceParameter(
+        choices=["source", "reference"],
+        default="source",
+        description="run over the source photos, or over the reference set of FilterPose",
+    )
+
+    config: Any = Settings()  # what `@settings` puts here; a stage without a section has no options
+    version: ClassVar[int] = 1  # raise it when the code changes a result
+    shared: ClassVar[tuple[type[Settings], ...]] = ()  # sections that it reads besides its own
+
+    def before(self) -> "list[Step]":
+        """The stages whose rows come in."""
+        return []
+
+    def requires(self) -> "list[Step]":
+        return self.before()
+
+    @cached_property
+    def key(self) -> str:
+        configs = [self.config, *map(options.current, self.shared)]
+        values = [[type(config).__name__, options.keyed(config)] for config in configs]
+        return digest([type(self).__name__, self.version, values])
+
+    @property
+    def folder(self) -> Path:
+        return store() / type(self).__name__.lower() / self.key
+
+    @property
+    def came_in(self) -> str:
+        """Stands for all that came in; only to be asked once the stages before are complete."""
+        return digest([manifest.facts(step.path).kept_digest for step in self.before()])
+
+    @property
+    def path(self) -> Path:
+        """The manifest for the rows that came in."""
+        return self.folder / f"{self.came_in}.parquet"
+
+    def complete(self) -> bool:
+        return all(step.complete() for step in self.before()) and self.path.is_file()
+
+    def output(self) -> luigi.LocalTarget:
+        ready = all(step.complete() for step in self.before())
+        return luigi.LocalTarget(self.path if ready else self.folder / "not-known-yet")
+
+    def incoming(self) -> list[Row]:
+        """The rows that come in, in order, as the first stage before this one passed them on."""
+        return manifest.passed_on(manifest.read(self.before()[0].path))
+
+    def rows(self) -> list[Row]:
+        """What this stage made of every row that came in."""
+        return manifest.read(self.path)
+
+    def run(self) -> None:
+        lock.hold(store())
+        self.build()
+
+    def build(self) -> None:
+        """Write the manifest."""
+        raise NotImplementedError
+
+    def say(self, sentence: str) -> None:
+        """Tell Luigi's status page, if a worker runs this."""
+        if self.set_status_message:
+            self.set_status_message(sentence)
+
+
+class SetStage(Step):
+    """Looks at all rows at once and decides; it is cheap, so nothing but the result is kept."""
+
+    def decide(self, rows: list[Row]) -> tuple[Sequence[Row], Sequence[str]]:
+        """Say what becomes of every row, and what a person should know about it."""
+        raise NotImplementedError
+
+    def build(self) -> None:
+        rows, notes = self.decide(self.incoming())
+        manifest.write(self.path, rows, notes)
+        for note in notes:
+            print(f"{type(self).__name__}: {note}", flush=True)
+
+
+class Stage(Step):
+    """Does rows one by one in the engine's workers and remembers every result by its row key."""
+
+    reads: ClassVar[tuple[str, ...]]  # the fields of a row that its result depends on
+    writes: ClassVar[tuple[str, ...]]  # the fields that its result fills in
+    work: ClassVar[Any]  # a module-level unit.Work
+    resources: ClassVar[Mapping[str, int]] = {"engine": 1}  # one engine stage at a time
+
+    def work_settings(self) -> Any:
+        """What `work` is given beside the rows."""
+        return self.config
+
+    def places(self) -> Mapping[str, Row]:
+        """Where each photo lies: its id -> its row in Ingest's manifest."""
+        raise NotImplementedError
+
+    def settle(self, rows: list[Row]) -> tuple[Sequence[Row], Sequence[str]]:
+        """A last look at all rows together, in order."""
+        return rows, ()
+
+    def row_key(self, row: Row) -> str:
+        return digest([self.key, *(getattr(row, name) for name in self.reads)])
+
+    def build(self) -> None:
+        rows = self.incoming()
+        keys = [self.row_key(row) if row.drop is None else "" for row in rows]
+        self.do_open(rows, keys)
+        results = parts.read(self.folder / "parts", set(keys))
+        outcomes = [
+            self.merged(row, result)
+            for row, key in zip(rows, keys, strict=True)
+            for result in (results[key] if key else [row])
+        ]
+        manifest.write(self.path, *self.settle(outcomes))
+
+    def do_open(self, rows: Sequence[Row], keys: Sequence[str]) -> None:
+        """Do the rows that have no result yet; raises OpenRowsError if some still have none."""
+        done = parts.keys(self.folder / "parts")
+        to_do = {key: row for row, key in zip(rows, keys, strict=True) if key and key not in done}
+        config = options.current(EngineConfig)
+        size = config.rows_per_unit(len(to_do))
+        items = self.items(to_do)
+        units = unit.cut(items, size, type(self).work, self.work_settings(), self.folder)
+        with Bar(type(self).__name__, len(items), self.say_progress) as bar:
+            failures = engine.map_units(units, config, store(), bar.advance)
+        if failures:
+            raise OpenRowsError(
+                f"{type(self).__name__}: {len(failures)} of {len(rows)} rows are still open, nothing"
+                f" was recorded for them; mend this and run the same command again: {failures[0]}"
+            )
+
+    def items(self, to_do: Mapping[str, Row]) -> list[unit.Item]:
+        places = self.places() if to_do else {}
+        root = self.source_folder()
+        items = []
+        for key, row in to_do.items():
+            place = places.get(row.photo, row)
+            path = (store() if place.clip else root) / place.path
+            items.append(unit.Item(key, row, path, place.size_bytes, place.mtime_ns))
+        return items
+
+    def source_folder(self) -> Path:
+        """The folder that photos' paths are relative to."""
+        raise NotImplementedError
+
+    def merged(self, row: Row, result: Row) -> Row:
+        """The row that came in, with what this stage found out about it."""
+        found = {name: getattr(result, name) for name in (*self.writes, "drop")}
+        return replace(row, **found)
+
+    def say_progress(self, done: int, total: int) -> None:
+        self.say(f"{done} of {total}")
+        if self.set_progress_percentage and total:
+            self.set_progress_percentage(100 * done // total)
+
+
+def digest(values: Iterable[Any]) -> str:
+    """Names a result: equal values, equal name."""
+    text = json.dumps(list(values), sort_keys=True, default=list)
+    return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()

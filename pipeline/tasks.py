@@ -1,0 +1,199 @@
+"""The pipeline on one page. Read it from top to bottom: that is the way of a photo."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import luigi
+
+import detectors
+from pipeline import crop, detect, embed, ingest, manifest, options, parts, pose, resize, zoom
+from pipeline.crop import CropConfig, PortraitConfig
+from pipeline.dataset import DatasetConfig
+from pipeline.detect import DetectConfig
+from pipeline.embed import EmbedConfig
+from pipeline.ingest import IngestConfig
+from pipeline.manifest import Row
+from pipeline.options import current, settings
+from pipeline.pose import FilterPoseConfig
+from pipeline.stage import SetStage, Stage, Step, digest, store
+from pipeline.zoom import ZoomConfig
+
+
+@settings(PortraitConfig)
+class Portrait(luigi.Config):
+    """The shared section `[Portrait]`."""
+
+
+@settings(IngestConfig)
+class Ingest(Stage):
+    """A folder -> one row per file: a photo with its id and size, or dropped, with the reason."""
+
+    reads = ("path", "size_bytes", "mtime_ns")
+    writes = ("id", "photo", "path", "size_bytes", "mtime_ns", "clip", "second", "format", "width", "height")
+    work = staticmethod(ingest.describe)
+
+    @cached_property
+    def root(self) -> Path:
+        """The folder of photos, or of the reference set."""
+        given = self.config.source or str(store() / "raw")
+        if self.photos == "reference":
+            given = current(FilterPoseConfig).reference
+        return Path(given).expanduser().absolute()
+
+    @cached_property
+    def listed(self) -> list[Row]:
+        """The folder as it is: scanned once per command."""
+        ingest.check_source(self.root, store())
+        rows = ingest.listing(self.root)
+        if not rows:
+            raise options.SettingsError(f"source {self.root}: the folder is empty")
+        return rows
+
+    @cached_property
+    def came_in(self) -> str:
+        return manifest.digest(self.listed)
+
+    def incoming(self) -> list[Row]:
+        return self.listed
+
+    def source_folder(self) -> Path:
+        return self.root
+
+    def places(self) -> Mapping[str, Row]:
+        return {}
+
+    def settle(self, rows: list[Row]) -> tuple[Sequence[Row], Sequence[str]]:
+        return ingest.drop_copies(rows), ()
+
+
+class PhotoStage(Stage):
+    """A stage whose work opens source photos: Ingest says where they lie."""
+
+    def ingest(self) -> Ingest:
+        return Ingest(photos=self.photos)
+
+    def source_folder(self) -> Path:
+        return self.ingest().root
+
+    def places(self) -> Mapping[str, Row]:
+        return {row.photo: row for row in self.ingest().rows() if row.drop is None}
+
+
+@settings(DetectConfig)
+class Detect(PhotoStage):
+    """A photo -> the boxes of everything the detector finds. Measures only."""
+
+    reads = ("photo",)
+    writes = ("boxes",)
+    work = staticmethod(detect.detect)
+
+    def before(self) -> list[Step]:
+        return [self.ingest()]
+
+
+@settings(CropConfig)
+class Crop(SetStage):
+    """Boxes -> the portrait rectangle, or several, or a reason why there is none."""
+
+    shared = (PortraitConfig, DatasetConfig)
+
+    def before(self) -> list[Step]:
+        return [Detect(photos=self.photos)]
+
+    def decide(self, rows: list[Row]) -> tuple[Sequence[Row], Sequence[str]]:
+        factors = detectors.face_factors(current(DetectConfig).detector)
+        shared = current(PortraitConfig), current(DatasetConfig)
+        return [out for row in rows for out in crop.crop(row, self.config, *shared, factors)], ()
+
+
+class Trim(PhotoStage):
+    """A reference picture that is cropped already -> the whole of it, without uniform borders."""
+
+    reads = ("photo",)
+    writes = ("rectangle",)
+    work = staticmethod(embed.trim)
+
+    def before(self) -> list[Step]:
+        return [self.ingest()]
+
+
+@settings(EmbedConfig)
+class Embed(PhotoStage):
+    """A rectangle -> its Inception features. Measures only."""
+
+    reads = ("photo", "rectangle")
+    writes = ("embedding",)
+    work = staticmethod(embed.embed)
+
+    def before(self) -> list[Step]:
+        cropped = self.photos == "reference" and current(FilterPoseConfig).reference_cropped
+        return [Trim(photos=self.photos) if cropped else Crop(photos=self.photos)]
+
+    def vectors(self) -> Any:
+        """(key, float32 vector as bytes) of each row's embedding."""
+        wanted = {row.embedding for row in self.rows() if row.drop is None}
+        return parts.features(self.folder / "parts", wanted)
+
+
+class EmbedReference(luigi.WrapperTask):
+    """The reference set, through the same stages as the photos."""
+
+    def requires(self) -> Embed:
+        return Embed(photos="reference")
+
+
+@settings(FilterPoseConfig)
+class FilterPose(SetStage):
+    """Features -> the rows that are like the reference set. Without one, every row."""
+
+    def before(self) -> list[Step]:
+        if not self.config.reference:
+            return [Crop()]
+        return [Embed(), Embed(photos="reference")]
+
+    def decide(self, rows: list[Row]) -> tuple[Sequence[Row], Sequence[str]]:
+        if not self.config.reference:
+            return rows, ["no reference set: every portrait passes"]
+        own, reference = self.before()
+        return pose.filter_pose(rows, own.vectors(), reference.vectors(), self.config)
+
+
+@settings(ZoomConfig)
+class Zoom(SetStage):
+    """Portraits -> themselves and some close-ups, cut from the source photo."""
+
+    shared = (PortraitConfig, DatasetConfig)
+
+    def before(self) -> list[Step]:
+        return [FilterPose()]
+
+    def decide(self, rows: list[Row]) -> tuple[Sequence[Row], Sequence[str]]:
+        return zoom.zoom(rows, self.config, current(PortraitConfig), current(DatasetConfig))
+
+
+class Resize(PhotoStage):
+    """A rectangle -> the picture: fitted, padded, encoded once."""
+
+    shared = (DatasetConfig,)
+    reads = ("photo", "rectangle")
+    writes = ("picture",)
+    work = staticmethod(resize.resize)
+
+    def before(self) -> list[Step]:
+        return [Zoom()]
+
+    def work_settings(self) -> DatasetConfig:
+        return current(DatasetConfig)
+
+
+@settings(DatasetConfig)
+class Dataset(luigi.WrapperTask):
+    """Everything: photos -> records and the report. Holds the shared section `[Dataset]`."""
+
+    def requires(self) -> list[Step]:
+        return [Resize()]
+
+
+STAGES: list[type[Step]] = [Ingest, Detect, Crop, Embed, FilterPose, Zoom, Resize]
