@@ -19,8 +19,12 @@ class PortraitConfig(Settings):
 
     face_widths: float = option(3.0, "width of the portrait, in face boxes", low=1)
     face_heights: float = option(4.0, "height of the portrait, in face boxes", low=1)
-    face_x: float = option(0.5, "where the face's centre is, as a share of the width", low=0, high=1)
-    face_y: float = option(0.4, "where the face's centre is, as a share of the height", low=0, high=1)
+    face_x: float = option(
+        0.5, "where the face's centre is, as a share of the width", low=0, high=1
+    )
+    face_y: float = option(
+        0.4, "where the face's centre is, as a share of the height", low=0, high=1
+    )
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,9 @@ class EngineConfig(Settings):
     rows: int = option(
         0, "rows per unit of work; 0: chosen so that each worker gets several", low=0, keyed="never"
     )
-    dashboard: bool = option(False, "serve Dask's dashboard on http://127.0.0.1:8787", keyed="never")
+    dashboard: bool = option(
+        False, "serve Dask's dashboard on http://127.0.0.1:8787", keyed="never"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

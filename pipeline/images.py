@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageCms, ImageColor, ImageOps
+from PIL import Image, ImageCms, ImageColor, ImageOps, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
 from detectors.base import Box
@@ -17,9 +17,10 @@ from pipeline import geometry
 from pipeline.unit import Item
 
 register_heif_opener()
+Image.init()
 Image.MAX_IMAGE_PIXELS = None  # Ingest checks the size itself, before any decode
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "HEIF", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "HEIF", "AVIF")
 ORIENTATION = 0x0112  # EXIF tag
 SIDEWAYS = (5, 6, 7, 8)  # orientations that swap width and height
 WIDE_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")
@@ -46,7 +47,10 @@ def read(item: Item) -> bytes:
     try:
         with item.path.open("rb") as file:
             seen = os.fstat(file.fileno())
-            if item.mtime_ns and (seen.st_size, seen.st_mtime_ns) != (item.size_bytes, item.mtime_ns):
+            if item.mtime_ns and (seen.st_size, seen.st_mtime_ns) != (
+                item.size_bytes,
+                item.mtime_ns,
+            ):
                 raise SourceChangedError(f"{item.path} changed while this ran")
             return file.read()
     except FileNotFoundError:
@@ -60,7 +64,9 @@ def header(data: bytes, pixel_limit: int) -> Header:
     with readable(), opened(data) as image:
         width, height = image.size
         if width * height > pixel_limit:
-            raise UnreadableError(f"too many pixels: {width} x {height}, the limit is {pixel_limit}")
+            raise UnreadableError(
+                f"too many pixels: {width} x {height}, the limit is {pixel_limit}"
+            )
         if orientation(image, data) in SIDEWAYS:
             width, height = height, width
         return Header(image.format or "", width, height)
@@ -74,7 +80,7 @@ def decode_grey(data: bytes, long_side: int) -> Pixels:
         grey = flattened(upright(image), "white", "L")
         if long_side and max(grey.size) > long_side:
             size = geometry.fitted(*grey.size, into=(long_side, long_side))
-            grey = grey.resize(size, Image.Resampling.BOX, reducing_gap=None)
+            grey = grey.resize(size, Image.Resampling.BILINEAR)
         return np.asarray(grey)
 
 
@@ -99,15 +105,13 @@ def decode(
         if factor > 1:
             image.draft(None, (image.width // factor, image.height // factor))
         cut = upright(image)
-        ends = (cut.width, cut.height) * 2
-        edges = [min(-(-edge // factor), end) for edge, end in zip(box, ends, strict=True)]
-        part = cut.crop(tuple(edges)) if tuple(edges) != (0, 0, *cut.size) else cut
+        left, top = box.left // factor, box.top // factor
+        right, bottom = -(-box.right // factor), -(-box.bottom // factor)
+        part = cut.crop((left, top, min(right, cut.width), min(bottom, cut.height)))
         return np.asarray(flattened(in_srgb(part), background, mode))
 
 
-def scale_down(
-    image: Image.Image, box: Box, into: tuple[int, int], photo: Box, turned: int
-) -> int:
+def scale_down(image: Image.Image, box: Box, into: tuple[int, int], photo: Box, turned: int) -> int:
     """1, 2, 4 or 8: what libjpeg may leave out while `box` still cuts at whole pixels."""
     if image.format not in ("JPEG", "MPO"):
         return 1
@@ -125,7 +129,12 @@ def fitted_draft(size: tuple[int, int], long_side: int) -> tuple[int, int]:
 
 def orientation(image: Image.Image, data: bytes) -> int:
     """The EXIF orientation, 1 to 8. A PNG is asked only if it has one: asking decodes it."""
-    if image.format == "PNG" and b"eXIf" not in data and b"adobe.xmp" not in data and b"exif" not in data:
+    if (
+        image.format == "PNG"
+        and b"eXIf" not in data
+        and b"adobe.xmp" not in data
+        and b"exif" not in data
+    ):
         return 1
     value = image.getexif().get(ORIENTATION, 1)
     return value if value in range(1, 9) else 1
@@ -191,7 +200,7 @@ def readable() -> Iterator[None]:
             yield
         except (UnreadableError, MemoryError):
             raise
-        except Image.UnidentifiedImageError:
+        except UnidentifiedImageError:
             raise UnreadableError("content is no picture in a known format") from None
         except Exception as error:
             raise UnreadableError(f"broken file: {error or type(error).__name__}") from None

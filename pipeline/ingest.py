@@ -11,9 +11,11 @@ from pipeline.manifest import Row, dropped
 from pipeline.options import Settings, SettingsError, option
 from pipeline.unit import Item
 
-PHOTOS = set(".jpg .jpeg .jpe .jfif .png .webp .tif .tiff .bmp .dib .gif .heic .heif .avif".split())
-VIDEOS = {".mp4", ".m4v", ".mkv", ".avi", ".mov", ".webm"}
-RAW = set(".3fr .arw .cr2 .cr3 .dng .erf .kdc .mrw .nef .nrw .orf .pef .raf .raw .rw2 .sr2 .srw .x3f".split())
+PHOTOS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".dib")
+PHOTOS += (".gif", ".heic", ".heif", ".avif")
+VIDEOS = (".mp4", ".m4v", ".mkv", ".avi", ".mov", ".webm")
+RAW = (".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".kdc", ".mrw", ".nef", ".nrw", ".orf")
+RAW += (".pef", ".raf", ".raw", ".rw2", ".sr2", ".srw", ".x3f")
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def described_by_name(path: Path, source: Path) -> Row:
         return dropped(row, "not a regular file")
     if suffix in RAW:
         return dropped(row, f"camera raw file ({suffix})")
-    if suffix not in PHOTOS | VIDEOS:
+    if suffix not in PHOTOS + VIDEOS:
         return dropped(row, f"not a photo ({suffix or 'no suffix'})")
     if name.encode() != os.fsencode(path.relative_to(source)):
         return dropped(row, "file name is not UTF-8")
@@ -125,19 +127,21 @@ def frames(item: Item, config: IngestConfig, folder: Path) -> list[Row]:
     clip = replace(item.row, id=id_of(item.row.path.encode()), photo="")
     if not config.video_every:
         return [dropped(clip, "video: set video_every")]
-    taken = video.take(item, config.video_every, folder)
-    return [dropped(clip, f"video: {len(taken)} frames taken"), *taken]
+    looked_at, taken = video.take(item, config.video_every, folder)
+    if not looked_at:
+        return [dropped(clip, "broken file: no frame can be read")]
+    return [dropped(clip, f"video: {looked_at} frames looked at"), *taken]
 
 
 def drop_copies(rows: Sequence[Row]) -> list[Row]:
     """Of exact copies the smallest path stays; the others are dropped with its name."""
-    first: dict[str, str] = {}
-    for row in sorted(rows, key=lambda row: row.path):
+    first: dict[str, Row] = {}
+    for row in sorted(rows, key=lambda row: (row.path, row.clip, row.second or 0)):
         if row.drop is None:
-            first.setdefault(row.id, row.path)
+            first.setdefault(row.id, row)
     return [
-        dropped(row, f"exact copy: {first[row.id]}")
-        if row.drop is None and first[row.id] != row.path
+        dropped(row, f"exact copy: {first[row.id].clip or first[row.id].path}")
+        if row.drop is None and first[row.id] is not row
         else row
         for row in rows
     ]

@@ -45,7 +45,7 @@ class Row:
     features: bytes = b""  # float32 vector; in Embed's parts only, never in a manifest
 
 
-PLACES = {"path": "", "size_bytes": 0, "mtime_ns": 0, "clip": "", "second": None}
+PLACES: dict[str, Any] = {"path": "", "size_bytes": 0, "mtime_ns": 0, "clip": "", "second": None}
 IN_MANIFEST = tuple(f.name for f in fields(Row) if f.name != "features")
 values = attrgetter(*IN_MANIFEST)
 
@@ -126,9 +126,14 @@ def schema() -> dict[str, "pa.DataType"]:
     detections = pa.list_(
         pa.struct([("label", pa.string()), ("score", pa.float64()), ("box", box)])
     )
-    kinds = {int: pa.int64(), str: pa.string(), float | None: pa.float64(), str | None: pa.string()}
+    kinds: dict[Any, Any] = {
+        int: pa.int64(),
+        str: pa.string(),
+        float | None: pa.float64(),
+        str | None: pa.string(),
+    }
     kinds |= {Box | None: box, tuple[Detection, ...]: detections}
-    return {f.name: kinds[f.type] for f in fields(Row) if f.name in IN_MANIFEST}  # type: ignore[index]
+    return {f.name: kinds[f.type] for f in fields(Row) if f.name in IN_MANIFEST}
 
 
 def plain(value: Any) -> Any:

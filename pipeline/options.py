@@ -7,6 +7,7 @@ import difflib
 import hashlib
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
@@ -37,7 +38,11 @@ class SettingsError(ValueError):
 
 
 def option(
-    default: Any, help: str, low: float | None = None, high: float | None = None, keyed: Keyed = "value"
+    default: Any,
+    help: str,
+    low: float | None = None,
+    high: float | None = None,
+    keyed: Keyed = "value",
 ) -> Any:
     """A dataclass field: its default, a sentence with the unit, and the range that is allowed."""
     return field(default=default, metadata={"help": help, "low": low, "high": high, "keyed": keyed})
@@ -50,14 +55,17 @@ class Settings:
     def __post_init__(self) -> None:
         hints = get_type_hints(type(self))
         for f in fields(self):
-            value = checked(f"[{section(type(self))}] {f.name}", hints[f.name], getattr(self, f.name), f.metadata)
+            value = checked(
+                f"[{section(type(self))}] {f.name}",
+                hints[f.name],
+                getattr(self, f.name),
+                f.metadata,
+            )
             object.__setattr__(self, f.name, value)
 
     def refuse(self, name: str, way_out: str) -> None:
         """Raise the error that names option `name`, its value and the way out."""
-        raise SettingsError(
-            f"[{section(type(self))}] {name} = {getattr(self, name)!r}: {way_out}"
-        )
+        raise SettingsError(f"[{section(type(self))}] {name} = {getattr(self, name)!r}: {way_out}")
 
 
 def checked(name: str, kind: Any, value: Any, limits: Any) -> Any:
@@ -93,7 +101,9 @@ def settings(config_class: type[Settings]) -> Callable[[type[T]], type[T]]:
             parameter = luigi_parameter(hints[f.name], f.default, f.metadata["help"])
             setattr(task, f.name, parameter)
             parameter.__set_name__(task, f.name)  # Luigi's parameters are descriptors since 3.8
-        gather = property(lambda self: config_class(**{name: getattr(self, name) for name in names}))
+        gather = property(
+            lambda self: config_class(**{name: getattr(self, name) for name in names})
+        )
         setattr(task, "config", gather)  # noqa: B010
         SECTIONS[config_class] = task
         return task
@@ -134,8 +144,25 @@ def file_digest(path: Path, mtime_ns: int) -> str:
 def find_repository_config() -> None:
     """Let Luigi read the repository's luigi.cfg from any working directory."""
     own = REPOSITORY / "luigi.cfg"
-    if not os.environ.get("LUIGI_CONFIG_PATH") and not Path("luigi.cfg").is_file() and own.is_file():
+    if (
+        not os.environ.get("LUIGI_CONFIG_PATH")
+        and not Path("luigi.cfg").is_file()
+        and own.is_file()
+    ):
         LuigiConfigParser.add_config_path(str(own))
+
+
+@contextmanager
+def recipe(path: Path) -> Iterator[None]:
+    """Use another recipe than this command's for a while."""
+    paths, config = LuigiConfigParser._config_paths, LuigiConfigParser._instance
+    LuigiConfigParser._config_paths, LuigiConfigParser._instance = [str(path)], None
+    luigi.task_register.Register.clear_instance_cache()
+    try:
+        yield
+    finally:
+        LuigiConfigParser._config_paths, LuigiConfigParser._instance = paths, config
+        luigi.task_register.Register.clear_instance_cache()
 
 
 def check_names() -> None:
@@ -150,7 +177,9 @@ def check_names() -> None:
             raise SettingsError(f"[{name}]: there is no such section{nearest(name, known)}")
         for key in config.options(name) if name in known else ():
             if key.replace("-", "_") not in known[name]:
-                raise SettingsError(f"[{name}] {key}: there is no such option{nearest(key, known[name])}")
+                raise SettingsError(
+                    f"[{name}] {key}: there is no such option{nearest(key, known[name])}"
+                )
 
 
 def nearest(name: str, known: Any) -> str:
@@ -170,11 +199,65 @@ def set_option(name: str, value: str) -> None:
     get_config().set(head, key, value.replace("%", "%%"))
 
 
-def documented() -> Iterator[tuple[str, str, list[tuple[str, str, str]]]]:
-    """Every section: its name, its sentence, and (option, default, sentence) of each option."""
+LUIGI = """\
+# The default recipe: every option with its default. Another recipe is another file:
+#     LUIGI_CONFIG_PATH=recipes/sample.cfg make dataset
+# On the command line every option is --Section-option VALUE, as in --Dataset-size 512.
+
+[core]
+# No server is needed. recipes/luigid.cfg uses one.
+local_scheduler = true
+# The store has a lock of its own.
+no_lock = true
+log_level = WARNING
+autoload_range = false
+
+[worker]
+check_complete_on_run = true
+
+[retcode]
+already_running = 10
+missing_data = 20
+not_run = 25
+task_failed = 30
+scheduling_error = 35
+unhandled_exception = 40
+"""
+
+
+def as_cfg() -> str:
+    """The default recipe, luigi.cfg: every section, every option with its sentence."""
+    text = LUIGI
     for config in SECTIONS:
-        rows = [
-            (f.name, str(f.default).lower() if isinstance(f.default, bool) else str(f.default), f.metadata["help"])
-            for f in fields(config)
-        ]
-        yield section(config), (config.__doc__ or "").strip(), rows
+        text += f"\n[{section(config)}]\n"
+        for f in fields(config):
+            text += f"# {f.metadata['help']}{span(f.metadata)}\n{f.name} = {shown(f.default)}\n"
+    return text
+
+
+def as_markdown() -> str:
+    """The page docs/options.md."""
+    text = (
+        "# Options\n\nMade by `python -m pipeline options`. Each is set in `luigi.cfg`, or on the"
+    )
+    text += " command line as `--Section-option VALUE`.\n"
+    for config in SECTIONS:
+        text += f"\n## [{section(config)}]\n\n{config.__doc__}\n\n"
+        text += "| option | default | what it does |\n|---|---|---|\n"
+        for f in fields(config):
+            default = f"`{shown(f.default)}`" if f.default != "" else "(empty)"
+            sentence = f.metadata["help"].replace("|", "\\|") + span(f.metadata)
+            text += f"| `{f.name}` | {default} | {sentence} |\n"
+    return text
+
+
+def shown(default: Any) -> str:
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def span(limits: Any) -> str:
+    """The allowed range, in words."""
+    low, high = limits["low"], limits["high"]
+    if low is None and high is None:
+        return ""
+    return f" ({low} to {high})" if high is not None else f" (at least {low})"

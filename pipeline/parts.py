@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 from pipeline import manifest
 from pipeline.manifest import Row
@@ -26,7 +27,9 @@ def write(folder: Path, results: Results, prefix: str = "") -> None:
     import pyarrow as pa
 
     pairs = [(key, row) for key in sorted(results) for row in results[key]]
-    more = {"key": (pa.string(), [key for key, _ in pairs])}
+    more: dict[str, tuple[pa.DataType, list[Any]]] = {
+        "key": (pa.string(), [key for key, _ in pairs])
+    }
     if any(row.features for _, row in pairs):
         more["features"] = (pa.binary(), [row.features for _, row in pairs])
     name = hashlib.blake2b("".join(sorted(results)).encode(), digest_size=10).hexdigest()
@@ -42,9 +45,7 @@ def read(folder: Path, wanted: Collection[str]) -> Results:
     for part in files(folder):
         table = pq.read_table(part, columns=["key", *manifest.IN_MANIFEST])
         here: Results = {}
-        for key, row in zip(
-            table.column("key").to_pylist(), manifest.rows_of(table), strict=True
-        ):
+        for key, row in zip(table.column("key").to_pylist(), manifest.rows_of(table), strict=True):
             if key in wanted:
                 here.setdefault(key, []).append(row)
         found |= here  # a key in two parts has equal results: the last part's are taken whole

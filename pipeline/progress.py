@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
+from typing import Any
 
 from tqdm import tqdm
 
@@ -17,7 +18,7 @@ class Bar:
         self.name, self.total, self.tell = name, total, tell
         self.done = 0
         self.began = self.told = time.monotonic()
-        self.bar: tqdm[None] = tqdm(
+        self.bar: tqdm[Any] = tqdm(
             total=total, desc=name, unit=" rows", disable=not total or not sys.stderr.isatty()
         )
 
@@ -25,7 +26,10 @@ class Bar:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.bar.close()
         if self.bar.disable and self.total:

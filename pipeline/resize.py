@@ -16,6 +16,7 @@ from pipeline.dataset import DatasetConfig
 from pipeline.manifest import Row, dropped
 from pipeline.unit import Item
 
+TRUECOLOR = 6  # in ImageMagick's ImageType
 SUFFIXES = {"jpeg": "jpg", "png": "png"}
 
 
@@ -58,7 +59,9 @@ def picture(pixels: Pixels, config: DatasetConfig) -> bytes:
 
     width, height = config.width_height
     clear = pixels.shape[2] == 4
-    with Image.from_array(np.ascontiguousarray(pixels), "RGBA" if clear else "RGB", "char") as image:
+    with Image.from_array(
+        np.ascontiguousarray(pixels), "RGBA" if clear else "RGB", "char"
+    ) as image:
         size = geometry.fitted(image.width, image.height, into=(width, height))
         if size != image.size:
             image.resize(*size)
@@ -70,9 +73,14 @@ def picture(pixels: Pixels, config: DatasetConfig) -> bytes:
 
 def encoded(image: "wand.image.Image", config: DatasetConfig) -> bytes:  # type: ignore[name-defined]  # noqa: F821
     """The file's bytes: always the dataset's channels, no metadata, no date."""
+    from wand.api import library
+
     image.strip()
-    types = {"rgb": "truecolor", "grey": "grayscale", "rgba": "truecolormatte"}
-    image.type = types[config.channels]
+    if config.channels == "grey":
+        image.type = "grayscale"
+    elif config.channels == "rgb":
+        # The writer's own type: without it a picture without colour is written with one channel.
+        library.MagickSetType(image.wand, TRUECOLOR)
     image.compression_quality = config.quality if config.format == "jpeg" else 75
     if config.format == "png":
         image.options["png:exclude-chunk"] = "all"

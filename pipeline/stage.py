@@ -167,6 +167,11 @@ class Stage(Step):
         ]
         manifest.write(self.path, *self.settle(outcomes))
 
+    def progress(self) -> tuple[int, int]:
+        """How many of the rows that come in have a result, and how many there are."""
+        keys = {self.row_key(row) for row in self.incoming() if row.drop is None}
+        return len(keys & parts.keys(self.folder / "parts")), len(keys)
+
     def do_open(self, rows: Sequence[Row], keys: Sequence[str]) -> None:
         """Do the rows that have no result yet; raises OpenRowsError if some still have none."""
         done = parts.keys(self.folder / "parts")
@@ -179,8 +184,8 @@ class Stage(Step):
             failures = engine.map_units(units, config, store(), bar.advance)
         if failures:
             raise OpenRowsError(
-                f"{type(self).__name__}: {len(failures)} of {len(rows)} rows are still open, nothing"
-                f" was recorded for them; mend this and run the same command again: {failures[0]}"
+                f"{type(self).__name__}: {len(failures)} of {len(rows)} rows are still open; nothing"
+                f" was recorded for them. Mend this, then run the same again: {failures[0]}"
             )
 
     def items(self, to_do: Mapping[str, Row]) -> list[unit.Item]:

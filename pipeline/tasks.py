@@ -17,7 +17,7 @@ from pipeline.ingest import IngestConfig
 from pipeline.manifest import Row
 from pipeline.options import current, settings
 from pipeline.pose import FilterPoseConfig
-from pipeline.stage import SetStage, Stage, Step, digest, store
+from pipeline.stage import SetStage, Stage, Step, store
 from pipeline.zoom import ZoomConfig
 
 
@@ -31,7 +31,18 @@ class Ingest(Stage):
     """A folder -> one row per file: a photo with its id and size, or dropped, with the reason."""
 
     reads = ("path", "size_bytes", "mtime_ns")
-    writes = ("id", "photo", "path", "size_bytes", "mtime_ns", "clip", "second", "format", "width", "height")
+    writes = (
+        "id",
+        "photo",
+        "path",
+        "size_bytes",
+        "mtime_ns",
+        "clip",
+        "second",
+        "format",
+        "width",
+        "height",
+    )
     work = staticmethod(ingest.describe)
 
     @cached_property

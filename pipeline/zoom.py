@@ -75,9 +75,7 @@ def with_close_ups(
             yield replace(row, id=f"{row.id}.z", parent=row.id, rectangle=rectangle)
 
 
-def close_up(
-    row: Row, config: ZoomConfig, portrait: PortraitConfig, dataset: DatasetConfig
-) -> Box:
+def close_up(row: Row, config: ZoomConfig, portrait: PortraitConfig, dataset: DatasetConfig) -> Box:
     """The rectangle of the portrait's ratio in which the face has the wanted share."""
     assert row.face is not None
     photo = Box(0, 0, row.width, row.height)

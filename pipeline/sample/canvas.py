@@ -61,7 +61,7 @@ class Canvas:
         self.pixels = np.zeros((height, width, 3), np.float32)
 
     def shape(self, outlines: Iterable[NDArray[np.float64]], soft: float = 0.0) -> Mask:
-        """The inside of some outlines in pixels; `soft` is the sigma of its edge, in pixels."""
+        """What lies inside an odd number of outlines; `soft` is the sigma of the edge, in pixels."""
         outlines = list(outlines)
         corners = np.concatenate(outlines)
         room = 3 * soft + 2
@@ -78,8 +78,7 @@ class Canvas:
         drawn = np.zeros(small[::-1], np.uint8)
         moved = [(outline - (left, top)) / shrink + margin for outline in outlines]
         whole = [np.round(points * 2**SUBPIXEL).astype(np.int32) for points in moved]
-        for points in whole:
-            cv2.fillPoly(drawn, [points], 255, cv2.LINE_AA, SUBPIXEL)
+        cv2.fillPoly(drawn, whole, 255, cv2.LINE_AA, SUBPIXEL)
         cover = drawn.astype(np.float32) / 255
         if soft:
             cover = cv2.GaussianBlur(cover, (0, 0), soft / shrink).astype(np.float32)
@@ -147,7 +146,9 @@ def smooth(points: Points, closed: bool = True, steps: int = 12) -> list[tuple[f
     return [(float(x), float(y)) for x, y in flat]
 
 
-def ellipse(x: float, y: float, across: float, down: float, steps: int = 72) -> list[tuple[float, float]]:
+def ellipse(
+    x: float, y: float, across: float, down: float, steps: int = 72
+) -> list[tuple[float, float]]:
     """An ellipse by its centre and half axes."""
     turns = np.linspace(0, 2 * np.pi, steps, endpoint=False)
     return [(x + across * float(cos(t)), y + down * float(sin(t))) for t in turns]

@@ -1,0 +1,139 @@
+"""Export against the single-threaded loop that dataset_tool is, on drawn 1024 px JPEGs.
+
+    python benchmarks/export.py [--pictures 400] [--rounds 3] [--workers 2]
+
+Both read the same files and write the same records, in turns, each in a process of its own. The
+loop's time begins after its imports; ours counts everything, the start of its workers and the
+last byte on the disk included. "packing" is ours from the first finished pictures on.
+"""
+
+import argparse
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+SIZE = 1024
+DISTINCT = 20  # pictures that are drawn; the others are copies of them
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pictures", type=int, default=400)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--child", choices=["loop", "ours"])
+    parser.add_argument("--folder", type=Path)
+    asked = parser.parse_args()
+    if asked.child:
+        print(*CHILDREN[asked.child](asked.folder / "ready", asked.folder / "out", asked.workers))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        draw(Path(folder) / "ready", asked.pictures)
+        compare(Path(folder), asked)
+
+
+def compare(folder: Path, asked: argparse.Namespace) -> None:
+    """Run both in turns and print the table."""
+    seconds: dict[str, list[float]] = {"loop": [], "ours": [], "packing": []}
+    records: dict[str, bytes] = {}
+    for _ in range(asked.rounds):
+        for child in CHILDREN:
+            times = child_seconds(child, folder, asked)
+            seconds[child].append(times[0])
+            seconds["packing"] += times[1:]
+            records[child] = (folder / "out" / "out-r08.tfrecords").read_bytes()
+            shutil.rmtree(folder / "out")
+    same = len(records["loop"]) == len(records["ours"])
+    print(f"{asked.pictures} JPEGs of {SIZE} px, {asked.rounds} rounds, medians; equal: {same}")
+    print(f"{'':28}{'seconds':>9}{'pictures/s':>12}{'ratio':>7}")
+    names = {
+        "loop": "single-threaded loop",
+        "ours": f"Export, {asked.workers} workers, whole",
+        "packing": f"Export, {asked.workers} workers, packing",
+    }
+    loop = statistics.median(seconds["loop"])
+    for key, name in names.items():
+        took = statistics.median(seconds[key])
+        print(f"{name:28}{took:9.2f}{asked.pictures / took:12.1f}{loop / took:7.2f}")
+
+
+def child_seconds(child: str, folder: Path, asked: argparse.Namespace) -> list[float]:
+    command = [sys.executable, __file__, "--child", child, "--folder", str(folder)]
+    command += ["--workers", str(asked.workers)]
+    out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return [float(word) for word in out.split()]
+
+
+def draw(folder: Path, count: int) -> None:
+    """Waves and grain: they compress to about the size of a photo, 0.3 bytes per pixel."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:SIZE, :SIZE] / SIZE
+    for n in range(count):
+        path = folder / f"{n:05}.jpg"
+        if n >= DISTINCT:
+            shutil.copy(folder / f"{n % DISTINCT:05}.jpg", path)
+            continue
+        waves = [np.sin(rng.uniform(5, 30) * x + rng.uniform(5, 30) * y) for _ in range(3)]
+        pixels = 128 + 90 * np.stack(waves, axis=-1) + rng.normal(0, 4, (SIZE, SIZE, 3))
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path, quality=95)
+
+
+def loop(ready: Path, out: Path, workers: int) -> list[float]:
+    """One picture after the other, one TensorFlow writer per level. Written from the format."""
+    import tensorflow as tf
+
+    tf.zeros(1)
+    began = time.perf_counter()
+    out.mkdir()
+    files = sorted(ready.iterdir())
+    order = np.arange(len(files))
+    np.random.RandomState(123).shuffle(order)
+    halvings = SIZE.bit_length() - 3
+    names = [out / f"{out.name}-r{halvings + 2 - n:02}.tfrecords" for n in range(halvings + 1)]
+    writers = [tf.io.TFRecordWriter(str(name)) for name in names]
+    for n in order:
+        mean = np.asarray(Image.open(files[n])).transpose(2, 0, 1).astype(np.float32)
+        for writer in writers:
+            pixels = np.rint(mean).clip(0, 255).astype(np.uint8)
+            shape = tf.train.Feature(int64_list=tf.train.Int64List(value=pixels.shape))
+            data = tf.train.Feature(bytes_list=tf.train.BytesList(value=[pixels.tobytes()]))
+            features = tf.train.Features(feature={"shape": shape, "data": data})
+            writer.write(tf.train.Example(features=features).SerializeToString())
+            top, bottom = mean[:, 0::2], mean[:, 1::2]
+            if writer is not writers[-1]:
+                mean = top[..., 0::2] + top[..., 1::2] + bottom[..., 0::2] + bottom[..., 1::2]
+                mean *= np.float32(0.25)
+    for writer in writers:
+        writer.close()
+    return [time.perf_counter() - began]
+
+
+def ours(ready: Path, out: Path, workers: int) -> list[float]:
+    """`python -m pipeline records`: seconds in all, and of the packing alone."""
+    from pipeline.engine import EngineConfig
+    from pipeline.folder import pack_folder
+
+    done: list[tuple[float, int]] = []
+    began = time.perf_counter()
+    config = EngineConfig(scheduler="local", workers=workers)
+    pack_folder(ready, out, config, lambda rows: done.append((time.perf_counter(), rows)))
+    whole = time.perf_counter() - began
+    counted = [(moment, rows) for moment, rows in done if rows]
+    first, last = counted[0], counted[-1]
+    after_first = sum(rows for _, rows in counted[1:])
+    total = first[1] + after_first
+    return [whole, (last[0] - first[0]) * total / max(1, after_first)]
+
+
+CHILDREN = {"loop": loop, "ours": ours}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+"""`python -m pipeline`: run, status, report, gc, records, sample, options."""
+
+import argparse
+import logging
+import shutil
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import luigi
+
+from pipeline import collect, lock, options, tasks
+from pipeline.engine import EngineConfig, MachineError
+from pipeline.manifest import facts
+from pipeline.options import SettingsError, current
+from pipeline.stage import OpenRowsError, Stage, Step, store
+from pipeline.unit import KILLED
+
+FAILED, BAD_SETTINGS, IN_USE, INTERRUPTED = 1, 2, 3, 130
+OURS = (OpenRowsError, MachineError, OSError, ValueError)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code. What a person did wrong is said in one sentence."""
+    try:
+        given, settings = parser().parse_known_args(arguments)
+        set_options(settings)
+        code: int = given.command(given)
+        return code
+    except SettingsError as error:
+        return failed(error, BAD_SETTINGS)
+    except lock.StoreInUseError as error:
+        return failed(error, IN_USE)
+    except OURS as error:
+        return failed(error, FAILED)
+    except KeyboardInterrupt:
+        print("\nstopped; what is finished is kept: the same command goes on", file=sys.stderr)
+        return INTERRUPTED
+
+
+def failed(error: BaseException, code: int) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return code
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="python -m pipeline",
+        description="From a folder of photos to a StyleGAN2 dataset. Every option of luigi.cfg can"
+        " be given as --Section-option VALUE.",
+    )
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(
+        name: str, function: Callable[[argparse.Namespace], int], help: str
+    ) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=help, description=help)
+        made.set_defaults(command=function)
+        return made
+
+    run_ = command("run", run, "build a task and all that it needs; what is done is not redone")
+    run_.add_argument("task", nargs="?", default="Dataset", help="Dataset, or the name of a stage")
+    run_.add_argument("--retry", action="store_true", help="try photos again that killed a worker")
+    run_.add_argument("--rescan", action="store_true", help="read all source files again")
+    command("status", status, "say what is done and what is open; runs nothing")
+    command("report", report, "write the report of what is done")
+    gc = command("gc", collect_garbage, "list results that no recipe reaches")
+    gc.add_argument("--keep", action="append", default=[], type=Path, help="a further luigi.cfg")
+    gc.add_argument("--delete", action="store_true", help="delete them after listing")
+    records = command("records", pack_records, "pack a folder of ready pictures into TFRecords")
+    records.add_argument("folder", type=Path)
+    records.add_argument("out", type=Path)
+    sample = command("sample", draw_sample, "draw a sample source folder")
+    sample.add_argument("folder", type=Path)
+    table = command("options", print_options, "print docs/options.md")
+    table.add_argument("--cfg", action="store_true", help="print luigi.cfg instead")
+    return top
+
+
+def set_options(given: list[str]) -> None:
+    """`--Section-option VALUE` or `--Section-option=VALUE`, as Luigi takes them."""
+    options.check_names()
+    words = iter(given)
+    for word in words:
+        name, equals, value = word.removeprefix("--").partition("=")
+        if not word.startswith("--"):
+            raise SettingsError(f"{word!r}: expected --Section-option VALUE")
+        if not equals:
+            value = next(words, "")
+            if not value and f"--{name}" == given[-1]:
+                raise SettingsError(f"--{name}: give a value")
+        options.set_option(name, value)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Build the task; at the end print the funnel and where the report is."""
+    known = {task.__name__: task for task in tasks.TASKS}
+    if given.task not in known:
+        raise SettingsError(f"no task is called {given.task}{options.nearest(given.task, known)}")
+    lock.hold(store())
+    if given.rescan:
+        forget_scan(tasks.Ingest())
+    if given.retry:
+        forget_killed()
+    task = known[given.task]()
+    if not task.complete():
+        code = build(task)
+        if code:
+            return code
+    if isinstance(task, tasks.Dataset):
+        print(tasks.Report().funnel_text())
+        print(store() / "report.html")
+    return 0
+
+
+def build(task: luigi.Task) -> int:
+    """Let Luigi build it; returns 0, or the exit code after saying why."""
+    logging.getLogger("luigi-interface").setLevel(logging.CRITICAL)
+    errors: list[Exception] = []
+    luigi.Task.event_handler(luigi.Event.FAILURE)(lambda _, error: errors.append(error))
+    if luigi.build([task], log_level="CRITICAL"):
+        return 0
+    for error in errors:
+        if not isinstance(error, OURS):
+            traceback.print_exception(error)
+    for error in errors[:1]:
+        return failed(error, BAD_SETTINGS if isinstance(error, SettingsError) else FAILED)
+    return failed(RuntimeError("Luigi could not run the task: is its scheduler reachable?"), FAILED)
+
+
+def forget_scan(ingest: Step) -> None:
+    """Let Ingest read every file again."""
+    shutil.rmtree(ingest.folder / "parts", ignore_errors=True)
+    for known in ingest.folder.glob("*.parquet"):
+        known.unlink()
+
+
+def forget_killed() -> None:
+    """Let photos that killed their worker be tried again."""
+    for part in store().glob(f"*/*/parts/{KILLED}*.parquet"):
+        for known in part.parent.parent.glob("*.parquet"):
+            known.unlink()
+        part.unlink()
+
+
+def status(_: argparse.Namespace) -> int:
+    """A line per stage: done, open, kept, and why rows were dropped."""
+    for stage in (cls() for cls in tasks.STAGES):
+        if stage.complete():
+            counts = dict(facts(stage.path).outcome)
+            kept = counts.pop("kept", 0)
+            reasons = "".join(f"; {count} {reason}" for reason, count in counts.items())
+            said = f"done  {kept} kept, {sum(counts.values())} dropped{reasons}"
+            print(f"{type(stage).__name__:16} {said}")
+        elif not all(before.complete() for before in stage.before()):
+            print(f"{type(stage).__name__:16} waits for the stages before it")
+        elif isinstance(stage, Stage):
+            done, total = stage.progress()
+            print(
+                f"{type(stage).__name__:16} open  {done} of {total} rows done, {total - done} open"
+            )
+        else:
+            print(f"{type(stage).__name__:16} open")
+    return 0
+
+
+def report(given: argparse.Namespace) -> int:
+    given.task, given.retry, given.rescan = "Report", False, False
+    code = run(given)
+    if not code:
+        print(store() / "report.html")
+    return code
+
+
+def collect_garbage(given: argparse.Namespace) -> int:
+    lock.hold(store())
+    return collect.garbage(store(), given.keep, given.delete)
+
+
+def pack_records(given: argparse.Namespace) -> int:
+    from pipeline import export
+
+    for note in export.pack_folder(given.folder, given.out, current(EngineConfig)):
+        print(note)
+    return 0
+
+
+def draw_sample(given: argparse.Namespace) -> int:
+    from pipeline import sample
+
+    sample.draw(given.folder)
+    print(given.folder)
+    return 0
+
+
+def print_options(given: argparse.Namespace) -> int:
+    print(options.as_cfg() if given.cfg else options.as_markdown(), end="")
+    return 0

@@ -1,0 +1,44 @@
+"""Garbage collection: results that no recipe reaches any more."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pipeline import options, tasks
+from pipeline import stage as stages
+
+KEPT = {"raw", "review", "runs"}  # never touched
+
+
+def garbage(store: Path, more_recipes: Sequence[Path], delete: bool) -> int:
+    """List the stage folders that no recipe reaches, and delete them if asked to."""
+    recipes = [options.REPOSITORY / "luigi.cfg", *sorted(options.REPOSITORY.glob("recipes/*.cfg"))]
+    reached = {folder for recipe in [*recipes, *more_recipes] for folder in folders(recipe)}
+    found = sorted(folder for folder in stage_folders(store) if folder not in reached)
+    for folder in found:
+        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        print(f"{size / 1e6:10.1f} MB  {folder}")
+        if delete:
+            shutil.rmtree(folder)
+    if not found:
+        print("nothing to delete: every result is reached by a recipe")
+    elif not delete:
+        print("these are reached by no recipe; gc --delete deletes them")
+    return 0
+
+
+def folders(recipe: Path) -> Iterator[Path]:
+    """The folder of every stage under one recipe, in this command's store."""
+    if not recipe.is_file():
+        raise options.SettingsError(f"--keep {recipe}: there is no such file")
+    with options.recipe(recipe):
+        options.check_names()
+        keys = [(stage.__name__.lower(), stage().key) for stage in tasks.STAGES]
+        keys.append((tasks.Trim.__name__.lower(), tasks.Trim().key))
+    for name, key in keys:
+        yield stages.store() / name / key
+
+
+def stage_folders(store: Path) -> Iterator[Path]:
+    for stage in {*tasks.STAGES, tasks.Trim}:
+        yield from (path for path in (store / stage.__name__.lower()).glob("*") if path.is_dir())

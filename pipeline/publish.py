@@ -1,0 +1,88 @@
+"""Where exports lie: room on the disk, the final name, older exports, the link to the newest."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+DESCRIPTION = "dataset.json"  # an export has one; what has none is left alone
+UNFINISHED = ".partial"
+
+
+class ExportError(ValueError):
+    """The records cannot be written; the message says why, and the way out."""
+
+
+def reserve(sizes: Mapping[Path, int]) -> None:
+    """Make files of these sizes, in bytes, or keep those that are there.
+
+    Raises ExportError before the first byte where the disk has no room for them.
+    """
+    folder = next(iter(sizes)).parent
+    there = sum(path.stat().st_blocks * 512 for path in sizes if path.is_file())
+    check_room(folder, sum(sizes.values()) - there)
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, size in sizes.items():
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            os.posix_fallocate(file, 0, size)
+        finally:
+            os.close(file)
+
+
+def check_room(folder: Path, need: int) -> None:
+    """Raise ExportError where the disk of `folder`, made or to be made, lacks `need` bytes."""
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.is_dir())
+    free = shutil.disk_usage(there).free
+    if need > free:
+        raise ExportError(
+            f"the export needs {gigabytes(need)} and {there} has {gigabytes(free)} free: make room,"
+            " set [Store] root to a larger disk, or give a smaller [Dataset] size"
+        )
+
+
+def gigabytes(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
+
+
+def publish(folder: Path, out: Path) -> None:
+    """Give a complete folder its final name, once everything in it is safely on the disk."""
+    for path in (*folder.rglob("*"), folder):
+        sync(path)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder.rename(out)
+    sync(out.parent)
+
+
+def sync(path: Path) -> None:
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def prune(exports: Path, keep: int, newest: Path) -> list[Path]:
+    """Remove all but `keep` exports, `newest` never, and what unfinished ones left; says which.
+
+    To be called once `newest` is whole. Other folders are left alone.
+    """
+    whole = [path for path in exports.iterdir() if any(path.glob(f"*/{DESCRIPTION}"))]
+    finished = {path for path in whole if path.suffix != UNFINISHED}
+    others = sorted(finished - {newest}, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    gone = others[keep - 1 :]
+    for path in exports.glob(f"*{UNFINISHED}"):
+        shutil.rmtree(path)
+    for path in gone:  # what is half removed must not have the name of a whole one
+        shutil.rmtree(path.rename(path.with_name(f"{path.name}{UNFINISHED}")))
+    return gone
+
+
+def link(name: Path, folder: Path) -> None:
+    """Let the symbolic link `name` lead to `folder`, at every moment to the old or the new one."""
+    if name.exists() and not name.is_symlink():
+        raise ExportError(f"{name} is in the way of the link to the newest export: move it away")
+    beside = name.with_name(f".{name.name}.{os.getpid()}{UNFINISHED}")
+    beside.unlink(missing_ok=True)
+    beside.symlink_to(os.path.relpath(folder, name.parent))
+    beside.replace(name)

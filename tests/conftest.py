@@ -1,0 +1,128 @@
+"""A small store: made photos, a detector and an embedder that need no model, no processes."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import luigi
+import numpy as np
+import pytest
+from PIL import Image
+
+from detectors.base import Box, Detection, FaceFactors
+from pipeline import detect, images, options, tasks
+from pipeline.manifest import dropped
+
+
+class BrightFace:
+    """Finds the bright squares of made photos, left to right."""
+
+    long_side = 0
+    grey = True
+    face = FaceFactors()
+
+    def __call__(self, pictures):
+        return [self.find(picture) for picture in pictures]
+
+    def find(self, picture):
+        columns = (picture >= 250).any(axis=0).astype(int)
+        starts = np.flatnonzero(np.diff(columns, prepend=0) == 1)
+        ends = np.flatnonzero(np.diff(columns, append=0) == -1) + 1
+        found = []
+        for left, right in zip(starts, ends, strict=True):
+            rows = np.flatnonzero((picture[:, left:right] >= 250).any(axis=1))
+            box = Box(int(left), int(rows.min()), int(right), int(rows.max()) + 1)
+            found.append(Detection("face", 0.9, box))
+        return found
+
+
+def mean_colours(items, config, folder):
+    """An embedder for tests: the mean colour of four quarters of the rectangle."""
+    for item in items:
+        try:
+            pixels = images.decode(images.read(item), item.row.rectangle)
+        except images.UnreadableError as reason:
+            yield [dropped(item.row, str(reason))]
+            continue
+        halves = [half for part in np.array_split(pixels, 2) for half in np.array_split(part, 2, 1)]
+        vector = np.float32([half.mean(axis=(0, 1)) / 255 for half in halves]).ravel()
+        yield [replace(item.row, embedding=item.key, features=vector.tobytes())]
+
+
+def photo(seed, faces=((60, 50, 20),), size=(160, 120), dark=40):
+    """A made photo: noise, and a bright square (left, top, side) for each face."""
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(dark, dark + 40, (size[1], size[0], 3)).astype(np.uint8)
+    for left, top, side in faces:
+        pixels[top : top + side, left : left + side] = 255
+    return pixels
+
+
+def save(path, pixels, **more):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, **more)
+
+
+def set_options(**values):
+    """set_options(Crop_max_faces=2): as on the command line, for tasks made from now on."""
+    for name, value in values.items():
+        options.set_option(name.replace("_", "-", 1), str(value))
+    luigi.task_register.Register.clear_instance_cache()
+
+
+def build(task):
+    """Build a task in this process; returns whether it succeeded."""
+    return luigi.build([task], local_scheduler=True, no_lock=True, log_level="CRITICAL")
+
+
+@pytest.fixture(autouse=True)
+def own_settings(monkeypatch):
+    """Every test begins with the default settings and ends without a trace."""
+    config = luigi.configuration.get_config()
+    for section in [name for name in config.sections() if name[0].isupper()]:
+        config.remove_section(section)
+    luigi.task_register.Register.clear_instance_cache()
+    yield
+    for section in [name for name in config.sections() if name[0].isupper()]:
+        config.remove_section(section)
+    luigi.task_register.Register.clear_instance_cache()
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    """An empty store and a source of six photos: four portraits, one empty scene, one copy."""
+    source = tmp_path / "photos"
+    for number in range(4):
+        save(source / f"{number}.png", photo(number, [(60 + number, 40, 20 + 2 * number)]))
+    save(source / "scene.png", photo(8, []))
+    (source / "copy.png").write_bytes((source / "3.png").read_bytes())
+    monkeypatch.setattr(detect, "load", lambda *_: BrightFace())
+    monkeypatch.setattr(tasks.Embed, "work", staticmethod(mean_colours))
+    set_options(
+        Store_root=tmp_path / "store",
+        Ingest_source=source,
+        Engine_scheduler="in-process",
+        Engine_rows=2,
+        Dataset_size=32,
+        Crop_min_face=4,
+    )
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def reference(store):
+    """A reference set of ten photos like the portraits of `store`."""
+    folder = store.parent / "reference"
+    for number in range(10):
+        save(folder / f"{number}.png", photo(100 + number, [(60 + number, 40, 22)]))
+    set_options(FilterPose_reference=folder, FilterPose_limit="best 0.5")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def test_data():
+    """The folder of real test data; tests that need it are skipped where it is not named."""
+    folder = os.environ.get("ATELIER_TESTDATA")
+    if not folder:
+        pytest.skip("ATELIER_TESTDATA names no folder of test data")
+    return Path(folder).resolve()

@@ -1,0 +1,177 @@
+import io
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import photo
+from PIL import Image, ImageCms
+
+from detectors.base import Box
+from pipeline import images
+from pipeline.manifest import Row
+from pipeline.unit import Item
+
+LIMIT = 10**8
+
+
+def encoded(pixels, format="PNG", mode=None, **more):
+    image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    file = io.BytesIO()
+    (image.convert(mode) if mode else image).save(file, format, **more)
+    return file.getvalue()
+
+
+def turned(orientation):
+    exif = Image.Exif()
+    exif[images.ORIENTATION] = orientation
+    return exif
+
+
+def smooth(width, height):
+    """A picture that survives JPEG: a gradient with a few soft waves."""
+    y, x = np.mgrid[0:height, 0:width]
+    waves = [np.sin(x / 37 + k) + np.cos(y / 53 - k) for k in range(3)]
+    return np.clip(np.stack(waves, 2) * 50 + 128, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_comes_out_upright(orientation):
+    pixels = smooth(80, 40)
+    data = encoded(pixels, "JPEG", quality=98, exif=turned(orientation))
+    header = images.header(data, LIMIT)
+    out = images.decode(data)
+    grey = images.decode_grey(data, 0)
+    sideways = orientation in images.SIDEWAYS
+    assert (header.width, header.height) == ((40, 80) if sideways else (80, 40))
+    assert out.shape == (header.height, header.width, 3)
+    assert grey.shape == out.shape[:2]
+    flips = {1: 0, 2: 1, 3: 2, 4: 1, 5: 1, 6: 3, 7: 1, 8: 1}
+    if orientation in (1, 3, 6, 8):
+        quarter_turns = {1: 0, 3: 2, 6: 3, 8: 1}[orientation]
+        assert np.abs(out.astype(int) - np.rot90(pixels, quarter_turns)).mean() < 3
+    assert orientation in flips
+
+
+@pytest.mark.parametrize(
+    ("mode", "format"),
+    [("L", "JPEG"), ("CMYK", "JPEG"), ("P", "PNG"), ("1", "PNG"), ("LA", "PNG"), ("LAB", "TIFF")],
+)
+def test_every_mode_becomes_three_channels(mode, format):
+    value = 255 if mode in ("1", "P") else 200  # Pillow dithers other greys
+    image = Image.fromarray(np.full((9, 7, 3), value, np.uint8))
+    if mode == "LAB":
+        srgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+        image = ImageCms.profileToProfile(image, srgb, lab, outputMode="LAB")
+        out = images.decode(encoded(image, format))
+    else:
+        out = images.decode(encoded(image, format, mode))
+    assert out.shape == (9, 7, 3)
+    assert out.dtype == np.uint8
+    assert np.abs(out.astype(int) - value).max() <= 3
+
+
+def test_sixteen_bits_become_eight():
+    wide = (np.arange(256, dtype=np.uint16) * 257).reshape(16, 16)
+    out = images.decode(encoded(Image.fromarray(wide)))
+    assert np.array_equal(out[:, :, 1].ravel(), np.arange(256))
+
+
+def test_transparency_is_laid_on_the_background():
+    pixels = np.zeros((4, 4, 4), np.uint8)
+    pixels[:, 2:] = (10, 20, 30, 255)
+    out = images.decode(encoded(pixels), background="#ff8000")
+    assert out[0, 0].tolist() == [255, 128, 0]
+    assert out[0, 3].tolist() == [10, 20, 30]
+    assert images.decode(encoded(pixels), mode="RGBA")[0, 0, 3] == 0
+
+
+def test_a_profile_is_turned_into_srgb():
+    swapped = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()
+    plain = smooth(32, 32)
+    assert np.array_equal(images.decode(encoded(plain, icc_profile=b"broken")), plain)
+    assert images.decode(encoded(plain, icc_profile=swapped)).shape == (32, 32, 3)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty file"),
+        (b"not a picture at all", "content is no picture in a known format"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "content is no picture in a known format"),
+        (encoded(np.zeros((300, 300, 3), np.uint8)), "too many pixels: 300 x 300, the limit is 8999"),
+    ],
+)
+def test_bad_bytes_say_why(data, reason):
+    with pytest.raises(images.UnreadableError, match=reason):
+        images.header(data, 8999)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF"])
+def test_a_truncated_file_is_refused_by_every_decode(format):
+    data = encoded(photo(1), format)[:-2000]
+    with pytest.raises(images.UnreadableError, match="broken file"):
+        images.decode_grey(data, 64)
+    with pytest.raises(images.UnreadableError, match="broken file"):
+        images.decode(data)
+
+
+def test_a_scaled_decode_cuts_the_same_rectangle():
+    pixels = smooth(1600, 1200)
+    data = encoded(pixels, "JPEG", quality=97)
+    box = Box(200, 400, 1000, 1000)
+    small = images.decode(data, box, into=(200, 200))
+    assert small.shape == (300, 400, 3)
+    full = Image.fromarray(images.decode(data, box)).resize((400, 300), Image.Resampling.BOX)
+    assert np.abs(small.astype(int) - np.asarray(full)).mean() < 1
+    odd = box._replace(left=201)
+    assert images.decode(data, odd, into=(200, 200)).shape == (600, 799, 3)
+
+
+def test_a_file_that_changed_or_vanished_is_no_drop(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"12345")
+    seen = os.stat(path)
+    item = Item("k", Row("a"), path, seen.st_size, seen.st_mtime_ns)
+    assert images.read(item) == b"12345"
+    path.write_bytes(b"123456")
+    with pytest.raises(images.SourceChangedError, match=r"a\.jpg changed while this ran"):
+        images.read(item)
+    path.unlink()
+    with pytest.raises(images.SourceChangedError, match=r"a\.jpg vanished while this ran"):
+        images.read(item)
+
+
+@pytest.mark.real_data
+def test_odd_files_are_kept_or_dropped_with_a_reason(test_data):
+    """Each file in one process with 2 GB of address space beyond what Python itself takes."""
+    script = """
+import resource, sys
+from pathlib import Path
+from pipeline import images
+resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
+kept = dropped = 0
+for path in sorted(Path(sys.argv[1]).rglob("*")):
+    if path.is_file():
+        data = path.read_bytes()
+        try:
+            header = images.header(data, 200_000_000)
+            pixels = images.decode(data)
+            assert pixels.shape == (header.height, header.width, 3), (path, pixels.shape, header)
+            assert images.decode_grey(data, 640).ndim == 2
+            kept += 1
+        except images.UnreadableError as reason:
+            assert str(reason)
+            dropped += 1
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+print(kept, dropped, peak)
+"""
+    root = Path(__file__).parent.parent
+    command = ["python", "-c", script, str(test_data / "odd")]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    kept, dropped, peak = map(int, done.stdout.split())
+    assert kept + dropped == 263
+    assert kept > 150
+    assert peak < 2048

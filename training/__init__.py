@@ -1,0 +1,1 @@
+"""StyleGAN2: records in, a trained generator out. Imports nothing of the other packages."""
