@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 TRIES = 3  # of a unit that fails for a reason of the machine's
+CONNECT_SECONDS = 10
 WINDOW = 3  # units in flight per worker
 ALL_DIE = 5  # photos in a row that kill a fresh worker: then it is not the photos
 
@@ -44,6 +46,8 @@ class EngineConfig(Settings):
         super().__post_init__()
         if self.scheduler not in ("local", "in-process") and "://" not in self.scheduler:
             self.refuse("scheduler", "give local, in-process or tcp://host:port")
+        if self.dashboard and not find_spec("bokeh"):
+            self.refuse("dashboard", "it needs the package bokeh: pip install bokeh")
 
     @property
     def processes(self) -> int:
@@ -98,7 +102,7 @@ def connected(config: EngineConfig, store: Path) -> Iterator["Client"]:
     from distributed import Client, LocalCluster
 
     if config.scheduler != "local":
-        with Client(config.scheduler, timeout=20, set_as_default=False) as client:
+        with reached(config.scheduler) as client:
             check_shared(client, store)
             yield client
         return
@@ -107,25 +111,38 @@ def connected(config: EngineConfig, store: Path) -> Iterator["Client"]:
         threads_per_worker=1,
         processes=True,
         host="127.0.0.1",
-        dashboard_address="127.0.0.1:8787" if config.dashboard else None,
+        dashboard_address="127.0.0.1:8787" if config.dashboard else "127.0.0.1:0",
         silence_logs=50,
         # A lost worker fails its own units at once: who is to blame is found out here, not there.
-        scheduler_kwargs={"allowed_failures": 0},
+        scheduler_kwargs={"allowed_failures": 0, "dashboard": config.dashboard},
     )
     with cluster, Client(cluster, set_as_default=False) as client:
         yield client
 
 
+def reached(address: str) -> "Client":
+    """A client of a scheduler somebody started; raises MachineError where none answers."""
+    from distributed import Client
+
+    try:
+        return Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    except OSError as error:
+        raise MachineError(f"no Dask scheduler answers at {address}: start one there") from error
+
+
 def check_shared(client: "Client", store: Path) -> None:
     """Raise MachineError where a worker does not see the same store."""
+    try:
+        client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+    except TimeoutError:
+        raise MachineError("the scheduler has no workers: start some that see the store") from None
+    store.mkdir(parents=True, exist_ok=True)
     nonce = store / f".nonce-{uuid.uuid4().hex}"
     nonce.write_text("seen")
     try:
         blind = [who for who, seen in client.run(nonce.is_file).items() if not seen]
     finally:
         nonce.unlink()
-    if not client.nthreads():
-        raise MachineError(f"the scheduler {client.scheduler.address} has no workers: start some")  # type: ignore[union-attr]
     if blind:
         raise MachineError(f"workers {', '.join(blind)} do not see {store}: mount it at that path")
 

@@ -105,6 +105,7 @@ class Step(luigi.Task):
         return manifest.read(self.path)
 
     def run(self) -> None:
+        """Called by Luigi."""
         lock.hold(store())
         self.build()
 

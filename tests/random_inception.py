@@ -23,17 +23,21 @@ def write_weights(path: Path, seed: int = 0) -> None:
         if isinstance(layer, nn.BatchNorm2d):
             layer.momentum = None  # the moving statistics are the plain mean of all batches
             nn.init.normal_(layer.weight, 1.0, 0.1)
-            nn.init.normal_(layer.bias, 0.0, 0.1)
+            nn.init.normal_(layer.bias, 0.5, 0.1)
     network.train()
     with torch.no_grad():
-        network(torch.cat([blurred(2**power) for power in range(2, 9)]))
+        network(torch.cat([scene() for _ in range(16)]))
     torch.save(network.state_dict(), path)
 
 
-def blurred(side: int) -> Tensor:
-    """A picture of noise `side` pixels wide, enlarged: 1 x 3 x 299 x 299 in [-1, 1]."""
-    noise = 2 * torch.rand(1, 3, side, side) - 1
-    return nn.functional.interpolate(noise, size=(299, 299), mode="bilinear")
+def scene() -> Tensor:
+    """A picture as coarse, fine, bright and flat as photos are: 1 x 3 x 299 x 299 in [-1, 1]."""
+    picture = torch.zeros(1, 3, 299, 299)
+    for side in (2, 4, 8, 16, 32, 64, 128, 256):
+        noise = torch.randn(1, 3, side, side) + torch.randn(1, 1, side, side)
+        detail = nn.functional.interpolate(noise, size=(299, 299), mode="bilinear")
+        picture += torch.rand(1) * detail / side**0.5
+    return picture.clamp(-1, 1)
 
 
 if __name__ == "__main__":

@@ -100,7 +100,10 @@ def test_a_profile_is_turned_into_srgb():
         (b"", "empty file"),
         (b"not a picture at all", "content is no picture in a known format"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "content is no picture in a known format"),
-        (encoded(np.zeros((300, 300, 3), np.uint8)), "too many pixels: 300 x 300, the limit is 8999"),
+        (
+            encoded(np.zeros((300, 300, 3), np.uint8)),
+            "too many pixels: 300 x 300, the limit is 8999",
+        ),
     ],
 )
 def test_bad_bytes_say_why(data, reason):

@@ -58,7 +58,7 @@ def test_every_file_is_counted_as_what_it_is(store):
 
 def test_strange_names_are_fine(store):
     source = store.parent / "photos"
-    names = ["a b.png", "it's \"it\".png", "line\nbreak.png", "@at.png", "<script>.png", "日本.PNG"]
+    names = ["a b.png", 'it\'s "it".png', "line\nbreak.png", "@at.png", "<script>.png", "日本.PNG"]
     for number, name in enumerate(names):
         save(source / name, photo(50 + number))
     rows = ingested()

@@ -92,5 +92,7 @@ def test_a_sideways_photo_with_gps_comes_out_upright_and_clean(store):
 
 
 def test_rgba_needs_png():
-    with pytest.raises(ValueError, match=r"\[Dataset\] channels = 'rgba': JPEG has no transparency"):
+    with pytest.raises(
+        ValueError, match=r"\[Dataset\] channels = 'rgba': JPEG has no transparency"
+    ):
         DatasetConfig(channels="rgba")

@@ -79,7 +79,7 @@ SHOTS: dict[str, Shot] = {
     "scans/Oluchi, grey.jpg": Shot("Oluchi"),
     "scans/Pavel, CMYK.jpg": Shot("Pavel"),
     "scans/Rosa, cut out.png": Shot("Rosa"),
-    "scans/Sol, thumbnail.jpg": Shot("Sol", 192, 252, 0.205, 0.5, 0.62),
+    "scans/Sol, thumbnail.jpg": Shot("Sol", 192, 252, 0.215, 0.5, 0.62),
     "family/Tariq and Uma.jpg": Shot("Tariq Uma", 2000, 1500, 0.085, 0.3, 0.33),
     "family/three friends.jpg": Shot("Ada Leo Oluchi", 2400, 1600, 0.062, 0.2, 0.3),
     "family/Emil, too close.jpg": Shot("Emil", 1600, 1200, 0.235, 0.5, 0.37),
@@ -128,7 +128,9 @@ def people(seed: int) -> dict[str, Person]:
     }
 
 
-def encoded(path: str, shot: Shot, cast: dict[str, Person], rng: np.random.Generator, number: int) -> bytes:
+def encoded(
+    path: str, shot: Shot, cast: dict[str, Person], rng: np.random.Generator, number: int
+) -> bytes:
     """The photo as its file holds it."""
     if path.endswith(".png"):
         return png(cut_out(shot, cast))
@@ -144,7 +146,9 @@ def encoded(path: str, shot: Shot, cast: dict[str, Person], rng: np.random.Gener
     return jpeg(pixels, LOOKS_OF_A_FILE.get(path, "RGB"))
 
 
-def paint_all(canvas: Canvas, shot: Shot, cast: dict[str, Person], rng: np.random.Generator) -> None:
+def paint_all(
+    canvas: Canvas, shot: Shot, cast: dict[str, Person], rng: np.random.Generator
+) -> None:
     """Paint everyone on the shot side by side, from left to right."""
     names = shot.names.split()
     apart = (1 - 2 * shot.x) / max(1, len(names) - 1)

@@ -128,7 +128,9 @@ def shade_skin(brush: Brush, looks: Looks, head: Mask) -> None:
     brush.light(ellipse(-0.04, 1.12 * k, 0.16, 0.09), 0.24, 0.07, head)
     if looks.freckles:
         rng = np.random.default_rng(5)
-        for x, y in zip(rng.normal(0, 0.36, 60).tolist(), rng.normal(0.3, 0.1, 60).tolist(), strict=True):
+        for x, y in zip(
+            rng.normal(0, 0.36, 60).tolist(), rng.normal(0.3, 0.1, 60).tolist(), strict=True
+        ):
             brush.shadow(ellipse(x, y, 0.011, 0.011, 12), 0.45, 0.004, head, (170, 105, 70))
 
 

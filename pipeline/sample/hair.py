@@ -44,7 +44,15 @@ def paint_behind(brush: Brush, style: Style, looks: Looks, wear: Colour) -> None
     dark = mixed(looks.hair, DARK, 0.42)
     match style:
         case "long":
-            right = [(0.9, -1.3), (1.3, -0.5), (1.32, 0.6), (1.5, 1.6), (1.28, 2.5), (0.75, 2.75), (0.3, 2.3)]
+            right = [
+                (0.9, -1.3),
+                (1.3, -0.5),
+                (1.32, 0.6),
+                (1.5, 1.6),
+                (1.28, 2.5),
+                (0.75, 2.75),
+                (0.3, 2.3),
+            ]
             outline = smooth([(0.0, -1.55), *right, *mirrored(right[::-1])])
             waves(brush, brush.shape(outline), dark, looks.hair)
         case "bob":
@@ -56,7 +64,13 @@ def paint_behind(brush: Brush, style: Style, looks: Looks, wear: Colour) -> None
             inside = brush.shape(ball)
             brush.light(ellipse(-0.1, -1.88, 0.22, 0.1), 0.3, 0.08, inside)
             for turn in (0.2, 0.5, 0.8):
-                ring = smooth([(-0.4, -1.6 - turn * 0.3), (0.06, -1.66 - turn * 0.4), (0.5, -1.6 - turn * 0.3)])
+                ring = smooth(
+                    [
+                        (-0.4, -1.6 - turn * 0.3),
+                        (0.06, -1.66 - turn * 0.4),
+                        (0.5, -1.6 - turn * 0.3),
+                    ]
+                )
                 brush.shadow(stroke(ring, [0.0, 0.03, 0.0]), 0.4, 0.01, inside)
         case "curly":
             curls(brush, looks, seed=1, reach=(1.18, 1.42), many=90, tone=0.42)
@@ -64,7 +78,9 @@ def paint_behind(brush: Brush, style: Style, looks: Looks, wear: Colour) -> None
             curls(brush, looks, seed=2, reach=(1.55, 1.62), many=150, tone=0.3)
         case "scarf":
             right = [(0.85, -1.4), (1.26, -0.6), (1.22, 0.6), (1.1, 1.5), (1.5, 2.3), (1.1, 2.8)]
-            brush.over(smooth([(0.0, -1.66), *right, *mirrored(right[::-1])]), mixed(wear, DARK, 0.3))
+            brush.over(
+                smooth([(0.0, -1.66), *right, *mirrored(right[::-1])]), mixed(wear, DARK, 0.3)
+            )
 
 
 def paint_front(brush: Brush, style: Style, looks: Looks, wear: Colour) -> None:
@@ -105,7 +121,9 @@ def cap(brush: Brush, outer: Points, hairline: Points, looks: Looks, seed: int) 
             strand = (far + (near - far) * share)[first:last]
             tone = mixed(looks.hair, *((LIGHT, 0.3) if rng.random() < 0.45 else (DARK, 0.45)))
             brush.canvas.paint(
-                brush.shape(stroke(strand.tolist(), [0.0, 0.022, 0.0]), soft=0.006).within(hair), tone, 0.5
+                brush.shape(stroke(strand.tolist(), [0.0, 0.022, 0.0]), soft=0.006).within(hair),
+                tone,
+                0.5,
             )
     shine = (far + (near - far) * 0.42)[len(far) // 6 : len(far) // 2]
     brush.light(stroke(shine.tolist(), [0.02, 0.17, 0.02]), 0.32, 0.06, hair)
@@ -118,9 +136,13 @@ def waves(brush: Brush, hair: Mask, dark: Colour, colour: Colour) -> None:
     for number in range(44):
         x = (-1.0 if number % 2 else 1.0) * float(rng.uniform(0.75, 1.4))
         bend = float(rng.uniform(-0.06, 0.06))
-        path = smooth([(x * 0.9, -0.7), (x, 0.5), (x * 1.05 + bend, 1.5), (x * 0.85, 2.6)], closed=False)
+        path = smooth(
+            [(x * 0.9, -0.7), (x, 0.5), (x * 1.05 + bend, 1.5), (x * 0.85, 2.6)], closed=False
+        )
         tone = mixed(colour, *((LIGHT, 0.22) if rng.random() < 0.5 else (DARK, 0.5)))
-        brush.canvas.paint(brush.shape(stroke(path, [0, 0.04, 0.03, 0]), soft=0.01).within(hair), tone, 0.55)
+        brush.canvas.paint(
+            brush.shape(stroke(path, [0, 0.04, 0.03, 0]), soft=0.01).within(hair), tone, 0.55
+        )
 
 
 def curls(
@@ -137,8 +159,16 @@ def curls(
     across, down = reach
     body = mixed(looks.hair, DARK, tone)
     if front:
-        band = [*smooth([(-1.0, -0.1), (-across, -0.8), (0, -down - 0.2), (across, -0.8), (1.0, -0.1)], closed=False),
-                *smooth([(0.92, -0.2), (0.66, -0.84), (0, -0.98), (-0.66, -0.84), (-0.92, -0.2)], closed=False)]
+        band = [
+            *smooth(
+                [(-1.0, -0.1), (-across, -0.8), (0, -down - 0.2), (across, -0.8), (1.0, -0.1)],
+                closed=False,
+            ),
+            *smooth(
+                [(0.92, -0.2), (0.66, -0.84), (0, -0.98), (-0.66, -0.84), (-0.92, -0.2)],
+                closed=False,
+            ),
+        ]
         head = brush.shape(head_outline(looks))
         brush.shadow([(x, y + 0.1) for x, y in band], 0.6, 0.06, head)
         brush.over(band, body, 1.0, 0.02)
@@ -148,7 +178,11 @@ def curls(
         turn = rng.uniform(-np.pi * (1.0 if front else 1.18), np.pi * (0.0 if front else 0.18))
         depth = rng.uniform(0.82, 1.0)
         x = float(across * depth * np.cos(turn))
-        y = float(-0.32 + (down * depth) * np.sin(turn) if not front else -0.3 + down * depth * np.sin(turn) * 0.92)
+        y = float(
+            -0.32 + (down * depth) * np.sin(turn)
+            if not front
+            else -0.3 + down * depth * np.sin(turn) * 0.92
+        )
         size = float(rng.uniform(0.1, 0.17))
         colour = mixed(body, LIGHT, max(0.0, 0.16 * float(rng.random()) - 0.1 * x))
         brush.over(ellipse(x, y, size, size, 28), colour, 0.9, 0.012)
@@ -168,21 +202,38 @@ def scarf(brush: Brush, looks: Looks, wear: Colour) -> None:
     brush.shadow(stroke([*face, face[0]], [0.2, 0.2]), 0.7, 0.06, brush.shape(face))
     cloth = brush.shape(around, face)  # two outlines: the inner one is a hole
     brush.canvas.paint(cloth, wear)
-    brush.shadow(smooth([(0.5, -1.7), (1.5, -1.0), (1.5, 2.4), (0.6, 2.4), (0.95, 0.4)]), 0.7, 0.15, cloth)
+    brush.shadow(
+        smooth([(0.5, -1.7), (1.5, -1.0), (1.5, 2.4), (0.6, 2.4), (0.95, 0.4)]), 0.7, 0.15, cloth
+    )
     brush.light(ellipse(-0.5, -1.25, 0.4, 0.16), 0.28, 0.12, cloth)
     for shift in (0.0, 0.22, 0.44, 0.66):
-        fold = smooth([(-1.0, 0.8 + shift), (-0.3, 1.42 + shift), (0.5, 1.5 + shift), (1.1, 1.0 + shift)], closed=False)
+        fold = smooth(
+            [(-1.0, 0.8 + shift), (-0.3, 1.42 + shift), (0.5, 1.5 + shift), (1.1, 1.0 + shift)],
+            closed=False,
+        )
         brush.shadow(stroke(fold, [0.0, 0.09, 0.02]), 0.5, 0.025, cloth)
         brush.light(stroke([(x, y - 0.08) for x, y in fold], [0.0, 0.06, 0.0]), 0.2, 0.025, cloth)
     for shift in (0.0, 0.14):
-        fold = smooth([(-1.02 - shift, -0.1), (-0.82 - shift, -0.9), (-0.1, -1.3 - shift)], closed=False)
+        fold = smooth(
+            [(-1.02 - shift, -0.1), (-0.82 - shift, -0.9), (-0.1, -1.3 - shift)], closed=False
+        )
         brush.shadow(stroke(fold, [0.0, 0.05, 0.0]), 0.4, 0.02, cloth)
 
 
 def beanie(brush: Brush, wear: Colour) -> None:
     """A knitted cap down to the forehead."""
     dome = brush.shape(
-        smooth([(-1.12, -0.7), (-1.06, -1.3), (-0.6, -1.78), (0, -1.9), (0.6, -1.78), (1.06, -1.3), (1.12, -0.7)])
+        smooth(
+            [
+                (-1.12, -0.7),
+                (-1.06, -1.3),
+                (-0.6, -1.78),
+                (0, -1.9),
+                (0.6, -1.78),
+                (1.06, -1.3),
+                (1.12, -0.7),
+            ]
+        )
     )
     brush.canvas.paint(dome, wear)
     for step in np.linspace(-0.95, 0.95, 17):
@@ -190,11 +241,19 @@ def beanie(brush: Brush, wear: Colour) -> None:
         brush.shadow(stroke(smooth(rib, closed=False), [0.03, 0.03, 0.0]), 0.4, 0.012, dome)
     brush.shadow(smooth([(0.4, -2.0), (1.3, -1.6), (1.3, -0.5), (0.75, -0.5)]), 0.7, 0.16, dome)
     brush.light(ellipse(-0.45, -1.45, 0.3, 0.16), 0.3, 0.12, dome)
-    brim = smooth([(-1.16, -0.55), (-1.15, -0.95), (0, -1.14), (1.15, -0.95), (1.16, -0.55), (0, -0.76)], steps=8)
+    brim = smooth(
+        [(-1.16, -0.55), (-1.15, -0.95), (0, -1.14), (1.15, -0.95), (1.16, -0.55), (0, -0.76)],
+        steps=8,
+    )
     band = brush.shape(brim)
     brush.canvas.paint(band, mixed(wear, LIGHT, 0.1))
     for step in np.linspace(-1.1, 1.1, 31):
-        brush.shadow([(float(step), -1.3), (float(step) + 0.02, -1.3), (float(step) + 0.02, -0.5)], 0.6, 0.012, band)
+        brush.shadow(
+            [(float(step), -1.3), (float(step) + 0.02, -1.3), (float(step) + 0.02, -0.5)],
+            0.6,
+            0.012,
+            band,
+        )
     brush.shadow(smooth([(0.5, -1.3), (1.4, -1.3), (1.4, -0.4), (0.8, -0.4)]), 0.6, 0.14, band)
 
 
@@ -222,4 +281,6 @@ def paint_beard(brush: Brush, beard: Beard, looks: Looks) -> None:
         for x, low in zip(rng.uniform(-0.9, 0.9, 130), rng.uniform(0.5, 1.4, 130), strict=True):
             hair = [(float(x), float(low)), (float(x) * 1.04, float(low) + 0.16)]
             shade = mixed(tone, *((LIGHT, 0.2) if x < 0 else (DARK, 0.2)))
-            brush.canvas.paint(brush.shape(stroke(hair, [0.018, 0.0]), soft=0.004).within(jaw), shade, 0.6)
+            brush.canvas.paint(
+                brush.shape(stroke(hair, [0.018, 0.0]), soft=0.004).within(jaw), shade, 0.6
+            )

@@ -50,7 +50,14 @@ class Person:
     earrings: bool = False
 
 
-def invent(rng: np.random.Generator, skin: int, hair: str, style: Style, beard: Beard = "", age: float = 0.0) -> Person:
+def invent(
+    rng: np.random.Generator,
+    skin: int,
+    hair: str,
+    style: Style,
+    beard: Beard = "",
+    age: float = 0.0,
+) -> Person:
     """Someone with the given features; the others are chosen by chance."""
     tone, lips = SKINS[skin]
     jitter = rng.uniform(-5, 5, 3)
@@ -95,11 +102,26 @@ def paint_person(canvas: Canvas, person: Person, place: Place) -> None:
 def body(brush: Brush, person: Person) -> None:
     """Shoulders, clothes and neck, with the shadow of the head on them."""
     wear = person.wear
-    right = [(0.45, 1.4), (0.78, 1.78), (1.35, 2.0), (1.9, 2.25), (2.24, 2.75), (2.42, 3.6), (2.6, 6.0), (2.7, 12.0)]
+    right = [
+        (0.45, 1.4),
+        (0.78, 1.78),
+        (1.35, 2.0),
+        (1.9, 2.25),
+        (2.24, 2.75),
+        (2.42, 3.6),
+        (2.6, 6.0),
+        (2.7, 12.0),
+    ]
     outline = smooth([(-x, y) for x, y in right[::-1]] + right, closed=False)
     clothes = brush.shape(outline)
     brush.canvas.paint(clothes, wear)
-    brush.shadow(smooth([(0.9, 1.6), (2.8, 2.0), (3.0, 9.0), (1.2, 9.0), (1.5, 3.2)]), 0.6, 0.4, clothes, FOLD)
+    brush.shadow(
+        smooth([(0.9, 1.6), (2.8, 2.0), (3.0, 9.0), (1.2, 9.0), (1.5, 3.2)]),
+        0.6,
+        0.4,
+        clothes,
+        FOLD,
+    )
     brush.light(ellipse(-1.3, 2.45, 0.6, 0.28), 0.22, 0.2, clothes)
     for side in (-1, 1):
         fold = smooth([(side * 1.5, 3.0), (side * 1.42, 3.8), (side * 1.6, 5.0)], closed=False)
@@ -110,7 +132,9 @@ def body(brush: Brush, person: Person) -> None:
     rim = mixed(wear, DARK, 0.28)
     match person.collar:
         case "round":
-            line = smooth([(-0.68, 1.66), (-0.5, 2.0), (0, 2.2), (0.5, 2.0), (0.68, 1.66)], closed=False)
+            line = smooth(
+                [(-0.68, 1.66), (-0.5, 2.0), (0, 2.2), (0.5, 2.0), (0.68, 1.66)], closed=False
+            )
             brush.over(stroke(line, [0.1, 0.12, 0.1]), rim, 0.9, 0.006)
         case "v":
             for side in (-1, 1):
@@ -119,9 +143,13 @@ def body(brush: Brush, person: Person) -> None:
         case "shirt":
             shirt_collar(brush, mixed(wear, LIGHT, 0.16))
         case _:
-            high = brush.shape(smooth([(-0.64, 1.5), (0, 1.68), (0.64, 1.5), (0.8, 2.05), (0, 2.3), (-0.8, 2.05)]))
+            high = brush.shape(
+                smooth([(-0.64, 1.5), (0, 1.68), (0.64, 1.5), (0.8, 2.05), (0, 2.3), (-0.8, 2.05)])
+            )
             brush.canvas.paint(high, mixed(wear, LIGHT, 0.07))
-            brush.shadow(smooth([(0.2, 1.4), (0.9, 1.4), (0.9, 2.3), (0.3, 2.4)]), 0.6, 0.12, high, FOLD)
+            brush.shadow(
+                smooth([(0.2, 1.4), (0.9, 1.4), (0.9, 2.3), (0.3, 2.4)]), 0.6, 0.12, high, FOLD
+            )
             for y in (1.78, 1.98):
                 fold = smooth([(-0.7, y - 0.1), (0, y + 0.1), (0.7, y - 0.1)], closed=False)
                 brush.shadow(stroke(fold, [0.02, 0.06, 0.02]), 0.5, 0.02, high, FOLD)
@@ -151,9 +179,21 @@ def shirt_collar(brush: Brush, colour: Colour) -> None:
     placket = [(-0.05, 2.45), (0.07, 2.45), (0.1, 9.0), (-0.05, 9.0)]
     brush.over(placket, mixed(colour, DARK, 0.16), 0.6, 0.01)
     for side in (-1, 1):
-        flap = [(side * 0.56, 1.5), (side * 0.68, 1.5), (side * 0.86, 1.94), (side * 0.46, 2.62), (0, 2.4), (side * 0.4, 2.0)]
+        flap = [
+            (side * 0.56, 1.5),
+            (side * 0.68, 1.5),
+            (side * 0.86, 1.94),
+            (side * 0.46, 2.62),
+            (0, 2.4),
+            (side * 0.4, 2.0),
+        ]
         leaf = brush.shape(flap)
-        brush.shadow([(x, y + 0.07) for x, y in flap], 0.5, 0.05, brush.shape([(-3, 1), (3, 1), (3, 5), (-3, 5)]))
+        brush.shadow(
+            [(x, y + 0.07) for x, y in flap],
+            0.5,
+            0.05,
+            brush.shape([(-3, 1), (3, 1), (3, 5), (-3, 5)]),
+        )
         brush.canvas.paint(leaf, colour if side < 0 else mixed(colour, DARK, 0.14))
     for y in (2.95, 3.6):
         brush.over(ellipse(0.02, y, 0.04, 0.04, 24), mixed(colour, DARK, 0.5), 0.9, 0.006)
@@ -162,12 +202,31 @@ def shirt_collar(brush: Brush, colour: Colour) -> None:
 def glasses(brush: Brush) -> None:
     frame: Colour = (48, 38, 36)
     for side in (-1, 1):
-        lens = smooth([(side * x, y) for x, y in [(0.13, -0.16), (0.42, -0.21), (0.72, -0.15), (0.69, 0.14), (0.42, 0.22), (0.17, 0.13)]])
+        lens = smooth(
+            [
+                (side * x, y)
+                for x, y in [
+                    (0.13, -0.16),
+                    (0.42, -0.21),
+                    (0.72, -0.15),
+                    (0.69, 0.14),
+                    (0.42, 0.22),
+                    (0.17, 0.13),
+                ]
+            ]
+        )
         glass = brush.shape(lens)
         brush.canvas.paint(glass, LIGHT, 0.06)
-        glint = [(side * 0.42 - 0.16, -0.24), (side * 0.42 - 0.04, -0.24), (side * 0.42 - 0.2, 0.24), (side * 0.42 - 0.3, 0.24)]
+        glint = [
+            (side * 0.42 - 0.16, -0.24),
+            (side * 0.42 - 0.04, -0.24),
+            (side * 0.42 - 0.2, 0.24),
+            (side * 0.42 - 0.3, 0.24),
+        ]
         brush.light(glint, 0.16, 0.01, glass)
         brush.over(stroke([*lens, lens[0], lens[1]], [0.04, 0.04]), frame, 0.95, 0.004)
-        brush.over(stroke([(side * 0.7, -0.1), (side * 0.93, -0.12)], [0.045, 0.03]), frame, 0.95, 0.004)
+        brush.over(
+            stroke([(side * 0.7, -0.1), (side * 0.93, -0.12)], [0.045, 0.03]), frame, 0.95, 0.004
+        )
     bridge = smooth([(-0.14, -0.07), (0, -0.12), (0.14, -0.07)], closed=False)
     brush.over(stroke(bridge, [0.035, 0.035]), frame, 0.95, 0.004)

@@ -59,13 +59,17 @@ def bokeh(canvas: Canvas, rng: Rng) -> None:
         x, y = float(rng.uniform(0, 1)), float(rng.uniform(0, 0.85)) * tall
         size = float(rng.uniform(0.025, 0.08))
         glow = brush.shape(ellipse(x, y, size, size, 48), soft=0.004)
-        canvas.paint(glow, mixed(warm, light, float(rng.random())), float(rng.uniform(0.08, 0.38)), "screen")
+        canvas.paint(
+            glow, mixed(warm, light, float(rng.random())), float(rng.uniform(0.08, 0.38)), "screen"
+        )
 
 
 def meadow(canvas: Canvas, rng: Rng) -> None:
     """Sky and hills, out of focus."""
     day = float(rng.random())
-    canvas.gradient(mixed((126, 178, 222), (238, 164, 120), day), mixed((226, 238, 244), (250, 226, 190), day))
+    canvas.gradient(
+        mixed((126, 178, 222), (238, 164, 120), day), mixed((226, 238, 244), (250, 226, 190), day)
+    )
     brush = whole(canvas)
     tall = canvas.height / canvas.width
     sun = 0.16 + 0.68 * float(rng.integers(2))
@@ -109,12 +113,16 @@ def lake(canvas: Canvas, rng: Rng) -> None:
     for number in range(4):
         xs = np.linspace(-0.05, 1.05, 34)
         waves = sum(np.sin(xs * pace + rng.uniform(0, 6)) / pace for pace in (4, 9, 17))
-        tops = shore - np.clip(0.24 - 0.05 * number + 0.3 * waves + rng.normal(0, 0.009, 34), 0.02, 0.4)
+        tops = shore - np.clip(
+            0.24 - 0.05 * number + 0.3 * waves + rng.normal(0, 0.009, 34), 0.02, 0.4
+        )
         outline = [(float(x), float(y)) for x, y in zip(xs, tops, strict=True)]
         slope = brush.shape([*outline, (1.05, shore), (-0.05, shore)])
-        canvas.paint(slope, mixed((172, 140, 164), (30, 40, 66), number / 3))
+        canvas.paint(slope, mixed((132, 116, 156), (30, 40, 66), number / 3))
         fog = [(-0.1, shore - 0.02), (1.1, shore - 0.02), (1.1, shore), (-0.1, shore)]
-        canvas.paint(brush.shape(fog, soft=0.03).within(slope), (252, 206, 170), 0.5 - 0.12 * number)
+        canvas.paint(
+            brush.shape(fog, soft=0.03).within(slope), (252, 206, 170), 0.5 - 0.12 * number
+        )
     edge = int(shore * canvas.width)
     mirror = canvas.pixels[max(0, 2 * edge - canvas.height) : edge][::-1]
     below = canvas.pixels[edge : edge + len(mirror)]
@@ -135,7 +143,12 @@ def fruit(canvas: Canvas, rng: Rng) -> None:
     brush.over([(-0.1, edge), (1.1, edge), (1.1, tall * 1.1), (-0.1, tall * 1.1)], (150, 106, 72))
     for number in range(7):
         y = edge + 0.02 + (tall - edge) * (number / 7) ** 1.3
-        brush.over([(-0.1, y), (1.1, y + 0.004), (1.1, y + 0.007), (-0.1, y + 0.003)], (96, 62, 42), 0.6, 0.002)
+        brush.over(
+            [(-0.1, y), (1.1, y + 0.004), (1.1, y + 0.007), (-0.1, y + 0.003)],
+            (96, 62, 42),
+            0.6,
+            0.002,
+        )
     balls: list[tuple[float, float, float, Colour]] = [
         (0.3, -0.02, 0.13, (206, 60, 44)), (0.7, -0.03, 0.12, (226, 158, 46)),
         (0.5, 0.03, 0.14, (132, 168, 66)), (0.2, 0.11, 0.09, (232, 120, 44)), (0.81, 0.1, 0.085, (112, 44, 84)),
@@ -146,13 +159,29 @@ def fruit(canvas: Canvas, rng: Rng) -> None:
 
 def sphere(brush: Brush, x: float, y: float, size: float, colour: Colour) -> None:
     """A round fruit with its shadow on the table."""
-    brush.over(ellipse(x + size * 0.5, y + size * 0.86, size * 1.1, size * 0.24), DARK, 0.6, size * 0.14)
+    brush.over(
+        ellipse(x + size * 0.5, y + size * 0.86, size * 1.1, size * 0.24), DARK, 0.6, size * 0.14
+    )
     ball = brush.shape(ellipse(x, y, size, size * 0.95, 120))
     brush.canvas.paint(ball, mixed(colour, DARK, 0.35))
-    brush.canvas.paint(brush.shape(ellipse(x - size * 0.2, y - size * 0.2, size * 0.72, size * 0.68), soft=size * 0.2).within(ball), colour)
-    brush.light(ellipse(x - size * 0.38, y - size * 0.4, size * 0.22, size * 0.18), 0.7, size * 0.1, ball)
+    brush.canvas.paint(
+        brush.shape(
+            ellipse(x - size * 0.2, y - size * 0.2, size * 0.72, size * 0.68), soft=size * 0.2
+        ).within(ball),
+        colour,
+    )
+    brush.light(
+        ellipse(x - size * 0.38, y - size * 0.4, size * 0.22, size * 0.18), 0.7, size * 0.1, ball
+    )
     brush.shadow(ellipse(x, y - size * 0.86, size * 0.2, size * 0.08), 0.7, size * 0.05, ball)
-    stem = smooth([(x, y - size * 0.85), (x + size * 0.06, y - size * 1.1), (x + size * 0.16, y - size * 1.2)], closed=False)
+    stem = smooth(
+        [
+            (x, y - size * 0.85),
+            (x + size * 0.06, y - size * 1.1),
+            (x + size * 0.16, y - size * 1.2),
+        ],
+        closed=False,
+    )
     brush.over([*stem, *[(a + size * 0.05, b) for a, b in stem[::-1]]], (74, 52, 36), 1.0, 0.001)
 
 
@@ -165,7 +194,9 @@ def dunes(canvas: Canvas, rng: Rng) -> None:
         y = tall * (0.42 + 0.085 * number)
         turn, size = float(rng.uniform(0, 6)), 0.02 + 0.012 * number
         xs = np.linspace(-0.1, 1.1, 60)
-        crest = [(float(x), y + size * sin(turn + 5 * float(x)) + size * cos(2.3 * float(x))) for x in xs]
+        crest = [
+            (float(x), y + size * sin(turn + 5 * float(x)) + size * cos(2.3 * float(x))) for x in xs
+        ]
         dune = brush.shape([*crest, (1.1, tall * 1.2), (-0.1, tall * 1.2)])
         sand = mixed((248, 214, 166), (196, 116, 66), number / 6)
         canvas.paint(dune, sand)

@@ -1,0 +1,126 @@
+"""The engine on real worker processes; the laws run most of it in-process."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import works
+
+from pipeline import engine, parts, unit
+from pipeline.engine import EngineConfig, MachineError
+from pipeline.manifest import Row
+
+ROOT = Path(__file__).parent.parent
+LOCAL = EngineConfig("local", workers=2)
+pytestmark = pytest.mark.slow
+
+
+def items(*names):
+    return [unit.Item(name, Row(name), Path("none")) for name in names]
+
+
+def run(work, names, folder, config=LOCAL, size=2, settings=None):
+    """Do the rows; returns the failures, the results and how many rows were counted."""
+    counted = []
+    units = unit.cut(items(*names), size, work, settings, folder)
+    failures = engine.map_units(units, config, folder, counted.append)
+    return failures, parts.read(folder / "parts", set(names)), sum(counted)
+
+
+def test_all_rows_are_done_once(tmp_path):
+    names = [f"{n:03d}" for n in range(25)]
+    failures, results, counted = run(works.measure, names, tmp_path, size=4)
+    assert failures == []
+    assert counted == 25
+    assert {key: row.width for key, (row,) in results.items()} == dict.fromkeys(names, 3)
+
+
+def test_a_reason_of_the_machines_leaves_only_its_row_open(tmp_path):
+    names = ["a", "b", "bad", "c", "d"]
+    failures, results, counted = run(works.fail_on_bad, names, tmp_path, size=5)
+    assert failures == ["[Errno 28] No space left on device: 'bad'"]
+    assert set(results) == {"a", "b", "c", "d"}
+    assert counted == 4
+
+
+def test_a_photo_that_kills_its_worker_is_dropped_and_its_neighbours_survive(tmp_path):
+    names = ["a", "b", "bad", "c", "d", "e"]
+    failures, results, counted = run(works.die_on_bad, names, tmp_path, size=3)
+    assert failures == []
+    assert {key for key, (row,) in results.items() if row.drop} == {"bad"}
+    assert results["bad"][0].drop.startswith("kills its worker:")
+    assert set(results) == set(names)
+    assert len(list((tmp_path / "parts").glob("killed-*.parquet"))) == 1
+    assert counted == 6
+
+
+def test_a_worker_that_dies_once_loses_nothing(tmp_path):
+    names = [f"{n:03d}" for n in range(8)]
+    marker = str(tmp_path / "died")
+    failures, results, _ = run(works.die_once, names, tmp_path, settings=marker)
+    assert failures == []
+    assert {row.drop for (row,) in results.values()} == {None}
+    assert set(results) == set(names)
+
+
+def test_if_every_photo_kills_a_worker_it_is_not_the_photos(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "ALL_DIE", 2)
+    with pytest.raises(MachineError, match="2 photos in a row killed their worker"):
+        run(works.die_always, ["a", "b", "c"], tmp_path, size=1)
+
+
+@pytest.fixture
+def scheduler(tmp_path):
+    """A scheduler with two workers, started by hand on loopback; gives its address."""
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": ROOT}
+    file = tmp_path / "scheduler.json"
+    options = ["--scheduler-file", str(file)]
+    dask = [sys.executable, "-m", "dask"]
+    place = ["--host", "127.0.0.1"]
+    started = [
+        subprocess.Popen(
+            [*dask, "scheduler", *options, *place, "--no-dashboard", "--port", "0"], **quiet
+        )
+    ]
+    worker = [*dask, "worker", *options, *place, "--nthreads", "1", "--no-dashboard"]
+    env_options = {**quiet, "env": worker_environment(tmp_path)}
+    started += [subprocess.Popen(worker, **env_options) for _ in range(2)]
+    yield address_in(file)
+    for process in reversed(started):  # the workers while their scheduler still answers
+        process.terminate()
+        process.wait(20)
+
+
+def worker_environment(tmp_path):
+    return {
+        **os.environ,
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}",
+        "TMPDIR": str(tmp_path),
+    }
+
+
+def address_in(file):
+    for _ in range(100):
+        if file.exists() and file.read_text():
+            return json.loads(file.read_text())["address"]
+        time.sleep(0.1)
+    raise TimeoutError("the scheduler did not start")
+
+
+def test_workers_started_by_hand_do_the_same(tmp_path, scheduler):
+    names = [f"{n:03d}" for n in range(10)]
+    config = EngineConfig(scheduler)
+    failures, results, _ = run(works.measure, names, tmp_path / "store", config)
+    assert failures == []
+    assert set(results) == set(names)
+
+
+def test_no_scheduler_at_the_address_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "CONNECT_SECONDS", 1)
+    config = EngineConfig("tcp://127.0.0.1:9")
+    with pytest.raises(MachineError, match="no Dask scheduler answers at tcp://127.0.0.1:9"):
+        run(works.measure, ["a"], tmp_path, config)
