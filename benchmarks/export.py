@@ -8,6 +8,7 @@ last byte on the disk included. "packing" is ours from the first finished pictur
 """
 
 import argparse
+import os
 import shutil
 import statistics
 import subprocess
@@ -18,6 +19,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from pipeline import records
 
 SIZE = 1024
 DISTINCT = 20  # pictures that are drawn; the others are copies of them
@@ -42,15 +45,15 @@ def main() -> None:
 def compare(folder: Path, asked: argparse.Namespace) -> None:
     """Run both in turns and print the table."""
     seconds: dict[str, list[float]] = {"loop": [], "ours": [], "packing": []}
-    records: dict[str, bytes] = {}
+    contents: dict[str, list[records.Pixels]] = {}
     for _ in range(asked.rounds):
         for child in CHILDREN:
             times = child_seconds(child, folder, asked)
             seconds[child].append(times[0])
             seconds["packing"] += times[1:]
-            records[child] = (folder / "out" / "out-r08.tfrecords").read_bytes()
+            contents[child] = list(records.read(folder / "out" / "out-r06.tfrecords"))
             shutil.rmtree(folder / "out")
-    same = len(records["loop"]) == len(records["ours"])
+    same = np.array_equal(contents["loop"], contents["ours"])
     print(f"{asked.pictures} JPEGs of {SIZE} px, {asked.rounds} rounds, medians; equal: {same}")
     print(f"{'':28}{'seconds':>9}{'pictures/s':>12}{'ratio':>7}")
     names = {
@@ -67,7 +70,9 @@ def compare(folder: Path, asked: argparse.Namespace) -> None:
 def child_seconds(child: str, folder: Path, asked: argparse.Namespace) -> list[float]:
     command = [sys.executable, __file__, "--child", child, "--folder", str(folder)]
     command += ["--workers", str(asked.workers)]
-    out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    quiet = os.environ | {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    kept = subprocess.PIPE
+    out = subprocess.run(command, check=True, stdout=kept, stderr=kept, text=True, env=quiet).stdout
     return [float(word) for word in out.split()]
 
 

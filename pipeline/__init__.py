@@ -3,6 +3,8 @@
 Read `tasks.py` first: it is the way of a photo, stage by stage.
 """
 
-from pipeline import tasks
+from pipeline import options, tasks
 
 __all__ = ["tasks"]
+
+options.find_repository_config()

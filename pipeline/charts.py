@@ -15,7 +15,7 @@ Scale = Callable[[float], float]
 
 
 def histogram(values: Sequence[float], label: str, limit: float | None = None) -> str:
-    """How often each value occurs, as SVG; bars past the limit are marked, and the limit is drawn."""
+    """How often each value occurs, as SVG, with the limit drawn and the bars past it marked."""
     if not len(values):
         return ""
     step = tick_step(values, limit)
@@ -70,10 +70,11 @@ def bars(
 ) -> Iterator[str]:
     for count, first, last in zip(counts, edges, edges[1:], strict=False):
         if count:
-            past = limit is not None and first >= limit
+            kind = "bar past" if limit is not None and first >= limit else "bar"
+            left, wide = x(first) + 0.75, max(x(last) - x(first) - 1.5, 0.5)
             yield (
-                f'<rect class="bar{" past" if past else ""}" x="{x(first) + 0.75:.1f}" y="{y(count):.1f}"'
-                f' width="{max(x(last) - x(first) - 1.5, 0.5):.1f}" height="{y(0) - y(count):.1f}" rx="1.5">'
+                f'<rect class="{kind}" x="{left:.1f}" y="{y(count):.1f}" rx="1.5"'
+                f' width="{wide:.1f}" height="{y(0) - y(count):.1f}">'
                 f"<title>{first:.4g} to {last:.4g}: {count}</title></rect>"
             )
 
@@ -81,7 +82,8 @@ def bars(
 def guides(most: int, y: Scale) -> Iterator[str]:
     """Thin lines at half and full height, with their counts."""
     for count in sorted({most, most // 2} - {0}):
-        yield f'<line class="guide" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(count):.1f}" y2="{y(count):.1f}"/>'
+        at = f"{y(count):.1f}"
+        yield f'<line class="guide" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at}" y2="{at}"/>'
         yield text(LEFT - 6, y(count) + 3.5, f"{count}", "count")
 
 

@@ -12,8 +12,10 @@ import luigi
 
 from pipeline import collect, lock, options, tasks
 from pipeline.engine import EngineConfig, MachineError
+from pipeline.funnel import funnel_text
 from pipeline.manifest import facts
 from pipeline.options import SettingsError, current
+from pipeline.progress import Bar
 from pipeline.stage import OpenRowsError, Stage, Step, store
 from pipeline.unit import KILLED
 
@@ -109,7 +111,9 @@ def run(given: argparse.Namespace) -> int:
         if code:
             return code
     if isinstance(task, tasks.Dataset):
-        print(tasks.Report().funnel_text())
+        tasks.ExportTFRecords().link()
+        tasks.Report().link()
+        print(funnel_text(tasks.Report().chapters()))
         print(store() / "report.html")
     return 0
 
@@ -179,10 +183,12 @@ def collect_garbage(given: argparse.Namespace) -> int:
 
 
 def pack_records(given: argparse.Namespace) -> int:
-    from pipeline import export
+    from pipeline.folder import listed, pack_folder
 
-    for note in export.pack_folder(given.folder, given.out, current(EngineConfig)):
-        print(note)
+    total = len(listed(given.folder)[0])
+    with Bar("records", total, lambda *_: None) as bar:
+        notes = pack_folder(given.folder, given.out, current(EngineConfig), bar.advance)
+    print(*notes, given.out, sep="\n")
     return 0
 
 

@@ -5,6 +5,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -55,6 +56,14 @@ def read(item: Item) -> bytes:
             return file.read()
     except FileNotFoundError:
         raise SourceChangedError(f"{item.path} vanished while this ran") from None
+
+
+def bytes_of(path: Path | None) -> bytes | None:
+    """The bytes of a file for a page that does without it, None if it cannot be read."""
+    try:
+        return path.read_bytes() if path and path.is_file() else None
+    except OSError:
+        return None
 
 
 def header(data: bytes, pixel_limit: int) -> Header:

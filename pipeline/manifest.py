@@ -4,12 +4,13 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from detectors.base import Box, Detection
 
@@ -56,7 +57,16 @@ class Facts:
 
     kept_digest: str  # stands for the rows that go on, in order
     outcome: dict[str, int]  # "kept" and each reason -> number of rows
-    notes: list[str]  # sentences for the person who runs it
+    notes: list[str]
+    numbers: dict[str, float]
+
+
+class Outcome(NamedTuple):
+    """What a stage made of all its rows, and what a person should know about it."""
+
+    rows: Sequence[Row]
+    notes: Sequence[str] = ()  # sentences
+    numbers: Mapping[str, float] = MappingProxyType({})  # for the report
 
 
 def dropped(row: Row, reason: str) -> Row:
@@ -82,12 +92,18 @@ def digest(rows: Iterable[Row]) -> str:
     return hasher.hexdigest()
 
 
-def write(path: Path, rows: Sequence[Row], notes: Sequence[str] = ()) -> None:
+def write(
+    path: Path,
+    rows: Sequence[Row],
+    notes: Sequence[str] = (),
+    numbers: Mapping[str, float] = MappingProxyType({}),
+) -> None:
     """Write a manifest in one go: readers see no file or the whole one, never half."""
     facts = {
         "kept_digest": digest(passed_on(rows)),
         "outcome": dict(sorted(Counter(map(outcome, rows)).items())),
         "notes": list(notes),
+        "numbers": dict(numbers),
     }
     write_table(path, table(rows).replace_schema_metadata({b"atelier": json.dumps(facts).encode()}))
 

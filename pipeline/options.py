@@ -141,6 +141,13 @@ def file_digest(path: Path, mtime_ns: int) -> str:
         return hashlib.file_digest(file, "blake2b").hexdigest()[:20]
 
 
+def located(path: str) -> Path:
+    """A path as a person gives it: relative to where they are, or else to the repository."""
+    here = Path(path).expanduser().absolute()
+    there = REPOSITORY / Path(path).expanduser()
+    return there if there.exists() and not here.exists() else here
+
+
 def find_repository_config() -> None:
     """Let Luigi read the repository's luigi.cfg from any working directory."""
     own = REPOSITORY / "luigi.cfg"
@@ -156,7 +163,8 @@ def find_repository_config() -> None:
 def recipe(path: Path) -> Iterator[None]:
     """Use another recipe than this command's for a while."""
     paths, config = LuigiConfigParser._config_paths, LuigiConfigParser._instance
-    LuigiConfigParser._config_paths, LuigiConfigParser._instance = [str(path)], None
+    LuigiConfigParser._config_paths = [str(REPOSITORY / "luigi.cfg"), str(path)]
+    LuigiConfigParser._instance = None
     luigi.task_register.Register.clear_instance_cache()
     try:
         yield

@@ -42,6 +42,12 @@ def resize(items: Sequence[Item], config: DatasetConfig, folder: Path) -> Iterat
         yield [replace(row, picture=str(Path(*folder.parts[-2:], name)))]
 
 
+def usual_bytes(config: DatasetConfig) -> int:
+    """About the size of a picture's file: a photo in JPEG at quality 95, or in PNG."""
+    width, height = config.width_height
+    return width * height * (2 if config.format == "png" else 1) // 3
+
+
 def one_thread() -> None:
     """Each worker is one of many: ImageMagick must not use all cores for itself."""
     from wand.resource import limits

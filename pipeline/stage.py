@@ -16,7 +16,7 @@ import luigi
 
 from pipeline import engine, lock, manifest, options, parts, unit
 from pipeline.engine import EngineConfig
-from pipeline.manifest import Row
+from pipeline.manifest import Outcome, Row
 from pipeline.options import Settings, option, settings
 from pipeline.progress import Bar
 
@@ -60,6 +60,7 @@ class Step(luigi.Task):
 
     config: Any = Settings()  # what `@settings` puts here; a stage without a section has no options
     version: ClassVar[int] = 1  # raise it when the code changes a result
+    resources: ClassVar[Mapping[str, int]] = {"engine": 1}  # one at a time: each uses all workers
     shared: ClassVar[tuple[type[Settings], ...]] = ()  # sections that it reads besides its own
 
     def before(self) -> "list[Step]":
@@ -113,23 +114,25 @@ class Step(luigi.Task):
         """Write the manifest."""
         raise NotImplementedError
 
-    def say(self, sentence: str) -> None:
+    def say_progress(self, done: int, total: int) -> None:
         """Tell Luigi's status page, if a worker runs this."""
         if self.set_status_message:
-            self.set_status_message(sentence)
+            self.set_status_message(f"{done} of {total}")
+        if self.set_progress_percentage and total:
+            self.set_progress_percentage(100 * done // total)
 
 
 class SetStage(Step):
     """Looks at all rows at once and decides; it is cheap, so nothing but the result is kept."""
 
-    def decide(self, rows: list[Row]) -> tuple[Sequence[Row], Sequence[str]]:
-        """Say what becomes of every row, and what a person should know about it."""
+    def decide(self, rows: list[Row]) -> Outcome:
+        """Say what becomes of every row."""
         raise NotImplementedError
 
     def build(self) -> None:
-        rows, notes = self.decide(self.incoming())
-        manifest.write(self.path, rows, notes)
-        for note in notes:
+        outcome = self.decide(self.incoming())
+        manifest.write(self.path, *outcome)
+        for note in outcome.notes:
             print(f"{type(self).__name__}: {note}", flush=True)
 
 
@@ -139,7 +142,6 @@ class Stage(Step):
     reads: ClassVar[tuple[str, ...]]  # the fields of a row that its result depends on
     writes: ClassVar[tuple[str, ...]]  # the fields that its result fills in
     work: ClassVar[Any]  # a module-level unit.Work
-    resources: ClassVar[Mapping[str, int]] = {"engine": 1}  # one engine stage at a time
 
     def work_settings(self) -> Any:
         """What `work` is given beside the rows."""
@@ -149,9 +151,12 @@ class Stage(Step):
         """Where each photo lies: its id -> its row in Ingest's manifest."""
         raise NotImplementedError
 
-    def settle(self, rows: list[Row]) -> tuple[Sequence[Row], Sequence[str]]:
+    def settle(self, rows: list[Row]) -> Sequence[Row]:
         """A last look at all rows together, in order."""
-        return rows, ()
+        return rows
+
+    def prepare(self, to_do: int, rows: int) -> None:
+        """Raise what would make all the work fail, before it begins."""
 
     def row_key(self, row: Row) -> str:
         return digest([self.key, *(getattr(row, name) for name in self.reads)])
@@ -166,7 +171,7 @@ class Stage(Step):
             for row, key in zip(rows, keys, strict=True)
             for result in (results[key] if key else [row])
         ]
-        manifest.write(self.path, *self.settle(outcomes))
+        manifest.write(self.path, self.settle(outcomes))
 
     def progress(self) -> tuple[int, int]:
         """How many of the rows that come in have a result, and how many there are."""
@@ -177,6 +182,8 @@ class Stage(Step):
         """Do the rows that have no result yet; raises OpenRowsError if some still have none."""
         done = parts.keys(self.folder / "parts")
         to_do = {key: row for row, key in zip(rows, keys, strict=True) if key and key not in done}
+        if to_do:
+            self.prepare(len(to_do), len(rows))
         config = options.current(EngineConfig)
         size = config.rows_per_unit(len(to_do))
         items = self.items(to_do)
@@ -207,11 +214,6 @@ class Stage(Step):
         """The row that came in, with what this stage found out about it."""
         found = {name: getattr(result, name) for name in (*self.writes, "drop")}
         return replace(row, **found)
-
-    def say_progress(self, done: int, total: int) -> None:
-        self.say(f"{done} of {total}")
-        if self.set_progress_percentage and total:
-            self.set_progress_percentage(100 * done // total)
 
 
 def digest(values: Iterable[Any]) -> str:

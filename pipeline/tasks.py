@@ -8,16 +8,21 @@ from typing import Any
 import luigi
 
 import detectors
-from pipeline import crop, detect, embed, ingest, manifest, options, parts, pose, resize, zoom
+from pipeline import crop, detect, embed, export, ingest, manifest, options, parts, pose, publish
+from pipeline import report, resize, zoom
 from pipeline.crop import CropConfig, PortraitConfig
 from pipeline.dataset import DatasetConfig
 from pipeline.detect import DetectConfig
 from pipeline.embed import EmbedConfig
+from pipeline.engine import EngineConfig
+from pipeline.export import ExportTFRecordsConfig
 from pipeline.ingest import IngestConfig
-from pipeline.manifest import Row
+from pipeline.manifest import Outcome, Row
 from pipeline.options import current, settings
 from pipeline.pose import FilterPoseConfig
-from pipeline.stage import SetStage, Stage, Step, store
+from pipeline.progress import Bar
+from pipeline.report import Chapter, ReportConfig
+from pipeline.stage import SetStage, Stage, Step, digest, store
 from pipeline.zoom import ZoomConfig
 
 
@@ -51,7 +56,7 @@ class Ingest(Stage):
         given = self.config.source or str(store() / "raw")
         if self.photos == "reference":
             given = current(FilterPoseConfig).reference
-        return Path(given).expanduser().absolute()
+        return options.located(given)
 
     @cached_property
     def listed(self) -> list[Row]:
@@ -75,8 +80,12 @@ class Ingest(Stage):
     def places(self) -> Mapping[str, Row]:
         return {}
 
-    def settle(self, rows: list[Row]) -> tuple[Sequence[Row], Sequence[str]]:
-        return ingest.drop_copies(rows), ()
+    def file(self, row: Row) -> Path:
+        """Where the photo of a row of this stage lies."""
+        return (store() if row.clip else self.root) / row.path
+
+    def settle(self, rows: list[Row]) -> Sequence[Row]:
+        return ingest.drop_copies(rows)
 
 
 class PhotoStage(Stage):
@@ -113,10 +122,12 @@ class Crop(SetStage):
     def before(self) -> list[Step]:
         return [Detect(photos=self.photos)]
 
-    def decide(self, rows: list[Row]) -> tuple[Sequence[Row], Sequence[str]]:
+    def decide(self, rows: list[Row]) -> Outcome:
         factors = detectors.face_factors(current(DetectConfig).detector)
         shared = current(PortraitConfig), current(DatasetConfig)
-        return [out for row in rows for out in crop.crop(row, self.config, *shared, factors)], ()
+        return Outcome(
+            [out for row in rows for out in crop.crop(row, self.config, *shared, factors)]
+        )
 
 
 class Trim(PhotoStage):
@@ -142,6 +153,9 @@ class Embed(PhotoStage):
         cropped = self.photos == "reference" and current(FilterPoseConfig).reference_cropped
         return [Trim(photos=self.photos) if cropped else Crop(photos=self.photos)]
 
+    def prepare(self, to_do: int, rows: int) -> None:
+        embed.check_weights(self.config)
+
     def vectors(self) -> Any:
         """(key, float32 vector as bytes) of each row's embedding."""
         wanted = {row.embedding for row in self.rows() if row.drop is None}
@@ -164,10 +178,10 @@ class FilterPose(SetStage):
             return [Crop()]
         return [Embed(), Embed(photos="reference")]
 
-    def decide(self, rows: list[Row]) -> tuple[Sequence[Row], Sequence[str]]:
+    def decide(self, rows: list[Row]) -> Outcome:
         if not self.config.reference:
-            return rows, ["no reference set: every portrait passes"]
-        own, reference = self.before()
+            return Outcome(rows, ["no reference set: every portrait passes"])
+        own, reference = Embed(), Embed(photos="reference")
         return pose.filter_pose(rows, own.vectors(), reference.vectors(), self.config)
 
 
@@ -180,8 +194,10 @@ class Zoom(SetStage):
     def before(self) -> list[Step]:
         return [FilterPose()]
 
-    def decide(self, rows: list[Row]) -> tuple[Sequence[Row], Sequence[str]]:
-        return zoom.zoom(rows, self.config, current(PortraitConfig), current(DatasetConfig))
+    def decide(self, rows: list[Row]) -> Outcome:
+        return Outcome(
+            *zoom.zoom(rows, self.config, current(PortraitConfig), current(DatasetConfig))
+        )
 
 
 class Resize(PhotoStage):
@@ -198,13 +214,101 @@ class Resize(PhotoStage):
     def work_settings(self) -> DatasetConfig:
         return current(DatasetConfig)
 
+    def prepare(self, to_do: int, rows: int) -> None:
+        shape = export.shape_of(current(DatasetConfig))
+        need = to_do * resize.usual_bytes(current(DatasetConfig)) + export.disk_need(rows, shape)
+        publish.check_room(store(), need)
+
+
+@settings(ExportTFRecordsConfig)
+class ExportTFRecords(SetStage):
+    """All pictures -> multi-resolution TFRecords and dataset.json. `dataset` links to the newest."""
+
+    shared = (DatasetConfig,)
+
+    def before(self) -> list[Step]:
+        return [Resize()]
+
+    @property
+    def came_in(self) -> str:
+        """The pictures and, where labels come from paths, the paths."""
+        paths = Ingest().came_in if self.config.labels != "none" else ""
+        return digest([super().came_in, paths])
+
+    @property
+    def records(self) -> Path:
+        return store() / "records" / f"{self.key}-{self.came_in}"
+
+    def complete(self) -> bool:
+        return super().complete() and self.records.is_dir()
+
+    def decide(self, rows: list[Row]) -> Outcome:
+        photos = {row.photo: row for row in Ingest().rows() if row.drop is None}
+        configs = self.config, current(DatasetConfig), current(EngineConfig)
+        with Bar(type(self).__name__, len(rows), self.say_progress) as bar:
+            notes = export.write_export(rows, photos, self.records, store(), *configs, bar.advance)
+        publish.prune(self.records.parent, self.config.keep, self.records)
+        self.link()
+        return Outcome(rows, notes)
+
+    def link(self) -> None:
+        """Let `dataset` in the store lead to this export."""
+        publish.link(store() / "dataset", self.records / self.config.name)
+
+
+@settings(ReportConfig)
+class Report(Step):
+    """What became of every photo -> one page."""
+
+    def before(self) -> list[Step]:
+        return [ExportTFRecords()]
+
+    @property
+    def came_in(self) -> str:
+        return digest(step.path.relative_to(store()).parts for step in self.told())
+
+    @property
+    def path(self) -> Path:
+        return self.folder / f"{self.came_in}.html"
+
+    def told(self) -> list[Step]:
+        """The stages that the page tells of, in order."""
+        skipped = () if current(FilterPoseConfig).reference else (Embed,)
+        return [stage() for stage in STAGES if stage not in skipped]
+
+    def chapters(self) -> list[Chapter]:
+        facts = [(step, manifest.facts(step.path)) for step in self.told()]
+        return [Chapter(type(step).__name__, step.rows(), known.notes) for step, known in facts]
+
+    def build(self) -> None:
+        ingest = Ingest()
+        files = {row.photo or row.id: ingest.file(row) for row in ingest.rows()}
+        limit = manifest.facts(FilterPose().path).numbers.get("limit")
+        page = report.page(
+            self.chapters(),
+            self.config,
+            str(ingest.root),
+            limit,
+            lambda row: images.bytes_of(files.get(row.photo or row.id)),
+            lambda row: images.bytes_of(store() / row.picture),
+        )
+        resize.write(self.path, page.encode())
+        self.link()
+
+    def link(self) -> None:
+        """Let `report.html` in the store lead to this page."""
+        publish.link(store() / "report.html", self.path)
+
 
 @settings(DatasetConfig)
 class Dataset(luigi.WrapperTask):
     """Everything: photos -> records and the report. Holds the shared section `[Dataset]`."""
 
     def requires(self) -> list[Step]:
-        return [Resize()]
+        if self.config != current(DatasetConfig):
+            raise options.SettingsError("give every stage the setting: --Dataset-size, not --size")
+        return [Report()]
 
 
-STAGES: list[type[Step]] = [Ingest, Detect, Crop, Embed, FilterPose, Zoom, Resize]
+STAGES: list[type[Step]] = [Ingest, Detect, Crop, Embed, FilterPose, Zoom, Resize, ExportTFRecords]
+TASKS: list[type[luigi.Task]] = [*STAGES, EmbedReference, Report, Dataset]

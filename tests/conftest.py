@@ -98,6 +98,7 @@ def store(tmp_path, monkeypatch):
     (source / "copy.png").write_bytes((source / "3.png").read_bytes())
     monkeypatch.setattr(detect, "load", lambda *_: BrightFace())
     monkeypatch.setattr(tasks.Embed, "work", staticmethod(mean_colours))
+    monkeypatch.setattr(tasks.Embed, "prepare", lambda *_: None)
     set_options(
         Store_root=tmp_path / "store",
         Ingest_source=source,

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -105,6 +104,7 @@ def test_the_unit_size_does_not_matter(store: Path, size: int) -> None:
     assert content(run(store, "other", replace(HERE, rows=size))) == content(run(store))
 
 
+@pytest.mark.slow
 def test_two_workers_write_the_same_bytes(store: Path) -> None:
     local = EngineConfig(scheduler="local", workers=2, rows=3)
     assert content(run(store, "other", local)) == content(run(store))
@@ -116,27 +116,20 @@ def test_a_second_run_packs_nothing(store: Path, monkeypatch: pytest.MonkeyPatch
     assert content(run(store)) == before
 
 
-def interrupt(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
-    """Let the run die, as by kill -9, when the picture number `after` is to be read."""
-    read, seen = pack.read, iter(range(100))
+@pytest.fixture
+def interrupted(store: Path) -> Path:
+    """A store whose export died, as by kill -9, in its third unit: 6 of 10 pictures are done."""
+    read, seen = pack.read, iter(range(COUNT))
 
     def dying(item: Any, plan: Any) -> Any:
-        if next(seen) == after:
+        if next(seen) == 7:
             raise KeyboardInterrupt
         return read(item, plan)
 
-    monkeypatch.setattr(pack, "read", dying)
-    with pytest.raises(KeyboardInterrupt):
-        run(Path(os.environ["STORE"]))
-    monkeypatch.setattr(pack, "read", read)
-
-
-@pytest.fixture
-def interrupted(store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A store whose export died with 6 of 10 pictures finished."""
-    monkeypatch.setenv("STORE", str(store))
-    interrupt(monkeypatch, after=7)
-    yield store
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(pack, "read", dying)
+        run(store)
+    return store
 
 
 def test_a_killed_run_is_taken_up_where_it_was(interrupted: Path) -> None:
@@ -239,7 +232,6 @@ def test_rgba_is_premultiplied(store: Path) -> None:
     facts = json.loads((folder / "dataset.json").read_text())
     first = next(row for row in rows() if row.id == facts["order"][0])
     source = np.asarray(Image.open(store / first.picture)).transpose(2, 0, 1).astype(float)
-    expected = np.rint(source * [[[1]]] * np.where(np.arange(4) < 3, 1, 0)[:, None, None])
     expected = np.where(np.arange(4)[:, None, None] < 3, source * source[3] / 255, source)
     np.testing.assert_array_equal(pictures(folder)[0], np.rint(expected))
     assert facts["alpha"] == "premultiplied"
@@ -316,7 +308,7 @@ def test_a_file_name_that_two_photos_have_is_no_label(tmp_path: Path) -> None:
     table = tmp_path / "labels.csv"
     table.write_text("file,label\na.jpg,1\n")
     two = {"p0": Row(id="", path="x/a.jpg"), "p1": Row(id="", path="y/a.jpg")}
-    with pytest.raises(SettingsError, match="several photos are called 'a.jpg'"):
+    with pytest.raises(SettingsError, match=r"several photos are called 'a.jpg'"):
         labels_of(rows(2), two, str(table))
 
 

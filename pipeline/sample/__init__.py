@@ -1,10 +1,11 @@
-"""Draws a folder of photos by code: portraits of nobody, and everything that a source goes wrong with.
+"""Draws a folder of photos by code: portraits of nobody, and all that goes wrong with a source.
 
 The same seed gives the same bytes. `recipes/sample.cfg` says what becomes of each file.
 """
 
 import io
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from PIL import Image
 from pipeline.sample.canvas import Canvas, Place
 from pipeline.sample.hair import Beard, Style
 from pipeline.sample.person import Person, invent, paint_person
-from pipeline.sample.scenes import BACKGROUNDS, SCENES
+from pipeline.sample.scenes import BACKGROUNDS, SCENES, dunes
 
 Pixels = NDArray[np.uint8]
 Features = tuple[int, str, Style, Beard, float]  # skin, hair, style, beard, age
@@ -86,7 +87,7 @@ SHOTS: dict[str, Shot] = {
     "family/Greta, half out.jpg": Shot("Greta", x=0.02),
     "holiday/Hana in the dunes.jpg": Shot("Hana", 1200, 1600, 0.027, 0.66, 1.17),
 }
-LOOKS_OF_A_FILE: dict[str, str] = {
+JPEG_MODES: dict[str, str] = {
     "scans/Oluchi, grey.jpg": "L",
     "scans/Pavel, CMYK.jpg": "CMYK",
 }
@@ -102,18 +103,11 @@ def draw(folder: Path, seed: int = 0) -> None:
 
 def files(seed: int = 0) -> Iterator[tuple[str, bytes]]:
     """(path, bytes) of every file, good ones first."""
-    cast = people(seed)
-    first = b""
-    for number, (path, shot) in enumerate(SHOTS.items()):
-        data = encoded(path, shot, cast, np.random.default_rng([seed, number]), number)
-        first = first or data
-        yield path, data
-    for number, (name, scene) in enumerate(zip(("lake", "fruit", "dunes"), SCENES, strict=True)):
-        rng = np.random.default_rng([seed, 1000 + number])
-        canvas = Canvas(1800, 1350)
-        scene(canvas, rng)
-        canvas.grain(rng, GRAIN)
-        yield f"holiday/{name}.jpg", jpeg(canvas.finished())
+    for path in SHOTS:
+        yield path, photo(path, seed)
+    for number, paint in enumerate(SCENES):
+        yield f"holiday/{paint.__name__}.jpg", scene(number, seed)
+    first = photo("studio/Ada.jpg", seed)
     yield "to sort/Ada again.jpg", first
     yield "to sort/download stopped.jpg", first[: len(first) * 3 // 5]
     yield "to sort/shopping list.jpg", b"Not a picture: two lemons, basil, film for the camera.\n"
@@ -128,13 +122,13 @@ def people(seed: int) -> dict[str, Person]:
     }
 
 
-def encoded(
-    path: str, shot: Shot, cast: dict[str, Person], rng: np.random.Generator, number: int
-) -> bytes:
-    """The photo as its file holds it."""
+def photo(path: str, seed: int = 0) -> bytes:
+    """One of the SHOTS, as its file holds it."""
+    shot, number, cast = SHOTS[path], list(SHOTS).index(path), people(seed)
+    rng = np.random.default_rng([seed, number])
     if path.endswith(".png"):
-        return png(cut_out(shot, cast))
-    background = BACKGROUNDS[number % len(BACKGROUNDS)] if shot.size > 0.05 else SCENES[2]
+        return png(cut_out(shot, cast, rng))
+    background = BACKGROUNDS[number % len(BACKGROUNDS)] if shot.size > 0.05 else dunes
     larger = max(1, DRAWN_WIDE // shot.width)
     canvas = Canvas(shot.width * larger, shot.height * larger)
     background(canvas, rng)
@@ -143,7 +137,16 @@ def encoded(
     pixels = np.asarray(Image.fromarray(canvas.finished()).reduce(larger))
     if "turned" in path:
         return jpeg(np.rot90(pixels), orientation=TURN_RIGHT)
-    return jpeg(pixels, LOOKS_OF_A_FILE.get(path, "RGB"))
+    return jpeg(pixels, JPEG_MODES.get(path, "RGB"))
+
+
+def scene(number: int, seed: int = 0) -> bytes:
+    """One of the SCENES, without anybody."""
+    rng = np.random.default_rng([seed, 1000 + number])
+    canvas = Canvas(1800, 1350)
+    SCENES[number](canvas, rng)
+    canvas.grain(rng, GRAIN)
+    return jpeg(canvas.finished())
 
 
 def paint_all(
@@ -160,16 +163,15 @@ def paint_all(
         paint_person(canvas, cast[name], place)
 
 
-def cut_out(shot: Shot, cast: dict[str, Person]) -> Pixels:
+def cut_out(shot: Shot, cast: dict[str, Person], rng: np.random.Generator) -> Pixels:
     """The people alone, HWC RGBA: what differs on black and on white is transparent."""
-    on = []
-    for ground in (0.0, 255.0):
-        canvas = Canvas(shot.width, shot.height)
-        canvas.pixels += ground
-        paint_all(canvas, shot, cast, np.random.default_rng(0))
-        on.append(canvas.pixels)
-    alpha = np.clip(255 - (on[1] - on[0]).mean(axis=2, keepdims=True), 0, 255)
-    colour = np.where(alpha > 0, on[0] * 255 / np.maximum(alpha, 1), 0)
+    black, white = (Canvas(shot.width, shot.height) for _ in range(2))
+    white.pixels += 255
+    for canvas, dice in ((black, deepcopy(rng)), (white, rng)):
+        paint_all(canvas, shot, cast, dice)
+    difference = (white.pixels - black.pixels).mean(axis=2, keepdims=True)
+    alpha = np.clip(255 - difference, 0, 255)
+    colour = np.where(alpha > 0, black.pixels * 255 / np.maximum(alpha, 1), 0)
     return np.clip(np.round(np.concatenate([colour, alpha], axis=2)), 0, 255).astype(np.uint8)
 
 

@@ -50,7 +50,8 @@ class Place:
     def pixels(self, points: Points) -> NDArray[np.float64]:
         turn = np.array([[cos(self.tilt), sin(self.tilt)], [-sin(self.tilt), cos(self.tilt)]])
         placed: NDArray[np.float64] = np.asarray(points, float) @ turn * self.unit
-        return placed + (self.x, self.y)
+        placed += (self.x, self.y)
+        return placed
 
 
 class Canvas:
@@ -61,7 +62,7 @@ class Canvas:
         self.pixels = np.zeros((height, width, 3), np.float32)
 
     def shape(self, outlines: Iterable[NDArray[np.float64]], soft: float = 0.0) -> Mask:
-        """What lies inside an odd number of outlines; `soft` is the sigma of the edge, in pixels."""
+        """What lies inside an odd number of outlines; `soft` is the edge's sigma, in pixels."""
         outlines = list(outlines)
         corners = np.concatenate(outlines)
         room = 3 * soft + 2
@@ -79,7 +80,7 @@ class Canvas:
         moved = [(outline - (left, top)) / shrink + margin for outline in outlines]
         whole = [np.round(points * 2**SUBPIXEL).astype(np.int32) for points in moved]
         cv2.fillPoly(drawn, whole, 255, cv2.LINE_AA, SUBPIXEL)
-        cover = drawn.astype(np.float32) / 255
+        cover: Array = drawn.astype(np.float32) / np.float32(255)
         if soft:
             cover = cv2.GaussianBlur(cover, (0, 0), soft / shrink).astype(np.float32)
             cover = cover[margin : small[1] - margin, margin : small[0] - margin]
@@ -169,6 +170,11 @@ def stroke(points: Points, widths: Sequence[float]) -> list[tuple[float, float]]
 def mirrored(points: Points) -> list[tuple[float, float]]:
     """The same on the other side of x = 0."""
     return [(-x, y) for x, y in points]
+
+
+def both(half: Points) -> list[tuple[float, float]]:
+    """From the left over the middle to the right; `half` begins in the middle."""
+    return [*mirrored(half[:0:-1]), *((x, y) for x, y in half)]
 
 
 def mixed(a: Colour, b: Colour, share: float) -> Colour:

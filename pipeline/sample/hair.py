@@ -1,11 +1,22 @@
-"""Paints hair, beards and what people wear on their heads."""
+"""Paints hair and beards."""
 
 from typing import Literal
 
 import numpy as np
 
-from pipeline.sample.canvas import Colour, Mask, Points, ellipse, mirrored, mixed, smooth, stroke
+from pipeline.sample.canvas import (
+    Colour,
+    Mask,
+    Points,
+    both,
+    ellipse,
+    mirrored,
+    mixed,
+    smooth,
+    stroke,
+)
 from pipeline.sample.face import DARK, LIGHT, Brush, Looks, head_outline
+from pipeline.sample.headwear import beanie, scarf
 
 Style = Literal["short", "swept", "long", "bob", "bun", "curly", "afro", "bald", "scarf", "beanie"]
 Beard = Literal["", "stubble", "full", "moustache"]
@@ -13,30 +24,42 @@ Beard = Literal["", "stubble", "full", "moustache"]
 # Outer edge and hairline of the hair in front, from the left temple over the top to the right.
 CAPS: dict[str, tuple[Points, Points]] = {
     "short": (
-        [(-1.03, -0.05), (-1.1, -0.75), (-0.8, -1.36), (0, -1.6), (0.8, -1.38), (1.1, -0.75), (1.03, -0.05)],
-        [(-0.95, -0.1), (-0.93, -0.5), (-0.76, -0.82), (0, -0.93), (0.76, -0.82), (0.93, -0.5), (0.95, -0.1)],
+        both([(0, -1.6), (0.8, -1.37), (1.1, -0.75), (1.03, -0.05)]),
+        both([(0, -0.93), (0.76, -0.82), (0.93, -0.5), (0.95, -0.1)]),
     ),
     "swept": (
-        [(-1.03, 0.0), (-1.15, -0.8), (-0.86, -1.5), (0.1, -1.84), (0.92, -1.52), (1.14, -0.8), (1.03, 0.0)],
-        [(-0.95, -0.05), (-0.93, -0.5), (-0.66, -0.98), (0.05, -0.98), (0.6, -0.74), (0.9, -0.45), (0.95, -0.05)],
+        [
+            (-1.03, 0),
+            (-1.15, -0.8),
+            (-0.86, -1.5),
+            (0.1, -1.84),
+            (0.92, -1.52),
+            (1.14, -0.8),
+            (1.03, 0),
+        ],
+        [
+            (-0.95, 0),
+            (-0.93, -0.5),
+            (-0.66, -0.98),
+            (0.05, -0.98),
+            (0.6, -0.74),
+            (0.9, -0.45),
+            (0.95, 0),
+        ],
     ),
     "long": (
-        [(-1.02, 2.75), (-1.4, 1.6), (-1.32, 0.4), (-1.25, -0.6), (-0.78, -1.48), (-0.12, -1.74),
-         (0.72, -1.5), (1.25, -0.6), (1.32, 0.4), (1.42, 1.5), (1.12, 2.6)],
-        [(-1.0, 2.72), (-0.84, 1.5), (-0.9, 0.6), (-0.95, -0.2), (-0.66, -0.84), (-0.14, -1.2),
-         (0.42, -0.92), (0.9, -0.3), (0.93, 0.6), (0.84, 1.5), (1.1, 2.57)],
+        both([(-0.1, -1.74), (0.75, -1.5), (1.25, -0.6), (1.32, 0.4), (1.41, 1.55), (1.05, 2.7)]),
+        both([(-0.1, -1.2), (0.56, -0.88), (0.93, -0.25), (0.92, 0.6), (0.84, 1.5), (1.04, 2.67)]),
     ),
     "bob": (
-        [(-0.98, 1.3), (-1.28, 0.7), (-1.26, -0.5), (-0.82, -1.42), (0, -1.74), (0.82, -1.42),
-         (1.26, -0.5), (1.28, 0.7), (0.98, 1.3)],
-        [(-0.72, 1.24), (-0.9, 0.7), (-0.92, -0.2), (-0.66, -0.5), (0, -0.58), (0.66, -0.5),
-         (0.92, -0.2), (0.9, 0.7), (0.72, 1.24)],
+        both([(0, -1.74), (0.82, -1.42), (1.26, -0.5), (1.28, 0.7), (0.98, 1.3)]),
+        both([(0, -0.58), (0.66, -0.5), (0.92, -0.2), (0.9, 0.7), (0.72, 1.24)]),
     ),
     "bun": (
-        [(-1.02, 0.0), (-1.07, -0.72), (-0.76, -1.32), (0, -1.52), (0.76, -1.32), (1.07, -0.72), (1.02, 0.0)],
-        [(-0.96, -0.05), (-0.95, -0.5), (-0.7, -0.92), (0, -1.08), (0.7, -0.92), (0.95, -0.5), (0.96, -0.05)],
+        both([(0, -1.52), (0.76, -1.32), (1.07, -0.72), (1.02, 0)]),
+        both([(0, -1.08), (0.7, -0.92), (0.95, -0.5), (0.96, -0.05)]),
     ),
-}  # fmt: skip
+}
 
 
 def paint_behind(brush: Brush, style: Style, looks: Looks, wear: Colour) -> None:
@@ -106,9 +129,11 @@ def cap(brush: Brush, outer: Points, hairline: Points, looks: Looks, seed: int) 
     """Hair between its outer edge and the hairline, with strands and a shine."""
     outside, inside = smooth(outer, closed=False), smooth(hairline, closed=False)
     brush.shadow(
-        stroke([(x, y + 0.05) for x, y in inside], [0.1, 0.16, 0.1]), 0.6, 0.05,
+        stroke([(x, y + 0.05) for x, y in inside], [0.1, 0.16, 0.1]),
+        0.6,
+        0.05,
         brush.shape(head_outline(looks)),
-    )  # fmt: skip
+    )
     hair = brush.shape([*outside, *inside[::-1]], soft=0.012)
     brush.canvas.paint(hair, looks.hair)
     right = [(0.35, -1.8), (1.3, -1.5), (1.35, 0.5), (0.8, 0.5), (0.85, -0.6)]
@@ -192,71 +217,6 @@ def curls(
         brush.over(stroke(low, [0, 0.04, 0]), mixed(colour, DARK, 0.6), 0.5, 0.012)
 
 
-def scarf(brush: Brush, looks: Looks, wear: Colour) -> None:
-    """A cloth around head and neck, open for the face."""
-    k = looks.length
-    around = smooth([(0, -1.68), (0.86, -1.42), (1.24, -0.6), (1.2, 0.5), (0.98, 1.3), (1.15, 2.0), (0.5, 2.35),
-                     (-0.5, 2.35), (-1.15, 2.0), (-0.98, 1.3), (-1.2, 0.5), (-1.24, -0.6), (-0.86, -1.42)])  # fmt: skip
-    face = smooth([(0, -1.06), (0.58, -0.9), (0.86, -0.4), (0.86, 0.3), (0.62, 0.95), (0.3, 1.22 * k),
-                   (-0.3, 1.22 * k), (-0.62, 0.95), (-0.86, 0.3), (-0.86, -0.4), (-0.58, -0.9)])  # fmt: skip
-    brush.shadow(stroke([*face, face[0]], [0.2, 0.2]), 0.7, 0.06, brush.shape(face))
-    cloth = brush.shape(around, face)  # two outlines: the inner one is a hole
-    brush.canvas.paint(cloth, wear)
-    brush.shadow(
-        smooth([(0.5, -1.7), (1.5, -1.0), (1.5, 2.4), (0.6, 2.4), (0.95, 0.4)]), 0.7, 0.15, cloth
-    )
-    brush.light(ellipse(-0.5, -1.25, 0.4, 0.16), 0.28, 0.12, cloth)
-    for shift in (0.0, 0.22, 0.44, 0.66):
-        fold = smooth(
-            [(-1.0, 0.8 + shift), (-0.3, 1.42 + shift), (0.5, 1.5 + shift), (1.1, 1.0 + shift)],
-            closed=False,
-        )
-        brush.shadow(stroke(fold, [0.0, 0.09, 0.02]), 0.5, 0.025, cloth)
-        brush.light(stroke([(x, y - 0.08) for x, y in fold], [0.0, 0.06, 0.0]), 0.2, 0.025, cloth)
-    for shift in (0.0, 0.14):
-        fold = smooth(
-            [(-1.02 - shift, -0.1), (-0.82 - shift, -0.9), (-0.1, -1.3 - shift)], closed=False
-        )
-        brush.shadow(stroke(fold, [0.0, 0.05, 0.0]), 0.4, 0.02, cloth)
-
-
-def beanie(brush: Brush, wear: Colour) -> None:
-    """A knitted cap down to the forehead."""
-    dome = brush.shape(
-        smooth(
-            [
-                (-1.12, -0.7),
-                (-1.06, -1.3),
-                (-0.6, -1.78),
-                (0, -1.9),
-                (0.6, -1.78),
-                (1.06, -1.3),
-                (1.12, -0.7),
-            ]
-        )
-    )
-    brush.canvas.paint(dome, wear)
-    for step in np.linspace(-0.95, 0.95, 17):
-        rib = [(float(step), -0.6), (float(step) * 0.85, -1.35), (float(step) * 0.3, -1.9)]
-        brush.shadow(stroke(smooth(rib, closed=False), [0.03, 0.03, 0.0]), 0.4, 0.012, dome)
-    brush.shadow(smooth([(0.4, -2.0), (1.3, -1.6), (1.3, -0.5), (0.75, -0.5)]), 0.7, 0.16, dome)
-    brush.light(ellipse(-0.45, -1.45, 0.3, 0.16), 0.3, 0.12, dome)
-    brim = smooth(
-        [(-1.16, -0.55), (-1.15, -0.95), (0, -1.14), (1.15, -0.95), (1.16, -0.55), (0, -0.76)],
-        steps=8,
-    )
-    band = brush.shape(brim)
-    brush.canvas.paint(band, mixed(wear, LIGHT, 0.1))
-    for step in np.linspace(-1.1, 1.1, 31):
-        brush.shadow(
-            [(float(step), -1.3), (float(step) + 0.02, -1.3), (float(step) + 0.02, -0.5)],
-            0.6,
-            0.012,
-            band,
-        )
-    brush.shadow(smooth([(0.5, -1.3), (1.4, -1.3), (1.4, -0.4), (0.8, -0.4)]), 0.6, 0.14, band)
-
-
 def paint_beard(brush: Brush, beard: Beard, looks: Looks) -> None:
     """Hair on the lower face; the lips stay free."""
     if not beard:
@@ -264,15 +224,27 @@ def paint_beard(brush: Brush, beard: Beard, looks: Looks) -> None:
     k = looks.length
     y = 0.9 * (0.4 + 0.6 * k)
     head = brush.shape(head_outline(looks, 1.03 if beard == "full" else 1.0))
-    lip = smooth([(-0.4, y - 0.03), (-0.2, y - 0.2), (0, y - 0.16), (0.2, y - 0.2), (0.4, y - 0.03),
-                  (0.2, y - 0.09), (0, y - 0.085), (-0.2, y - 0.09)])  # fmt: skip
+    lip = smooth(
+        [
+            (-0.4, y - 0.03),
+            (-0.2, y - 0.2),
+            (0, y - 0.16),
+            (0.2, y - 0.2),
+            (0.4, y - 0.03),
+            (0.2, y - 0.09),
+            (0, y - 0.085),
+            (-0.2, y - 0.09),
+        ]
+    )
     tone = mixed(looks.hair, DARK, 0.25)
     if beard == "moustache":
         brush.over(lip, tone, 0.92, 0.022)
         return
     outer = [(-1.1, 0.1), (-1.1, 1.0), (-0.5, 1.7 * k), (0.5, 1.7 * k), (1.1, 1.0), (1.1, 0.1)]
-    cheek = smooth([(0.9, 0.2), (0.78, 0.6), (0.5, 0.84), (0.3, y - 0.2), (0, y - 0.17), (-0.3, y - 0.2),
-                    (-0.5, 0.84), (-0.78, 0.6), (-0.9, 0.2)], closed=False)  # fmt: skip
+    cheek = smooth(
+        both([(0, y - 0.17), (0.3, y - 0.2), (0.5, 0.84), (0.78, 0.6), (0.9, 0.2)])[::-1],
+        closed=False,
+    )
     free = ellipse(0, y + 0.05, 0.36, 0.12)
     jaw = brush.shape([*outer, *cheek], free, soft=0.05).within(head)
     brush.canvas.paint(jaw, tone, 0.9 if beard == "full" else 0.3)

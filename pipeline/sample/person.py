@@ -7,6 +7,7 @@ import numpy as np
 from pipeline.sample.canvas import Canvas, Colour, Place, ellipse, mirrored, mixed, smooth, stroke
 from pipeline.sample.face import DARK, LIGHT, Brush, Looks, head_outline, paint_head
 from pipeline.sample.hair import Beard, Style, paint_beard, paint_behind, paint_front
+from pipeline.sample.headwear import glasses
 
 SKINS: tuple[tuple[Colour, Colour], ...] = (  # skin, lips
     ((240, 204, 178), (206, 112, 110)),
@@ -170,9 +171,9 @@ def neck(brush: Brush, person: Person) -> None:
     brush.shadow(smooth([(0.25, 0.8), (0.9, 0.8), (0.9, 2.0), (0.35, 2.0)]), 0.5, 0.12, skin)
     chin = [(x * 0.8 + 0.06, y + 0.3) for x, y in head_outline(looks)]
     brush.shadow(chin, 0.85, 0.07, skin)
-    for side in (-1, 1):
-        bone = smooth([(side * 0.5, 1.86), (side * 0.24, 1.98), (side * 0.08, 2.06)], closed=False)
-        brush.shadow(stroke(bone, [0.0, 0.06, 0.02]), 0.4, 0.02, skin)
+    bone = smooth([(0.5, 1.86), (0.24, 1.98), (0.08, 2.06)], closed=False)
+    for collarbone in (bone, mirrored(bone)):
+        brush.shadow(stroke(collarbone, [0.0, 0.06, 0.02]), 0.4, 0.02, skin)
 
 
 def shirt_collar(brush: Brush, colour: Colour) -> None:
@@ -197,36 +198,3 @@ def shirt_collar(brush: Brush, colour: Colour) -> None:
         brush.canvas.paint(leaf, colour if side < 0 else mixed(colour, DARK, 0.14))
     for y in (2.95, 3.6):
         brush.over(ellipse(0.02, y, 0.04, 0.04, 24), mixed(colour, DARK, 0.5), 0.9, 0.006)
-
-
-def glasses(brush: Brush) -> None:
-    frame: Colour = (48, 38, 36)
-    for side in (-1, 1):
-        lens = smooth(
-            [
-                (side * x, y)
-                for x, y in [
-                    (0.13, -0.16),
-                    (0.42, -0.21),
-                    (0.72, -0.15),
-                    (0.69, 0.14),
-                    (0.42, 0.22),
-                    (0.17, 0.13),
-                ]
-            ]
-        )
-        glass = brush.shape(lens)
-        brush.canvas.paint(glass, LIGHT, 0.06)
-        glint = [
-            (side * 0.42 - 0.16, -0.24),
-            (side * 0.42 - 0.04, -0.24),
-            (side * 0.42 - 0.2, 0.24),
-            (side * 0.42 - 0.3, 0.24),
-        ]
-        brush.light(glint, 0.16, 0.01, glass)
-        brush.over(stroke([*lens, lens[0], lens[1]], [0.04, 0.04]), frame, 0.95, 0.004)
-        brush.over(
-            stroke([(side * 0.7, -0.1), (side * 0.93, -0.12)], [0.045, 0.03]), frame, 0.95, 0.004
-        )
-    bridge = smooth([(-0.14, -0.07), (0, -0.12), (0.14, -0.07)], closed=False)
-    brush.over(stroke(bridge, [0.035, 0.035]), frame, 0.95, 0.004)

@@ -93,8 +93,9 @@ def stripes(canvas: Canvas, rng: Rng) -> None:
     for column in range(3):
         for line in range(3):
             left, top = 0.08 + 0.3 * column, 0.08 + 0.28 * line
-            pane = [(left, top + lean * left), (left + 0.25, top + lean * (left + 0.25)),
-                    (left + 0.25, top + 0.23 + lean * (left + 0.25)), (left, top + 0.23 + lean * left)]  # fmt: skip
+            right, low = left + 0.25, top + 0.23
+            corners = [(left, top), (right, top), (right, low), (left, low)]
+            pane = [(x, y + lean * x) for x, y in corners]
             brush.over([(x, y * tall * 0.75) for x, y in pane], light, 0.75, 0.012)
 
 
@@ -150,9 +151,12 @@ def fruit(canvas: Canvas, rng: Rng) -> None:
             0.002,
         )
     balls: list[tuple[float, float, float, Colour]] = [
-        (0.3, -0.02, 0.13, (206, 60, 44)), (0.7, -0.03, 0.12, (226, 158, 46)),
-        (0.5, 0.03, 0.14, (132, 168, 66)), (0.2, 0.11, 0.09, (232, 120, 44)), (0.81, 0.1, 0.085, (112, 44, 84)),
-    ]  # fmt: skip
+        (0.3, -0.02, 0.13, (206, 60, 44)),
+        (0.7, -0.03, 0.12, (226, 158, 46)),
+        (0.5, 0.03, 0.14, (132, 168, 66)),
+        (0.2, 0.11, 0.09, (232, 120, 44)),
+        (0.81, 0.1, 0.085, (112, 44, 84)),
+    ]
     for x, down, size, colour in balls:
         sphere(brush, x + float(rng.uniform(-0.02, 0.02)), edge + down, size, colour)
 
