@@ -60,7 +60,7 @@ def run(folder: Path) -> tuple[float, float, str]:
 
 
 def watch(pid: int, most: list[float]) -> None:
-    """Note the most memory that the process and its children hold, shared pages split among them."""
+    """Note the most memory that the process and its children hold; shared pages count once."""
     while psutil.pid_exists(pid):
         try:
             top = psutil.Process(pid)

@@ -19,9 +19,10 @@ import photos
 
 LOOP = """
 mkdir 1024 1024px
+centred="-gravity center -background white -extent 1024x1024"
 for i in *.jpg; do convert "$i" -quality 95% -resize 1024x1024 "1024/$i"; done
 cd 1024
-for i in *.jpg; do convert "$i" -quality 95% -gravity center -background white -extent 1024x1024 "../1024px/$i"; done
+for i in *.jpg; do convert "$i" -quality 95% $centred "../1024px/$i"; done
 """
 
 

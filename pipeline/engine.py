@@ -2,14 +2,14 @@
 
 import os
 import time
-import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline import cluster
+from pipeline.cluster import MachineError
 from pipeline.options import Settings, option
 from pipeline.unit import Unit
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 TRIES = 3  # of a unit that fails for a reason of the machine's
-CONNECT_SECONDS = 10
 WINDOW = 3  # units in flight per worker
 ALL_DIE = 5  # photos in a row that kill a fresh worker: then it is not the photos
 
@@ -59,24 +58,30 @@ class EngineConfig(Settings):
         return self.rows or max(1, min(256, total // (8 * self.processes)))
 
 
-class MachineError(RuntimeError):
-    """The machine, not a photo, is at fault: nothing was recorded, run again once it is mended."""
-
-
 def map_units(
-    units: Sequence[Unit], config: EngineConfig, store: Path, progress: Progress
+    units: Sequence[Unit],
+    config: EngineConfig,
+    store: Path,
+    progress: Progress,
+    library: str = "",
 ) -> list[str]:
     """Do all units; returns why some are still open, one sentence for each, or nothing.
 
     A unit that fails is tried again, then row by row. A photo that alone kills a fresh worker
     twice is recorded as dropped. `progress` is called with the number of rows just done.
+    `library` is the one that the work loads and that shares no process with another such one.
     """
     if not units:
         return []
     if config.scheduler == "in-process":
         return in_process(units, progress)
-    with connected(config, store) as client:
+    try:
+        client = cluster.connect(config.scheduler, config.processes, config.dashboard, library)
+        cluster.check_shared(client, store)
         return Crew(client, progress).do(units)
+    except BaseException:
+        cluster.close()
+        raise
 
 
 def in_process(units: Sequence[Unit], progress: Progress) -> list[str]:
@@ -94,57 +99,6 @@ def in_process(units: Sequence[Unit], progress: Progress) -> list[str]:
 
 def sentence(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}" if not isinstance(error, OSError) else str(error)
-
-
-@contextmanager
-def connected(config: EngineConfig, store: Path) -> Iterator["Client"]:
-    """A client of the configured cluster; a local one lives as long as the context."""
-    from distributed import Client, LocalCluster
-
-    if config.scheduler != "local":
-        with reached(config.scheduler) as client:
-            check_shared(client, store)
-            yield client
-        return
-    cluster = LocalCluster(
-        n_workers=config.processes,
-        threads_per_worker=1,
-        processes=True,
-        host="127.0.0.1",
-        dashboard_address="127.0.0.1:8787" if config.dashboard else "127.0.0.1:0",
-        silence_logs=50,
-        # A lost worker fails its own units at once: who is to blame is found out here, not there.
-        scheduler_kwargs={"allowed_failures": 0, "dashboard": config.dashboard},
-    )
-    with cluster, Client(cluster, set_as_default=False) as client:
-        yield client
-
-
-def reached(address: str) -> "Client":
-    """A client of a scheduler somebody started; raises MachineError where none answers."""
-    from distributed import Client
-
-    try:
-        return Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
-    except OSError as error:
-        raise MachineError(f"no Dask scheduler answers at {address}: start one there") from error
-
-
-def check_shared(client: "Client", store: Path) -> None:
-    """Raise MachineError where a worker does not see the same store."""
-    try:
-        client.wait_for_workers(1, timeout=CONNECT_SECONDS)
-    except TimeoutError:
-        raise MachineError("the scheduler has no workers: start some that see the store") from None
-    store.mkdir(parents=True, exist_ok=True)
-    nonce = store / f".nonce-{uuid.uuid4().hex}"
-    nonce.write_text("seen")
-    try:
-        blind = [who for who, seen in client.run(nonce.is_file).items() if not seen]
-    finally:
-        nonce.unlink()
-    if blind:
-        raise MachineError(f"workers {', '.join(blind)} do not see {store}: mount it at that path")
 
 
 @dataclass

@@ -11,11 +11,11 @@ from pipeline.manifest import Row, dropped
 from pipeline.options import Settings, SettingsError, option
 from pipeline.unit import Item
 
-PHOTOS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".dib")
-PHOTOS += (".gif", ".heic", ".heif", ".avif")
-VIDEOS = (".mp4", ".m4v", ".mkv", ".avi", ".mov", ".webm")
-RAW = (".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".kdc", ".mrw", ".nef", ".nrw", ".orf")
-RAW += (".pef", ".raf", ".raw", ".rw2", ".sr2", ".srw", ".x3f")
+PHOTOS = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".dib"}
+PHOTOS |= {".gif", ".heic", ".heif", ".avif"}
+VIDEOS = {".mp4", ".m4v", ".mkv", ".avi", ".mov", ".webm"}
+RAW = {".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".kdc", ".mrw", ".nef", ".nrw", ".orf"}
+RAW |= {".pef", ".raf", ".raw", ".rw2", ".sr2", ".srw", ".x3f"}
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def described_by_name(path: Path, source: Path) -> Row:
         return dropped(row, "not a regular file")
     if suffix in RAW:
         return dropped(row, f"camera raw file ({suffix})")
-    if suffix not in PHOTOS + VIDEOS:
+    if suffix not in PHOTOS | VIDEOS:
         return dropped(row, f"not a photo ({suffix or 'no suffix'})")
     if name.encode() != os.fsencode(path.relative_to(source)):
         return dropped(row, "file name is not UTF-8")

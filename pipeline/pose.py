@@ -1,5 +1,6 @@
 """Decide which portraits are like the reference set. Features in, scores out; no model."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
@@ -132,7 +133,7 @@ class Gaussian:
         n = len(self.reference)
         squares = ((self.reference - self.mean) ** 2).sum(axis=1)
         spread = ((n - 1) * self.spread - squares * n / (n - 1)) / (n - 2)
-        return squares * (n / (n - 1)) ** 2 + spread
+        return np.asarray(squares * (n / (n - 1)) ** 2 + spread)
 
 
 def fid_of_one(vector: Array, mean: Array, spread: float) -> float:
@@ -153,7 +154,7 @@ class Nearest:
 
     def distances(self, vector: Array) -> Array:
         squared = self.squares - 2 * self.reference @ vector + (vector**2).sum()
-        return np.sqrt(np.clip(squared, 0, None))
+        return np.asarray(np.sqrt(np.clip(squared, 0, None)))
 
     def left_out(self) -> Array:
         nearest = (np.sort(self.distances(vector)) for vector in self.reference)
@@ -257,3 +258,9 @@ def notes(
             f" q95 would be {np.percentile(of_reference, 95):.4g}"
         )
     return said
+
+
+def limit_in(said: Sequence[str]) -> float | None:
+    """The limit that the notes of `filter_pose` name; None where nothing was filtered."""
+    found = (re.match(r"the limit (\S+) \(", note) for note in said)
+    return next((float(match[1]) for match in found if match), None)

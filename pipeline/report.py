@@ -99,6 +99,13 @@ def page(
     )
 
 
+def opener(path_of: Callable[[Row], Path | None]) -> Open:
+    """Opens a row's file, as far as there is one."""
+    from pipeline import images
+
+    return lambda row: images.bytes_of(path_of(row))
+
+
 def ends(chapters: Sequence[Chapter]) -> list[Row]:
     """The rows that came through everything."""
     return [row for row in chapters[-1].rows if row.drop is None] if chapters else []

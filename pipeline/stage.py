@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import luigi
 
@@ -19,6 +19,9 @@ from pipeline.engine import EngineConfig
 from pipeline.manifest import Outcome, Row
 from pipeline.options import Settings, option, settings
 from pipeline.progress import Bar
+
+if TYPE_CHECKING:
+    from pipeline.tasks import Ingest
 
 
 @dataclass(frozen=True)
@@ -142,13 +145,14 @@ class Stage(Step):
     reads: ClassVar[tuple[str, ...]]  # the fields of a row that its result depends on
     writes: ClassVar[tuple[str, ...]]  # the fields that its result fills in
     work: ClassVar[Any]  # a module-level unit.Work
+    library: ClassVar[str] = ""  # what it loads that must not meet TensorFlow or torch
 
     def work_settings(self) -> Any:
         """What `work` is given beside the rows."""
         return self.config
 
-    def places(self) -> Mapping[str, Row]:
-        """Where each photo lies: its id -> its row in Ingest's manifest."""
+    def ingest(self) -> "Ingest":
+        """The stage that knows where the photos lie."""
         raise NotImplementedError
 
     def settle(self, rows: list[Row]) -> Sequence[Row]:
@@ -189,26 +193,23 @@ class Stage(Step):
         items = self.items(to_do)
         units = unit.cut(items, size, type(self).work, self.work_settings(), self.folder)
         with Bar(type(self).__name__, len(items), self.say_progress) as bar:
-            failures = engine.map_units(units, config, store(), bar.advance)
+            failures = engine.map_units(units, config, store(), bar.advance, self.library)
         if failures:
             raise OpenRowsError(
-                f"{type(self).__name__}: {len(failures)} of {len(rows)} rows are still open; nothing"
-                f" was recorded for them. Mend this, then run the same again: {failures[0]}"
+                f"{type(self).__name__}: {len(failures)} of {len(rows)} rows are still open;"
+                f" nothing was recorded for them. Mend this, then run it again: {failures[0]}"
             )
 
     def items(self, to_do: Mapping[str, Row]) -> list[unit.Item]:
-        places = self.places() if to_do else {}
-        root = self.source_folder()
+        """The rows to do, each with the file that holds its photo."""
+        ingest = self.ingest()
+        places = ingest.places() if to_do and ingest is not self else {}
         items = []
         for key, row in to_do.items():
             place = places.get(row.photo, row)
-            path = (store() if place.clip else root) / place.path
+            path = ingest.file(place)
             items.append(unit.Item(key, row, path, place.size_bytes, place.mtime_ns))
         return items
-
-    def source_folder(self) -> Path:
-        """The folder that photos' paths are relative to."""
-        raise NotImplementedError
 
     def merged(self, row: Row, result: Row) -> Row:
         """The row that came in, with what this stage found out about it."""

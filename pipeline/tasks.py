@@ -1,53 +1,49 @@
 """The pipeline on one page. Read it from top to bottom: that is the way of a photo."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import luigi
 
 import detectors
-from pipeline import crop, detect, embed, export, ingest, manifest, options, parts, pose, publish
-from pipeline import report, resize, zoom
-from pipeline.crop import CropConfig, PortraitConfig
+from pipeline import (
+    crop,
+    detect,
+    embed,
+    export,
+    ingest,
+    manifest,
+    options,
+    parts,
+    pose,
+    publish,
+    report,
+    resize,
+    zoom,
+)
 from pipeline.dataset import DatasetConfig
-from pipeline.detect import DetectConfig
-from pipeline.embed import EmbedConfig
 from pipeline.engine import EngineConfig
-from pipeline.export import ExportTFRecordsConfig
-from pipeline.ingest import IngestConfig
 from pipeline.manifest import Outcome, Row
 from pipeline.options import current, settings
-from pipeline.pose import FilterPoseConfig
 from pipeline.progress import Bar
-from pipeline.report import Chapter, ReportConfig
+from pipeline.report import Chapter
 from pipeline.stage import SetStage, Stage, Step, digest, store
-from pipeline.zoom import ZoomConfig
 
 
-@settings(PortraitConfig)
+@settings(crop.PortraitConfig)
 class Portrait(luigi.Config):
     """The shared section `[Portrait]`."""
 
 
-@settings(IngestConfig)
+@settings(ingest.IngestConfig)
 class Ingest(Stage):
     """A folder -> one row per file: a photo with its id and size, or dropped, with the reason."""
 
     reads = ("path", "size_bytes", "mtime_ns")
-    writes = (
-        "id",
-        "photo",
-        "path",
-        "size_bytes",
-        "mtime_ns",
-        "clip",
-        "second",
-        "format",
-        "width",
-        "height",
-    )
+    writes = ("id", "photo", *manifest.PLACES, "format", "width", "height")
     work = staticmethod(ingest.describe)
 
     @cached_property
@@ -55,7 +51,7 @@ class Ingest(Stage):
         """The folder of photos, or of the reference set."""
         given = self.config.source or str(store() / "raw")
         if self.photos == "reference":
-            given = current(FilterPoseConfig).reference
+            given = current(pose.FilterPoseConfig).reference
         return options.located(given)
 
     @cached_property
@@ -74,11 +70,12 @@ class Ingest(Stage):
     def incoming(self) -> list[Row]:
         return self.listed
 
-    def source_folder(self) -> Path:
-        return self.root
+    def ingest(self) -> "Ingest":
+        return self
 
-    def places(self) -> Mapping[str, Row]:
-        return {}
+    def places(self) -> dict[str, Row]:
+        """Each photo's id -> the row that says where it lies."""
+        return {row.photo: row for row in self.rows() if row.drop is None}
 
     def file(self, row: Row) -> Path:
         """Where the photo of a row of this stage lies."""
@@ -94,14 +91,8 @@ class PhotoStage(Stage):
     def ingest(self) -> Ingest:
         return Ingest(photos=self.photos)
 
-    def source_folder(self) -> Path:
-        return self.ingest().root
 
-    def places(self) -> Mapping[str, Row]:
-        return {row.photo: row for row in self.ingest().rows() if row.drop is None}
-
-
-@settings(DetectConfig)
+@settings(detect.DetectConfig)
 class Detect(PhotoStage):
     """A photo -> the boxes of everything the detector finds. Measures only."""
 
@@ -113,21 +104,20 @@ class Detect(PhotoStage):
         return [self.ingest()]
 
 
-@settings(CropConfig)
+@settings(crop.CropConfig)
 class Crop(SetStage):
     """Boxes -> the portrait rectangle, or several, or a reason why there is none."""
 
-    shared = (PortraitConfig, DatasetConfig)
+    shared = (crop.PortraitConfig, DatasetConfig)
 
     def before(self) -> list[Step]:
         return [Detect(photos=self.photos)]
 
     def decide(self, rows: list[Row]) -> Outcome:
-        factors = detectors.face_factors(current(DetectConfig).detector)
-        shared = current(PortraitConfig), current(DatasetConfig)
-        return Outcome(
-            [out for row in rows for out in crop.crop(row, self.config, *shared, factors)]
-        )
+        factors = detectors.face_factors(current(detect.DetectConfig).detector)
+        shared = current(crop.PortraitConfig), current(DatasetConfig)
+        portraits = (crop.crop(row, self.config, *shared, factors) for row in rows)
+        return Outcome(list(chain.from_iterable(portraits)))
 
 
 class Trim(PhotoStage):
@@ -141,16 +131,17 @@ class Trim(PhotoStage):
         return [self.ingest()]
 
 
-@settings(EmbedConfig)
+@settings(embed.EmbedConfig)
 class Embed(PhotoStage):
     """A rectangle -> its Inception features. Measures only."""
 
     reads = ("photo", "rectangle")
     writes = ("embedding",)
     work = staticmethod(embed.embed)
+    library = "torch"
 
     def before(self) -> list[Step]:
-        cropped = self.photos == "reference" and current(FilterPoseConfig).reference_cropped
+        cropped = self.photos == "reference" and current(pose.FilterPoseConfig).reference_cropped
         return [Trim(photos=self.photos) if cropped else Crop(photos=self.photos)]
 
     def prepare(self, to_do: int, rows: int) -> None:
@@ -169,7 +160,7 @@ class EmbedReference(luigi.WrapperTask):
         return Embed(photos="reference")
 
 
-@settings(FilterPoseConfig)
+@settings(pose.FilterPoseConfig)
 class FilterPose(SetStage):
     """Features -> the rows that are like the reference set. Without one, every row."""
 
@@ -185,19 +176,18 @@ class FilterPose(SetStage):
         return pose.filter_pose(rows, own.vectors(), reference.vectors(), self.config)
 
 
-@settings(ZoomConfig)
+@settings(zoom.ZoomConfig)
 class Zoom(SetStage):
     """Portraits -> themselves and some close-ups, cut from the source photo."""
 
-    shared = (PortraitConfig, DatasetConfig)
+    shared = (crop.PortraitConfig, DatasetConfig)
 
     def before(self) -> list[Step]:
         return [FilterPose()]
 
     def decide(self, rows: list[Row]) -> Outcome:
-        return Outcome(
-            *zoom.zoom(rows, self.config, current(PortraitConfig), current(DatasetConfig))
-        )
+        shared = current(crop.PortraitConfig), current(DatasetConfig)
+        return Outcome(*zoom.zoom(rows, self.config, *shared))
 
 
 class Resize(PhotoStage):
@@ -220,9 +210,9 @@ class Resize(PhotoStage):
         publish.check_room(store(), need)
 
 
-@settings(ExportTFRecordsConfig)
+@settings(export.ExportTFRecordsConfig)
 class ExportTFRecords(SetStage):
-    """All pictures -> multi-resolution TFRecords and dataset.json. `dataset` links to the newest."""
+    """All pictures -> multi-resolution TFRecords; `dataset` in the store leads to the newest."""
 
     shared = (DatasetConfig,)
 
@@ -243,10 +233,10 @@ class ExportTFRecords(SetStage):
         return super().complete() and self.records.is_dir()
 
     def decide(self, rows: list[Row]) -> Outcome:
-        photos = {row.photo: row for row in Ingest().rows() if row.drop is None}
         configs = self.config, current(DatasetConfig), current(EngineConfig)
         with Bar(type(self).__name__, len(rows), self.say_progress) as bar:
-            notes = export.write_export(rows, photos, self.records, store(), *configs, bar.advance)
+            where = Ingest().places(), self.records, store()
+            notes = export.write_export(rows, *where, *configs, bar.advance)
         publish.prune(self.records.parent, self.config.keep, self.records)
         self.link()
         return Outcome(rows, notes)
@@ -256,7 +246,7 @@ class ExportTFRecords(SetStage):
         publish.link(store() / "dataset", self.records / self.config.name)
 
 
-@settings(ReportConfig)
+@settings(report.ReportConfig)
 class Report(Step):
     """What became of every photo -> one page."""
 
@@ -273,7 +263,7 @@ class Report(Step):
 
     def told(self) -> list[Step]:
         """The stages that the page tells of, in order."""
-        skipped = () if current(FilterPoseConfig).reference else (Embed,)
+        skipped = () if current(pose.FilterPoseConfig).reference else (Embed,)
         return [stage() for stage in STAGES if stage not in skipped]
 
     def chapters(self) -> list[Chapter]:
@@ -281,18 +271,13 @@ class Report(Step):
         return [Chapter(type(step).__name__, step.rows(), known.notes) for step, known in facts]
 
     def build(self) -> None:
-        ingest = Ingest()
-        files = {row.photo or row.id: ingest.file(row) for row in ingest.rows()}
+        scan = Ingest()
+        files = {row.photo or row.id: scan.file(row) for row in scan.rows()}
         limit = manifest.facts(FilterPose().path).numbers.get("limit")
-        page = report.page(
-            self.chapters(),
-            self.config,
-            str(ingest.root),
-            limit,
-            lambda row: images.bytes_of(files.get(row.photo or row.id)),
-            lambda row: images.bytes_of(store() / row.picture),
-        )
-        resize.write(self.path, page.encode())
+        photo = report.opener(lambda row: files.get(row.photo or row.id))
+        picture = report.opener(lambda row: store() / row.picture)
+        told = self.chapters(), self.config, str(scan.root), limit
+        resize.write(self.path, report.page(*told, photo, picture).encode())
         self.link()
 
     def link(self) -> None:

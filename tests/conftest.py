@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from detectors.base import Box, Detection, FaceFactors
-from pipeline import detect, images, options, tasks
+from pipeline import cluster, detect, images, options, tasks
 from pipeline.manifest import dropped
 
 
@@ -88,6 +88,13 @@ def own_settings(monkeypatch):
     luigi.task_register.Register.clear_instance_cache()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_cluster_left():
+    """Whatever cluster the tests opened ends with them."""
+    yield
+    cluster.close()
+
+
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     """An empty store and a source of six photos: four portraits, one empty scene, one copy."""
@@ -116,7 +123,7 @@ def reference(store):
     folder = store.parent / "reference"
     for number in range(10):
         save(folder / f"{number}.png", photo(100 + number, [(60 + number, 40, 22)]))
-    set_options(FilterPose_reference=folder, FilterPose_limit="best 0.5")
+    set_options(FilterPose_reference=folder, FilterPose_limit="best 0.75")
     return folder
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import works
 
-from pipeline import engine, parts, unit
+from pipeline import cluster, engine, parts, unit
 from pipeline.engine import EngineConfig, MachineError
 from pipeline.manifest import Row
 
@@ -77,6 +77,7 @@ def test_if_every_photo_kills_a_worker_it_is_not_the_photos(tmp_path, monkeypatc
 def scheduler(tmp_path):
     """A scheduler with two workers, started by hand on loopback; gives its address."""
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": ROOT}
+    quiet["env"] = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
     file = tmp_path / "scheduler.json"
     options = ["--scheduler-file", str(file)]
     dask = [sys.executable, "-m", "dask"]
@@ -87,20 +88,11 @@ def scheduler(tmp_path):
         )
     ]
     worker = [*dask, "worker", *options, *place, "--nthreads", "1", "--no-dashboard"]
-    env_options = {**quiet, "env": worker_environment(tmp_path)}
-    started += [subprocess.Popen(worker, **env_options) for _ in range(2)]
+    started += [subprocess.Popen(worker, **quiet) for _ in range(2)]
     yield address_in(file)
     for process in reversed(started):  # the workers while their scheduler still answers
         process.terminate()
         process.wait(20)
-
-
-def worker_environment(tmp_path):
-    return {
-        **os.environ,
-        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}",
-        "TMPDIR": str(tmp_path),
-    }
 
 
 def address_in(file):
@@ -120,7 +112,7 @@ def test_workers_started_by_hand_do_the_same(tmp_path, scheduler):
 
 
 def test_no_scheduler_at_the_address_is_one_sentence(tmp_path, monkeypatch):
-    monkeypatch.setattr(engine, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
     config = EngineConfig("tcp://127.0.0.1:9")
-    with pytest.raises(MachineError, match="no Dask scheduler answers at tcp://127.0.0.1:9"):
+    with pytest.raises(MachineError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
         run(works.measure, ["a"], tmp_path, config)

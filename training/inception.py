@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pytorch_fid import inception as fid
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torchvision.models.inception import BasicConv2d
 
 DIMS: tuple[int, ...] = tuple(fid.InceptionV3.BLOCK_INDEX_BY_DIM)  # 64, 192, 768, 2048
 SIDE = 299  # pixels: what the network sees
@@ -37,16 +38,15 @@ class Inception:
     ) -> None:
         """Raises what `state` raises. `threads` holds for the whole process."""
         torch.set_num_threads(threads)
-        torch.backends.cudnn.conv.fp32_precision = "ieee"  # the default on a GPU has 10 bits
+        cudnn: Any = torch.backends.cudnn
+        cudnn.conv.fp32_precision = "ieee"  # a GPU's default rounds to 10 bits
         self.dims, self.batch, self.device = dims, BATCH[device], torch.device(device)
         self.dtype = getattr(torch, dtype)
         stem, *rest = without_pooling(folded(build(weights, dims)))
         # The first block always computes in float32: it costs a fifteenth of the time, and it is
         # there that rounding would do most harm.
-        self.stem = stem.to(self.device, memory_format=torch.channels_last)
-        self.rest = nn.Sequential(*rest).to(
-            self.device, self.dtype, memory_format=torch.channels_last
-        )
+        self.stem = in_channels_last(stem).to(self.device)
+        self.rest = in_channels_last(nn.Sequential(*rest)).to(self.device, self.dtype)
 
     def __call__(self, pictures: Iterable[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """HWC RGB pictures -> [pictures, dims]. Holds one batch, scaled down, at a time."""
@@ -118,8 +118,9 @@ def not_weights(weights: Path | None, error: Exception) -> ValueError:
 
 def folded(network: nn.Module) -> nn.Module:
     """Fold each BatchNorm into the convolution before it: the same function, in fewer steps."""
+    layer: Any
     for layer in network.eval().modules():
-        if hasattr(layer, "conv") and hasattr(layer, "bn"):
+        if isinstance(layer, BasicConv2d):
             layer.conv = fuse_conv_bn_eval(layer.conv, layer.bn)
             layer.bn = nn.Identity()
     return network
@@ -131,3 +132,7 @@ def without_pooling(network: Any) -> list[nn.Module]:
     if isinstance(blocks[-1][-1], nn.AdaptiveAvgPool2d):
         blocks[-1] = blocks[-1][:-1]
     return blocks
+
+
+def in_channels_last(network: nn.Module) -> nn.Module:
+    return network.to(memory_format=torch.channels_last)

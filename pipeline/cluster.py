@@ -1,0 +1,108 @@
+"""The Dask cluster of this command: local processes, or a scheduler that somebody started.
+
+It stays open from stage to stage, until one needs a library that must not meet another.
+"""
+
+import sys
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+CONNECT_SECONDS = 10
+ALONE = ("torch", "tensorflow")  # a process that has loaded one of them must not load the other
+
+
+class MachineError(RuntimeError):
+    """The machine, not a photo, is at fault: nothing was recorded, run again once it is mended."""
+
+
+@dataclass
+class Connection:
+    """What is open just now."""
+
+    wanted: tuple[Any, ...]
+    client: "Client"
+    cluster: Any = None
+
+
+current: Connection | None = None
+
+
+def connect(scheduler: str, processes: int, dashboard: bool, library: str) -> "Client":
+    """A client whose workers may load `library`; the open one if it fits."""
+    global current
+    wanted = (scheduler, processes, dashboard, library)
+    if current is None or current.wanted != wanted or current.client.status != "running":
+        close()
+        current = local(wanted) if scheduler == "local" else remote(wanted)
+    return current.client
+
+
+def close() -> None:
+    """Let go of the cluster; a local one ends."""
+    global current
+    if current is not None:
+        current.client.close()
+        if current.cluster is not None:
+            current.cluster.close()
+    current = None
+
+
+def local(wanted: tuple[Any, ...]) -> Connection:
+    """Single-threaded processes of this machine, reachable from it alone."""
+    from distributed import Client, LocalCluster
+
+    _, processes, dashboard, _ = wanted
+    cluster = LocalCluster(
+        n_workers=processes,
+        threads_per_worker=1,
+        processes=True,
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:8787" if dashboard else "127.0.0.1:0",
+        silence_logs=50,
+        # A lost worker fails its own units at once: who is to blame is found out by the engine.
+        scheduler_kwargs={"allowed_failures": 0, "dashboard": dashboard},
+    )
+    return Connection(wanted, Client(cluster, set_as_default=False), cluster)
+
+
+def remote(wanted: tuple[Any, ...]) -> Connection:
+    """Workers that somebody started; raises MachineError where there are none."""
+    from distributed import Client
+
+    address, _, _, library = wanted
+    try:
+        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    except OSError as error:
+        raise MachineError(f"no Dask scheduler answers at {address}: start one there") from error
+    try:
+        client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+    except TimeoutError:
+        client.close()
+        raise MachineError(f"the scheduler {address} has no workers: start some") from None
+    others = [name for name in ALONE if library in ALONE and name != library]
+    if any(client.run(loaded, others).values()):
+        client.restart()
+    return Connection(wanted, client)
+
+
+def loaded(names: list[str]) -> bool:
+    """Whether this process has imported one of these modules."""
+    return any(name in sys.modules for name in names)
+
+
+def check_shared(client: "Client", store: Path) -> None:
+    """Raise MachineError where a worker does not see the same store."""
+    store.mkdir(parents=True, exist_ok=True)
+    nonce = store / f".nonce-{uuid.uuid4().hex}"
+    nonce.write_text("seen")
+    try:
+        blind = [who for who, seen in client.run(nonce.is_file).items() if not seen]
+    finally:
+        nonce.unlink()
+    if blind:
+        raise MachineError(f"workers {', '.join(blind)} do not see {store}: mount it at that path")
