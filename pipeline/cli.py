@@ -26,8 +26,8 @@ OURS = (OpenRowsError, MachineError, OSError, ValueError)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. What a person did wrong is said in one sentence."""
     try:
-        given, settings = parser().parse_known_args(arguments)
-        set_options(settings)
+        words = sys.argv[1:] if arguments is None else arguments
+        given = parser().parse_args(set_options(words))
         code: int = given.command(given)
         return code
     except SettingsError as error:
@@ -80,19 +80,20 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def set_options(given: list[str]) -> None:
-    """`--Section-option VALUE` or `--Section-option=VALUE`, as Luigi takes them."""
-    options.check_names()
-    words = iter(given)
-    for word in words:
+def set_options(words: Sequence[str]) -> list[str]:
+    """Set what is given as `--Section-option VALUE` or `...=VALUE`; returns the other words."""
+    others, rest = [], iter(words)
+    for word in rest:
+        if not (word.startswith("--") and word[2:3].isupper()):
+            others.append(word)
+            continue
         name, equals, value = word.removeprefix("--").partition("=")
-        if not word.startswith("--"):
-            raise SettingsError(f"{word!r}: expected --Section-option VALUE")
-        if not equals:
-            value = next(words, "")
-            if not value and f"--{name}" == given[-1]:
-                raise SettingsError(f"--{name}: give a value")
-        options.set_option(name, value)
+        given = value if equals else next(rest, None)
+        if given is None:
+            raise SettingsError(f"--{name}: give a value")
+        options.set_option(name, given)
+    options.check()
+    return others
 
 
 def run(given: argparse.Namespace) -> int:
@@ -150,7 +151,7 @@ def forget_killed() -> None:
 
 def status(_: argparse.Namespace) -> int:
     """A line per stage: done, open, kept, and why rows were dropped."""
-    for stage in (cls() for cls in tasks.STAGES):
+    for stage in tasks.in_use():
         if stage.complete():
             counts = dict(facts(stage.path).outcome)
             kept = counts.pop("kept", 0)

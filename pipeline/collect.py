@@ -32,7 +32,7 @@ def folders(recipe: Path) -> Iterator[Path]:
     if not recipe.is_file():
         raise options.SettingsError(f"--keep {recipe}: there is no such file")
     with options.recipe(recipe):
-        options.check_names()
+        options.check()
         keys = [(stage.__name__.lower(), stage().key) for stage in tasks.STAGES]
         keys.append((tasks.Trim.__name__.lower(), tasks.Trim().key))
     for name, key in keys:

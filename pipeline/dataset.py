@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from PIL import ImageColor
+
 from pipeline.options import Settings, option
 
 
@@ -23,6 +25,11 @@ class DatasetConfig(Settings):
             self.refuse("size", "give pixels, as in 1024 or 128x64")
         if self.channels == "rgba" and self.format != "png":
             self.refuse("channels", "JPEG has no transparency; set [Dataset] format = png")
+
+        try:
+            ImageColor.getrgb(self.background)
+        except ValueError:
+            self.refuse("background", "give a colour, as white or #f0f0f0")
 
     @property
     def width_height(self) -> tuple[int, int]:

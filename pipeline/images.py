@@ -152,7 +152,8 @@ def orientation(image: Image.Image, data: bytes) -> int:
 def upright(image: Image.Image) -> Image.Image:
     """Decode, and turn as the EXIF orientation says. Raises for a truncated file."""
     image.load()
-    return ImageOps.exif_transpose(image)
+    ImageOps.exif_transpose(image, in_place=True)
+    return image
 
 
 def in_srgb(image: Image.Image) -> Image.Image:

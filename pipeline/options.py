@@ -24,12 +24,8 @@ C = TypeVar("C", bound="Settings")
 # that it names, or, if it cannot change a result, not at all.
 Keyed = Literal["value", "content", "never"]
 
-PARAMETERS: dict[Any, Any] = {
-    int: luigi.IntParameter,
-    float: luigi.FloatParameter,
-    bool: luigi.BoolParameter,
-    str: luigi.Parameter,
-}
+KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 SECTIONS: dict[type["Settings"], type] = {}
 
 
@@ -70,19 +66,43 @@ class Settings:
 
 def checked(name: str, kind: Any, value: Any, limits: Any) -> Any:
     """The value in its own type; raises SettingsError where it is out of range."""
-    if get_origin(kind) is Literal:
-        if value not in get_args(kind):
-            raise SettingsError(f"{name} = {value!r}: choose one of {', '.join(get_args(kind))}")
-        return value
-    try:
-        value = kind(value)
-    except (TypeError, ValueError):
-        raise SettingsError(f"{name} = {value!r}: give a {kind.__name__}") from None
+    value = converted(name, kind, value)
     low, high = limits["low"], limits["high"]
     if (low is not None and not value >= low) or (high is not None and not value <= high):
         span = f"between {low} and {high}" if None not in (low, high) else f"at least {low}"
         raise SettingsError(f"{name} = {value}: give a value {span}")
     return value
+
+
+def converted(name: str, kind: Any, value: Any) -> Any:
+    """The value, given as text or not, in its own type."""
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise SettingsError(f"{name} = {value!r}: choose one of {', '.join(get_args(kind))}")
+        return value
+    try:
+        if kind is bool and isinstance(value, str):
+            return TRUTH[value.strip().lower()]
+        return kind(value)
+    except (TypeError, ValueError, KeyError):
+        raise SettingsError(f"{name} = {value!r}: give {KINDS[kind]}") from None
+
+
+class OptionParameter(luigi.Parameter):
+    """One option as Luigi knows it, from luigi.cfg or its command line."""
+
+    def __init__(self, name: str, kind: Any, default: Any, help: str) -> None:
+        super().__init__(default=default, description=help)
+        self.name, self.kind = name, kind
+
+    def parse(self, text: str) -> Any:
+        return converted(self.name, self.kind, text)
+
+    def normalize(self, value: Any) -> Any:
+        return converted(self.name, self.kind, value)
+
+    def serialize(self, value: Any) -> str:
+        return shown(value)
 
 
 def section(config_class: type[Settings]) -> str:
@@ -98,7 +118,8 @@ def settings(config_class: type[Settings]) -> Callable[[type[T]], type[T]]:
         hints = get_type_hints(config_class)
         names = [f.name for f in fields(config_class)]
         for f in fields(config_class):
-            parameter = luigi_parameter(hints[f.name], f.default, f.metadata["help"])
+            name = f"[{section(config_class)}] {f.name}"
+            parameter = OptionParameter(name, hints[f.name], f.default, f.metadata["help"])
             setattr(task, f.name, parameter)
             parameter.__set_name__(task, f.name)  # Luigi's parameters are descriptors since 3.8
         gather = property(
@@ -109,12 +130,6 @@ def settings(config_class: type[Settings]) -> Callable[[type[T]], type[T]]:
         return task
 
     return decorate
-
-
-def luigi_parameter(kind: Any, default: Any, help: str) -> Any:
-    if get_origin(kind) is Literal:
-        return luigi.ChoiceParameter(choices=get_args(kind), default=default, description=help)
-    return PARAMETERS[kind](default=default, description=help)
 
 
 def current(config_class: type[C]) -> C:
@@ -173,21 +188,21 @@ def recipe(path: Path) -> Iterator[None]:
         luigi.task_register.Register.clear_instance_cache()
 
 
-def check_names() -> None:
-    """Raise SettingsError for a section or an option of luigi.cfg that does not exist.
+def check() -> None:
+    """Raise SettingsError for a section, an option or a value of luigi.cfg that cannot be.
 
     Sections of ours begin with a capital letter; Luigi's own do not.
     """
-    known = {section(config): {f.name for f in fields(config)} for config in SECTIONS}
+    ours = {section(config): config for config in SECTIONS}
     config = get_config()
-    for name in config.sections():
-        if name[0].isupper() and name not in known:
-            raise SettingsError(f"[{name}]: there is no such section{nearest(name, known)}")
-        for key in config.options(name) if name in known else ():
-            if key.replace("-", "_") not in known[name]:
-                raise SettingsError(
-                    f"[{name}] {key}: there is no such option{nearest(key, known[name])}"
-                )
+    for name in (name for name in config.sections() if name[0].isupper()):
+        if name not in ours:
+            raise SettingsError(f"[{name}]: there is no such section{nearest(name, ours)}")
+        known = {f.name for f in fields(ours[name])}
+        given = {key.replace("-", "_"): config.get(name, key) for key in config.options(name)}
+        for key in given.keys() - known:
+            raise SettingsError(f"[{name}] {key}: there is no such option{nearest(key, known)}")
+        ours[name](**given)
 
 
 def nearest(name: str, known: Any) -> str:

@@ -66,6 +66,10 @@ class Step(luigi.Task):
     resources: ClassVar[Mapping[str, int]] = {"engine": 1}  # one at a time: each uses all workers
     shared: ClassVar[tuple[type[Settings], ...]] = ()  # sections that it reads besides its own
 
+    def __init__(self, *values: Any, **named: Any) -> None:
+        super().__init__(*values, **named)
+        options.check()
+
     def before(self) -> "list[Step]":
         """The stages whose rows come in."""
         return []

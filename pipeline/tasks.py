@@ -237,8 +237,8 @@ class ExportTFRecords(SetStage):
         with Bar(type(self).__name__, len(rows), self.say_progress) as bar:
             where = Ingest().places(), self.records, store()
             notes = export.write_export(rows, *where, *configs, bar.advance)
-        publish.prune(self.records.parent, self.config.keep, self.records)
         self.link()
+        publish.prune(self.records.parent, self.config.keep, self.records)
         return Outcome(rows, notes)
 
     def link(self) -> None:
@@ -255,19 +255,14 @@ class Report(Step):
 
     @property
     def came_in(self) -> str:
-        return digest(step.path.relative_to(store()).parts for step in self.told())
+        return digest(step.path.relative_to(store()).parts for step in in_use())
 
     @property
     def path(self) -> Path:
         return self.folder / f"{self.came_in}.html"
 
-    def told(self) -> list[Step]:
-        """The stages that the page tells of, in order."""
-        skipped = () if current(pose.FilterPoseConfig).reference else (Embed,)
-        return [stage() for stage in STAGES if stage not in skipped]
-
     def chapters(self) -> list[Chapter]:
-        facts = [(step, manifest.facts(step.path)) for step in self.told()]
+        facts = [(step, manifest.facts(step.path)) for step in in_use()]
         return [Chapter(type(step).__name__, step.rows(), known.notes) for step, known in facts]
 
     def build(self) -> None:
@@ -283,6 +278,12 @@ class Report(Step):
     def link(self) -> None:
         """Let `report.html` in the store lead to this page."""
         publish.link(store() / "report.html", self.path)
+
+
+def in_use() -> list[Step]:
+    """The stages that a photo meets under these settings, in order."""
+    skipped = () if current(pose.FilterPoseConfig).reference else (Embed,)
+    return [stage() for stage in STAGES if stage not in skipped]
 
 
 @settings(DatasetConfig)

@@ -43,7 +43,7 @@ class Inception:
         self.dims, self.batch, self.device = dims, BATCH[device], torch.device(device)
         self.dtype = getattr(torch, dtype)
         stem, *rest = without_pooling(folded(build(weights, dims)))
-        # The first block always computes in float32: it costs a fifteenth of the time, and it is
+        # The first block always computes in float32: it costs a thirteenth of the time, and it is
         # there that rounding would do most harm.
         self.stem = in_channels_last(stem).to(self.device)
         self.rest = in_channels_last(nn.Sequential(*rest)).to(self.device, self.dtype)
