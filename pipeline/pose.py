@@ -1,6 +1,5 @@
 """Decide which portraits are like the reference set. Features in, scores out; no model."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
@@ -258,9 +257,3 @@ def notes(
             f" q95 would be {np.percentile(of_reference, 95):.4g}"
         )
     return said
-
-
-def limit_in(said: Sequence[str]) -> float | None:
-    """The limit that the notes of `filter_pose` name; None where nothing was filtered."""
-    found = (re.match(r"the limit (\S+) \(", note) for note in said)
-    return next((float(match[1]) for match in found if match), None)
