@@ -34,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return failed(error, BAD_SETTINGS)
     except lock.StoreInUseError as error:
         return failed(error, IN_USE)
+    except BrokenPipeError:  # the reader of what is printed has seen enough
+        sys.stdout = None  # type: ignore[assignment]
+        return FAILED
     except OURS as error:
         return failed(error, FAILED)
     except KeyboardInterrupt:

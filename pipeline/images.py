@@ -114,6 +114,8 @@ def decode(
         if factor > 1:
             image.draft(None, (image.width // factor, image.height // factor))
         cut = upright(image)
+        if factor == 1 and cut.size != (width, height):
+            raise UnreadableError("broken file: its header says another size than its pixels have")
         left, top = box.left // factor, box.top // factor
         right, bottom = -(-box.right // factor), -(-box.bottom // factor)
         part = cut.crop((left, top, min(right, cut.width), min(bottom, cut.height)))

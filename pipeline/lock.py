@@ -28,9 +28,15 @@ def hold(store: Path) -> None:
             f"{store} is in use by process {holder['pid']} on {holder['host']}: wait for it, or, if"
             f" it is gone, delete {path}"
         )
-    store.mkdir(parents=True, exist_ok=True)
     mine = path.with_name(f".lock.{os.getpid()}")
-    mine.write_text(json.dumps(me))
+    try:
+        store.mkdir(parents=True, exist_ok=True)
+        mine.write_text(json.dumps(me))
+    except OSError as error:
+        raise OSError(
+            f"cannot write to the store {store} ({error.strerror}): make it writable, or set"
+            " [Store] root to another folder"
+        ) from None
     try:
         if holder is not None and read(path) == holder:
             path.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ Its manifest is named after the rows that came in. A manifest that exists is rig
 
 import hashlib
 import json
+import multiprocessing
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import luigi
 
-from pipeline import engine, lock, manifest, options, parts, unit
+from pipeline import cluster, engine, lock, manifest, options, parts, unit
 from pipeline.engine import EngineConfig
 from pipeline.manifest import Outcome, Row
 from pipeline.options import Settings, option, settings
@@ -115,7 +116,11 @@ class Step(luigi.Task):
     def run(self) -> None:
         """Called by Luigi."""
         lock.hold(store())
-        self.build()
+        try:
+            self.build()
+        finally:
+            if multiprocessing.parent_process():  # a worker process of Luigi's ends with its task
+                cluster.close()
 
     def build(self) -> None:
         """Write the manifest."""

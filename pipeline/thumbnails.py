@@ -48,7 +48,7 @@ def thumbnail(row: Row, data: bytes | None, whole: bool, caption: str, detail: s
     from pipeline import images
 
     words = Thumbnail(caption, detail, TALL * 3 // 4, TALL)
-    if data is None:
+    if data is None or not (whole or row.width):  # Ingest found no size, or one too large
         return words
     box = None if whole else row.rectangle
     into = (round(WIDEST * SHARP), round(TALL * SHARP))

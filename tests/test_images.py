@@ -1,6 +1,7 @@
 import io
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -171,7 +172,7 @@ peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 print(kept, dropped, peak)
 """
     root = Path(__file__).parent.parent
-    command = ["python", "-c", script, str(test_data / "odd")]
+    command = [sys.executable, "-c", script, str(test_data / "odd")]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-2000:]
     kept, dropped, peak = map(int, done.stdout.split())

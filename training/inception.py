@@ -18,7 +18,7 @@ DIMS: tuple[int, ...] = tuple(fid.InceptionV3.BLOCK_INDEX_BY_DIM)  # 64, 192, 76
 SIDE = 299  # pixels: what the network sees
 
 # Every batch is filled up to this many, so that a feature does not depend on how the work is cut.
-# On a CPU larger ones gain under 5 %, and pad more where little is to do.
+# On a CPU larger ones are no faster, and pad more where little is to do.
 BATCH = {"cpu": 4, "cuda": 32}
 
 
@@ -42,7 +42,7 @@ class Inception:
         cudnn.conv.fp32_precision = "ieee"  # a GPU's default rounds to 10 bits
         self.dims, self.batch, self.device = dims, BATCH[device], torch.device(device)
         self.dtype = getattr(torch, dtype)
-        stem, *rest = without_pooling(folded(build(weights, dims)))
+        stem, *rest = without_pooling(folded(build(weights, dims), has_one_step(device, dtype)))
         # The first block always computes in float32: it costs a thirteenth of the time, and it is
         # there that rounding would do most harm.
         self.stem = in_channels_last(stem).to(self.device)
@@ -116,14 +116,42 @@ def not_weights(weights: Path | None, error: Exception) -> ValueError:
     return ValueError(f"{weights} holds no weights of pytorch-fid's Inception: {reason[:120]}")
 
 
-def folded(network: nn.Module) -> nn.Module:
+def has_one_step(device: str, dtype: str) -> bool:
+    """Whether `Convolution` can be used: oneDNN has no bfloat16 on processors without AVX-512."""
+    if device != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
+    return dtype == "float32" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def folded(network: nn.Module, in_one_step: bool) -> nn.Module:
     """Fold each BatchNorm into the convolution before it: the same function, in fewer steps."""
-    layer: Any
-    for layer in network.eval().modules():
-        if isinstance(layer, BasicConv2d):
-            layer.conv = fuse_conv_bn_eval(layer.conv, layer.bn)
-            layer.bn = nn.Identity()
+    for block in list(network.eval().modules()):
+        for name, layer in block.named_children():
+            if isinstance(layer, BasicConv2d):
+                convolution = fuse_conv_bn_eval(layer.conv, layer.bn)
+                steps = nn.Sequential(convolution, nn.ReLU(inplace=True))
+                setattr(block, name, Convolution(convolution) if in_one_step else steps)
     return network
+
+
+class Convolution(nn.Module):
+    """A convolution and its ReLU in one step of oneDNN, as torch's compiler calls it.
+
+    In float32 that takes three quarters of the time: alone on a core, torch would compute 1 x 1
+    convolutions without oneDNN.
+    """
+
+    def __init__(self, convolution: nn.Conv2d) -> None:
+        super().__init__()
+        self.weight = convolution.weight
+        assert convolution.bias is not None
+        self.bias = convolution.bias.detach()  # no parameter: stays float32
+        self.how = (convolution.padding, convolution.stride, convolution.dilation, 1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        step: Any = torch.ops.mkldnn._convolution_pointwise
+        result: Tensor = step(maps, self.weight, self.bias, *self.how, "relu", [], "")
+        return result
 
 
 def without_pooling(network: Any) -> list[nn.Module]:
