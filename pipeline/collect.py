@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline import options, tasks
 from pipeline import stage as stages
 
-KEPT = {"raw", "review", "runs"}  # never touched
+KEYED = (*tasks.STAGES, tasks.Trim, tasks.Report)  # all else in the store is never touched
 
 
 def garbage(store: Path, more_recipes: Sequence[Path], delete: bool) -> int:
@@ -33,12 +33,11 @@ def folders(recipe: Path) -> Iterator[Path]:
         raise options.SettingsError(f"--keep {recipe}: there is no such file")
     with options.recipe(recipe):
         options.check()
-        keys = [(stage.__name__.lower(), stage().key) for stage in tasks.STAGES]
-        keys.append((tasks.Trim.__name__.lower(), tasks.Trim().key))
+        keys = [(stage.__name__.lower(), stage().key) for stage in KEYED]
     for name, key in keys:
         yield stages.store() / name / key
 
 
 def stage_folders(store: Path) -> Iterator[Path]:
-    for stage in {*tasks.STAGES, tasks.Trim}:
+    for stage in KEYED:
         yield from (path for path in (store / stage.__name__.lower()).glob("*") if path.is_dir())

@@ -81,5 +81,5 @@ def read(path: Path) -> dict[str, object] | None:
     try:
         found: dict[str, object] = json.loads(path.read_text())
         return found
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None

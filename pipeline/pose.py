@@ -152,7 +152,7 @@ class Nearest:
         return float(np.partition(self.distances(vector), NEIGHBOURS - 1)[NEIGHBOURS - 1])
 
     def distances(self, vector: Array) -> Array:
-        squared = self.squares - 2 * self.reference @ vector + (vector**2).sum()
+        squared = self.squares - 2 * (self.reference @ vector) + (vector**2).sum()
         return np.asarray(np.sqrt(np.clip(squared, 0, None)))
 
     def left_out(self) -> Array:
@@ -173,12 +173,9 @@ class Ppca:
         self.spread = Gaussian(reference).spread
         n, dims = reference.shape
         count = int(0.6 * min(n - 1, MOST_COMPONENTS, dims))
-        _, singular, directions = np.linalg.svd(reference - self.mean, full_matrices=False)
-        variances = singular[:count] ** 2 / (n - 1)
-        least = max(1e-9 * self.spread, 1e-30)
-        self.variances = np.maximum(variances, least)
-        self.directions = directions[:count]
-        self.noise = max((self.spread - variances.sum()) / (dims - count), least)
+        self.variances, self.directions = main_components(reference - self.mean, count)
+        left = self.spread - self.variances.sum()
+        self.noise = max(left / (dims - count), 1e-9 * self.spread, 1e-30)
 
     def __call__(self, vector: Array) -> float:
         offset = vector - self.mean
@@ -197,6 +194,21 @@ class Ppca:
                 for score in map(others, self.reference[group])
             ]
         )
+
+
+def main_components(centred: Array, count: int) -> tuple[Array, Array]:
+    """Variances [count] and unit vectors [count, dims] of a set's main components, or fewer.
+
+    From the smaller of the two products: far faster than a singular value decomposition.
+    """
+    n, dims = centred.shape
+    wide = n < dims
+    squares, vectors = np.linalg.eigh(centred @ centred.T if wide else centred.T @ centred)
+    main = [i for i in range(len(squares))[: -count - 1 : -1] if squares[i] > 1e-9 * squares[-1]]
+    directions = vectors.T[main]
+    if wide:
+        directions = directions @ centred / np.sqrt(squares[main])[:, None]
+    return squares[main] / (n - 1), directions
 
 
 METHODS: dict[str, type[Likeness]] = {"fid": Gaussian, "knn": Nearest, "ppca": Ppca}
