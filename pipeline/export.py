@@ -63,7 +63,7 @@ def write_export(
     export left is taken over. Raises ExportError, or SettingsError for labels that do not fit.
     """
     if not rows:
-        raise ExportError("no picture is left to export: the report says what became of each photo")
+        raise ExportError("no picture is left to export: `python -m pipeline status` says where the photos went")
     by_name = sorted(rows, key=lambda row: (Path(row.picture).name, row.id))
     ordered = [by_name[index] for index in order(len(rows))]
     labels = labels_of(ordered, photos, config.labels)
