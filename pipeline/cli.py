@@ -11,7 +11,8 @@ from pathlib import Path
 import luigi
 
 from pipeline import collect, lock, options, tasks
-from pipeline.engine import EngineConfig, MachineError
+from pipeline.cluster import MachineError
+from pipeline.engine import EngineConfig
 from pipeline.funnel import funnel_text
 from pipeline.manifest import facts
 from pipeline.options import SettingsError, current

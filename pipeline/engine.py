@@ -55,7 +55,8 @@ class EngineConfig(Settings):
 
     def rows_per_unit(self, total: int) -> int:
         """Units small enough to share among the workers, large enough to be worth a file."""
-        return self.rows or max(1, min(256, total // (8 * self.processes)))
+        usual = min(256, total // (8 * self.processes))
+        return self.rows or max(4, usual - usual % 4)  # Embed's batches are of 4
 
 
 def map_units(

@@ -63,7 +63,9 @@ def write_export(
     export left is taken over. Raises ExportError, or SettingsError for labels that do not fit.
     """
     if not rows:
-        raise ExportError("no picture is left to export: `python -m pipeline status` says where the photos went")
+        raise ExportError(
+            "no picture is left to export: `python -m pipeline status` says where the photos went"
+        )
     by_name = sorted(rows, key=lambda row: (Path(row.picture).name, row.id))
     ordered = [by_name[index] for index in order(len(rows))]
     labels = labels_of(ordered, photos, config.labels)

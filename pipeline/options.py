@@ -57,6 +57,8 @@ class Settings:
                 getattr(self, f.name),
                 f.metadata,
             )
+            if f.metadata["keyed"] == "content" and value and located(value).is_file():
+                value = str(located(value))
             object.__setattr__(self, f.name, value)
 
     def refuse(self, name: str, way_out: str) -> None:

@@ -240,7 +240,9 @@ def test_records_packs_a_folder_of_ready_pictures(folder):
     done = run(folder, "records", str(folder / "photos"), str(folder / "out" / "ready"))
     assert done.returncode == 0, done.stderr
     assert "160 x 120 is not square" in done.stdout
-    assert len(list((folder / "out" / "ready").glob("ready-r*.tfrecords"))) == 4  # 160 x 120 to 20 x 15
+    assert (
+        len(list((folder / "out" / "ready").glob("ready-r*.tfrecords"))) == 4
+    )  # 160 x 120 to 20 x 15
 
 
 def test_options_prints_what_is_committed():
