@@ -122,6 +122,24 @@ def decode(
         return np.asarray(flattened(in_srgb(part), background, mode))
 
 
+def encode(pixels: Pixels, format: str, quality: int, grey: bool = False) -> bytes:
+    """HWC uint8 -> a file's bytes, without metadata; JPEG keeps all of the colour (4:4:4)."""
+    image = Image.fromarray(pixels)
+    image = image.convert("L") if grey else image
+    file = io.BytesIO()
+    if format == "png":
+        image.save(file, "PNG")
+    else:
+        image.save(file, "JPEG", quality=quality, subsampling=0)
+    return file.getvalue()
+
+
+def rgb(colour: str) -> tuple[int, int, int]:
+    """A colour's name or #rrggbb -> red, green, blue."""
+    red, green, blue = ImageColor.getrgb(colour)[:3]
+    return red, green, blue
+
+
 def scale_down(image: Image.Image, box: Box, into: tuple[int, int], photo: Box, turned: int) -> int:
     """1, 2, 4 or 8: what libjpeg may leave out while `box` still cuts at whole pixels."""
     if image.format not in ("JPEG", "MPO"):
@@ -188,7 +206,7 @@ def flattened(image: Image.Image, background: str, mode: str) -> Image.Image:
     clear = image if image.mode == "RGBA" else image.convert("RGBA")
     if mode == "RGBA":
         return clear
-    ground = Image.new("RGBA", clear.size, ImageColor.getrgb(background))
+    ground = Image.new("RGBA", clear.size, rgb(background))
     ground.alpha_composite(clear)
     return ground.convert(mode)
 

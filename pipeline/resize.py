@@ -1,8 +1,9 @@
-"""Make the picture: the rectangle of a photo, fitted, padded, encoded once. Through ImageMagick.
+"""Make the picture: the rectangle of a photo, fitted by ImageMagick, padded, encoded once.
 
 The one place where pixels are written.
 """
 
+import ctypes
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,7 +17,6 @@ from pipeline.dataset import DatasetConfig
 from pipeline.manifest import Row, dropped
 from pipeline.unit import Item
 
-TRUECOLOR = 6  # in ImageMagick's ImageType
 SUFFIXES = {"jpeg": "jpg", "png": "png"}
 
 
@@ -56,44 +56,39 @@ def one_thread() -> None:
 
 
 def picture(pixels: Pixels, config: DatasetConfig) -> bytes:
-    """HWC uint8 -> an encoded picture of exactly the dataset's size.
+    """HWC uint8 -> an encoded picture of exactly the dataset's size and channels.
 
     The same as `convert -resize WxH`, then `-gravity center -background COLOUR -extent WxH`.
     """
-    from wand.color import Color
-    from wand.image import Image
+    from pipeline import images
 
     width, height = config.width_height
-    clear = pixels.shape[2] == 4
-    with Image.from_array(
-        np.ascontiguousarray(pixels), "RGBA" if clear else "RGB", "char"
-    ) as image:
-        size = geometry.fitted(image.width, image.height, into=(width, height))
-        if size != image.size:
-            image.resize(*size)
-        image.background_color = Color("transparent" if clear else config.background)
-        left, top = image.width // 2 - width // 2, image.height // 2 - height // 2
-        image.extent(width, height, left, top)
-        return encoded(image, config)
+    fitted = scaled(pixels, geometry.fitted(pixels.shape[1], pixels.shape[0], (width, height)))
+    colour = (0, 0, 0, 0) if pixels.shape[2] == 4 else images.rgb(config.background)
+    canvas = np.full((height, width, pixels.shape[2]), colour, np.uint8)
+    left, top = width // 2 - fitted.shape[1] // 2, height // 2 - fitted.shape[0] // 2
+    canvas[top : top + fitted.shape[0], left : left + fitted.shape[1]] = fitted
+    return images.encode(canvas, config.format, config.quality, grey=config.channels == "grey")
 
 
-def encoded(image: "wand.image.Image", config: DatasetConfig) -> bytes:  # type: ignore[name-defined]  # noqa: F821
-    """The file's bytes: always the dataset's channels, no metadata, no date."""
+def scaled(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """ImageMagick's resize to (width, height), with its own choice of filter."""
     from wand.api import library
+    from wand.image import STORAGE_TYPES, Image
 
-    image.strip()
-    if config.channels == "grey":
-        image.type = "grayscale"
-    elif config.channels == "rgb":
-        # The writer's own type: without it a picture without colour is written with one channel.
-        library.MagickSetType(image.wand, TRUECOLOR)
-    image.compression_quality = config.quality if config.format == "jpeg" else 75
-    if config.format == "png":
-        image.options["png:exclude-chunk"] = "all"
-        image.options["png:include-chunk"] = "none"
-        formats = {"rgb": "png24", "grey": "png", "rgba": "png32"}
-        return bytes(image.make_blob(formats[config.channels]))
-    return bytes(image.make_blob("jpeg"))
+    width, height = size
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    channels = "RGBA" if pixels.shape[2] == 4 else "RGB"
+    with Image.from_array(np.ascontiguousarray(pixels), channels, "char") as image:
+        image.resize(width, height)
+        out = np.empty((height, width, len(channels)), np.uint8)
+        # Wand's own export makes a Python object of every byte.
+        kind, place = STORAGE_TYPES.index("char"), out.ctypes.data_as(ctypes.c_void_p)
+        area = (0, 0, width, height, channels.encode(), kind, place)
+        if not library.MagickExportImagePixels(image.wand, *area):
+            image.raise_exception()
+    return out
 
 
 def write(path: Path, data: bytes) -> None:

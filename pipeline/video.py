@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from detectors.base import Image as Pixels
-from pipeline import ingest, resize
+from pipeline import images, ingest, resize
 from pipeline.manifest import Row, dropped
 from pipeline.unit import Item
 
@@ -30,7 +30,7 @@ def take(item: Item, every: int, folder: Path) -> tuple[int, list[Row]]:
             continue
         last = small
         if row.id not in rows:
-            resize.write(folder.parent.parent / row.path, png(frame))
+            resize.write(folder.parent.parent / row.path, images.encode(frame, "png", 0))
             rows[row.id] = row
     return looked_at, list(rows.values())
 
@@ -64,13 +64,3 @@ def thumbnail(frame: Pixels) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64
     import cv2
 
     return cv2.resize(frame, (32, 32), interpolation=cv2.INTER_AREA).mean(axis=2)  # type: ignore[no-any-return]
-
-
-def png(frame: Pixels) -> bytes:
-    import io
-
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.fromarray(frame).save(file, "PNG", compress_level=1)
-    return file.getvalue()
