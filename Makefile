@@ -3,15 +3,17 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 ARGS ?=
+export SRC
 
 help:  ## print this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 dataset: .venv/ready  ## build the dataset: make dataset SRC=/photos [ARGS="--Dataset-size 512"]
-ifdef SRC
-	@$(PY) -m pipeline run --Ingest-source "$(SRC)" $(ARGS)
+ifneq ($(origin SRC),undefined)
+	@test -n "$$SRC" || { echo "SRC is empty: name the folder of photos" >&2; exit 2; }
+	@$(PY) -m pipeline run --Ingest-source "$$SRC" $(ARGS)
 else
-	@test -d data/raw/sample || $(PY) -m pipeline sample data/raw/sample
+	@test -d data/sample/raw || $(PY) -m pipeline sample data/sample/raw
 	@LUIGI_CONFIG_PATH=recipes/sample.cfg $(PY) -m pipeline run $(ARGS)
 endif
 
@@ -27,7 +29,7 @@ check: .venv/ready  ## ruff, mypy, pytest: what CI runs
 	.venv/bin/pytest -q -n 2 --dist worksteal $(ARGS)
 
 bench: .venv/ready  ## run the benchmarks; they print one table each
-	for script in benchmarks/[a-z]*.py; do $(PY) $$script || exit 1; done
+	for name in dataset resize embed export; do $(PY) benchmarks/$$name.py || exit 1; done
 
 docs: .venv/ready  ## write what is generated: luigi.cfg and docs/options.md
 	$(PY) -m pipeline options --cfg > luigi.cfg.new && mv luigi.cfg.new luigi.cfg
@@ -37,10 +39,15 @@ scheduler: .venv/ready  ## start luigid on http://localhost:8082 (then LUIGI_CON
 	@mkdir -p data
 	.venv/bin/luigid --address 127.0.0.1 --state-path data/luigid.pickle
 
+# The two settings let glibc keep large buffers, which Dask's own would give back each time.
+worker: .venv/ready  ## one worker process per core: make worker SCHEDULER=tcp://host:8786
+	MALLOC_TRIM_THRESHOLD_=268435456 MALLOC_MMAP_THRESHOLD_=33554432 \
+	.venv/bin/dask worker $(SCHEDULER) --nworkers $$(nproc) --nthreads 1 --no-dashboard
+
 setup: .venv/ready  ## install what is needed: system libraries, .venv, Python packages
 
 .venv/ready: pyproject.toml setup.sh
 	@./setup.sh
 	@touch $@
 
-.PHONY: help dataset status test check bench docs scheduler setup
+.PHONY: help dataset status test check bench docs scheduler worker setup

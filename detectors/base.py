@@ -50,9 +50,7 @@ class Detector(Protocol):
     """Finds things in pictures; `face` is the label that a crop is built on."""
 
     long_side: int  # pixels: the scale of the pictures it wants; 0 = it looks at none
-    grey: bool  # it wants HW uint8; otherwise HWC uint8 RGB
-    face: FaceFactors
 
     def __call__(self, images: Sequence[Image]) -> list[list[Detection]]:
-        """What is in each picture, in its own pixels, best score first."""
+        """What is in each grey picture (HW uint8), in its own pixels, best score first."""
         ...

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from detectors.base import Box, Detection, FaceFactors, Image
+from detectors.base import Box, Detection, Image
 
 SCALE_FACTOR = 1.1
 MIN_NEIGHBORS = 6
@@ -16,8 +16,6 @@ class HaarDetector:
     """`haarcascade_frontalface_alt` on grey pictures; its box is the canonical face box."""
 
     long_side = 640
-    grey = True
-    face = FaceFactors()
 
     def __init__(self, min_face: float) -> None:
         self.min_face = min_face

@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 
-from detectors.base import Box, Detection, FaceFactors, Image
+from detectors.base import Box, Detection, Image
 
 
 class WholePicture:
     """Finds one thing, labelled `photo`, that covers the picture."""
 
     long_side = 0
-    grey = True
-    face = FaceFactors()
 
     def __call__(self, images: Sequence[Image]) -> list[list[Detection]]:
         return [

@@ -5,23 +5,26 @@ import logging
 import shutil
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 import luigi
 
-from pipeline import collect, lock, options, tasks
+from pipeline import account, collect, files, lock, options, tasks
 from pipeline.cluster import MachineError
 from pipeline.engine import EngineConfig
 from pipeline.funnel import funnel_text
 from pipeline.manifest import facts
 from pipeline.options import SettingsError, current
 from pipeline.progress import Bar
+from pipeline.publish import ExportError
 from pipeline.stage import OpenRowsError, Stage, Step, store
 from pipeline.unit import KILLED
 
 FAILED, BAD_SETTINGS, IN_USE, INTERRUPTED = 1, 2, 3, 130
-OURS = (OpenRowsError, MachineError, OSError, ValueError)
+OURS = (SettingsError, ExportError, OpenRowsError, MachineError, OSError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -116,9 +119,7 @@ def run(given: argparse.Namespace) -> int:
         if code:
             return code
     if isinstance(task, tasks.Dataset):
-        tasks.ExportTFRecords().link()
-        tasks.Report().link()
-        print(funnel_text(tasks.Report().chapters()))
+        print(funnel_text(account.chapters(tasks.in_use())))
         print(store() / "report.html")
     return 0
 
@@ -155,31 +156,42 @@ def forget_killed() -> None:
 
 def status(_: argparse.Namespace) -> int:
     """A line per stage: done, open, kept, and why rows were dropped."""
-    for stage in tasks.in_use():
-        if stage.complete():
-            counts = dict(facts(stage.path).outcome)
-            kept = counts.pop("kept", 0)
-            reasons = "".join(f"; {count} {reason}" for reason, count in counts.items())
-            said = f"done  {kept} kept, {sum(counts.values())} dropped{reasons}"
-            print(f"{type(stage).__name__:16} {said}")
-        elif not all(before.complete() for before in stage.before()):
-            print(f"{type(stage).__name__:16} waits for the stages before it")
-        elif isinstance(stage, Stage):
-            done, total = stage.progress()
-            print(
-                f"{type(stage).__name__:16} open  {done} of {total} rows done, {total - done} open"
-            )
-        else:
-            print(f"{type(stage).__name__:16} open")
+    for stage in [*tasks.of_reference(), *tasks.in_use()]:
+        name = type(stage).__name__ + (" of reference" if stage.photos == "reference" else "")
+        print(f"{name:16} {state(stage)}")
     return 0
 
 
-def report(given: argparse.Namespace) -> int:
-    given.task, given.retry, given.rescan = "Report", False, False
-    code = run(given)
-    if not code:
-        print(store() / "report.html")
-    return code
+def state(stage: Step) -> str:
+    """Where a stage stands."""
+    if stage.complete():
+        return f"done  {told(Counter(facts(stage.path).outcome))}"
+    if not all(before.complete() for before in stage.before()):
+        return "waits for the stages before it"
+    if not isinstance(stage, Stage):
+        return "open"
+    done, left = stage.progress()
+    return f"open  {left} of {left + done.total()} rows to do; {told(done)}"
+
+
+def told(outcome: Counter[str]) -> str:
+    """Counts in words: kept, dropped, and each reason."""
+    kept = outcome.pop("kept", 0)
+    reasons = "".join(f"; {count} {reason}" for reason, count in outcome.items())
+    return f"{kept} kept, {outcome.total()} dropped{reasons}"
+
+
+def report(_: argparse.Namespace) -> int:
+    """Tell of the stages that are complete; a finished run has its report already."""
+    steps = list(takewhile(lambda step: step.complete(), tasks.in_use()))
+    if not steps:
+        raise SettingsError("nothing is done yet: python -m pipeline run begins")
+    page = tasks.Report()
+    path = page.path if page.complete() else page.folder / "unfinished.html"
+    if not page.complete():
+        files.write(path, account.page(steps, page.config, tasks.Ingest()))
+    print(path)
+    return 0
 
 
 def collect_garbage(given: argparse.Namespace) -> int:

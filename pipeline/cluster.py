@@ -101,14 +101,18 @@ def loaded(names: list[str]) -> bool:
     return any(name in sys.modules for name in names)
 
 
-def check_shared(client: "Client", store: Path) -> None:
-    """Raise MachineError where a worker does not see the same store."""
+def check_shared(client: "Client", store: Path, photos: Path) -> None:
+    """Raise MachineError where a worker does not see the same store, or the folder of photos."""
     store.mkdir(parents=True, exist_ok=True)
     nonce = store / f".nonce-{uuid.uuid4().hex}"
     nonce.write_text("seen")
     try:
-        blind = [who for who, seen in client.run(nonce.is_file).items() if not seen]
+        for folder, look in ((store, nonce.is_file), (photos, photos.is_dir)):
+            if folder.is_dir() and (
+                blind := [w for w, seen in client.run(look).items() if not seen]
+            ):
+                raise MachineError(
+                    f"workers {', '.join(blind)} do not see {folder}: mount it there at that path"
+                )
     finally:
         nonce.unlink()
-    if blind:
-        raise MachineError(f"workers {', '.join(blind)} do not see {store}: mount it at that path")

@@ -13,7 +13,8 @@ KEYED = (*tasks.STAGES, tasks.Trim, tasks.Report)  # all else in the store is ne
 def garbage(store: Path, more_recipes: Sequence[Path], delete: bool) -> int:
     """List the stage folders that no recipe reaches, and delete them if asked to."""
     recipes = [options.REPOSITORY / "luigi.cfg", *sorted(options.REPOSITORY.glob("recipes/*.cfg"))]
-    reached = {folder for recipe in [*recipes, *more_recipes] for folder in folders(recipe)}
+    reached = {stages.store() / name / key for name, key in keys()}  # this command's own settings
+    reached |= {folder for recipe in [*recipes, *more_recipes] for folder in folders(recipe)}
     found = sorted(folder for folder in stage_folders(store) if folder not in reached)
     for folder in found:
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -32,10 +33,14 @@ def folders(recipe: Path) -> Iterator[Path]:
     if not recipe.is_file():
         raise options.SettingsError(f"--keep {recipe}: there is no such file")
     with options.recipe(recipe):
-        options.check()
-        keys = [(stage.__name__.lower(), stage().key) for stage in KEYED]
-    for name, key in keys:
+        reached = keys()
+    for name, key in reached:
         yield stages.store() / name / key
+
+
+def keys() -> list[tuple[str, str]]:
+    """(folder, key) of every stage under the settings in force."""
+    return [(stage.__name__.lower(), stage().key) for stage in KEYED]
 
 
 def stage_folders(store: Path) -> Iterator[Path]:

@@ -27,8 +27,10 @@ class DatasetConfig(Settings):
             self.refuse("channels", "JPEG has no transparency; set [Dataset] format = png")
 
         try:
-            ImageColor.getrgb(self.background)
+            opaque = len(ImageColor.getrgb(self.background)) == 3
         except ValueError:
+            opaque = False
+        if not opaque:
             self.refuse("background", "give a colour, as white or #f0f0f0")
 
     @property

@@ -79,6 +79,8 @@ def load(weights: str, dims: int, dtype: Any, device: str) -> "Inception":
     from training.inception import Inception
 
     gpu = torch.cuda.is_available() if device == "auto" else device == "gpu"
+    if gpu and not torch.cuda.is_available():
+        raise ValueError("[Embed] device = gpu: torch sees no GPU here; give cpu or auto")
     return Inception(Path(weights) if weights else None, dims, dtype, "cuda" if gpu else "cpu")
 
 
@@ -127,8 +129,12 @@ def within_border(pixels: Pixels) -> Box | None:
     top, bottom = border(pixels), border(pixels[::-1])
     if top == height:
         return None
+    if top + bottom >= height:
+        return None
     columns = pixels[top : height - bottom].transpose(1, 0, 2)
     left, right = border(columns), border(columns[::-1])
+    if left + right >= width:
+        return None
     return Box(left, top, width - right, height - bottom)
 
 

@@ -2,9 +2,10 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 TRIES = 3  # of a unit that fails for a reason of the machine's
 WINDOW = 3  # units in flight per worker
+HOPELESS = 32  # tries that fail one after the other: the rest will, too
+WAIT_SECONDS = 20
+PATIENCE = 3  # waits without any worker
 ALL_DIE = 5  # photos in a row that kill a fresh worker: then it is not the photos
 
 Progress = Callable[[int], None]
@@ -78,7 +82,7 @@ def map_units(
         return in_process(units, progress)
     try:
         client = cluster.connect(config.scheduler, config.processes, config.dashboard, library)
-        cluster.check_shared(client, store)
+        cluster.check_shared(client, store, units[0].items[0].path.parent)
         return Crew(client, progress).do(units)
     except BaseException:
         cluster.close()
@@ -99,7 +103,10 @@ def in_process(units: Sequence[Unit], progress: Progress) -> list[str]:
 
 
 def sentence(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if not isinstance(error, OSError) else str(error)
+    """What went wrong, in words."""
+    if isinstance(error, OSError):
+        return str(error)
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 @dataclass
@@ -124,57 +131,71 @@ class Crew:
 
     def round(self, units: Sequence[Unit]) -> list[tuple[Unit, BaseException]]:
         """Do the units, a bounded number in flight; returns those that failed, with the error."""
-        from distributed import as_completed
-
         failed: list[tuple[Unit, BaseException]] = []
         waiting = iter(units)
-        window = WINDOW * max(1, len(self.client.nthreads()))
-        running = as_completed([], loop=self.client.loop)
         units_of: dict[Future, Unit] = {}
+        in_a_row = 0
+        while True:
+            window = WINDOW * max(1, len(self.client.nthreads()))
+            for unit in islice(waiting, max(0, window - len(units_of))):
+                units_of[self.client.submit(Unit.run, unit, pure=False)] = unit
+            if not units_of:
+                return failed
+            for future in self.finished(units_of):
+                unit = units_of.pop(future)
+                if future.status == "finished":
+                    in_a_row = 0
+                    self.progress(future.result())
+                else:
+                    failed.append((unit, error_of(future)))
+                    in_a_row += not is_lost_worker(failed[-1][1])
+            if in_a_row >= HOPELESS:
+                raise MachineError(f"{in_a_row} tries in a row failed: {sentence(failed[-1][1])}")
 
-        def start() -> None:
-            unit = next(waiting, None)
-            if unit is not None:
-                future = self.client.submit(Unit.run, unit, pure=False)
-                units_of[future] = unit
-                running.add(future)
+    def finished(self, futures: Iterable["Future"]) -> set["Future"]:
+        """Wait for some to end; raises MachineError where no worker is left to do them."""
+        from distributed import wait
 
-        for _ in range(window):
-            start()
-        for future in running:
-            unit = units_of.pop(future)
-            if future.status == "finished":
-                self.progress(future.result())
-            else:
-                failed.append((unit, error_of(future)))
-            start()
-        return failed
+        for _ in range(PATIENCE):
+            try:
+                with self.client.as_current():
+                    return set(wait(list(futures), WAIT_SECONDS, "FIRST_COMPLETED").done)
+            except TimeoutError:
+                if self.client.nthreads():
+                    return set()
+        raise MachineError("all workers are lost and none came back: start some, then run again")
 
     def blame(self, suspects: Sequence[Unit]) -> list[str]:
         """Run each suspect alone; one that kills two fresh workers is dropped with that reason."""
-        open_rows, deaths = [], 0
+        open_rows: list[str] = []
+        guilty: list[Unit] = []
+        innocent = False
         for unit in suspects:
             errors = self.errors_alone(unit, times=2)
             if len(errors) < 2:
-                deaths = 0
-                continue
-            deaths += 1
-            if not all(map(is_lost_worker, errors)):
+                innocent = True
+            elif not all(map(is_lost_worker, errors)):
                 open_rows.append(sentence(errors[-1]))
-            elif deaths >= ALL_DIE:
-                raise MachineError(
-                    f"{deaths} photos in a row killed their worker: the machine is short of memory,"
-                    " or a library is broken"
-                )
             else:
-                unit.give_up("kills its worker: crashed or ran out of memory, twice, alone")
-                self.progress(1)
+                guilty.append(unit)
+            if len(guilty) >= ALL_DIE and not innocent:
+                raise MachineError(
+                    f"{len(guilty)} photos in a row killed their worker: the machine is short of"
+                    " memory, or a library is broken"
+                )
+        for unit in guilty:
+            unit.give_up("kills its worker: crashed or ran out of memory, twice, alone")
+            self.progress(1)
         return open_rows
 
     def errors_alone(self, unit: Unit, times: int) -> list[BaseException]:
-        """Run one unit with nothing beside it until it succeeds, at most so many times."""
+        """Run one unit, alone, on fresh workers until it succeeds, at most so many times."""
         errors: list[BaseException] = []
-        while len(errors) < times and (failed := self.round([unit])):
+        while len(errors) < times:
+            self.client.restart()
+            failed = self.round([unit])
+            if not failed:
+                break
             errors.append(failed[0][1])
         return errors
 

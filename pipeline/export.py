@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from pipeline.dataset import DatasetConfig
 from pipeline.engine import EngineConfig
 from pipeline.labels import Labels, labels_of
 from pipeline.manifest import Row
-from pipeline.options import Settings, option
+from pipeline.options import Settings, keyed, option
 from pipeline.pack import Progress
 from pipeline.publish import ExportError
 from pipeline.records import Shape
@@ -73,11 +73,28 @@ def write_export(
     if not out.is_dir():
         items = [Item(row.id, row, store / row.picture) for row in ordered]
         whole = pack.pack_all(items, config.name, shape, out, store, on, progress)
-        described = {"ExportTFRecords": asdict(config), "Dataset": asdict(dataset)}
+        described = {"ExportTFRecords": keyed(config), "Dataset": keyed(dataset)}
         describe(whole / config.name, shape, [row.id for row in ordered], labels, described)
         publish.publish(whole, out)
     pack.clear(out)
     return notes(shape)
+
+
+def check(
+    rows: Sequence[Row],
+    photos: Mapping[str, Row],
+    to_write: int,
+    store: Path,
+    config: ExportTFRecordsConfig,
+    dataset: DatasetConfig,
+) -> None:
+    """Raise what would make the export fail, before the pictures are written.
+
+    That is a photo without a label, or no room for the records and the pictures still to write.
+    """
+    labels_of(rows, photos, config.labels)
+    need = disk_need(len(rows), shape_of(dataset)) + to_write * usual_bytes(dataset)
+    publish.check_room(store, need)
 
 
 def shape_of(dataset: DatasetConfig) -> Shape:
@@ -91,6 +108,12 @@ def order(count: int) -> list[int]:
     indices = np.arange(count)
     np.random.RandomState(SHUFFLE_SEED).shuffle(indices)
     return [int(index) for index in indices]
+
+
+def usual_bytes(config: DatasetConfig) -> int:
+    """About the size of a picture's file: a photo in JPEG at quality 95, or in PNG."""
+    width, height = config.width_height
+    return width * height * (2 if config.format == "png" else 1) // 3
 
 
 def disk_need(count: int, shape: Shape) -> int:

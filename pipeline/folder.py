@@ -9,6 +9,7 @@ from PIL import Image
 
 from pipeline import export, images, pack, publish
 from pipeline.engine import EngineConfig
+from pipeline.ingest import IngestConfig
 from pipeline.manifest import Row
 from pipeline.pack import Progress
 from pipeline.publish import ExportError
@@ -66,7 +67,7 @@ def shape_of(item: Item) -> Shape:
     """Channels, height, width of a picture."""
     data = images.read(item)
     try:
-        seen = images.header(data, pixel_limit=200_000_000)
+        seen = images.header(data, IngestConfig().pixel_limit)
         return pack.channels_of(data), seen.height, seen.width
     except images.UnreadableError as error:
         raise ExportError(f"{item.path}: {error}; mend or remove it") from None

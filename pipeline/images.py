@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageCms, ImageColor, ImageOps, UnidentifiedImageError
@@ -45,17 +45,30 @@ class Header(NamedTuple):
 
 def read(item: Item) -> bytes:
     """The bytes of a photo; raises OSError where it is gone, changed, or cannot be read."""
+    with unchanged(item) as file:
+        return file.read()
+
+
+def check(item: Item) -> None:
+    """Raise OSError where a file is gone, changed, or cannot be read to its end."""
+    with unchanged(item) as file:
+        while file.read(1 << 24):
+            pass
+
+
+@contextmanager
+def unchanged(item: Item) -> Iterator[BinaryIO]:
+    """The open file of an item, if it still is the one that Ingest saw."""
     try:
-        with item.path.open("rb") as file:
-            seen = os.fstat(file.fileno())
-            if item.mtime_ns and (seen.st_size, seen.st_mtime_ns) != (
-                item.size_bytes,
-                item.mtime_ns,
-            ):
-                raise SourceChangedError(f"{item.path} changed while this ran")
-            return file.read()
+        file = item.path.open("rb")
     except FileNotFoundError:
         raise SourceChangedError(f"{item.path} vanished while this ran") from None
+    with file:
+        seen = os.fstat(file.fileno())
+        now = seen.st_size, seen.st_mtime_ns
+        if item.mtime_ns is not None and now != (item.size_bytes, item.mtime_ns):
+            raise SourceChangedError(f"{item.path} changed while this ran")
+        yield file
 
 
 def bytes_of(path: Path | None) -> bytes | None:
@@ -182,6 +195,8 @@ def in_srgb(image: Image.Image) -> Image.Image:
     if image.mode == "LAB":
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         return ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB") or image
+    if profile and image.mode in ("P", "PA", "LA"):
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     if not profile or image.mode not in ("RGB", "RGBA", "CMYK", "L"):
         return image
     try:
@@ -233,4 +248,6 @@ def readable() -> Iterator[None]:
         except UnidentifiedImageError:
             raise UnreadableError("content is no picture in a known format") from None
         except Exception as error:
+            if "out of memory" in str(error):  # how Pillow says it
+                raise MemoryError(str(error)) from error
             raise UnreadableError(f"broken file: {error or type(error).__name__}") from None

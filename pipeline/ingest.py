@@ -1,5 +1,6 @@
 """Find the source photos, and give each an id that depends on its bytes alone."""
 
+import errno
 import hashlib
 import os
 import stat
@@ -36,27 +37,33 @@ def id_of(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
-def check_source(source: Path, store: Path) -> None:
-    """Raise SettingsError where `source` cannot be a folder of photos."""
+def check_source(source: Path, store: Path, option: str) -> None:
+    """Raise SettingsError, naming the option, where `source` cannot be a folder of photos."""
     if not source.exists():
-        raise SettingsError(f"source {source}: there is no such folder")
+        raise SettingsError(f"{option} = {source}: there is no such folder")
     if not source.is_dir():
-        raise SettingsError(f"source {source}: not a folder; give the folder that holds the photos")
+        raise SettingsError(
+            f"{option} = {source}: not a folder; give the one that holds the photos"
+        )
     inside = source.resolve()
     raw = (store / "raw").resolve()
     if inside.is_relative_to(store) and not inside.is_relative_to(raw):
         raise SettingsError(
-            f"source {source} lies in the store {store}, which holds results: put photos into"
-            f" {store / 'raw'} or elsewhere"
+            f"{option} = {source}: it lies in the store {store}, which holds results; put photos"
+            f" into {store / 'raw'} or elsewhere"
         )
 
 
-def listing(source: Path) -> list[Row]:
+def listing(source: Path, store: Path, option: str = "[Ingest] source") -> list[Row]:
     """One row per file below `source`, sorted by path; what need not be read is dropped already.
 
-    Symbolic links are followed; a folder is walked once, so a loop ends. Reads no bytes.
+    Symbolic links are followed; a folder is walked once, so a loop ends. Reads no bytes. Raises
+    SettingsError, naming the option, for a source that cannot be, or is empty.
     """
+    check_source(source, store, option)
     rows = [described_by_name(path, source) for path in walk(source)]
+    if not rows:
+        raise SettingsError(f"{option} = {source}: the folder is empty")
     return sorted(rows, key=lambda row: row.path)
 
 
@@ -82,8 +89,10 @@ def described_by_name(path: Path, source: Path) -> Row:
     row = Row(id=hashlib.blake2b(name.encode(), digest_size=16).hexdigest(), path=name)
     try:
         facts = path.stat()
-    except OSError:
-        return dropped(row, "broken link")
+    except OSError as error:
+        if path.is_symlink() and error.errno in (errno.ENOENT, errno.ELOOP):
+            return dropped(row, "broken link")
+        raise
     row = replace(row, size_bytes=facts.st_size, mtime_ns=facts.st_mtime_ns)
     suffix = path.suffix.lower()
     if not stat.S_ISREG(facts.st_mode):
@@ -112,7 +121,8 @@ def describe_photo(item: Item, config: IngestConfig) -> Row:
     from pipeline import images
 
     data = images.read(item)
-    row = replace(item.row, id=id_of(data), photo=id_of(data))
+    name = id_of(data)
+    row = replace(item.row, id=name, photo=name)
     try:
         header = images.header(data, config.pixel_limit)
     except images.UnreadableError as reason:
@@ -122,26 +132,32 @@ def describe_photo(item: Item, config: IngestConfig) -> Row:
 
 def frames(item: Item, config: IngestConfig, folder: Path) -> list[Row]:
     """The rows of a video: its own, dropped, and one for each frame that was taken."""
-    from pipeline import video
+    from pipeline import images, video
 
     clip = replace(item.row, id=id_of(item.row.path.encode()), photo="")
     if not config.video_every:
         return [dropped(clip, "video: set video_every")]
+    images.check(item)
     looked_at, taken = video.take(item, config.video_every, folder)
+    images.check(item)
     if not looked_at:
         return [dropped(clip, "broken file: no frame can be read")]
     return [dropped(clip, f"video: {looked_at} frames looked at"), *taken]
 
 
 def drop_copies(rows: Sequence[Row]) -> list[Row]:
-    """Of exact copies the smallest path stays; the others are dropped with its name."""
+    """Of exact copies the smallest path stays; the others are dropped with its name.
+
+    The rows come back in the order of their ids, so that a renamed photo changes nothing after it.
+    """
     first: dict[str, Row] = {}
     for row in sorted(rows, key=lambda row: (row.path, row.clip, row.second or 0)):
         if row.drop is None:
             first.setdefault(row.id, row)
-    return [
+    judged = [
         dropped(row, f"exact copy: {first[row.id].clip or first[row.id].path}")
         if row.drop is None and first[row.id] is not row
         else row
         for row in rows
     ]
+    return sorted(judged, key=lambda row: (row.id, row.path))

@@ -1,11 +1,14 @@
 """One run per store at a time."""
 
 import atexit
+import fcntl
 import json
 import multiprocessing
 import os
 import socket
 from pathlib import Path
+
+from pipeline import files
 
 
 class StoreInUseError(RuntimeError):
@@ -16,36 +19,29 @@ def hold(store: Path) -> None:
     """Take the store's lock for this command, until it ends; a dead holder's lock is taken over.
 
     Luigi's worker processes belong to the command that started them. Raises StoreInUseError
-    where another command holds it.
+    where another command holds it, OSError where the store cannot be written.
     """
-    path = store / "lock"
-    me = identity()
-    holder = read(path)
-    if holder == me:
-        return
-    if holder is not None and alive(holder):
-        raise StoreInUseError(
-            f"{store} is in use by process {holder['pid']} on {holder['host']}: wait for it, or, if"
-            f" it is gone, delete {path}"
-        )
-    mine = path.with_name(f".lock.{os.getpid()}")
     try:
         store.mkdir(parents=True, exist_ok=True)
-        mine.write_text(json.dumps(me))
+        with (store / ".lock.guard").open("w") as guard:  # one at a time may look and decide
+            fcntl.flock(guard, fcntl.LOCK_EX)
+            take(store / "lock")
     except OSError as error:
         raise OSError(
             f"cannot write to the store {store} ({error.strerror}): make it writable, or set"
             " [Store] root to another folder"
         ) from None
-    try:
-        if holder is not None and read(path) == holder:
-            path.unlink(missing_ok=True)
-        os.link(mine, path)  # fails where another command was quicker
-    except FileExistsError:
-        raise StoreInUseError(f"{store} was just taken by another command: wait for it") from None
-    finally:
-        mine.unlink()
     atexit.register(release, store)
+
+
+def take(path: Path) -> None:
+    holder = read(path)
+    if holder is not None and holder != identity() and alive(holder):
+        raise StoreInUseError(
+            f"{path.parent} is in use by process {holder['pid']} on {holder['host']}: wait for it,"
+            f" or, if it is gone, delete {path}"
+        )
+    files.write(path, json.dumps(identity()).encode())
 
 
 def release(store: Path) -> None:
@@ -57,8 +53,8 @@ def release(store: Path) -> None:
 def identity() -> dict[str, object]:
     """The command's main process: its host, pid and start, so that a reused pid is another one."""
     parent = multiprocessing.parent_process()
-    pid = parent.pid if parent else os.getpid()
-    return {"host": socket.gethostname(), "pid": pid, "started": started(pid or 0)}
+    pid = (parent.pid if parent else None) or os.getpid()
+    return {"host": socket.gethostname(), "pid": pid, "started": started(pid)}
 
 
 def alive(holder: dict[str, object]) -> bool:
@@ -68,18 +64,21 @@ def alive(holder: dict[str, object]) -> bool:
     return started(int(str(holder["pid"]))) == holder["started"]
 
 
-def started(pid: int) -> float | None:
-    import psutil
-
+def started(pid: int) -> str | None:
+    """When a process of this host began, as the kernel counts it: a changed clock moves nothing."""
     try:
-        return round(psutil.Process(pid).create_time(), 1)
-    except psutil.NoSuchProcess:
+        facts = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (
+            f"{facts[19]} ticks after {Path('/proc/sys/kernel/random/boot_id').read_text().strip()}"
+        )
+    except OSError:
         return None
 
 
 def read(path: Path) -> dict[str, object] | None:
+    """Who holds the lock; nobody where there is none, or nothing that can be read."""
     try:
         found: dict[str, object] = json.loads(path.read_text())
         return found
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    except (FileNotFoundError, ValueError):
         return None

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -13,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from detectors.base import Box, Detection
+from pipeline import files
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -176,13 +176,8 @@ def rows_of(table: "pa.Table") -> list[Row]:
 
 
 def write_table(path: Path, table: "pa.Table") -> None:
-    """Write beside, rename into place."""
+    """Write a Parquet file in one go."""
     import pyarrow.parquet as pq
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
+    with files.replacing(path) as partial:
         pq.write_table(table, partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

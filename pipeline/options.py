@@ -166,14 +166,11 @@ def located(path: str) -> Path:
 
 
 def find_repository_config() -> None:
-    """Let Luigi read the repository's luigi.cfg from any working directory."""
-    own = REPOSITORY / "luigi.cfg"
-    if (
-        not os.environ.get("LUIGI_CONFIG_PATH")
-        and not Path("luigi.cfg").is_file()
-        and own.is_file()
-    ):
-        LuigiConfigParser.add_config_path(str(own))
+    """Let Luigi read the repository's luigi.cfg first, from any working directory."""
+    own = str(REPOSITORY / "luigi.cfg")
+    if own not in LuigiConfigParser._config_paths:
+        LuigiConfigParser._config_paths = [own, *LuigiConfigParser._config_paths]
+        LuigiConfigParser.reload()
 
 
 @contextmanager
@@ -195,9 +192,15 @@ def check() -> None:
 
     Sections of ours begin with a capital letter; Luigi's own do not.
     """
+    recipe = os.environ.get("LUIGI_CONFIG_PATH", "")
+    if recipe and not Path(recipe).is_file():
+        raise SettingsError(f"LUIGI_CONFIG_PATH = {recipe}: there is no such file")
     ours = {section(config): config for config in SECTIONS}
+    lower = {name.lower() for name in ours}
     config = get_config()
-    for name in (name for name in config.sections() if name[0].isupper()):
+    for name in config.sections():
+        if not name[0].isupper() and name not in lower:
+            continue  # Luigi's own
         if name not in ours:
             raise SettingsError(f"[{name}]: there is no such section{nearest(name, ours)}")
         known = {f.name for f in fields(ours[name])}
@@ -205,6 +208,15 @@ def check() -> None:
         for key in given.keys() - known:
             raise SettingsError(f"[{name}] {key}: there is no such option{nearest(key, known)}")
         ours[name](**given)
+
+
+def check_given(config: Settings) -> None:
+    """Raise SettingsError where one task was given what other stages read, too."""
+    if type(config) in SECTIONS and config != current(type(config)):
+        name = section(type(config))
+        raise SettingsError(
+            f"give the options of {name} as --{name}-option, so that all stages see it"
+        )
 
 
 def nearest(name: str, known: Any) -> str:

@@ -91,8 +91,9 @@ def prepare(folder: Path, plan: Plan, items: Sequence[Item]) -> None:
     for item in items:
         hasher.update(repr((item.key, str(item.path), item.size_bytes, item.mtime_ns)).encode())
     to_do = folder / "to-do"
-    if not to_do.is_file() or to_do.read_text() != hasher.hexdigest():
-        shutil.rmtree(folder, ignore_errors=True)
+    same = to_do.is_file() and to_do.read_text() == hasher.hexdigest()
+    if folder.exists() and not same:
+        shutil.rmtree(folder)  # raises: what cannot be removed must not pass for packed
     sizes = {level: len(items) * records.record_bytes(level.shape) for level in plan.levels}
     publish.reserve({folder / plan.path(level): size for level, size in sizes.items()})
     to_do.write_text(hasher.hexdigest())

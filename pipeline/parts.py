@@ -22,6 +22,18 @@ def keys(folder: Path) -> set[str]:
     }
 
 
+def outcomes(folder: Path, wanted: Collection[str]) -> dict[str, str]:
+    """What became of the wanted keys that have a result: `kept`, or the reason without detail."""
+    import pyarrow.parquet as pq
+
+    found: dict[str, str] = {}
+    for part in files(folder):
+        table = pq.read_table(part, columns=["key", "drop"])
+        pairs = zip(*(table.column(name).to_pylist() for name in ("key", "drop")), strict=True)
+        found |= {key: drop.split(":")[0] if drop else "kept" for key, drop in pairs}
+    return {key: outcome for key, outcome in found.items() if key in wanted}
+
+
 def write(folder: Path, results: Results, prefix: str = "") -> None:
     """Write one part; its name is the digest of the keys in it."""
     import pyarrow as pa

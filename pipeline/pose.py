@@ -55,6 +55,12 @@ class FilterPoseConfig(Settings):
         if kind == "number" and self.method != "fid":
             self.refuse("limit", f"{self.method} has a scale of its own: give q95 or best 0.9")
 
+    def folder(self) -> str:
+        """The folder of the reference set; raises SettingsError where none is named."""
+        if not self.reference:
+            self.refuse("reference", "name the folder that holds the reference set")
+        return self.reference
+
 
 def parsed(limit: str) -> tuple[str, float]:
     """`135`, `q95`, `best 0.9` -> (number, 135.0), (q, 95.0), (best, 0.9)."""
@@ -79,6 +85,14 @@ def filter_pose(
     limit, out = choose(rows, of_reference, likeness, config)
     said = notes(limit, of_reference, likeness, config)
     return Outcome([out.get(row.id, row) for row in rows], said, {"limit": limit})
+
+
+def check(reference: Vectors, config: FilterPoseConfig) -> None:
+    """Raise SettingsError where the reference is too small, or the limit refuses everything."""
+    likeness = METHODS[config.method](known(reference, config))
+    kind, value = parsed(config.limit)
+    if kind == "number":
+        check_limit(value, likeness.left_out(), likeness, config)
 
 
 def known(reference: Vectors, config: FilterPoseConfig) -> Array:

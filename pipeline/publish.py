@@ -71,11 +71,16 @@ def prune(exports: Path, keep: int, newest: Path) -> list[Path]:
     finished = {path for path in whole if path.suffix != UNFINISHED}
     others = sorted(finished - {newest}, key=lambda path: path.stat().st_mtime_ns, reverse=True)
     gone = others[keep - 1 :]
-    for path in exports.glob(f"*{UNFINISHED}"):
+    for path in exports.glob(f"{newest.name.split('-')[0]}-*{UNFINISHED}"):
         shutil.rmtree(path)
     for path in gone:  # what is half removed must not have the name of a whole one
         shutil.rmtree(path.rename(path.with_name(f"{path.name}{UNFINISHED}")))
     return gone
+
+
+def leads(name: Path, folder: Path) -> bool:
+    """Whether the symbolic link `name` leads to `folder`."""
+    return name.is_symlink() and name.resolve() == folder.resolve()
 
 
 def link(name: Path, folder: Path) -> None:

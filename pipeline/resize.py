@@ -4,7 +4,6 @@ The one place where pixels are written.
 """
 
 import ctypes
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from detectors.base import Image as Pixels
-from pipeline import geometry
+from pipeline import files, geometry
 from pipeline.dataset import DatasetConfig
 from pipeline.manifest import Row, dropped
 from pipeline.unit import Item
@@ -38,14 +37,8 @@ def resize(items: Sequence[Item], config: DatasetConfig, folder: Path) -> Iterat
             yield [dropped(row, str(reason))]
             continue
         name = Path("pictures", item.key[:2], f"{item.key}.{SUFFIXES[config.format]}")
-        write(folder / name, picture(pixels, config))
+        files.write(folder / name, picture(pixels, config))
         yield [replace(row, picture=str(Path(*folder.parts[-2:], name)))]
-
-
-def usual_bytes(config: DatasetConfig) -> int:
-    """About the size of a picture's file: a photo in JPEG at quality 95, or in PNG."""
-    width, height = config.width_height
-    return width * height * (2 if config.format == "png" else 1) // 3
 
 
 def one_thread() -> None:
@@ -89,14 +82,3 @@ def scaled(pixels: Pixels, size: tuple[int, int]) -> Pixels:
         if not library.MagickExportImagePixels(image.wand, *area):
             image.raise_exception()
     return out
-
-
-def write(path: Path, data: bytes) -> None:
-    """Write beside, rename into place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

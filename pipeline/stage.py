@@ -7,6 +7,7 @@ Its manifest is named after the rows that came in. A manifest that exists is rig
 import hashlib
 import json
 import multiprocessing
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -67,10 +68,6 @@ class Step(luigi.Task):
     resources: ClassVar[Mapping[str, int]] = {"engine": 1}  # one at a time: each uses all workers
     shared: ClassVar[tuple[type[Settings], ...]] = ()  # sections that it reads besides its own
 
-    def __init__(self, *values: Any, **named: Any) -> None:
-        super().__init__(*values, **named)
-        options.check()
-
     def before(self) -> "list[Step]":
         """The stages whose rows come in."""
         return []
@@ -80,9 +77,15 @@ class Step(luigi.Task):
 
     @cached_property
     def key(self) -> str:
+        options.check()
+        options.check_given(self.config)
         configs = [self.config, *map(options.current, self.shared)]
         values = [[type(config).__name__, options.keyed(config)] for config in configs]
-        return digest([type(self).__name__, self.version, values])
+        return digest([type(self).__name__, self.version, values, self.besides()])
+
+    def besides(self) -> Any:
+        """What else this stage's results depend on."""
+        return None
 
     @property
     def folder(self) -> Path:
@@ -186,10 +189,11 @@ class Stage(Step):
         ]
         manifest.write(self.path, self.settle(outcomes))
 
-    def progress(self) -> tuple[int, int]:
-        """How many of the rows that come in have a result, and how many there are."""
+    def progress(self) -> tuple[Counter[str], int]:
+        """What became of the rows that have a result, by outcome, and how many have none."""
         keys = {self.row_key(row) for row in self.incoming() if row.drop is None}
-        return len(keys & parts.keys(self.folder / "parts")), len(keys)
+        done = parts.outcomes(self.folder / "parts", keys)
+        return Counter(done.values()), len(keys - done.keys())
 
     def do_open(self, rows: Sequence[Row], keys: Sequence[str]) -> None:
         """Do the rows that have no result yet; raises OpenRowsError if some still have none."""
@@ -205,19 +209,19 @@ class Stage(Step):
             failures = engine.map_units(units, config, store(), bar.advance, self.library)
         if failures:
             raise OpenRowsError(
-                f"{type(self).__name__}: {len(failures)} of {len(rows)} rows are still open;"
-                f" nothing was recorded for them. Mend this, then run it again: {failures[0]}"
+                f"{type(self).__name__}: {len(failures)} of {len(rows)} rows are still open, and"
+                f" nothing was recorded for them; mend this and run the same again: {failures[0]}"
             )
 
     def items(self, to_do: Mapping[str, Row]) -> list[unit.Item]:
         """The rows to do, each with the file that holds its photo."""
         ingest = self.ingest()
-        places = ingest.places() if to_do and ingest is not self else {}
+        places = ingest.places() if to_do and ingest is not self else None
         items = []
         for key, row in to_do.items():
-            place = places.get(row.photo, row)
-            path = ingest.file(place)
-            items.append(unit.Item(key, row, path, place.size_bytes, place.mtime_ns))
+            place = row if places is None else places[row.photo]
+            seen = None if place.clip else place.mtime_ns
+            items.append(unit.Item(key, row, ingest.file(place), place.size_bytes, seen))
         return items
 
     def merged(self, row: Row, result: Row) -> Row:

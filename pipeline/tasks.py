@@ -4,16 +4,17 @@ from collections.abc import Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import luigi
 
 import detectors
 from pipeline import (
+    account,
     crop,
     detect,
     embed,
     export,
+    files,
     ingest,
     manifest,
     options,
@@ -29,7 +30,6 @@ from pipeline.engine import EngineConfig
 from pipeline.manifest import Outcome, Row
 from pipeline.options import current, settings
 from pipeline.progress import Bar
-from pipeline.report import Chapter
 from pipeline.stage import SetStage, Stage, Step, digest, store
 
 
@@ -49,19 +49,19 @@ class Ingest(Stage):
     @cached_property
     def root(self) -> Path:
         """The folder of photos, or of the reference set."""
-        given = self.config.source or str(store() / "raw")
-        if self.photos == "reference":
-            given = current(pose.FilterPoseConfig).reference
-        return options.located(given)
+        own = self.config.source or str(store() / "raw")
+        reference = self.photos == "reference"
+        return options.located(current(pose.FilterPoseConfig).folder() if reference else own)
 
     @cached_property
     def listed(self) -> list[Row]:
         """The folder as it is: scanned once per command."""
-        ingest.check_source(self.root, store())
-        rows = ingest.listing(self.root)
-        if not rows:
-            raise options.SettingsError(f"source {self.root}: the folder is empty")
-        return rows
+        option = "[Ingest] source" if self.photos == "source" else "[FilterPose] reference"
+        return ingest.listing(self.root, store(), option)
+
+    def row_key(self, row: Row) -> str:
+        """Two folders may hold files of the same name, size and time."""
+        return digest([super().row_key(row), self.root.stat().st_ino])
 
     @cached_property
     def came_in(self) -> str:
@@ -113,10 +113,13 @@ class Crop(SetStage):
     def before(self) -> list[Step]:
         return [Detect(photos=self.photos)]
 
+    def besides(self) -> detectors.FaceFactors:
+        """How the detector's face boxes become canonical ones."""
+        return detectors.face_factors(current(detect.DetectConfig).detector)
+
     def decide(self, rows: list[Row]) -> Outcome:
-        factors = detectors.face_factors(current(detect.DetectConfig).detector)
         shared = current(crop.PortraitConfig), current(DatasetConfig)
-        portraits = (crop.crop(row, self.config, *shared, factors) for row in rows)
+        portraits = (crop.crop(row, self.config, *shared, self.besides()) for row in rows)
         return Outcome(list(chain.from_iterable(portraits)))
 
 
@@ -144,10 +147,16 @@ class Embed(PhotoStage):
         cropped = self.photos == "reference" and current(pose.FilterPoseConfig).reference_cropped
         return [Trim(photos=self.photos) if cropped else Crop(photos=self.photos)]
 
+    def requires(self) -> list[Step]:
+        """The reference comes first: what is wrong with it is said before the long work."""
+        return self.before() + (of_reference()[-1:] if self.photos == "source" else [])
+
     def prepare(self, to_do: int, rows: int) -> None:
         embed.check_weights(self.config)
+        if self.photos == "source" and of_reference():
+            pose.check(Embed(photos="reference").vectors(), current(pose.FilterPoseConfig))
 
-    def vectors(self) -> Any:
+    def vectors(self) -> pose.Vectors:
         """(key, float32 vector as bytes) of each row's embedding."""
         wanted = {row.embedding for row in self.rows() if row.drop is None}
         return parts.features(self.folder / "parts", wanted)
@@ -205,9 +214,8 @@ class Resize(PhotoStage):
         return current(DatasetConfig)
 
     def prepare(self, to_do: int, rows: int) -> None:
-        shape = export.shape_of(current(DatasetConfig))
-        need = to_do * resize.usual_bytes(current(DatasetConfig)) + export.disk_need(rows, shape)
-        publish.check_room(store(), need)
+        configs = current(export.ExportTFRecordsConfig), current(DatasetConfig)
+        export.check(self.incoming(), Ingest().places(), to_do, store(), *configs)
 
 
 @settings(export.ExportTFRecordsConfig)
@@ -222,28 +230,24 @@ class ExportTFRecords(SetStage):
     @property
     def came_in(self) -> str:
         """The pictures and, where labels come from paths, the paths."""
-        paths = Ingest().came_in if self.config.labels != "none" else ""
-        return digest([super().came_in, paths])
+        places = Ingest().places() if self.config.labels != "none" else {}
+        return digest([super().came_in, *((n, places[n].clip, places[n].path) for n in places)])
 
     @property
     def records(self) -> Path:
         return store() / "records" / f"{self.key}-{self.came_in}"
 
     def complete(self) -> bool:
-        return super().complete() and self.records.is_dir()
+        link = store() / "dataset"
+        return super().complete() and publish.leads(link, self.records / self.config.name)
 
     def decide(self, rows: list[Row]) -> Outcome:
-        configs = self.config, current(DatasetConfig), current(EngineConfig)
+        given = Ingest().places(), self.records, store(), self.config, current(DatasetConfig)
         with Bar(type(self).__name__, len(rows), self.say_progress) as bar:
-            where = Ingest().places(), self.records, store()
-            notes = export.write_export(rows, *where, *configs, bar.advance)
-        self.link()
+            notes = export.write_export(rows, *given, current(EngineConfig), bar.advance)
+        publish.link(store() / "dataset", self.records / self.config.name)
         publish.prune(self.records.parent, self.config.keep, self.records)
         return Outcome(rows, notes)
-
-    def link(self) -> None:
-        """Let `dataset` in the store lead to this export."""
-        publish.link(store() / "dataset", self.records / self.config.name)
 
 
 @settings(report.ReportConfig)
@@ -255,28 +259,18 @@ class Report(Step):
 
     @property
     def came_in(self) -> str:
-        return digest(step.path.relative_to(store()).parts for step in in_use())
+        told = [step.path.relative_to(store()).parts for step in in_use()]
+        return digest([str(Ingest().root), told])
 
     @property
     def path(self) -> Path:
         return self.folder / f"{self.came_in}.html"
 
-    def chapters(self) -> list[Chapter]:
-        facts = [(step, manifest.facts(step.path)) for step in in_use()]
-        return [Chapter(type(step).__name__, step.rows(), known.notes) for step, known in facts]
+    def complete(self) -> bool:
+        return super().complete() and publish.leads(store() / "report.html", self.path)
 
     def build(self) -> None:
-        scan = Ingest()
-        files = {row.photo or row.id: scan.file(row) for row in scan.rows()}
-        limit = manifest.facts(FilterPose().path).numbers.get("limit")
-        photo = report.opener(lambda row: files.get(row.photo or row.id))
-        picture = report.opener(lambda row: store() / row.picture)
-        told = self.chapters(), self.config, str(scan.root), limit
-        resize.write(self.path, report.page(*told, photo, picture).encode())
-        self.link()
-
-    def link(self) -> None:
-        """Let `report.html` in the store lead to this page."""
+        files.write(self.path, account.page(in_use(), self.config, Ingest()))
         publish.link(store() / "report.html", self.path)
 
 
@@ -286,13 +280,19 @@ def in_use() -> list[Step]:
     return [stage() for stage in STAGES if stage not in skipped]
 
 
+def of_reference() -> list[Step]:
+    """The stages that the reference set meets, if there is one."""
+    given = current(pose.FilterPoseConfig)
+    way = [Ingest, Trim, Embed] if given.reference_cropped else [Ingest, Detect, Crop, Embed]
+    return [stage(photos="reference") for stage in way] if given.reference else []
+
+
 @settings(DatasetConfig)
 class Dataset(luigi.WrapperTask):
     """Everything: photos -> records and the report. Holds the shared section `[Dataset]`."""
 
     def requires(self) -> list[Step]:
-        if self.config != current(DatasetConfig):
-            raise options.SettingsError("give every stage the setting: --Dataset-size, not --size")
+        options.check_given(self.config)
         return [Report()]
 
 

@@ -18,7 +18,7 @@ class Item(NamedTuple):
     row: Row
     path: Path
     size_bytes: int = 0
-    mtime_ns: int = 0  # with size_bytes: the file as Ingest saw it; 0 = the store's own
+    mtime_ns: int | None = None  # with size_bytes: the file as Ingest saw it; None = our own
 
 
 # Says what becomes of each item, in order; reads the photos, decides by the settings. `folder` is

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from detectors.base import Image as Pixels
-from pipeline import images, ingest, resize
+from pipeline import files, images, ingest
 from pipeline.manifest import Row, dropped
 from pipeline.unit import Item
 
@@ -30,7 +30,7 @@ def take(item: Item, every: int, folder: Path) -> tuple[int, list[Row]]:
             continue
         last = small
         if row.id not in rows:
-            resize.write(folder.parent.parent / row.path, images.encode(frame, "png", 0))
+            files.write(folder.parent.parent / row.path, images.encode(frame, "png", 0))
             rows[row.id] = row
     return looked_at, list(rows.values())
 

@@ -1,6 +1,10 @@
 """A small store: made photos, a detector and an embedder that need no model, no processes."""
 
+import json
 import os
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +16,8 @@ from PIL import Image
 from detectors.base import Box, Detection, FaceFactors
 from pipeline import cluster, detect, images, options, tasks
 from pipeline.manifest import dropped
+
+ROOT = Path(__file__).parent.parent
 
 
 class BrightFace:
@@ -67,12 +73,43 @@ def set_options(**values):
     """set_options(Crop_max_faces=2): as on the command line, for tasks made from now on."""
     for name, value in values.items():
         options.set_option(name.replace("_", "-", 1), str(value))
-    luigi.task_register.Register.clear_instance_cache()
+    fresh()
 
 
 def build(task):
     """Build a task in this process; returns whether it succeeded."""
     return luigi.build([task], local_scheduler=True, no_lock=True, log_level="CRITICAL")
+
+
+@luigi.Task.event_handler(luigi.Event.FAILURE)
+@luigi.Task.event_handler(luigi.Event.BROKEN_TASK)
+def tell(task, error):
+    """A test that fails shows why."""
+    print(f"{task}: {error!r}")
+
+
+def fresh():
+    """As the next command sees it: nothing cached in memory."""
+    luigi.task_register.Register.clear_instance_cache()
+
+
+def counting(monkeypatch, stage):
+    """Note the id of every row that `stage` works on from now on."""
+    seen, work = [], stage.work
+
+    def noted(items, config, folder):
+        seen.extend(item.row.id for item in items)
+        return work(items, config, folder)
+
+    monkeypatch.setattr(stage, "work", staticmethod(noted))
+    return seen
+
+
+def results(store):
+    """Every result in the store: its path and its bytes. How the work was cut is no result."""
+    found = {path.relative_to(store): path for path in store.rglob("*") if path.is_file()}
+    passing = {"parts", "lock", ".lock.guard"}
+    return {str(n): path.read_bytes() for n, path in found.items() if passing.isdisjoint(n.parts)}
 
 
 @pytest.fixture(autouse=True)
@@ -81,11 +118,11 @@ def own_settings(monkeypatch):
     config = luigi.configuration.get_config()
     for section in [name for name in config.sections() if name[0].isupper()]:
         config.remove_section(section)
-    luigi.task_register.Register.clear_instance_cache()
+    fresh()
     yield
     for section in [name for name in config.sections() if name[0].isupper()]:
         config.remove_section(section)
-    luigi.task_register.Register.clear_instance_cache()
+    fresh()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -125,6 +162,37 @@ def reference(store):
         save(folder / f"{number}.png", photo(100 + number, [(60 + number, 40, 22)]))
     set_options(FilterPose_reference=folder, FilterPose_limit="best 0.75")
     return folder
+
+
+@pytest.fixture
+def scheduler(tmp_path):
+    """A scheduler with two workers, started by hand on loopback; gives its address."""
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": ROOT}
+    quiet["env"] = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
+    file = tmp_path / "scheduler.json"
+    options = ["--scheduler-file", str(file)]
+    dask = [sys.executable, "-m", "dask"]
+    place = ["--host", "127.0.0.1"]
+    started = [
+        subprocess.Popen(
+            [*dask, "scheduler", *options, *place, "--no-dashboard", "--port", "0"], **quiet
+        )
+    ]
+    worker = [*dask, "worker", *options, *place, "--nthreads", "1", "--no-dashboard"]
+    started += [subprocess.Popen(worker, **quiet) for _ in range(2)]
+    yield address_in(file)
+    cluster.close()
+    for process in reversed(started):  # the workers while their scheduler still answers
+        process.terminate()
+        process.wait(20)
+
+
+def address_in(file):
+    for _ in range(100):
+        if file.exists() and file.read_text():
+            return json.loads(file.read_text())["address"]
+        time.sleep(0.1)
+    raise TimeoutError("the scheduler did not start")
 
 
 @pytest.fixture(scope="session")

@@ -59,7 +59,7 @@ def test_the_end_of_a_run_is_the_funnel_and_the_report(folder):
 def test_status_runs_nothing(folder):
     before = run(folder, "status")
     assert before.returncode == 0, before.stderr
-    assert "open  0 of 3 rows done, 3 open" in before.stdout.splitlines()[0]
+    assert "open  3 of 3 rows to do; 0 kept, 0 dropped" in before.stdout.splitlines()[0]
     assert not (folder / "store").exists()
     assert run(folder, "run", "Detect").returncode == 0
     after = run(folder, "status").stdout.splitlines()
@@ -71,7 +71,7 @@ def test_status_runs_nothing(folder):
     ("words", "options", "code", "said"),
     [
         (["run", "Crp"], {}, 2, "no task is called Crp; did you mean Crop?"),
-        (["run"], {"Ingest_source": "/no/such"}, 2, "source /no/such: there is no such folder"),
+        (["run"], {"Ingest_source": "/no/such"}, 2, "[Ingest] source = /no/such: there is no such folder"),
         (
             ["run"],
             {"Crop_max_face": 1},
@@ -198,11 +198,12 @@ def test_gc_lists_first_and_deletes_only_what_no_recipe_reaches(folder):
     recipe.write_text("[Dataset]\nsize = 64\n[Detect]\ndetector = none\n")
     kept = run(folder, "gc", "--keep", str(recipe), "--delete")
     assert kept.stdout == "nothing to delete: every result is reached by a recipe\n"
-    listed = run(folder, "gc")
+    other = {"Dataset_size": 32, "Detect_detector": "haar"}
+    listed = run(folder, "gc", **other)
     assert "/store/detect/" in listed.stdout and "/store/ingest/" not in listed.stdout
     assert listed.stdout.splitlines()[-1].endswith("gc --delete deletes them")
     assert list(folder.glob("store/detect/*/parts/*"))
-    assert run(folder, "gc", "--delete").returncode == 0
+    assert run(folder, "gc", "--delete", **other).returncode == 0
     assert not list(folder.glob("store/detect/*"))
     assert list(folder.glob("store/ingest/*/parts/*"))
     assert (folder / "store" / "runs" / "mine").is_dir()

@@ -1,10 +1,5 @@
 """The engine on real worker processes; the laws run most of it in-process."""
 
-import json
-import os
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +9,6 @@ from pipeline import cluster, engine, parts, unit
 from pipeline.engine import EngineConfig, MachineError
 from pipeline.manifest import Row
 
-ROOT = Path(__file__).parent.parent
 LOCAL = EngineConfig("local", workers=2)
 pytestmark = pytest.mark.slow
 
@@ -71,36 +65,6 @@ def test_if_every_photo_kills_a_worker_it_is_not_the_photos(tmp_path, monkeypatc
     monkeypatch.setattr(engine, "ALL_DIE", 2)
     with pytest.raises(MachineError, match="2 photos in a row killed their worker"):
         run(works.die_always, ["a", "b", "c"], tmp_path, size=1)
-
-
-@pytest.fixture
-def scheduler(tmp_path):
-    """A scheduler with two workers, started by hand on loopback; gives its address."""
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": ROOT}
-    quiet["env"] = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
-    file = tmp_path / "scheduler.json"
-    options = ["--scheduler-file", str(file)]
-    dask = [sys.executable, "-m", "dask"]
-    place = ["--host", "127.0.0.1"]
-    started = [
-        subprocess.Popen(
-            [*dask, "scheduler", *options, *place, "--no-dashboard", "--port", "0"], **quiet
-        )
-    ]
-    worker = [*dask, "worker", *options, *place, "--nthreads", "1", "--no-dashboard"]
-    started += [subprocess.Popen(worker, **quiet) for _ in range(2)]
-    yield address_in(file)
-    for process in reversed(started):  # the workers while their scheduler still answers
-        process.terminate()
-        process.wait(20)
-
-
-def address_in(file):
-    for _ in range(100):
-        if file.exists() and file.read_text():
-            return json.loads(file.read_text())["address"]
-        time.sleep(0.1)
-    raise TimeoutError("the scheduler did not start")
 
 
 def test_workers_started_by_hand_do_the_same(tmp_path, scheduler):

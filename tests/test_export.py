@@ -10,29 +10,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from exports import COUNT, HERE, SMALL, content, draw, photos, pictures, rows, run
 from PIL import Image
 
-from pipeline import export, pack, parts, publish, records
+from pipeline import export, pack, parts
 from pipeline.dataset import DatasetConfig
 from pipeline.engine import EngineConfig
 from pipeline.export import ExportTFRecordsConfig, write_export
-from pipeline.folder import pack_folder
-from pipeline.labels import labels_of
 from pipeline.manifest import Row
 from pipeline.options import SettingsError
 from pipeline.publish import ExportError
-
-HERE = EngineConfig(scheduler="in-process", rows=3)
-SMALL = DatasetConfig(size="16", format="png")
-COUNT = 10
-
-
-def draw(path: Path, seed: int, size: tuple[int, int] = (16, 16), mode: str = "RGB") -> None:
-    width, height = size
-    shape = (height, width, len(mode)) if mode != "L" else (height, width)
-    pixels = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
 
 
 @pytest.fixture
@@ -41,40 +28,6 @@ def store(tmp_path: Path) -> Path:
     for row in rows():
         draw(tmp_path / row.picture, seed=int(row.id, 16))
     return tmp_path
-
-
-def rows(count: int = COUNT) -> list[Row]:
-    return [
-        Row(id=f"{n:04x}", photo=f"p{n}", picture=f"resize/k/pictures/{n % 3}/{n * 7 % 10}.png")
-        for n in range(count)
-    ]
-
-
-def photos() -> dict[str, Row]:
-    folders = ("cat", "dog", "ant")
-    return {f"p{n}": Row(id="", path=f"{folders[n % 3]}/{n}.jpg") for n in range(COUNT)}
-
-
-def run(
-    store: Path,
-    out: str = "one",
-    on: EngineConfig = HERE,
-    dataset: DatasetConfig = SMALL,
-    progress: list[int] | None = None,
-    **options: Any,
-) -> Path:
-    config = ExportTFRecordsConfig(**options)
-    tell = (lambda _: None) if progress is None else progress.append
-    write_export(rows(), photos(), store / out, store, config, dataset, on, tell)
-    return store / out / config.name
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-
-
-def pictures(folder: Path, number: int = 4) -> list[np.ndarray[Any, Any]]:
-    return list(records.read(folder / f"{folder.name}-r{number:02}.tfrecords"))
 
 
 def test_an_export_holds_every_picture_in_the_order_of_dataset_tool(store: Path) -> None:
@@ -255,6 +208,14 @@ def test_the_export_says_what_nvlabs_cannot_read(
     assert notes == [] if note is None else note in notes[0]
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"name": "a/b"}, {"name": ""}, {"name": ".."}, {"labels": "no.csv"}, {"keep": 0}]
+)
+def test_wrong_options_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError, match=next(iter(wrong))):
+        ExportTFRecordsConfig(**wrong)
+
+
 def test_labels_by_folder(store: Path) -> None:
     folder = run(store, labels="folder")
     labels = np.load(folder / "dataset-rxx.labels")
@@ -265,142 +226,3 @@ def test_labels_by_folder(store: Path) -> None:
     named = [facts["classes"][column] for column in labels.argmax(axis=1)]
     assert named == [photo_of[key].split("/")[0] for key in facts["order"]]
     assert (labels.sum(axis=1) == 1).all()
-
-
-def test_a_photo_outside_the_class_folders_is_an_error() -> None:
-    loose = photos() | {"p3": Row(id="", path="3.jpg")}
-    with pytest.raises(SettingsError, match=r"the photo '3.jpg' is in the source folder itself"):
-        labels_of(rows(), loose, "folder")
-
-
-def test_labels_by_table(tmp_path: Path) -> None:
-    table = tmp_path / "labels.csv"
-    lines = [photos()[f"p{n}"].path if n % 2 else f"{n}.jpg" for n in range(COUNT)]
-    table.write_text("file,label\n" + "".join(f"{line},{n % 3}\n" for n, line in enumerate(lines)))
-    found = labels_of(rows(), photos(), str(table))
-    assert found is not None
-    assert found.classes == ("0", "1", "2")
-    assert found.indices == tuple(n % 3 for n in range(COUNT))
-    table.write_text(table.read_text().replace(",0", ",zebra"))
-    found = labels_of(rows(), photos(), str(table))
-    assert found is not None
-    assert found.classes == ("1", "2", "zebra")
-    assert found.indices[:3] == (2, 0, 1)
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("file,label\n0.jpg,1\n", r"9 photos, 'ant/2.jpg' the first, are not in it"),
-        ("name,label\n0.jpg,1\n", r"it has no column 'file'"),
-        ("", r"it is no CSV table"),
-        ("file,label\n0.jpg,1\n0.jpg,2\n", r"'0.jpg' has the labels '1' and '2'"),
-    ],
-)
-def test_a_table_that_does_not_fit_is_an_error(tmp_path: Path, text: str, sentence: str) -> None:
-    table = tmp_path / "labels.csv"
-    table.write_text(text)
-    with pytest.raises(SettingsError, match=sentence):
-        labels_of(rows(), photos(), str(table))
-
-
-def test_a_file_name_that_two_photos_have_is_no_label(tmp_path: Path) -> None:
-    table = tmp_path / "labels.csv"
-    table.write_text("file,label\na.jpg,1\n")
-    two = {"p0": Row(id="", path="x/a.jpg"), "p1": Row(id="", path="y/a.jpg")}
-    with pytest.raises(SettingsError, match=r"several photos are called 'a.jpg'"):
-        labels_of(rows(2), two, str(table))
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"name": "a/b"}, {"name": ""}, {"name": ".."}, {"labels": "no.csv"}, {"keep": 0}]
-)
-def test_wrong_options_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(SettingsError, match=next(iter(wrong))):
-        ExportTFRecordsConfig(**wrong)
-
-
-def test_older_exports_go_once_the_new_one_is_whole(tmp_path: Path) -> None:
-    for age, name in enumerate(("old", "older", "newest")):
-        (tmp_path / name / "dataset").mkdir(parents=True)
-        (tmp_path / name / "dataset" / "dataset.json").touch()
-        os.utime(tmp_path / name, (0, 1000 - 10 * age))
-    (tmp_path / "stale.partial").mkdir()
-    (tmp_path / "my own").mkdir()
-    newest = tmp_path / "newest"
-    assert publish.prune(tmp_path, 2, newest) == [tmp_path / "older"]
-    assert sorted(os.listdir(tmp_path)) == ["my own", "newest", "old"]
-    assert publish.prune(tmp_path, 1, newest) == [tmp_path / "old"]
-
-
-def test_the_link_leads_to_the_newest_export(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        (tmp_path / "exports" / name).mkdir(parents=True)
-        publish.link(tmp_path / "dataset", tmp_path / "exports" / name)
-        assert os.readlink(tmp_path / "dataset") == f"exports/{name}"
-    assert sorted(os.listdir(tmp_path)) == ["dataset", "exports"]
-    (tmp_path / "mine").mkdir()
-    with pytest.raises(ExportError, match="in the way"):
-        publish.link(tmp_path / "mine", tmp_path / "exports" / "one")
-
-
-@pytest.fixture
-def ready(tmp_path: Path) -> Path:
-    for n in range(5):
-        draw(tmp_path / "ready" / f"{n}.png", n)
-    return tmp_path / "ready"
-
-
-def test_a_folder_of_ready_pictures(ready: Path) -> None:
-    (ready / ".hidden.png").touch()
-    (ready / "readme.txt").touch()
-    (ready / "sub").mkdir()
-    out = ready.parent / "clothing"
-    notes = pack_folder(ready, out, HERE, lambda _: None)
-    assert notes == ["2 files are hidden or no pictures, '.hidden.png' the first"]
-    assert sorted(content(out)) == [
-        "clothing-r02.tfrecords",
-        "clothing-r03.tfrecords",
-        "clothing-r04.tfrecords",
-        "dataset.json",
-    ]
-    assert len(pictures(out)) == 5
-    assert sorted(os.listdir(ready.parent)) == ["clothing", "ready"]
-    with pytest.raises(ExportError, match="exists already"):
-        pack_folder(ready, out, HERE, lambda _: None)
-
-
-@pytest.mark.parametrize(
-    ("size", "mode", "sentence"),
-    [
-        ((8, 16), "RGB", r"3.png is 8 x 16 pixels, the dataset is 16 x 16"),
-        ((16, 16), "L", r"3.png has 1 channel, the first picture has 3"),
-        ((16, 16), "RGBA", r"3.png has 4 channels, the first picture has 3"),
-    ],
-)
-def test_mixed_pictures_are_an_error(
-    ready: Path, size: tuple[int, int], mode: str, sentence: str
-) -> None:
-    draw(ready / "3.png", 0, size, mode)
-    with pytest.raises(ExportError, match=sentence):
-        pack_folder(ready, ready.parent / "out", HERE, lambda _: None)
-    assert not (ready.parent / "out").exists()
-
-
-def test_a_folder_without_pictures_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="holds no picture"):
-        pack_folder(tmp_path, tmp_path / "out", HERE, lambda _: None)
-    with pytest.raises(ExportError, match="is no folder"):
-        pack_folder(tmp_path / "none", tmp_path / "out", HERE, lambda _: None)
-
-
-@pytest.mark.real_data
-def test_the_records_of_dataset_tool_come_out_equal(tmp_path: Path) -> None:
-    if "ATELIER_TESTDATA" not in os.environ:
-        pytest.skip("set ATELIER_TESTDATA to the folder of real test data")
-    golden = Path(os.environ["ATELIER_TESTDATA"]) / "golden" / "sg2_records"
-    pack_folder(golden / "png", tmp_path / "clothing32", HERE, lambda _: None)
-    for theirs in sorted((golden / "clothing32").glob("*.tfrecords")):
-        ours = tmp_path / "clothing32" / theirs.name
-        np.testing.assert_array_equal(list(records.read(ours)), list(records.read(theirs)))
-    assert len(list((tmp_path / "clothing32").glob("*.tfrecords"))) == 4

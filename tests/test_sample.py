@@ -19,7 +19,7 @@ from pipeline.unit import Item
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sample")
+    folder = tmp_path_factory.mktemp("sample") / "raw"
     draw(folder)
     return folder
 
@@ -42,7 +42,7 @@ def recipe():
 def story(folder, recipe):
     """Path -> the row as Crop leaves it."""
     find = detectors.load("haar", recipe.getfloat("Detect", "min_face"))
-    rows = [row if row.drop else described(row, folder) for row in ingest.listing(folder)]
+    rows = [row if row.drop else described(row, folder) for row in ingest.listing(folder, folder.parent)]
     return {row.path: judged(row, folder, find, recipe) for row in ingest.drop_copies(rows)}
 
 
@@ -61,7 +61,7 @@ def judged(row, folder, find, recipe):
     config = CropConfig(min_face=recipe.getint("Crop", "min_face"))
     dataset = DatasetConfig(size=recipe.get("Dataset", "size"))
     seen = replace(row, boxes=boxes)
-    (result,) = crop(seen, config, PortraitConfig(), dataset, find.face)
+    (result,) = crop(seen, config, PortraitConfig(), dataset, detectors.face_factors("haar"))
     return result
 
 

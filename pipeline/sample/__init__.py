@@ -4,6 +4,7 @@ The same seed gives the same bytes. `recipes/sample.cfg` says what becomes of ea
 """
 
 import io
+import shutil
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
@@ -94,11 +95,16 @@ JPEG_MODES: dict[str, str] = {
 
 
 def draw(folder: Path, seed: int = 0) -> None:
-    """Draw the sample's files into `folder`."""
+    """Draw the sample's files into the new `folder`. Raises FileExistsError where it is there."""
+    if folder.exists():
+        raise FileExistsError(f"{folder} exists already: remove it, or give another name")
+    beside = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(beside, ignore_errors=True)
     for path, data in files(seed):
-        place = folder / path
+        place = beside / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(data)
+    beside.rename(folder)
 
 
 def files(seed: int = 0) -> Iterator[tuple[str, bytes]]:
