@@ -1,14 +1,10 @@
 """What the report and the terminal tell of the stages: read from their manifests."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from pipeline import manifest, report
 from pipeline.report import Chapter, ReportConfig
-from pipeline.stage import Step, store
-
-if TYPE_CHECKING:
-    from pipeline.tasks import Ingest
+from pipeline.stage import PhotoFolder, Step, store
 
 
 def chapters(steps: Sequence[Step]) -> list[Chapter]:
@@ -17,7 +13,7 @@ def chapters(steps: Sequence[Step]) -> list[Chapter]:
     return [Chapter(type(step).__name__, step.rows(), known.notes) for step, known in facts]
 
 
-def page(steps: Sequence[Step], config: ReportConfig, ingest: "Ingest") -> bytes:
+def page(steps: Sequence[Step], config: ReportConfig, ingest: PhotoFolder) -> bytes:
     """The report on these stages; Ingest says where the photos lie."""
     places = {row.photo or row.id: ingest.file(row) for row in ingest.rows()}
     limits = [manifest.facts(step.path).numbers.get("limit") for step in steps]

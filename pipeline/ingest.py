@@ -32,11 +32,6 @@ class IngestConfig(Settings):
     video_every: int = option(0, "take every Nth frame of videos; 0: videos are dropped", low=0)
 
 
-def id_of(data: bytes) -> str:
-    """The photo's name everywhere: the same bytes, the same id."""
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
-
-
 def check_source(source: Path, store: Path, option: str) -> None:
     """Raise SettingsError, naming the option, where `source` cannot be a folder of photos."""
     if not source.exists():
@@ -121,7 +116,7 @@ def describe_photo(item: Item, config: IngestConfig) -> Row:
     from pipeline import images
 
     data = images.read(item)
-    name = id_of(data)
+    name = images.id_of(data)
     row = replace(item.row, id=name, photo=name)
     try:
         header = images.header(data, config.pixel_limit)
@@ -134,7 +129,7 @@ def frames(item: Item, config: IngestConfig, folder: Path) -> list[Row]:
     """The rows of a video: its own, dropped, and one for each frame that was taken."""
     from pipeline import images, video
 
-    clip = replace(item.row, id=id_of(item.row.path.encode()), photo="")
+    clip = replace(item.row, id=images.id_of(item.row.path.encode()), photo="")
     if not config.video_every:
         return [dropped(clip, "video: set video_every")]
     images.check(item)

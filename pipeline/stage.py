@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import luigi
 
@@ -21,9 +21,6 @@ from pipeline.engine import EngineConfig
 from pipeline.manifest import Outcome, Row
 from pipeline.options import Settings, option, settings
 from pipeline.progress import Bar
-
-if TYPE_CHECKING:
-    from pipeline.tasks import Ingest
 
 
 @dataclass(frozen=True)
@@ -52,6 +49,19 @@ def store() -> Path:
 
 class OpenRowsError(RuntimeError):
     """Some rows could not be done, for a reason of the machine's: they are still to do."""
+
+
+class PhotoFolder(Protocol):
+    """Where photos lie: Ingest."""
+
+    @property
+    def root(self) -> Path: ...
+
+    def rows(self) -> list[Row]: ...
+
+    def places(self) -> dict[str, Row]: ...
+
+    def file(self, row: Row) -> Path: ...
 
 
 class Step(luigi.Task):
@@ -163,7 +173,7 @@ class Stage(Step):
         """What `work` is given beside the rows."""
         return self.config
 
-    def ingest(self) -> "Ingest":
+    def ingest(self) -> PhotoFolder:
         """The stage that knows where the photos lie."""
         raise NotImplementedError
 

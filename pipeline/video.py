@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from detectors.base import Image as Pixels
-from pipeline import files, images, ingest
+from pipeline import files, images
 from pipeline.manifest import Row, dropped
 from pipeline.unit import Item
 
@@ -54,7 +54,7 @@ def frames(path: Path, every: int) -> Iterator[tuple[float, Pixels]]:
 
 def described(clip: Row, second: float, frame: Pixels, folder: Path) -> Row:
     height, width, _ = frame.shape
-    name = ingest.id_of(f"{width}x{height}".encode() + frame.tobytes())
+    name = images.id_of(f"{width}x{height}".encode() + frame.tobytes())
     path = Path(*folder.parts[-2:], "pictures", name[:2], f"{name}.png")
     row = Row(name, name, str(path), clip=clip.path, second=second, format="PNG")
     return replace(row, width=width, height=height)

@@ -108,8 +108,8 @@ def counting(monkeypatch, stage):
 def results(store):
     """Every result in the store: its path and its bytes. How the work was cut is no result."""
     found = {path.relative_to(store): path for path in store.rglob("*") if path.is_file()}
-    passing = {"parts", "lock", ".lock.guard"}
-    return {str(n): path.read_bytes() for n, path in found.items() if passing.isdisjoint(n.parts)}
+    inner = {name: path for name, path in found.items() if {"parts", "lock"}.isdisjoint(name.parts)}
+    return {str(n): path.read_bytes() for n, path in inner.items() if not n.name.startswith(".")}
 
 
 @pytest.fixture(autouse=True)
@@ -152,6 +152,14 @@ def store(tmp_path, monkeypatch):
         Crop_min_face=4,
     )
     return tmp_path / "store"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """For whole commands: three photos in `photos`."""
+    for number in range(3):
+        save(tmp_path / "photos" / f"{number}.jpg", photo(number, size=(160, 120)))
+    return tmp_path
 
 
 @pytest.fixture

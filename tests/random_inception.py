@@ -9,7 +9,7 @@ from pytorch_fid import inception as fid
 from torch import Tensor, nn
 
 
-def write_weights(path: Path, seed: int = 0) -> None:
+def write_weights(path: Path, seed: int = 0, scenes: int = 16) -> None:
     """Write random weights in pytorch-fid's layout.
 
     Each BatchNorm is calibrated: without, activations go denormal and run 8 times slower.
@@ -26,7 +26,7 @@ def write_weights(path: Path, seed: int = 0) -> None:
             nn.init.normal_(layer.bias, 1.0, 0.1)  # nearer to linear: rounding stays small
     network.train()
     with torch.no_grad():
-        network(torch.cat([scene() for _ in range(16)]))
+        network(torch.cat([scene() for _ in range(scenes)]))
     torch.save(network.state_dict(), path)
 
 

@@ -1,46 +1,15 @@
-"""The commands as their users run them: processes of their own, killed, wrong, two at once."""
+"""The commands as their users run them: what they do, and what they say of bad options."""
 
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import psutil
 import pytest
-from conftest import photo, save
-from test_laws import results
+from commands import command, error, run
+from conftest import ROOT, photo, save
 
-ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.slow
-
-
-def command(folder, *words, store="store", **more):
-    """The arguments of Popen for `python -m pipeline` on the photos of `folder`."""
-    options = {
-        "Store-root": folder / store,
-        "Ingest-source": folder / "photos",
-        "Dataset-size": 64,
-        "Detect-detector": "none",
-        "Engine-scheduler": "in-process",
-        **{name.replace("_", "-"): value for name, value in more.items()},
-    }
-    given = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    return [sys.executable, "-m", "pipeline", *words, *given]
-
-
-def run(folder, *words, **more):
-    line = command(folder, *words, **more)
-    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=120)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """Three photos in `photos`."""
-    for number in range(3):
-        save(tmp_path / "photos" / f"{number}.jpg", photo(number, size=(160, 120)))
-    return tmp_path
 
 
 def test_the_end_of_a_run_is_the_funnel_and_the_report(folder):
@@ -71,7 +40,12 @@ def test_status_runs_nothing(folder):
     ("words", "options", "code", "said"),
     [
         (["run", "Crp"], {}, 2, "no task is called Crp; did you mean Crop?"),
-        (["run"], {"Ingest_source": "/no/such"}, 2, "[Ingest] source = /no/such: there is no such folder"),
+        (
+            ["run"],
+            {"Ingest_source": "/no/such"},
+            2,
+            "[Ingest] source = /no/such: there is no such folder",
+        ),
         (
             ["run"],
             {"Crop_max_face": 1},
@@ -88,89 +62,13 @@ def test_status_runs_nothing(folder):
     ],
 )
 def test_what_is_wrong_is_one_sentence(folder, words, options, code, said):
-    done = run(folder, *words, **options)
-    assert done.returncode == code
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
+    assert said in error(run(folder, *words, **options), code)
 
 
 def test_a_store_that_cannot_be_written_is_one_sentence(folder):
     (folder / "file").write_text("in the way")
-    done = run(folder, "run", store="file/store")
-    assert done.returncode == 1
-    said = f"error: cannot write to the store {folder}/file/store (Not a directory): make it"
-    assert done.stderr.splitlines()[-1].startswith(said)
-    assert "Traceback" not in done.stderr
-
-
-def test_of_two_commands_the_second_says_who_is_first(folder):
-    first = started(folder, "run", Engine_scheduler="local", Engine_workers=1)
-    wait_for(folder / "store" / "lock")
-    second = run(folder, "run")
-    assert second.returncode == 3
-    assert f"in use by process {first.pid} on " in second.stderr
-    first.communicate(timeout=60)
-    assert first.returncode == 0
-
-
-def test_ctrl_c_says_that_it_stopped_and_leaves_no_process(folder):
-    for number in range(40):
-        save(folder / "photos" / f"{number}.png", photo(number, size=(800, 600)))
-    process = started(folder, "run", Engine_scheduler="local", Engine_workers=1, Engine_rows=1)
-    wait_for_some(folder / "store", "detect/*/parts/*.parquet", 1)
-    family = psutil.Process(process.pid).children(recursive=True)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
-    assert family
-    assert not psutil.wait_procs(family, timeout=5)[1]
-    assert process.returncode == 130
-    assert "the same command goes on" in said
-    assert "Traceback" not in said
-    assert run(folder, "run").returncode == 0
-
-
-@pytest.mark.parametrize("stage", ["detect", "resize", "records"])
-def test_kill_9_in_the_middle_keeps_what_is_finished(tmp_path, stage):
-    for number in range(24):
-        save(tmp_path / "photos" / f"{number}.png", photo(number, size=(800, 600)))
-    more = {"Dataset_size": 512, "Engine_scheduler": "local", "Engine_workers": 2, "Engine_rows": 2}
-    assert run(tmp_path, "run", store="undisturbed", **more).returncode == 0
-    process = started(tmp_path, "run", **more)
-    found = {"records": "records/*/parts/*.parquet"}.get(stage, f"{stage}/*/parts/*.parquet")
-    finished = wait_for_some(tmp_path / "store", found, 3)
-    process.kill()
-    process.communicate()
-    killed_at = {path: path.stat().st_mtime_ns for path in finished}
-    again = run(tmp_path, "run", **more)
-    assert again.returncode == 0, again.stderr
-    still = {path: path.stat().st_mtime_ns for path in finished if path.exists()}
-    assert stage == "records" or still == killed_at
-    ours, theirs = results(tmp_path / "store"), results(tmp_path / "undisturbed")
-    assert ours.keys() == theirs.keys()
-    assert ours == theirs
-
-
-def started(folder, *words, **more):
-    line = command(folder, *words, **more)
-    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(line, cwd=ROOT, **pipes)
-
-
-def wait_for(path):
-    for _ in range(600):
-        if path.exists():
-            return
-        time.sleep(0.05)
-    raise TimeoutError(path)
-
-
-def wait_for_some(folder, pattern, count):
-    for _ in range(1200):
-        found = list(folder.glob(pattern))
-        if len(found) >= count:
-            return found
-        time.sleep(0.02)
-    raise TimeoutError(pattern)
+    said = error(run(folder, "run", store="file/store"))
+    assert said.startswith(f"cannot write to the store {folder}/file/store (Not a directory): make")
 
 
 def test_luigi_finds_the_tasks_and_the_settings_from_any_folder(folder):

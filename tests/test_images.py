@@ -73,6 +73,22 @@ def test_every_mode_becomes_three_channels(mode, format):
     assert np.abs(out.astype(int) - value).max() <= 3
 
 
+@pytest.mark.parametrize("format", ["HEIF", "AVIF", "WEBP", "TIFF", "BMP", "GIF", "MPO"])
+def test_every_format_is_read_in_colour(format):
+    pixels = smooth(64, 48)
+    data = encoded(pixels, format)
+    header = images.header(data, LIMIT)
+    assert (header.width, header.height) == (64, 48)
+    off = np.abs(images.decode(data).astype(int) - pixels).mean()
+    assert off < (25 if format == "GIF" else 6)
+
+
+def test_of_an_animation_the_first_frame_is_taken():
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert images.decode(data)[4, 4].tolist() == [255, 0, 0]
+
+
 def test_sixteen_bits_become_eight():
     wide = (np.arange(256, dtype=np.uint16) * 257).reshape(16, 16)
     out = images.decode(encoded(Image.fromarray(wide)))

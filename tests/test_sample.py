@@ -42,7 +42,9 @@ def recipe():
 def story(folder, recipe):
     """Path -> the row as Crop leaves it."""
     find = detectors.load("haar", recipe.getfloat("Detect", "min_face"))
-    rows = [row if row.drop else described(row, folder) for row in ingest.listing(folder, folder.parent)]
+    rows = [
+        row if row.drop else described(row, folder) for row in ingest.listing(folder, folder.parent)
+    ]
     return {row.path: judged(row, folder, find, recipe) for row in ingest.drop_copies(rows)}
 
 
