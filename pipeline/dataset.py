@@ -8,6 +8,8 @@ from PIL import ImageColor
 
 from pipeline.options import Settings, option
 
+LARGEST = 4096  # pixels a side
+
 
 @dataclass(frozen=True)
 class DatasetConfig(Settings):
@@ -23,6 +25,8 @@ class DatasetConfig(Settings):
         super().__post_init__()
         if not re.fullmatch(r"[1-9]\d{0,4}(x[1-9]\d{0,4})?", self.size):
             self.refuse("size", "give pixels, as in 1024 or 128x64")
+        if max(self.width_height) > LARGEST:
+            self.refuse("size", f"give at most {LARGEST} pixels a side")
         if self.channels == "rgba" and self.format != "png":
             self.refuse("channels", "JPEG has no transparency; set [Dataset] format = png")
 

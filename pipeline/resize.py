@@ -16,6 +16,9 @@ from pipeline.dataset import DatasetConfig
 from pipeline.manifest import Row, dropped
 from pipeline.unit import Item
 
+# ImageMagick's policy on Debian: sides of 16,000 pixels, and 256 MiB at 8 bytes a pixel.
+LONGEST = 16_000
+MOST_PIXELS = 32_000_000
 SUFFIXES = {"jpeg": "jpg", "png": "png"}
 
 
@@ -64,6 +67,15 @@ def picture(pixels: Pixels, config: DatasetConfig) -> bytes:
     return images.encode(canvas, config.format, config.quality, grey=config.channels == "grey")
 
 
+def manageable(pixels: Pixels) -> Pixels:
+    """Halved until ImageMagick takes it: beyond its limits it ends the process."""
+    from PIL import Image
+
+    while max(pixels.shape[:2]) > LONGEST or pixels.shape[0] * pixels.shape[1] > MOST_PIXELS:
+        pixels = np.asarray(Image.fromarray(pixels).reduce(2))
+    return pixels
+
+
 def scaled(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     """ImageMagick's resize to (width, height), with its own choice of filter."""
     from wand.api import library
@@ -72,6 +84,7 @@ def scaled(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     width, height = size
     if pixels.shape[:2] == (height, width):
         return pixels
+    pixels = manageable(pixels)
     channels = "RGBA" if pixels.shape[2] == 4 else "RGB"
     with Image.from_array(np.ascontiguousarray(pixels), channels, "char") as image:
         image.resize(width, height)

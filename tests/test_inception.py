@@ -136,7 +136,7 @@ def test_plain_torch_computes_the_same(child):
     np.testing.assert_allclose(ours, plain, rtol=1e-4, atol=1e-4)
 
 
-def frechet(dims):
+def frechet(dims, count):
     """FID of one picture by pytorch-fid: with no covariance, and as a set of two copies."""
     from pytorch_fid.fid_score import calculate_frechet_distance
 
@@ -146,7 +146,7 @@ def frechet(dims):
     ones, twos = [], []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scipy's sqrtm(disp=) and singular matrices
-        for vector in features[12:15]:
+        for vector in features[12 : 12 + count]:
             nothing, copies = np.zeros_like(covariance), np.stack([vector, vector])
             ones.append(calculate_frechet_distance(vector, nothing, mean, covariance))
             moments = copies.mean(axis=0), np.cov(copies, rowvar=False)
@@ -154,12 +154,15 @@ def frechet(dims):
     return features, ones, twos
 
 
-def test_the_score_is_pytorch_fids(child):
+@pytest.mark.parametrize(
+    ("dims", "count"), [(64, 3), pytest.param(2048, 1, marks=pytest.mark.slow)]
+)
+def test_the_score_is_pytorch_fids(child, dims, count):
     from pipeline.pose import Gaussian
 
-    features, ones, twos = child(frechet, 64)
+    features, ones, twos = child(frechet, dims, count)
     likeness = Gaussian(features[:12])
-    scores = [likeness(vector) for vector in features[12:15]]
+    scores = [likeness(vector) for vector in features[12 : 12 + count]]
     np.testing.assert_allclose(scores, ones, rtol=1e-6)
     np.testing.assert_allclose(scores, twos, rtol=1e-6)
 

@@ -1,12 +1,13 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from detectors.base import Box
 from pipeline.crop import PortraitConfig
 from pipeline.dataset import DatasetConfig
 from pipeline.manifest import Row
-from pipeline.zoom import ZoomConfig, zoom
+from pipeline.zoom import ZoomConfig, rank, zoom
 
 ROW = Row("", "p", width=2000, height=2000, face=Box(900, 700, 1100, 900))
 
@@ -34,11 +35,40 @@ def test_close_up_shows_the_face_at_the_wanted_share():
     assert out[1].rectangle == Box(850, 640, 1150, 1040)
 
 
-def test_growth_keeps_earlier_choices():
-    before = {row.parent for row in zoomed(rows(50))[0] if row.parent}
-    after = [row.parent for row in zoomed(rows(51))[0] if row.parent]
-    assert len(before) == 19
-    assert before <= set(after)
+def chosen(given, seed):
+    return {row.parent for row in zoomed(given, ZoomConfig(seed=seed))[0] if row.parent}
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("step", [1, 7, 40])
+def test_an_earlier_choice_leaves_only_for_a_newcomer_of_smaller_rank(seed, step):
+    """One for one, beside the places that growth adds."""
+    everyone = np.random.default_rng(seed).permutation(rows(200))
+    for count in range(20, 200 - step, step):
+        old = [row.id for row in everyone[:count]]
+        before, after = chosen(everyone[:count], seed), chosen(everyone[: count + step], seed)
+        gone, come = before - after, after - before
+        assert len(come) - len(gone) == wanted(count + step) - wanted(count) >= 0
+        if gone:
+            assert come.isdisjoint(old)
+            assert max(rank_of(come, seed)) < min(rank_of(gone, seed))
+
+
+def wanted(count):
+    return int(count * 0.28 / 0.72)
+
+
+def rank_of(names, seed):
+    return [rank(replace(ROW, id=name), seed) for name in names]
+
+
+def test_newcomers_that_do_not_qualify_take_no_place():
+    strangers = [replace(row, id=f"x{row.id}", face=None) for row in rows(60)]
+    assert chosen(rows(50), 3) < chosen(rows(50) + strangers, 3)
+
+
+def test_another_seed_is_another_choice():
+    assert chosen(rows(50), 0) != chosen(rows(50), 1)
 
 
 @pytest.mark.parametrize(
