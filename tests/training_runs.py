@@ -1,0 +1,65 @@
+"""Small training runs for tests: drawn pictures, the smallest networks."""
+
+import os
+
+import numpy as np
+from PIL import Image
+
+from training import config, loop, sources
+
+SMALL = {
+    "fmap_base": 16,
+    "fmap_max": 8,
+    "z_dim": 4,
+    "w_dim": 4,
+    "mapping_layers": 1,
+    "mbstd_group": 2,
+    "batch": 4,
+    "total_kimg": 0.064,
+    "tick_kimg": 0.016,
+    "snapshot_kimg": 0.032,
+    "r1_interval": 4,
+    "pl_interval": 2,
+    "grid_columns": 2,
+    "grid_rows": 1,
+    "ema_kimg": 0.02,
+}
+
+
+def draw(folder, count=12, size=(8, 8), mode="RGB", seed=0):
+    """A folder of made pictures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    for number in range(count):
+        pixels = rng.integers(0, 256, (size[1], size[0], len(mode)), dtype=np.uint8)
+        Image.fromarray(pixels.squeeze()).save(folder / f"{number:03}.png")
+    return folder
+
+
+def small(data, out, **options):
+    return config.configure({**SMALL, "data": str(data), "out": str(out), **options})
+
+
+def train(data, out, say=lambda text: None, **options):
+    """Train in this process."""
+    given = small(data, out, **options)
+    return loop.train(given, sources.open_source(given.data.data), say)
+
+
+def command(data, out, **options):
+    """The same as arguments of `python -m training`."""
+    given = {**SMALL, "data": data, "out": out, **options}
+    return ["train", *(f"--{name}={value}" for name, value in given.items())]
+
+
+def signal_after(lines, number, end=None):
+    """A `say` that sends this process a signal at status line `lines`."""
+    seen = []
+
+    def say(text):
+        if " kimg  " in text:
+            seen.append(text)
+            if len(seen) == lines:
+                os.kill(os.getpid(), number)
+
+    return say

@@ -1,0 +1,10 @@
+"""`python -m training`: train, generate, film."""
+
+import os
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from training.cli import main
+
+sys.exit(main())

@@ -1,0 +1,141 @@
+"""Checkpoints: one .npz each, complete as soon as it has its name."""
+
+import json
+import os
+import shutil
+import zipfile
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SPARE = 64 * 2**20  # bytes that stay free on the disk
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be written or used; the message says why and the way out."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a file holds: arrays by name, and what describes them."""
+
+    path: Path
+    arrays: Mapping[str, NDArray[Any]]
+    about: dict[str, Any]  # network, counters, key of the run
+
+
+def place(run: Path, seen: int) -> Path:
+    """Where the checkpoint after `seen` images lies."""
+    return run / "checkpoints" / f"{seen:010d}.npz"
+
+
+def seen_at(path: Path) -> int:
+    """The images seen by a checkpoint, from its name."""
+    return int(path.stem)
+
+
+def listed(run: Path) -> list[Path]:
+    """All complete checkpoints of a run, the oldest first."""
+    return sorted((run / "checkpoints").glob("[0-9]*.npz"))
+
+
+def save(path: Path, arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> None:
+    """Write beside, sync, rename; raises CheckpointError before writing where the disk is full."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    needed = sum(array.nbytes for array in arrays.values()) + SPARE
+    free = shutil.disk_usage(path.parent).free
+    if free < needed:
+        raise CheckpointError(
+            f"{path.parent} has {free / 1e6:.0f} MB free and the next checkpoint needs"
+            f" {needed / 1e6:.0f} MB: make room and run the same command again"
+        )
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        described = np.frombuffer(json.dumps(about).encode(), np.uint8)
+        np.savez(file, allow_pickle=False, **{"about": described, **arrays})
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    sync(path.parent)
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a whole checkpoint; raises CheckpointError where it is truncated or something else."""
+    if not path.is_file():
+        raise CheckpointError(f"{path} is no checkpoint: name a .npz file of a run")
+    try:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        about = json.loads(arrays.pop("about").tobytes())
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise CheckpointError(f"{path} is broken or no checkpoint: {error}") from None
+    return Checkpoint(path, arrays, about)
+
+
+def newest(run: Path, before: int | None = None) -> tuple[Checkpoint | None, list[str]]:
+    """The newest whole checkpoint (after fewer than `before` images), and why others were not."""
+    problems: list[str] = []
+    for path in reversed(listed(run)):
+        if before is not None and seen_at(path) >= before:
+            continue
+        try:
+            return load(path), problems
+        except CheckpointError as error:
+            problems.append(str(error))
+    return None, problems
+
+
+def retain(run: Path, keep: int, best: int | None) -> None:
+    """Delete all but the last `keep` checkpoints and the best one."""
+    for path in listed(run)[:-keep]:
+        if seen_at(path) != best:
+            path.unlink()
+
+
+def forget_after(run: Path, seen: int) -> None:
+    """Delete the checkpoints of a future that was given up."""
+    for path in listed(run):
+        if seen_at(path) > seen:
+            path.unlink()
+
+
+def best(run: Path) -> int | None:
+    """The images seen at the best (lowest) metric in metrics.jsonl, or None without one."""
+    path = run / "metrics.jsonl"
+    rows = map(json.loads, path.read_text().splitlines()) if path.exists() else ()
+    return lowest(rows)
+
+
+def lowest(rows: Iterable[Mapping[str, Any]]) -> int | None:
+    """The `seen` of the lowest `value`; of several metrics the one measured last counts."""
+    known = list(rows)
+    same = [row for row in known if row["metric"] == known[-1]["metric"]]
+    return min(same, key=lambda row: row["value"])["seen"] if same else None
+
+
+def same_network(here: Mapping[str, Any], there: Mapping[str, Any], path: Path) -> None:
+    """Raise CheckpointError naming both where a checkpoint is of another network."""
+    sides = [f"{d['width']} x {d['height']} x {d['channels']}" for d in (here, there)]
+    if sides[0] != sides[1]:
+        raise CheckpointError(
+            f"{path} is of a network for {sides[1]} images, this run's are {sides[0]}:"
+            " use a dataset of that shape, or start without it"
+        )
+    differing = [name for name in here if here[name] != there.get(name)]
+    if differing:
+        said = [f"{name} = {there.get(name)} (here {here[name]})" for name in differing]
+        raise CheckpointError(f"{path} is of another network: {', '.join(said)}; give the same")
+
+
+def sync(folder: Path) -> None:
+    """Make a rename in this folder last."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

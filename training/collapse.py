@@ -1,0 +1,82 @@
+"""When a run has collapsed: one rule over stats.jsonl, so that any recorded run can be replayed.
+
+A tick jumps if at least two SIGNALS lie more than FACTOR deviations from their median over the
+HISTORY ticks before, or the fakes have less than a QUARTER of the diversity they had, or more than
+half of its steps were not finite. A deviation is 1.4826 times the median absolute deviation, but at
+least a tenth of the median's size plus FLOOR. Two ticks that jump, one after the other, are a
+collapse; there is none before MINIMUM ticks. Ticks that jumped are no part of the history.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+SIGNALS = (
+    "Loss/scores/real",
+    "Loss/scores/fake",
+    "Loss/G/loss",
+    "Loss/D/loss",
+    "pl_lengths",
+    "grad_norm/G",
+    "grad_norm/D",
+)
+FACTOR = 8.0
+FLOOR = 0.05
+QUARTER = 0.25
+HISTORY = 20  # ticks
+MINIMUM = 8  # ticks
+
+Line = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Collapse:
+    """Where it began (images seen at the last good tick), and what was seen."""
+
+    good: int
+    seen: int
+    reason: str
+
+
+def found(lines: Sequence[Line]) -> Collapse | None:
+    """The first collapse in the lines of a stats.jsonl, or None."""
+    history: list[Line] = []
+    jumped = False
+    for line in lines:
+        reason = jump(history[-HISTORY:], line) if len(history) >= MINIMUM else ""
+        if reason and jumped:
+            return Collapse(int(history[-1]["seen"]), int(line["seen"]), reason)
+        jumped = bool(reason)
+        if not reason:
+            history.append(line)
+    return None
+
+
+def jump(history: Sequence[Line], line: Line) -> str:
+    """Why this tick jumps against those before it, or nothing."""
+    minibatches = line.get("minibatches", 0)
+    skipped = max((v for k, v in line.items() if k.startswith("skipped/")), default=0)
+    if minibatches and skipped > minibatches / 2:
+        return f"{skipped:.0f} of {minibatches} steps were not finite"
+    usual = median(old["diversity"] for old in history)
+    if not line["diversity"] >= QUARTER * usual:
+        return f"the fakes' diversity fell from {usual:.3f} to {line['diversity']:.3f}"
+    far = [name for name in SIGNALS if name in line and deviations(history, line, name) > FACTOR]
+    if len(far) < 2:
+        return ""
+    usuals = {name: median(old[name] for old in history if name in old) for name in far}
+    return ", ".join(f"{name} went from {usuals[name]:.3g} to {line[name]:.3g}" for name in far)
+
+
+def deviations(history: Sequence[Line], line: Line, name: str) -> float:
+    """How far a signal is from its own median, in robust deviations."""
+    values = [old[name] for old in history if name in old and math.isfinite(old[name])]
+    if not math.isfinite(line[name]):
+        return math.inf
+    if len(values) < MINIMUM:
+        return 0.0
+    middle = median(values)
+    spread = 1.4826 * median(abs(value - middle) for value in values)
+    return float(abs(line[name] - middle) / max(spread, 0.1 * abs(middle) + FLOOR))

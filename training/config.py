@@ -1,0 +1,219 @@
+"""The options of a run: declared once, checked when made, saved before the first step."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from training import schedule
+
+KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be: the message names it, its value and the way out."""
+
+
+def option(default: Any, help: str, low: float | None = None, high: float | None = None) -> Any:
+    """A dataclass field: its default, a sentence with the unit, and the range that is allowed."""
+    return field(default=default, metadata={"help": help, "low": low, "high": high})
+
+
+def steps(default: str, help: str) -> Any:
+    """A field that holds a list of steps by kimg."""
+    return field(default=default, metadata={"help": help, "steps": True})
+
+
+@dataclass(frozen=True)
+class Section:
+    """Options that belong together, each converted and checked when made."""
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
+        for f in fields(self):
+            value = checked(f.name, hints[f.name], getattr(self, f.name), f.metadata)
+            object.__setattr__(self, f.name, value)
+
+
+@dataclass(frozen=True)
+class DataConfig(Section):
+    """What to learn from."""
+
+    data: str = option("", "folder of NVlabs TFRecords, ada-pytorch zip, or folder of pictures")
+    mirror: bool = option(False, "flip half of the real images left to right")
+    labels: bool = option(False, "train with the class labels of the dataset")
+
+
+@dataclass(frozen=True)
+class ArchitectureConfig(Section):
+    """The size of both networks; part of a run's identity."""
+
+    fmap_base: int = option(16384, "feature maps: fmap_base / 2^stage, at most fmap_max", low=1)
+    fmap_max: int = option(512, "feature maps of a layer, at most", low=1)
+    z_dim: int = option(512, "length of the latent z", low=1)
+    w_dim: int = option(512, "length of the style w", low=1)
+    mapping_layers: int = option(8, "dense layers of the mapping network", low=1)
+    mbstd_group: int = option(4, "images per group of minibatch standard deviation", low=1)
+
+
+@dataclass(frozen=True)
+class LossConfig(Section):
+    """Losses, regularisation and averages."""
+
+    r1_gamma: str = steps("10", "weight of R1, by kimg: 0:10, 25451:5")
+    r1_interval: int = option(16, "minibatches from one R1 step to the next; 0: none", low=0)
+    pl_weight: float = option(2.0, "weight of the path length penalty; 0: none", low=0)
+    pl_interval: int = option(4, "minibatches from one path length step to the next", low=1)
+    pl_decay: float = option(0.01, "how fast the mean path length follows", low=0, high=1)
+    pl_shrink: int = option(2, "a path length step takes batch / pl_shrink images", low=1)
+    mixing: float = option(0.9, "probability of mixing two styles", low=0, high=1)
+    w_avg_decay: float = option(0.995, "share of the mean w that stays, per pass", low=0, high=1)
+    ema_kimg: float = option(10.0, "half-life of the averaged generator, in kimg", low=0)
+    ema_ramp: float = option(0.0, "half-life at most this share of the images seen; 0: off", low=0)
+
+
+@dataclass(frozen=True)
+class RateConfig(Section):
+    """Adam, for each network on its own."""
+
+    g_lr: str = steps("0.002", "learning rate of the generator, by kimg: 0:1e-3, 20000:1e-4")
+    d_lr: str = steps("0.002", "learning rate of the discriminator, by kimg")
+    beta1: float = option(0.0, "Adam's beta 1", low=0, high=0.999999)
+    beta2: float = option(0.99, "Adam's beta 2", low=0, high=0.999999)
+    epsilon: float = option(1e-8, "Adam's epsilon", low=0)
+
+
+@dataclass(frozen=True)
+class AugmentConfig(Section):
+    """Augmentation of what the discriminator sees."""
+
+    augment: Literal["none", "fixed", "ada"] = option("none", "none, a fixed p, or adaptive p")
+    augment_p: float = option(0.0, "probability at the start, or the fixed one", low=0, high=1)
+    ada_target: float = option(0.6, "sign of D on real images to aim at", low=-1, high=1)
+    ada_kimg: float = option(500.0, "kimg in which p could rise from 0 to 1", low=0.001)
+    ada_interval: int = option(4, "minibatches from one change of p to the next", low=1)
+    augment_pipe: Literal[
+        "blit", "geom", "color", "filter", "noise", "cutout", "bg", "bgc", "bgcf", "bgcfn", "bgcfnc"
+    ] = option("bgc", "what may be done: b blit, g geometry, c colour, ...")
+
+
+@dataclass(frozen=True)
+class RunConfig(Section):
+    """How long, how much at once, what is kept, and where."""
+
+    out: str = option("", "folder of the run; with a name, the folder that holds runs")
+    name: str = option("", "name of the run: its folder is out/name-key")
+    seed: int = option(0, "of the weights, the order of the images and all chance", low=0)
+    batch: int = option(32, "images per minibatch, over all rounds", low=1)
+    accumulation: int = option(1, "rounds per minibatch: less memory, the same result", low=1)
+    total_kimg: float = option(25000.0, "train until this many thousand real images", low=0)
+    tick_kimg: float = option(0.0, "kimg between lines of statistics; 0: by resolution", low=0)
+    snapshot_kimg: float = option(0.0, "kimg between checkpoints; 0: ten ticks", low=0)
+    keep: int = option(3, "checkpoints to keep, besides the best one", low=1)
+    grid_columns: int = option(0, "columns of the picture grid; 0: by resolution", low=0)
+    grid_rows: int = option(0, "rows of the picture grid; 0: by resolution", low=0)
+    psi: float = option(0.7, "truncation of the second grid", low=0, high=1)
+    on_collapse: Literal["stop", "rollback", "ignore"] = option(
+        "stop", "stop, or go back to the last good checkpoint with half the learning rate"
+    )
+    freeze_d: int = option(0, "layers of D, from the image on, that do not learn", low=0)
+    resume_from: str = option("", "checkpoint of another run to go on from")
+    restart_schedule: bool = option(False, "with resume_from: count images from 0 again")
+    device: Literal["auto", "cpu", "gpu"] = option("auto", "where to compute")
+    precision: Literal["float32", "bfloat16"] = option("float32", "dtype of the convolutions")
+    recompute: bool = option(False, "compute activations twice instead of keeping them")
+    xla: bool = option(False, "compile the steps with XLA")
+    deterministic: bool = option(False, "only operations that give the same bits every time")
+    threads: int = option(0, "threads of a CPU; 0: all cores", low=0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.batch % self.accumulation:
+            raise ConfigError(
+                f"batch = {self.batch} cannot be cut into accumulation = {self.accumulation}"
+                " equal rounds: choose a divisor"
+            )
+        if self.restart_schedule and not self.resume_from:
+            raise ConfigError("restart_schedule = true needs resume_from = CHECKPOINT")
+
+
+@dataclass(frozen=True)
+class Config:
+    """All options of a run."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    network: ArchitectureConfig = field(default_factory=ArchitectureConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    rate: RateConfig = field(default_factory=RateConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    run: RunConfig = field(default_factory=RunConfig)
+
+    def __post_init__(self) -> None:
+        part = self.run.batch // self.run.accumulation
+        group = min(self.network.mbstd_group, part)
+        if part % group:
+            raise ConfigError(
+                f"mbstd_group = {self.network.mbstd_group} does not divide the {part} images of a"
+                f" round (batch = {self.run.batch}, accumulation = {self.run.accumulation}):"
+                " choose a divisor"
+            )
+
+    def options(self) -> dict[str, Any]:
+        """Every option by its name."""
+        return {name: value for part in asdict(self).values() for name, value in part.items()}
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "data": DataConfig,
+    "network": ArchitectureConfig,
+    "loss": LossConfig,
+    "rate": RateConfig,
+    "augment": AugmentConfig,
+    "run": RunConfig,
+}
+NAMES = {f.name: part for part, section in SECTIONS.items() for f in fields(section)}
+
+
+def configure(options: Mapping[str, Any]) -> Config:
+    """A config from options by name, as text or not; raises ConfigError."""
+    parts: dict[str, dict[str, Any]] = {part: {} for part in SECTIONS}
+    for name, value in options.items():
+        if name not in NAMES:
+            near = difflib.get_close_matches(name, NAMES, n=1)
+            hint = f"did you mean {near[0]}?" if near else "see python -m training train --help"
+            raise ConfigError(f"no option is called {name!r}: {hint}")
+        parts[NAMES[name]][name] = value
+    made: dict[str, Any] = {part: section(**parts[part]) for part, section in SECTIONS.items()}
+    return Config(**made)
+
+
+def checked(name: str, kind: Any, value: Any, limits: Mapping[str, Any]) -> Any:
+    """The value in its own type; raises ConfigError where it is out of range."""
+    value = converted(name, kind, value)
+    low, high = limits.get("low"), limits.get("high")
+    if (low is not None and not value >= low) or (high is not None and not value <= high):
+        span = f"between {low} and {high}" if high is not None else f"of at least {low}"
+        raise ConfigError(f"{name} = {value}: give a value {span}")
+    if limits.get("steps"):
+        try:
+            schedule.steps(value)
+        except ValueError as error:
+            raise ConfigError(f"{name} = {value!r}: {error}") from None
+    return value
+
+
+def converted(name: str, kind: Any, value: Any) -> Any:
+    """The value, given as text or not, in its own type."""
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise ConfigError(f"{name} = {value!r}: choose one of {', '.join(get_args(kind))}")
+        return value
+    try:
+        if kind is bool and isinstance(value, str):
+            return TRUTH[value.strip().lower()]
+        if kind is int and isinstance(value, float) and value != int(value):
+            raise ValueError
+        return kind(value)
+    except (TypeError, ValueError, KeyError):
+        raise ConfigError(f"{name} = {value!r}: give {KINDS[kind]}") from None

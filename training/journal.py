@@ -1,0 +1,162 @@
+"""What a run writes down: stats.jsonl, the same for TensorBoard, one status line per tick."""
+
+import json
+import math
+import os
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+Line = dict[str, Any]
+
+
+class Tally:
+    """Means over a tick; what it holds so far is part of a checkpoint."""
+
+    def __init__(self, totals: Mapping[str, tuple[float, int]]) -> None:
+        self.totals: dict[str, tuple[Any, int]] = dict(totals)
+
+    def add(self, measures: Mapping[str, Any]) -> None:
+        """Add the numbers of one minibatch, without waiting for the device."""
+        for name, value in measures.items():
+            total, count = self.totals.get(name, (0.0, 0))
+            self.totals[name] = (tf.cast(value, tf.float32) + total, count + 1)
+
+    def plain(self) -> dict[str, tuple[float, int]]:
+        return {name: (float(total), count) for name, (total, count) in self.totals.items()}
+
+    def close(self) -> Line:
+        """The means (of steps left out: their number), and an empty tally for the next tick."""
+        line: Line = {"minibatches": max(count for _, count in self.totals.values())}
+        line |= {
+            name: total if name.startswith("skipped/") else total / count
+            for name, (total, count) in self.plain().items()
+        }
+        self.totals = {}
+        return line
+
+
+class Pace:
+    """Seconds per kimg since this moment."""
+
+    def __init__(self, seen: int) -> None:
+        self.seen, self.clock = seen, time.perf_counter()
+
+    def per_kimg(self, seen: int) -> float:
+        """0 before there was anything to measure."""
+        images = seen - self.seen
+        return 1000 * (time.perf_counter() - self.clock) / images if images else 0.0
+
+
+class Journal:
+    """stats.jsonl of a run, cut back to what its checkpoint has seen."""
+
+    def __init__(self, run: Path, seen: int) -> None:
+        self.path = run / "stats.jsonl"
+        self.lines = [line for line in read(self.path) if line["seen"] <= seen]
+        rewrite(self.path, self.lines)
+        self.file = self.path.open("a")
+        self.board = Board(run / "tensorboard", self.lines)
+
+    def write(self, line: Line) -> None:
+        self.lines.append(line)
+        self.file.write(json.dumps(plain(line)) + "\n")
+        self.file.flush()
+        self.board.write(line)
+
+    def close(self) -> None:
+        self.file.close()
+        self.board.close()
+
+
+class Board:
+    """TensorBoard's event file: derived from stats.jsonl, so written anew at every start."""
+
+    def __init__(self, folder: Path, lines: Iterable[Line]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob("events.out.tfevents.*"):
+            old.unlink()
+        started = int(time.time())
+        path = folder / f"events.out.tfevents.{started}.{os.getpid()}"
+        self.writer = tf.io.TFRecordWriter(str(path))
+        version = tf.compat.v1.Event(wall_time=started, file_version="brain.Event:2")
+        self.writer.write(version.SerializeToString())
+        for line in lines:
+            self.write(line)
+
+    def write(self, line: Line) -> None:
+        """Every number of a line; the step is the images seen."""
+        value = tf.compat.v1.Summary.Value
+        numbers = [
+            value(tag=name, simple_value=number)
+            for name, number in line.items()
+            if name not in ("seen", "time")
+        ]
+        event = tf.compat.v1.Event(
+            wall_time=line["time"],
+            step=line["seen"],
+            summary=tf.compat.v1.Summary(value=numbers),
+        )
+        self.writer.write(event.SerializeToString())
+        self.writer.flush()
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+def plain(line: Line) -> Line:
+    """JSON has no NaN and no infinity: those become words."""
+    return {
+        k: v if not isinstance(v, float) or math.isfinite(v) else str(v) for k, v in line.items()
+    }
+
+
+def read(path: Path) -> list[Line]:
+    """The whole lines of a stats.jsonl; a last line that a crash cut short is left out."""
+    lines = []
+    for text in path.read_text().splitlines() if path.exists() else ():
+        try:
+            line = json.loads(text)
+        except ValueError:
+            continue
+        lines.append({k: float(v) if isinstance(v, str) else v for k, v in line.items()})
+    return lines
+
+
+def rewrite(path: Path, lines: Iterable[Line]) -> None:
+    """Write beside, rename."""
+    partial = path.with_suffix(".partial")
+    partial.write_text("".join(json.dumps(plain(line)) + "\n" for line in lines))
+    partial.replace(path)
+
+
+def status(line: Line, total_kimg: float) -> str:
+    """One line for people: progress, time left, and the signals of a collapse."""
+    left = (total_kimg * 1000 - line["seen"]) * line["seconds_per_kimg"] / 1000
+    skipped = sum(v for k, v in line.items() if k.startswith("skipped/"))
+    shown = [
+        f"{line['seen'] / 1000:.{1 if total_kimg >= 100 else 3}f} of {total_kimg:g} kimg",
+        f"{duration(left)} left",
+        f"{line['seconds_per_kimg']:.1f} s/kimg",
+        f"real {line['Loss/scores/real']:+.2f}",
+        f"fake {line['Loss/scores/fake']:+.2f}",
+        f"path {line.get('pl_lengths', math.nan):.3g}",
+        f"diversity {line['diversity']:.3f}",
+        f"grad {line['grad_norm/G']:.2g}/{line['grad_norm/D']:.2g}",
+    ]
+    if line.get("augment_p"):
+        shown.append(f"p {line['augment_p']:.3f}")
+    return "  ".join(shown + ([f"{skipped:.0f} steps left out"] if skipped else []))
+
+
+def duration(seconds: float) -> str:
+    """1 d 02 h, 3 h 04 min, 5 min 06 s."""
+    minutes, s = divmod(max(int(seconds), 0), 60)
+    hours, m = divmod(minutes, 60)
+    days, h = divmod(hours, 24)
+    if days:
+        return f"{days} d {h:02} h"
+    return f"{h} h {m:02} min" if h else f"{m} min {s:02} s"

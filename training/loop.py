@@ -1,0 +1,206 @@
+"""The training loop: from a config and a source to a run."""
+
+import fcntl
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from training import checkpoint, collapse, data, journal, runs, schedule, sources
+from training.config import Config, ConfigError
+from training.devices import Interruption
+from training.minibatch import Minibatch
+from training.snapshot import Snapshots
+from training.state import State, network_config, new_state
+
+Say = Callable[[str], None]
+End = Literal["finished", "stopped", "collapsed"]
+ROLLBACKS = 8  # at most: the learning rate is 1/256 by then
+
+
+@dataclass
+class Run:
+    """A run that is open for training: where it is, what it knows, how far it is."""
+
+    folder: Path
+    config: Config
+    source: sources.Source
+    known: dict[str, Any]  # config.json
+    state: State
+    collapsed: collapse.Collapse | None = None  # why training ended, if it did
+
+    @property
+    def every(self) -> tuple[int, int]:
+        """Images per tick and per snapshot; the latter a multiple of the former."""
+        part, shape = self.config.run, self.source.shape
+        tick_kimg = part.tick_kimg or schedule.default_tick_kimg(*shape[:2])
+        tick = max(round(tick_kimg * 1000), part.batch)
+        snapshot = round(part.snapshot_kimg * 1000) or 10 * tick
+        return tick, max(snapshot // tick, 1) * tick
+
+    def save(self) -> None:
+        """A checkpoint of this moment; older ones that are not kept go."""
+        about = {
+            "key": self.known["key"],
+            "network": self.known["network"],
+            "counters": self.state.counters(),
+        }
+        path = checkpoint.place(self.folder, self.state.seen)
+        checkpoint.save(path, self.state.arrays(), about)
+        checkpoint.retain(self.folder, self.config.run.keep, checkpoint.best(self.folder))
+
+
+def train(config: Config, source: sources.Source, say: Say = print) -> End:
+    """Train until total_kimg, a signal, or a collapse; the same call goes on where it stopped."""
+    dataset = sources.identity(source)
+    folder = runs.folder(config, dataset)
+    with locked(folder), Interruption() as interruption:
+        while True:
+            run = opened(folder, config, source, say)
+            end = trained(run, interruption, say)
+            if end != "collapsed" or not rolled_back(run, say):
+                return end
+
+
+def opened(folder: Path, config: Config, source: sources.Source, say: Say) -> Run:
+    """The run as its newest checkpoint left it, or a new one; config.json is written first."""
+    dataset = sources.identity(source)
+    network = network_config(config, source.shape, source.labels.shape[1])
+    about = {k: v for k, v in asdict(network).items() if k not in ("dtype", "recompute")}
+    known = runs.saved(folder)
+    if known is not None:
+        runs.check_same(folder, known, config, dataset)
+    known = known or runs.begin(config, dataset, about)
+    newest, problems = checkpoint.newest(folder)
+    for problem in problems:
+        say(f"{problem}; the one before is used")
+    state = new_state(config, network)
+    if newest:
+        checkpoint.same_network(about, newest.about["network"], newest.path)
+        state.restore(newest.arrays, newest.about["counters"])
+        say(f"goes on from {newest.path.name}")
+    elif config.run.resume_from:
+        taken_over(state, config, about, say)
+    remember(folder, known, config, state.seen)
+    return Run(folder, config, source, known, state)
+
+
+def taken_over(state: State, config: Config, about: dict[str, Any], say: Say) -> None:
+    """Begin where another run was: weights, slots, means and images seen."""
+    path = Path(config.run.resume_from)
+    old = checkpoint.newest(path)[0] if path.is_dir() else checkpoint.load(path)
+    if old is None:
+        raise ConfigError(f"resume_from = {path}: there is no whole checkpoint in it")
+    checkpoint.same_network(about, old.about["network"], old.path)
+    counters = {**old.about["counters"], "tally": {}}
+    if config.run.restart_schedule:
+        counters |= {"seen": 0, "minibatches": 0, "skipped": 0}
+    state.restore(old.arrays, counters)
+    say(f"begins from {old.path} at {state.seen / 1000:g} kimg")
+
+
+def remember(folder: Path, known: dict[str, Any], config: Config, seen: int) -> None:
+    """Write config.json: as it began, and what each later command changed at which kimg."""
+    differing = runs.changed(known, config)
+    if differing:
+        known["changes"].append({"kimg": seen / 1000, "options": differing})
+    if differing or not (folder / "config.json").exists():
+        runs.write_json(folder / "config.json", known)
+
+
+def trained(run: Run, interruption: Interruption, say: Say) -> End:
+    """Minibatch after minibatch, until something ends it."""
+    # What is needed.
+    config, state = run.config, run.state
+    total, (tick, snapshot) = round(config.run.total_kimg * 1000), run.every
+    minibatch = Minibatch(state, config, run.source.labels, 0.5 ** len(run.known["rollbacks"]))
+    snapshots = Snapshots(run.folder, state, config, run.source)
+    tally = journal.Tally(state.tally)
+    reals = data.reals(
+        run.source, config.run.seed, config.run.batch, state.seen, config.data.mirror
+    )
+    with closing(reals), closing(journal.Journal(run.folder, state.seen)) as log:
+        # A new run begins with a picture and a checkpoint of nothing.
+        snapshots.reals()
+        if not checkpoint.listed(run.folder):
+            snapshots.draw()
+            run.save()
+
+        pace = None
+        while state.seen < total and not interruption.signal:
+            # Train both networks.
+            before = state.seen
+            tally.add(minibatch(*next(reals)))
+            pace = pace or journal.Pace(state.seen)  # the first one was compiled: not counted
+            if not schedule.due(before, state.seen, tick):
+                continue
+
+            # Now and then, write down, look for a collapse, and save.
+            line = tally.close()
+            line |= {"seen": state.seen, "kimg": state.seen / 1000, "time": time.time()}
+            line["seconds_per_kimg"] = pace.per_kimg(state.seen)
+            log.write(line)
+            say(journal.status(line, config.run.total_kimg))
+            run.collapsed = collapse.found(log.lines[-3 * collapse.HISTORY :])
+            if run.collapsed and config.run.on_collapse != "ignore":
+                return "collapsed"
+            if schedule.due(before, state.seen, snapshot):
+                snapshots.draw()
+                snapshots.score_reals()
+                state.tally = tally.plain()
+                run.save()
+            pace = journal.Pace(state.seen)
+
+        # Leave a checkpoint first, then the film.
+        state.tally = tally.plain()
+        run.save()
+        if interruption.signal:
+            say(f"stopped at {state.seen / 1000:g} kimg; the same command goes on")
+            return "stopped"
+        snapshots.draw()
+        snapshots.film()
+        say(f"finished at {state.seen / 1000:g} kimg: {run.folder}")
+        return "finished"
+
+
+def rolled_back(run: Run, say: Say) -> bool:
+    """After a collapse: give up what came after the last good checkpoint, and halve the rate."""
+    what = run.collapsed
+    assert what is not None
+    say(f"collapsed at {what.seen / 1000:g} kimg: {what.reason}")
+    if run.config.run.on_collapse == "stop":
+        say(f"the last good tick was {what.good / 1000:g} kimg; --on-collapse rollback goes back")
+        return False
+    good, _ = checkpoint.newest(run.folder, before=what.good + 1)
+    if good is None or len(run.known["rollbacks"]) >= ROLLBACKS:
+        say("there is nothing to go back to" if good is None else f"{ROLLBACKS} times: giving up")
+        return False
+    seen = checkpoint.seen_at(good.path)
+    row = {"kimg": what.seen / 1000, "to_kimg": seen / 1000, "reason": what.reason}
+    run.known["rollbacks"].append(row)
+    checkpoint.forget_after(run.folder, seen)
+    runs.write_json(run.folder / "config.json", run.known)
+    say(f"back to {seen / 1000:g} kimg with half the learning rate")
+    return True
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """One process per run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigError(
+                f"{folder} is being trained by another process: wait for it, or choose another out"
+            ) from None
+        yield
+
+
+def printed(config: Config, dataset: Any) -> str:
+    """The whole config, as it is shown before the first step."""
+    return json.dumps({"config": asdict(config), "dataset": dict(dataset)}, indent=1)

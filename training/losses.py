@@ -1,0 +1,67 @@
+"""The losses of StyleGAN2: logistic, R1 and path length. Pure functions, float32."""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from training.parameters import Tensor
+
+
+def g_loss(scores_fake: Tensor) -> Tensor:
+    """softplus(-D(G(z))) per sample [n]: non-saturating (Goodfellow et al. 2014, section 3)."""
+    return tf.nn.softplus(-scores_fake)[:, 0]
+
+
+def d_loss(scores_real: Tensor, scores_fake: Tensor) -> Tensor:
+    """softplus(D(G(z))) + softplus(-D(x)) per sample [n] (Goodfellow et al. 2014, eq. 1)."""
+    return (tf.nn.softplus(scores_fake) + tf.nn.softplus(-scores_real))[:, 0]
+
+
+def r1_penalty(
+    discriminator: Callable[..., Tensor],
+    reals: Tensor,
+    labels: Tensor | None = None,
+    augment: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
+    """|dD(x)/dx|^2 per sample [n] (Mescheder et al. 2018, eq. 9, without gamma / 2).
+
+    With `augment`, D sees augment(x), and the gradient is still taken at x.
+    """
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(reals)
+        scores = discriminator(reals if augment is None else augment(reals), labels)
+        total = tf.reduce_sum(scores)
+    return tf.reduce_sum(tape.gradient(total, reals) ** 2, axis=[1, 2, 3])
+
+
+def path_lengths(generator: Any, ws: Tensor, noise_image: Tensor, draws: Any = None) -> Tensor:
+    """|J_w^T y| per sample [n]: root of the mean over rows of the squared gradient of <G(w), y>.
+
+    ws [n, L, w_dim]; noise_image [n, h, w, c] ~ N(0, 1) is divided by sqrt(h w) here
+    (Karras et al. 2020, eq. 4 and appendix B). Without draws the noise of the layers is constant.
+    """
+    _, height, width, _ = noise_image.shape
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(ws)
+        images = generator.synthesize(ws, "const" if draws is None else "random", draws)
+        total = tf.reduce_sum(images * noise_image) / (height * width) ** 0.5
+    squares = tf.reduce_sum(tape.gradient(total, ws) ** 2, axis=2)
+    return tf.sqrt(tf.reduce_mean(squares, axis=1))
+
+
+def path_length_penalty(
+    lengths: Tensor, mean: Tensor, decay: float = 0.01
+) -> tuple[Tensor, Tensor]:
+    """((|J^T y| - a)^2 per sample [n], the new a); the gradient flows through the new a.
+
+    a <- a + decay (mean of the lengths - a) (Karras et al. 2020, eq. 4 and appendix B).
+    """
+    new_mean = mean + decay * (tf.reduce_mean(lengths) - mean)
+    return (lengths - new_mean) ** 2, new_mean
+
+
+def mix_styles(ws_a: Tensor, ws_b: Tensor, cutoff: Tensor | int) -> Tensor:
+    """Rows below `cutoff` from ws_a, the others from ws_b (Karras et al. 2019, section 3.1)."""
+    first = tf.range(ws_a.shape[1]) < cutoff
+    return tf.where(first[None, :, None], ws_a, ws_b)

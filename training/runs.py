@@ -1,0 +1,115 @@
+"""What a run is: its key, its folder, its config.json with every later change."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from training.config import NAMES, Config, ConfigError
+
+# Where these differ it is another run; everything else may change between two commands.
+FIXED = (
+    "fmap_base",
+    "fmap_max",
+    "z_dim",
+    "w_dim",
+    "mapping_layers",
+    "mbstd_group",
+    "labels",
+    "seed",
+)
+NOT_SAVED = ("out", "device", "threads")  # of the machine, not of the run
+
+
+def key(config: Config, dataset: Mapping[str, Any]) -> str:
+    """The digest of architecture, dataset, seed and name."""
+    options = config.options()
+    fixed = {name: options[name] for name in (*FIXED, "name")}
+    text = json.dumps([fixed, dict(dataset)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def folder(config: Config, dataset: Mapping[str, Any]) -> Path:
+    """Where the run lies: `out` itself, or `out/<name>-<key>` for a run with a name."""
+    if not config.run.out:
+        raise ConfigError("out is empty: say where the run goes, --out FOLDER")
+    out = Path(config.run.out)
+    return out / f"{config.run.name}-{key(config, dataset)}" if config.run.name else out
+
+
+def saved(run: Path) -> dict[str, Any] | None:
+    """config.json of a run, or None where there is none yet; raises ConfigError."""
+    path = run / "config.json"
+    if not path.exists():
+        return None
+    try:
+        known: dict[str, Any] = json.loads(path.read_text())
+    except ValueError:
+        raise ConfigError(f"{path} is no JSON: restore it, or choose another out") from None
+    return known
+
+
+def begin(config: Config, dataset: Mapping[str, Any], network: Mapping[str, Any]) -> dict[str, Any]:
+    """What config.json says of a new run."""
+    return {
+        "key": key(config, dataset),
+        "config": asdict(config),
+        "network": dict(network),
+        "dataset": {"path": config.data.data, **dataset},
+        "changes": [],
+        "rollbacks": [],
+    }
+
+
+def check_same(
+    run: Path, known: Mapping[str, Any], config: Config, dataset: Mapping[str, Any]
+) -> None:
+    """Raise ConfigError where the command is for another run than the one in this folder."""
+    own = {name: value for name, value in known["dataset"].items() if name != "path"}
+    if own != dict(dataset):
+        raise ConfigError(
+            f"{run} was trained on another dataset ({described(own)}; {config.data.data} has"
+            f" {described(dataset)}): choose another --out, and go on from this run with"
+            f" --resume_from {run}"
+        )
+    before, now = current(known), config.options()
+    for name in FIXED:
+        if before[name] != now[name]:
+            raise ConfigError(
+                f"{name} = {now[name]}, but {run} has {name} = {before[name]}: give that, or"
+                " choose another --out"
+            )
+
+
+def described(dataset: Mapping[str, Any]) -> str:
+    height, width, channels = dataset["shape"]
+    return f"{dataset['images']} images of {width} x {height} x {channels}, {dataset['digest']}"
+
+
+def current(known: Mapping[str, Any]) -> dict[str, Any]:
+    """Every option of a run as the last command left it."""
+    options = {name: value for part in known["config"].values() for name, value in part.items()}
+    for change in known["changes"]:
+        options |= change["options"]
+    return options
+
+
+def changed(known: Mapping[str, Any], config: Config) -> dict[str, Any]:
+    """The options that this command changes."""
+    before = current(known)
+    now = config.options()
+    return {n: now[n] for n in NAMES if n not in NOT_SAVED and before.get(n) != now[n]}
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write beside, sync, rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(path.suffix + ".partial")
+    with partial.open("w") as file:
+        json.dump(value, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)

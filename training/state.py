@@ -1,0 +1,136 @@
+"""All that a run has learnt and counted: what is not in here is not saved."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from training.adam import Adam
+from training.config import Config
+from training.networks import Discriminator, Generator, NetworkConfig
+from training.parameters import Network, Tensor
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class StateError(ValueError):
+    """A checkpoint that does not fit this run."""
+
+
+@dataclass
+class State:
+    """Networks, optimisers, and counters; `seen` counts real images shown to D."""
+
+    generator: Generator
+    discriminator: Discriminator
+    averaged: Generator  # G_ema
+    g_adam: Adam
+    d_adam: Adam
+    p: Tensor  # probability of augmentation
+    path_mean: Tensor  # a of the path length penalty
+    signs: Tensor  # [sum of sign(D(real)), images] since p last moved
+    seen: int = 0
+    minibatches: int = 0
+    skipped: int = 0  # steps that were not finite
+    tally: dict[str, tuple[float, int]] = field(default_factory=dict)  # of the open tick
+
+    def variables(self) -> dict[str, Tensor]:
+        """Every variable under the name that it has in a checkpoint."""
+        parts: dict[str, Mapping[str, Tensor]] = {
+            "G": self.generator.values,
+            "D": self.discriminator.values,
+            "G_ema": self.averaged.values,
+            "adam_G": self.g_adam.slots(),
+            "adam_D": self.d_adam.slots(),
+            "loss": {"p": self.p, "path_mean": self.path_mean, "signs": self.signs},
+        }
+        return {f"{part}/{name}": v for part, named in parts.items() for name, v in named.items()}
+
+    def counters(self) -> dict[str, Any]:
+        """Plain numbers, exactly."""
+        tally = {name: [float(total), count] for name, (total, count) in self.tally.items()}
+        return {
+            "seen": self.seen,
+            "minibatches": self.minibatches,
+            "skipped": self.skipped,
+            "tally": tally,
+        }
+
+    def arrays(self) -> Arrays:
+        """A copy of every variable."""
+        return {name: variable.numpy() for name, variable in self.variables().items()}
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]], counters: Mapping[str, Any]) -> None:
+        """Take everything from a checkpoint; raises StateError where a shape differs."""
+        variables = self.variables()
+        for name, variable in variables.items():
+            if name not in arrays:
+                if name.startswith("adam_"):  # frozen in that run
+                    continue
+                raise StateError(f"the checkpoint has no {name}")
+            there, here = arrays[name].shape, tuple(variable.shape)
+            if there != here:
+                raise StateError(f"{name} is {there} in the checkpoint and {here} in this run")
+        for name, variable in variables.items():
+            if name in arrays:
+                variable.assign(arrays[name])
+        self.seen, self.minibatches = counters["seen"], counters["minibatches"]
+        self.skipped = counters["skipped"]
+        self.tally = {name: (total, count) for name, (total, count) in counters["tally"].items()}
+
+
+def new_state(config: Config, network: NetworkConfig) -> State:
+    """The state before the first step; weights depend on the seed alone."""
+    seed, loss, rate = config.run.seed, config.loss, config.rate
+    generator, averaged = Generator(network, seed), Generator(network, seed)
+    discriminator = Discriminator(network, seed)
+    betas = (rate.beta1, rate.beta2, rate.epsilon)
+    learning = unfrozen(discriminator, config.run.freeze_d)
+    pl_interval = loss.pl_interval if loss.pl_weight else 0
+    return State(
+        generator,
+        discriminator,
+        averaged,
+        Adam(trainable(generator), *betas, pl_interval),
+        Adam(learning, *betas, loss.r1_interval),
+        p=number(config.augment.augment_p if config.augment.augment != "none" else 0.0),
+        path_mean=number(0.0),
+        signs=number([0.0, 0.0]),
+    )
+
+
+def number(value: Any) -> Tensor:
+    return tf.Variable(value, dtype=tf.float32, trainable=False)
+
+
+def trainable(network: Network) -> dict[str, Tensor]:
+    """The variables that learn, by name, from the input on."""
+    return {name: network.values[name] for name, entry in network.table.items() if entry.trainable}
+
+
+def unfrozen(discriminator: Discriminator, freeze: int) -> dict[str, Tensor]:
+    """What of D learns when its first `freeze` layers (fromrgb, conv0, conv1, skip, ...) do not."""
+    variables = trainable(discriminator)
+    layers = list(dict.fromkeys(name.rsplit("/", 1)[0] for name in variables))
+    if freeze >= len(layers):
+        raise StateError(f"freeze_d = {freeze}: D has {len(layers)} layers, leave one to learn")
+    return {n: v for n, v in variables.items() if n.rsplit("/", 1)[0] not in layers[:freeze]}
+
+
+def network_config(config: Config, size: tuple[int, int, int], classes: int) -> NetworkConfig:
+    """The networks of a run, for images of `size` (H, W, C)."""
+    part = config.network
+    return NetworkConfig(
+        *size,
+        labels=classes if config.data.labels else 0,
+        fmap_base=part.fmap_base,
+        fmap_max=part.fmap_max,
+        z_dim=part.z_dim,
+        w_dim=part.w_dim,
+        mapping_layers=part.mapping_layers,
+        mbstd_group=part.mbstd_group,
+        dtype=config.run.precision,
+        recompute=config.run.recompute,
+    )
