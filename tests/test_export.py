@@ -162,7 +162,7 @@ def test_a_resumed_run_counts_the_room_it_has(
     interrupted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
-    run(interrupted)
+    assert (run(interrupted) / "dataset.json").is_file()
 
 
 def test_no_pictures_is_an_error(store: Path) -> None:

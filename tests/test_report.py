@@ -202,8 +202,9 @@ def test_copies_bear_the_name_of_the_one_that_was_kept():
 
 
 def test_empty_source_has_a_report():
-    Tags(made([], limit=None))
-    Tags(made([Chapter("Ingest", [])], limit=None))
+    for chapters in ([], [Chapter("Ingest", [])]):
+        html = made(chapters, limit=None)
+        assert Tags(html) and "What became of every photo" in html
 
 
 def test_faces_are_marked_where_nothing_was_cut():
