@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import islice
@@ -22,6 +23,7 @@ WINDOW = 3  # units in flight per worker
 HOPELESS = 32  # tries that fail one after the other: the rest will, too
 WAIT_SECONDS = 20
 PATIENCE = 3  # waits without any worker
+MOST_KILLED = 4  # workers that one suspect may cost, and one more
 ALL_DIE = 5  # photos in a row that kill a fresh worker: then it is not the photos
 
 Progress = Callable[[int], None]
@@ -72,8 +74,8 @@ def map_units(
 ) -> list[str]:
     """Do all units; returns why some are still open, one sentence for each, or nothing.
 
-    A unit that fails is tried again, then row by row. A photo that alone kills a fresh worker
-    twice is recorded as dropped. `progress` is called with the number of rows just done.
+    A unit that fails is tried again, then row by row. A photo that kills its worker each time,
+    alone, is recorded as dropped. `progress` is called with the number of rows just done.
     `library` is the one that the work loads and that shares no process with another such one.
     """
     if not units:
@@ -163,16 +165,22 @@ class Crew:
             except TimeoutError:
                 if self.client.nthreads():
                     return set()
+            except CancelledError:  # by a scheduler that lost its worker at that moment
+                return {future for future in futures if future.status != "pending"}
         raise MachineError("all workers are lost and none came back: start some, then run again")
 
     def blame(self, suspects: Sequence[Unit]) -> list[str]:
-        """Run each suspect alone; one that kills two fresh workers is dropped with that reason."""
+        """Run each suspect alone; one that kills its worker every time is dropped with that reason.
+
+        It is tried once more often than there are workers, so at least once on a fresh one.
+        """
         open_rows: list[str] = []
         guilty: list[Unit] = []
         innocent = False
         for unit in suspects:
-            errors = self.errors_alone(unit, times=2)
-            if len(errors) < 2:
+            times = 1 + min(max(1, len(self.client.nthreads())), MOST_KILLED)
+            errors = self.errors_alone(unit, times)
+            if len(errors) < times:
                 innocent = True
             elif not all(map(is_lost_worker, errors)):
                 open_rows.append(sentence(errors[-1]))
@@ -184,24 +192,20 @@ class Crew:
                     " memory, or a library is broken"
                 )
         for unit in guilty:
-            unit.give_up("kills its worker: crashed or ran out of memory, twice, alone")
+            unit.give_up("kills its worker: crashed or ran out of memory each time, alone")
             self.progress(1)
         return open_rows
 
     def errors_alone(self, unit: Unit, times: int) -> list[BaseException]:
-        """Run one unit, alone, on fresh workers until it succeeds, at most so many times."""
+        """Run one unit, with nothing beside it, until it succeeds, at most so many times."""
         errors: list[BaseException] = []
-        while len(errors) < times:
-            self.client.restart()
-            failed = self.round([unit])
-            if not failed:
-                break
+        while len(errors) < times and (failed := self.round([unit])):
             errors.append(failed[0][1])
         return errors
 
 
 def error_of(future: "Future") -> BaseException:
-    error: Any = future.exception()
+    error: Any = None if future.status == "cancelled" else future.exception()
     return error if isinstance(error, BaseException) else RuntimeError(f"lost: {future.status}")
 
 

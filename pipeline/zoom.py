@@ -31,7 +31,8 @@ def zoom(
 ) -> tuple[list[Row], list[str]]:
     """All rows, each followed by its close-up if it was chosen, and what was passed over.
 
-    The rows with the smallest hash(seed, id) are taken: growth keeps earlier choices.
+    The rows with the smallest hash(seed, id) are taken: while the source grows, a choice leaves
+    only for a newcomer with a smaller hash.
     """
     reasons = {row.id: passed_over(row, config, dataset) for row in rows}
     able = [row for row in rows if not reasons[row.id]]
