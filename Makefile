@@ -3,7 +3,6 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 ARGS ?=
-export SRC
 
 help:  ## print this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
