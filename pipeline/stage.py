@@ -181,8 +181,8 @@ class Stage(Step):
         """A last look at all rows together, in order."""
         return rows
 
-    def prepare(self, to_do: int, rows: int) -> None:
-        """Raise what would make all the work fail, before it begins."""
+    def prepare(self, to_do: int) -> None:
+        """Raise what would make the work on so many rows fail, before it begins."""
 
     def row_key(self, row: Row) -> str:
         return digest([self.key, *(getattr(row, name) for name in self.reads)])
@@ -210,7 +210,7 @@ class Stage(Step):
         done = parts.keys(self.folder / "parts")
         to_do = {key: row for row, key in zip(rows, keys, strict=True) if key and key not in done}
         if to_do:
-            self.prepare(len(to_do), len(rows))
+            self.prepare(len(to_do))
         config = options.current(EngineConfig)
         size = config.rows_per_unit(len(to_do))
         items = self.items(to_do)

@@ -151,7 +151,7 @@ class Embed(PhotoStage):
         """The reference comes first: what is wrong with it is said before the long work."""
         return self.before() + (of_reference()[-1:] if self.photos == "source" else [])
 
-    def prepare(self, to_do: int, rows: int) -> None:
+    def prepare(self, to_do: int) -> None:
         embed.check_weights(self.config)
         if self.photos == "source" and of_reference():
             pose.check(Embed(photos="reference").vectors(), current(pose.FilterPoseConfig))
@@ -213,7 +213,7 @@ class Resize(PhotoStage):
     def work_settings(self) -> DatasetConfig:
         return current(DatasetConfig)
 
-    def prepare(self, to_do: int, rows: int) -> None:
+    def prepare(self, to_do: int) -> None:
         configs = current(export.ExportTFRecordsConfig), current(DatasetConfig)
         export.check(self.incoming(), Ingest().places(), to_do, store(), *configs)
 
