@@ -1,10 +1,11 @@
 """The four training steps of StyleGAN2, timed, and what share of the machine's rate they reach.
 
-    python benchmarks/step.py --size 64 --fmap-base 8192 --batch 8 --dtype bfloat16
+    python benchmarks/step.py --size 64 --fmap-base 8192 --batch 8 --precision bfloat16
     python benchmarks/step.py --size 64 --fmap-base 1024 --fmap-max 128 --batch 16
 
-s/kimg counts G and D steps at every batch, path length at every 4th (half a batch), R1 at every
-16th. The operations are those of the convolutions and matrix products in the graphs that ran.
+These are the trainer's own steps, with their draws, Adam, running means and, in `d`, the average
+of G. s/kimg counts G and D steps at every batch, path length at every 4th (half a batch), R1 at
+every 16th. The operations are those of the convolutions and matrix products in the graphs.
 """
 
 import argparse
@@ -16,11 +17,12 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 
+import numpy as np
 import tensorflow as tf
 
-from training import losses
-from training.augment import AugmentConfig, augment
-from training.networks import Discriminator, Generator, NetworkConfig
+from training import presets
+from training.minibatch import Minibatch
+from training.state import network_config, new_state
 
 EVERY = {"g": 1, "g reg": 4, "d": 1, "d reg": 16}  # batches
 
@@ -31,7 +33,7 @@ def main() -> None:
     parser.add_argument("--fmap-base", type=int, default=1024)
     parser.add_argument("--fmap-max", type=int, default=512)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--precision", default="float32")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", choices=EVERY, help="one step, as for its peak of memory")
@@ -46,13 +48,13 @@ def main() -> None:
 
 def report(asked: argparse.Namespace) -> None:
     """Time the steps and print a line for each."""
-    rate = conv_rate(asked.dtype)
-    print(f"convolutions alone: {rate / 1e9:.0f} GFLOP/s ({asked.dtype})", flush=True)
+    rate = conv_rate(asked.precision)
+    print(f"convolutions alone: {rate / 1e9:.0f} GFLOP/s ({asked.precision})", flush=True)
     total = work = 0.0
-    for name, step in steps(asked).items():
+    for name, (step, gradient) in steps(asked).items():
         if asked.only not in (None, name):
             continue
-        seconds, operations = best(step, asked.repeats), flops(step)
+        seconds, operations = best(step, asked.repeats), 0 if asked.xla else flops(gradient)
         share = operations / seconds / rate
         print(
             f"{name:6} {seconds:8.3f} s  {operations / seconds / 1e9:6.0f} GFLOP/s = {share:4.0%}"
@@ -66,102 +68,41 @@ def report(asked: argparse.Namespace) -> None:
     )
 
 
-class Adam:
-    """Adam with beta1 = 0, one fused operation per variable."""
-
-    def __init__(self, variables, rate, beta):
-        self.variables, self.rate, self.beta = variables, rate, beta
-        self.power = tf.Variable(beta)
-        self.slots = [
-            (tf.Variable(tf.zeros_like(v)), tf.Variable(tf.zeros_like(v))) for v in variables
-        ]
-
-    def apply(self, gradients):
-        for variable, (m, v), gradient in zip(self.variables, self.slots, gradients, strict=True):
-            tf.raw_ops.ResourceApplyAdam(
-                var=variable.handle,
-                m=m.handle,
-                v=v.handle,
-                beta1_power=0.0,
-                beta2_power=self.power,
-                lr=self.rate,
-                beta1=0.0,
-                beta2=self.beta,
-                epsilon=1e-8,
-                grad=gradient,
-            )
-        self.power.assign(self.power * self.beta)
-
-
-class Steps:
-    """G, D, their Adam slots and the average of G, with one method per step."""
-
-    def __init__(self, asked):
-        self.batch, self.size, self.ada = asked.batch, asked.size, asked.augment
-        widths = {"fmap_base": asked.fmap_base, "fmap_max": asked.fmap_max}
-        how = {"dtype": asked.dtype, "recompute": asked.recompute}
-        config = NetworkConfig(asked.size, asked.size, **widths, **how)
-        self.generator, self.discriminator = Generator(config, 0), Discriminator(config, 1)
-        self.average = [tf.Variable(one) for one in self.generator.trainable_variables]
-        self.g_adam = Adam(self.generator.trainable_variables, 0.0016, 0.99199197)
-        self.d_adam = Adam(self.discriminator.trainable_variables, 0.00188235, 0.99058546)
-        self.path_mean = tf.Variable(0.0)
-        self.seeds = tf.constant([[3, n] for n in range(asked.batch)])
-        self.reals = tf.random.normal([asked.batch, asked.size, asked.size, 3])
-
-    def g(self):
-        with tf.GradientTape() as tape:
-            scores = self.discriminator(self.seen(self.fakes()))
-            loss = tf.reduce_mean(losses.g_loss(scores))
-        self.g_adam.apply(tape.gradient(loss, self.g_adam.variables))
-        return loss
-
-    def g_reg(self):
-        n = max(self.batch // 2, 1)
-        with tf.GradientTape() as tape:
-            noise = tf.random.normal([n, self.size, self.size, 3])
-            lengths = losses.path_lengths(self.generator, self.styles(n), noise, self.seeds[:n])
-            penalty, mean = losses.path_length_penalty(lengths, self.path_mean)
-            loss = 8 * tf.reduce_mean(penalty)
-        self.g_adam.apply(tape.gradient(loss, self.g_adam.variables, None, "zero"))
-        self.path_mean.assign(mean)
-        return loss
-
-    def d(self):
-        images = self.fakes()
-        with tf.GradientTape() as tape:
-            real, fake = (self.discriminator(self.seen(one)) for one in (self.reals, images))
-            loss = tf.reduce_mean(losses.d_loss(real, fake))
-        self.d_adam.apply(tape.gradient(loss, self.d_adam.variables))
-        for old, new in zip(self.average, self.generator.trainable_variables, strict=True):
-            old.assign(new + (old - new) * 0.998)
-        return loss
-
-    def d_reg(self):
-        with tf.GradientTape() as tape:
-            penalty = losses.r1_penalty(self.discriminator, self.reals, augment=self.seen)
-            loss = 80 * tf.reduce_mean(penalty)
-        self.d_adam.apply(tape.gradient(loss, self.d_adam.variables, None, "zero"))
-        return loss
-
-    def fakes(self):
-        return self.generator.synthesize(self.styles(self.batch), draws=self.seeds)
-
-    def styles(self, n):
-        z = tf.random.normal([2 * n, self.generator.config.z_dim])
-        rows = tf.split(self.generator.broadcast(self.generator.map(z)), 2)
-        cutoff = tf.random.uniform([], 1, self.generator.rows, tf.int32)
-        return losses.mix_styles(*rows, cutoff)
-
-    def seen(self, images):
-        return augment(images, 0.5, self.seeds, AugmentConfig()) if self.ada else images
-
-
 def steps(asked):
-    """The four steps, as functions of nothing."""
-    made = Steps(asked)
-    found = {"g": made.g, "g reg": made.g_reg, "d": made.d, "d reg": made.d_reg}
-    return {name: tf.function(step, jit_compile=asked.xla or None) for name, step in found.items()}
+    """Name -> (the whole step, its gradient alone), as functions of nothing."""
+    options = {name: getattr(asked, name) for name in ("batch", "precision", "recompute", "xla")}
+    ada = {"augment": "fixed", "augment_p": 0.5} if asked.augment else {}
+    widths = {"fmap_base": asked.fmap_base, "fmap_max": asked.fmap_max}
+    config = presets.resolve("config-f", asked.size, asked.size, {**options, **ada, **widths})
+    state = new_state(config, network_config(config, (asked.size, asked.size, 3), 0))
+    made = Minibatch(state, config, np.zeros((1, 0), np.float32), rate_scale=1)
+    phases, rate, weight = made.phases, tf.constant(0.001), tf.constant(10.0)
+    seen = number = tf.constant(0, tf.int64)
+    reals = tf.random.normal([asked.batch, asked.size, asked.size, 3])
+    labels = tf.zeros([asked.batch, 0])
+
+    def g():
+        return phases.g_main(seen, number)
+
+    def g_reg():
+        return phases.g_path(seen, number, tf.constant(0.0))
+
+    def d():
+        return phases.d_main(seen, number, reals, labels)
+
+    def d_reg():
+        return phases.d_r1(seen, number, reals, labels, weight)
+
+    def with_average():
+        phases.average(tf.constant(0.99))
+        return made.finish_d(*d(), rate)
+
+    return {
+        "g": (lambda: made.finish_g(*g(), rate), g),
+        "g reg": (lambda: made.finish_g(*g_reg(), rate), g_reg),
+        "d": (with_average, d),
+        "d reg": (lambda: made.finish_d(*d_reg(), rate), d_reg),
+    }
 
 
 def conv_rate(dtype: str) -> float:
@@ -191,9 +132,10 @@ def best(run, repeats: int) -> float:
     return min(times)
 
 
-def flops(step) -> float:
-    """Operations of the convolutions and matrix products that the result of `step` needs."""
-    graph = step.get_concrete_function().graph
+def flops(gradient) -> float:
+    """Operations of the convolutions and matrix products that a gradient needs."""
+    outer = tf.function(gradient, autograph=False).get_concrete_function().graph
+    (graph,) = [function.graph for function in outer._functions.values()]
     left, needed = [t.op for t in graph.outputs] + list(graph.control_outputs), {}
     while left:
         op = left.pop()

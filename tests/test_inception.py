@@ -189,8 +189,8 @@ def test_no_network_and_no_file_names_both_ways_out(child, tmp_path):
     assert said == (
         "Inception's weights cannot be downloaded (<urlopen error no network>): make"
         " https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
-        "pt_inception-2015-12-05-6726825d.pth reachable, or name a file that has them,"
-        " [Embed] weights = FILE"
+        "pt_inception-2015-12-05-6726825d.pth reachable, or name a file that has them:"
+        " [Embed] weights = FILE for a dataset, --inception FILE for metrics"
     )
 
 

@@ -63,11 +63,12 @@ def test_any_form_has_gradients_everywhere(form):
     @tf.function
     def step():
         z = tf.random.stateless_normal([4, 16], [0, 1])
+        every = generator.trainable_variables + discriminator.trainable_variables
         with tf.GradientTape() as tape:
+            tape.watch(every)
             images = generator.synthesize(generator.map(z, labels), draws=seeds)
             scores = discriminator(images, labels)
             loss = tf.reduce_sum(scores)
-        every = generator.trainable_variables + discriminator.trainable_variables
         return images, scores, tape.gradient(loss, every)
 
     images, scores, gradients = step()

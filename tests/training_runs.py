@@ -1,12 +1,24 @@
 """Small training runs for tests: drawn pictures, the smallest networks."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from training import config, loop, sources
 
+ROOT = Path(__file__).parent.parent
+# Graphs this small are not worth optimising: half of the time of these tests would go there.
+COMMAND = """
+import sys
+import tensorflow as tf
+tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+from training.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
 SMALL = {
     "fmap_base": 16,
     "fmap_max": 8,
@@ -50,6 +62,19 @@ def command(data, out, **options):
     """The same as arguments of `python -m training`."""
     given = {**SMALL, "data": data, "out": out, **options}
     return ["train", *(f"--{name}={value}" for name, value in given.items())]
+
+
+def start(arguments, **environment):
+    """`python -m training` in a process of its own."""
+    own = {"CUDA_VISIBLE_DEVICES": "", "PYTHONUNBUFFERED": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return subprocess.Popen(
+        [sys.executable, "-c", COMMAND, *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, **own, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def signal_after(lines, number, end=None):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 
 from training import schedule
-from training.parameters import Tensor
+from training.parameters import Tensor, new_variable
 
 
 class Adam:
@@ -26,7 +26,7 @@ class Adam:
         self.variables, self.epsilon = dict(variables), epsilon
         self.correction = schedule.lazy(interval)
         self.beta1, self.beta2 = beta1**self.correction, beta2**self.correction
-        self.steps = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.steps = new_variable(tf.constant(0, tf.int64))
         self.second = {name: zeros(variable) for name, variable in self.variables.items()}
         # With beta 1 = 0 the first moment is the gradient itself: nothing to keep.
         self.first = {name: zeros(v) for name, v in self.variables.items()} if beta1 else {}
@@ -60,5 +60,5 @@ class Adam:
         return {"steps": self.steps, **moments}
 
 
-def zeros(variable: Tensor) -> Tensor:
-    return tf.Variable(tf.zeros_like(variable), trainable=False)
+def zeros(like: Tensor) -> Tensor:
+    return new_variable(tf.zeros(like.shape))

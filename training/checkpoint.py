@@ -77,11 +77,11 @@ def load(path: Path) -> Checkpoint:
     return Checkpoint(path, arrays, about)
 
 
-def newest(run: Path, before: int | None = None) -> tuple[Checkpoint | None, list[str]]:
-    """The newest whole checkpoint (after fewer than `before` images), and why others were not."""
+def newest(run: Path, until: int | None = None) -> tuple[Checkpoint | None, list[str]]:
+    """The newest whole checkpoint (after at most `until` images), and why others were not."""
     problems: list[str] = []
     for path in reversed(listed(run)):
-        if before is not None and seen_at(path) >= before:
+        if until is not None and seen_at(path) > until:
             continue
         try:
             return load(path), problems
@@ -105,17 +105,18 @@ def forget_after(run: Path, seen: int) -> None:
 
 
 def best(run: Path) -> int | None:
-    """The images seen at the best (lowest) metric in metrics.jsonl, or None without one."""
+    """The images seen at the best figure in metrics.jsonl, or None without one."""
     path = run / "metrics.jsonl"
     rows = map(json.loads, path.read_text().splitlines()) if path.exists() else ()
-    return lowest(rows)
+    return leading(rows)
 
 
-def lowest(rows: Iterable[Mapping[str, Any]]) -> int | None:
-    """The `seen` of the lowest `value`; of several metrics the one measured last counts."""
+def leading(rows: Iterable[Mapping[str, Any]]) -> int | None:
+    """The `seen` of the best `value`; of several metrics the one measured last counts."""
     known = list(rows)
     same = [row for row in known if row["metric"] == known[-1]["metric"]]
-    return min(same, key=lambda row: row["value"])["seen"] if same else None
+    pick = max if same and same[-1].get("better") == "higher" else min
+    return pick(same, key=lambda row: row["value"])["seen"] if same else None
 
 
 def same_network(here: Mapping[str, Any], there: Mapping[str, Any], path: Path) -> None:

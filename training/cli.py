@@ -1,8 +1,9 @@
-"""The command line: train, generate, film."""
+"""The command line: train, generate, film, metrics, score."""
 
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -55,7 +56,41 @@ def parser() -> argparse.ArgumentParser:
     film = commands.add_parser("film", help="make progress.mp4 from a run's grids")
     film.set_defaults(command=film_command)
     film.add_argument("--run", required=True, type=Path, help="folder of a run")
+
+    metrics = commands.add_parser("metrics", help="measure checkpoints of a run")
+    metrics.set_defaults(command=metrics_command)
+    metrics.add_argument("--run", required=True, type=Path, help="folder of a run")
+    metrics.add_argument("--checkpoint", default="newest", help="all, newest, or a FILE [newest]")
+    metrics.add_argument(
+        "--metrics",
+        default="fid2k",
+        help="fid, kid or pr, thousands of fakes, _full for all real images:"
+        " fid50k_full,kid2k,pr2k [fid2k]; with a stand-in fid is called frechet",
+    )
+    metrics.add_argument("--data", default="", help="the run's dataset, where it was moved")
+    add_net(metrics)
+
+    score = commands.add_parser("score", help="compare two sets of pictures of any sizes")
+    score.set_defaults(command=score_command)
+    score.add_argument("reals", type=Path, help="folder, zip or TFRecords")
+    score.add_argument("fakes", type=Path, help="folder, zip or TFRecords")
+    add_net(score)
     return top
+
+
+def add_net(command: argparse.ArgumentParser) -> None:
+    """Which features a figure is made of, and where they are computed."""
+    from training.extractor import STANDINS
+
+    either = command.add_mutually_exclusive_group()
+    either.add_argument(
+        "--inception", default="", help="file of pytorch-fid's weights; default: its download"
+    )
+    either.add_argument(
+        "--standin", choices=STANDINS, help="another network: its figures are no FID"
+    )
+    command.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto")
+    command.add_argument("--threads", type=int, default=0, help="of a CPU; 0: all cores")
 
 
 def add_options(group: Any, section: type[Any]) -> None:
@@ -93,9 +128,17 @@ def train_command(given: argparse.Namespace) -> int:
     if given.dry_run:
         print(estimates.report(config, network, len(source)))
         return 0
-    print(f"{runs.folder(config, dataset)} on {devices.choose(config)}", flush=True)
-    end = loop.train(config, source, say=lambda text: print(text, flush=True))
+    replicas = devices.choose(config)
+    where = devices.described(replicas, config)
+    print(f"{runs.folder(config, dataset)} on {where}", flush=True)
+    end = loop.train(config, source, say, replicas)
     return {"finished": 0, "stopped": STOPPED, "collapsed": COLLAPSED}[end]
+
+
+def say(text: str) -> None:
+    """Print, whether or not anybody still listens: training goes on, or saves and stops."""
+    with suppress(BrokenPipeError):
+        print(text, flush=True)
 
 
 def generate_command(given: argparse.Namespace) -> int:
@@ -132,6 +175,69 @@ def film_command(given: argparse.Namespace) -> int:
         raise ConfigError(f"run = {given.run}: there are no grids in it")
     grids.write_film(given.run / "progress.mp4", frames)
     print(f"{len(frames)} pictures in {given.run / 'progress.mp4'}")
+    return 0
+
+
+def metrics_command(given: argparse.Namespace) -> int:
+    from training import devices, measured, metrics, sources
+    from training.config import configure
+    from training.fakes import Fakes
+    from training.networks import Generator, NetworkConfig
+
+    if not (wanted := metrics.parse(given.metrics)):
+        raise ConfigError("metrics is empty: name some, as in fid2k,kid2k,pr2k")
+    known = runs.saved(given.run)
+    if known is None:
+        raise ConfigError(f"run = {given.run}: there is no config.json in it")
+    found = chosen_checkpoints(given.run, given.checkpoint)
+    source = sources.open_source(given.data or known["dataset"]["path"])
+    own = {name: value for name, value in known["dataset"].items() if name != "path"}
+    if own != (there := dict(sources.identity(source))):
+        raise ConfigError(
+            f"{given.run} was trained on {runs.described(own)}, and here are"
+            f" {runs.described(there)}: name its own dataset with --data"
+        )
+    devices.choose(configure({"device": given.device, "devices": 1, "threads": given.threads}))
+    generator = Generator(NetworkConfig(**known["network"]), 0)
+    fakes = Fakes(generator, source.labels)
+    with metrics.opened(given.run, source, chosen_net(given)) as extractor:
+        for path in found:
+            arrays = checkpoint.load(path).arrays
+            for name, variable in generator.values.items():
+                variable.assign(arrays[f"G_ema/{name}"])
+            seen = checkpoint.seen_at(path)
+            rows = metrics.measure(given.run, seen, fakes, source, wanted, extractor)
+            print(measured.table(rows), flush=True)
+    return 0
+
+
+def chosen_checkpoints(run: Path, wanted: str) -> list[Path]:
+    """The files of `all`, `newest`, or one that is named."""
+    listed = checkpoint.listed(run)
+    if wanted not in ("all", "newest"):
+        named = Path(wanted).resolve()
+        if named not in [path.resolve() for path in listed]:
+            raise ConfigError(f"checkpoint = {wanted}: that is none of the {len(listed)} of {run}")
+        return [named]
+    if not listed:
+        raise ConfigError(f"run = {run}: there is no whole checkpoint in it")
+    return listed if wanted == "all" else listed[-1:]
+
+
+def chosen_net(given: argparse.Namespace) -> Any:
+    """The feature network of a command."""
+    from training.extractor import Net
+
+    if given.inception and not Path(given.inception).is_file():
+        raise ConfigError(f"inception = {given.inception}: there is no such file")
+    return Net(given.standin or "inception", given.inception, given.device, given.threads)
+
+
+def score_command(given: argparse.Namespace) -> int:
+    from training.compare import compare
+
+    for name, value in compare(given.reals, given.fakes, chosen_net(given)).items():
+        print(f"{name:<40} {value:>12.5g}")
     return 0
 
 

@@ -114,6 +114,13 @@ class RunConfig(Section):
     grid_columns: int = option(0, "columns of the picture grid; 0: by resolution", low=0)
     grid_rows: int = option(0, "rows of the picture grid; 0: by resolution", low=0)
     psi: float = option(0.7, "truncation of the second grid", low=0, high=1)
+    metrics: str = option(
+        "", "to measure at each snapshot: fid2k,kid2k or fid50k_full; empty: none"
+    )
+    inception: str = option("", "file of pytorch-fid's weights; empty: its download")
+    standin: Literal["", "classifier", "random-inception"] = option(
+        "", "measure with this network instead; its figures are called frechet, not fid"
+    )
     on_collapse: Literal["stop", "rollback", "ignore"] = option(
         "stop", "stop, or go back to the last good checkpoint with half the learning rate"
     )
@@ -121,6 +128,7 @@ class RunConfig(Section):
     resume_from: str = option("", "checkpoint of another run to go on from")
     restart_schedule: bool = option(False, "with resume_from: count images from 0 again")
     device: Literal["auto", "cpu", "gpu"] = option("auto", "where to compute")
+    devices: int = option(0, "how many GPUs, or parts of a CPU; 0: every GPU, one CPU", low=0)
     precision: Literal["float32", "bfloat16"] = option("float32", "dtype of the convolutions")
     recompute: bool = option(False, "compute activations twice instead of keeping them")
     xla: bool = option(False, "compile the steps with XLA")

@@ -4,7 +4,7 @@ Image number `at` of a run depends on (seed, at) alone, so training goes on exac
 """
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 
@@ -23,18 +23,24 @@ AHEAD = 2  # batches kept ready
 
 
 def reals(
-    source: Source, seed: int, batch: int, start: int, mirror: bool
+    source: Source,
+    seed: int,
+    batch: int,
+    start: int,
+    mirror: bool,
+    offsets: Sequence[int] | None = None,
 ) -> Generator[Batch, None, None]:
     """Batches without end, from image number `start` on; raises the DataError that names a file.
 
-    Plain threads read ahead: tf.data's own threads hang at exit when they call Python.
+    With `offsets`, of each batch only these images. Plain threads read ahead: tf.data's own hang at
+    exit when they call Python.
     """
     with ThreadPoolExecutor(READERS, "reader") as pool:
         ahead: deque[list[Future[Sample]]] = deque()
         try:
             while True:
                 while len(ahead) < AHEAD:
-                    numbers = range(start, start + batch)
+                    numbers = [start + offset for offset in offsets or range(batch)]
                     ahead.append([pool.submit(sample, source, seed, at, mirror) for at in numbers])
                     start += batch
                 samples = [future.result() for future in ahead.popleft()]

@@ -101,7 +101,8 @@ def state(weights: Path | None) -> Any:
         except OSError as error:
             raise ConnectionError(
                 f"Inception's weights cannot be downloaded ({error}): make {fid.FID_WEIGHTS_URL}"
-                " reachable, or name a file that has them, [Embed] weights = FILE"
+                " reachable, or name a file that has them: [Embed] weights = FILE for a dataset,"
+                " --inception FILE for metrics"
             ) from None
     try:
         return torch.load(weights, map_location="cpu", weights_only=True)

@@ -52,35 +52,47 @@ class Pace:
 
 
 class Journal:
-    """stats.jsonl of a run, cut back to what its checkpoint has seen."""
+    """stats.jsonl of a run, cut back to what its checkpoint has seen.
 
-    def __init__(self, run: Path, seen: int) -> None:
-        self.path = run / "stats.jsonl"
-        self.lines = [line for line in read(self.path) if line["seen"] <= seen]
-        rewrite(self.path, self.lines)
-        self.file = self.path.open("a")
-        self.board = Board(run / "tensorboard", self.lines)
+    Of several processes that train together, one `writes` it.
+    """
+
+    def __init__(self, run: Path, seen: int, writes: bool = True) -> None:
+        path = run / "stats.jsonl"
+        self.lines = [line for line in read(path) if line["seen"] <= seen]
+        self.writes = writes
+        if writes:
+            rewrite(path, self.lines)
+            self.file = path.open("a")
+            self.board = Board(run / "tensorboard", self.lines)
 
     def write(self, line: Line) -> None:
         self.lines.append(line)
-        self.file.write(json.dumps(plain(line)) + "\n")
-        self.file.flush()
-        self.board.write(line)
+        if self.writes:
+            self.file.write(json.dumps(plain(line)) + "\n")
+            self.file.flush()
+            self.board.write(line)
 
     def close(self) -> None:
-        self.file.close()
-        self.board.close()
+        if self.writes:
+            self.file.close()
+            self.board.close()
 
 
 class Board:
-    """TensorBoard's event file: derived from stats.jsonl, so written anew at every start."""
+    """TensorBoard's event file: derived from a jsonl file, so written anew at every start.
 
-    def __init__(self, folder: Path, lines: Iterable[Line]) -> None:
+    With `anew` false the files before it stay, and it adds to them.
+    """
+
+    def __init__(self, folder: Path, lines: Iterable[Line], anew: bool = True) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.glob("events.out.tfevents.*"):
+        before = list(folder.glob("events.out.tfevents.*"))
+        for old in before if anew else ():
             old.unlink()
         started = int(time.time())
-        path = folder / f"events.out.tfevents.{started}.{os.getpid()}"
+        number = 0 if anew else len(before)  # TensorBoard reads them by name
+        path = folder / f"events.out.tfevents.{started}.{os.getpid()}.{number:06}"
         self.writer = tf.io.TFRecordWriter(str(path))
         version = tf.compat.v1.Event(wall_time=started, file_version="brain.Event:2")
         self.writer.write(version.SerializeToString())

@@ -3,16 +3,29 @@
 import fcntl
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from training import checkpoint, collapse, data, journal, runs, schedule, sources
+from training import (
+    checkpoint,
+    collapse,
+    data,
+    journal,
+    measured,
+    metrics,
+    runs,
+    schedule,
+    sources,
+)
 from training.config import Config, ConfigError
-from training.devices import Interruption
+from training.devices import Interruption, explained
+from training.extractor import Net
+from training.fakes import Fakes
 from training.minibatch import Minibatch
+from training.replicas import Replicas
 from training.snapshot import Snapshots
 from training.state import State, network_config, new_state
 
@@ -29,6 +42,7 @@ class Run:
     config: Config
     source: sources.Source
     known: dict[str, Any]  # config.json
+    replicas: Replicas
     state: State
     collapsed: collapse.Collapse | None = None  # why training ended, if it did
 
@@ -41,8 +55,35 @@ class Run:
         snapshot = round(part.snapshot_kimg * 1000) or 10 * tick
         return tick, max(snapshot // tick, 1) * tick
 
+    def reals(self) -> Generator[data.Batch, None, None]:
+        """This process's real images, from the next one on."""
+        part = self.config.run
+        offsets = self.replicas.offsets(part.batch)
+        mirror = self.config.data.mirror
+        return data.reals(self.source, part.seed, part.batch, self.state.seen, mirror, offsets)
+
+    def journal(self) -> journal.Journal:
+        """stats.jsonl, up to the checkpoint."""
+        return journal.Journal(self.folder, self.state.seen, writes=self.replicas.chief)
+
+    def measure(self, fakes: Fakes, say: Say, stopped: Callable[[], bool]) -> None:
+        """The metrics of this moment; one process has them."""
+        wanted, net = self.measuring
+        if self.replicas.chief:
+            seen = self.state.seen
+            metrics.look(self.folder, seen, fakes, self.source, wanted, net, say, stopped)
+
+    @property
+    def measuring(self) -> tuple[str, Net]:
+        """What is to be measured at each snapshot, and with which network."""
+        part = self.config.run
+        net = Net(part.standin or "inception", part.inception, part.device, part.threads)
+        return part.metrics, net
+
     def save(self) -> None:
-        """A checkpoint of this moment; older ones that are not kept go."""
+        """A checkpoint of this moment; older ones that are not kept go. One process writes it."""
+        if not self.replicas.chief:
+            return
         about = {
             "key": self.known["key"],
             "network": self.known["network"],
@@ -53,19 +94,26 @@ class Run:
         checkpoint.retain(self.folder, self.config.run.keep, checkpoint.best(self.folder))
 
 
-def train(config: Config, source: sources.Source, say: Say = print) -> End:
-    """Train until total_kimg, a signal, or a collapse; the same call goes on where it stopped."""
-    dataset = sources.identity(source)
-    folder = runs.folder(config, dataset)
-    with locked(folder), Interruption() as interruption:
-        while True:
-            run = opened(folder, config, source, say)
-            end = trained(run, interruption, say)
-            if end != "collapsed" or not rolled_back(run, say):
-                return end
+def train(
+    config: Config, source: sources.Source, say: Say = print, replicas: Replicas | None = None
+) -> End:
+    """Train until total_kimg, a signal, or a collapse; the same call goes on where it stopped.
+
+    Several processes that train together call it at the same time, and one of them writes.
+    """
+    replicas = replicas or Replicas()
+    folder = runs.folder(config, sources.identity(source))
+    alone = locked(folder) if replicas.chief else nullcontext()
+    with alone, explained(config, replicas), Interruption() as interruption:
+        run = opened(folder, config, source, say, replicas)
+        while (end := trained(run, interruption, say)) == "collapsed" and rolled_back(run, say):
+            pass
+        return end
 
 
-def opened(folder: Path, config: Config, source: sources.Source, say: Say) -> Run:
+def opened(
+    folder: Path, config: Config, source: sources.Source, say: Say, replicas: Replicas
+) -> Run:
     """The run as its newest checkpoint left it, or a new one; config.json is written first."""
     dataset = sources.identity(source)
     network = network_config(config, source.shape, source.labels.shape[1])
@@ -77,15 +125,18 @@ def opened(folder: Path, config: Config, source: sources.Source, say: Say) -> Ru
     newest, problems = checkpoint.newest(folder)
     for problem in problems:
         say(f"{problem}; the one before is used")
-    state = new_state(config, network)
+    with replicas.strategy.scope():
+        state = new_state(config, network)
     if newest:
         checkpoint.same_network(about, newest.about["network"], newest.path)
         state.restore(newest.arrays, newest.about["counters"])
         say(f"goes on from {newest.path.name}")
     elif config.run.resume_from:
         taken_over(state, config, about, say)
-    remember(folder, known, config, state.seen)
-    return Run(folder, config, source, known, state)
+    if replicas.chief:
+        measured.forget_after(folder, state.seen)
+        remember(folder, known, config, state.seen)
+    return Run(folder, config, source, known, replicas, state)
 
 
 def taken_over(state: State, config: Config, about: dict[str, Any], say: Say) -> None:
@@ -114,26 +165,28 @@ def remember(folder: Path, known: dict[str, Any], config: Config, seen: int) -> 
 def trained(run: Run, interruption: Interruption, say: Say) -> End:
     """Minibatch after minibatch, until something ends it."""
     # What is needed.
-    config, state = run.config, run.state
+    config, state, replicas = run.config, run.state, run.replicas
     total, (tick, snapshot) = round(config.run.total_kimg * 1000), run.every
-    minibatch = Minibatch(state, config, run.source.labels, 0.5 ** len(run.known["rollbacks"]))
-    snapshots = Snapshots(run.folder, state, config, run.source)
+    scale = 0.5 ** len(run.known["rollbacks"])
+    minibatch = Minibatch(state, config, run.source.labels, scale, replicas)
+    snapshots = Snapshots(run.folder, state, config, run.source, replicas)
     tally = journal.Tally(state.tally)
-    reals = data.reals(
-        run.source, config.run.seed, config.run.batch, state.seen, config.data.mirror
-    )
-    with closing(reals), closing(journal.Journal(run.folder, state.seen)) as log:
+    fakes = Fakes(state.averaged, run.source.labels)
+    reals = run.reals()
+    if replicas.chief:
+        metrics.ready(run.folder, run.source, *run.measuring, say)
+    with closing(reals), closing(run.journal()) as log:
         # A new run begins with a picture and a checkpoint of nothing.
-        snapshots.reals()
         if not checkpoint.listed(run.folder):
-            snapshots.draw()
+            snapshots.leave()
             run.save()
 
-        pace = None
-        while state.seen < total and not interruption.signal:
+        pace, stop = None, False
+        while state.seen < total and not stop:
             # Train both networks.
             before = state.seen
             tally.add(minibatch(*next(reals)))
+            stop = replicas.agreed(bool(interruption.signal))
             pace = pace or journal.Pace(state.seen)  # the first one was compiled: not counted
             if not schedule.due(before, state.seen, tick):
                 continue
@@ -148,19 +201,20 @@ def trained(run: Run, interruption: Interruption, say: Say) -> End:
             if run.collapsed and config.run.on_collapse != "ignore":
                 return "collapsed"
             if schedule.due(before, state.seen, snapshot):
-                snapshots.draw()
-                snapshots.score_reals()
+                snapshots.leave()
                 state.tally = tally.plain()
                 run.save()
+                run.measure(fakes, say, lambda: bool(interruption.signal))
             pace = journal.Pace(state.seen)
 
         # Leave a checkpoint first, then the film.
         state.tally = tally.plain()
         run.save()
-        if interruption.signal:
+        if state.seen < total:
             say(f"stopped at {state.seen / 1000:g} kimg; the same command goes on")
             return "stopped"
-        snapshots.draw()
+        snapshots.leave()
+        run.measure(fakes, say, lambda: bool(interruption.signal))
         snapshots.film()
         say(f"finished at {state.seen / 1000:g} kimg: {run.folder}")
         return "finished"
@@ -168,21 +222,23 @@ def trained(run: Run, interruption: Interruption, say: Say) -> End:
 
 def rolled_back(run: Run, say: Say) -> bool:
     """After a collapse: give up what came after the last good checkpoint, and halve the rate."""
-    what = run.collapsed
+    what, rollbacks = run.collapsed, run.known["rollbacks"]
     assert what is not None
     say(f"collapsed at {what.seen / 1000:g} kimg: {what.reason}")
     if run.config.run.on_collapse == "stop":
         say(f"the last good tick was {what.good / 1000:g} kimg; --on-collapse rollback goes back")
         return False
-    good, _ = checkpoint.newest(run.folder, before=what.good + 1)
-    if good is None or len(run.known["rollbacks"]) >= ROLLBACKS:
+    good, _ = checkpoint.newest(run.folder, until=what.good)
+    if good is None or len(rollbacks) >= ROLLBACKS:
         say("there is nothing to go back to" if good is None else f"{ROLLBACKS} times: giving up")
         return False
-    seen = checkpoint.seen_at(good.path)
-    row = {"kimg": what.seen / 1000, "to_kimg": seen / 1000, "reason": what.reason}
-    run.known["rollbacks"].append(row)
-    checkpoint.forget_after(run.folder, seen)
-    runs.write_json(run.folder / "config.json", run.known)
+    run.state.restore(good.arrays, good.about["counters"])
+    seen, run.collapsed = run.state.seen, None
+    rollbacks.append({"kimg": what.seen / 1000, "to_kimg": seen / 1000, "reason": what.reason})
+    if run.replicas.chief:
+        checkpoint.forget_after(run.folder, seen)
+        measured.forget_after(run.folder, seen)
+        runs.write_json(run.folder / "config.json", run.known)
     say(f"back to {seen / 1000:g} kimg with half the learning rate")
     return True
 

@@ -51,14 +51,17 @@ def path_lengths(generator: Any, ws: Tensor, noise_image: Tensor, draws: Any = N
 
 
 def path_length_penalty(
-    lengths: Tensor, mean: Tensor, decay: float = 0.01
+    lengths: Tensor, mean: Tensor, batch_mean: Tensor, decay: float = 0.01
 ) -> tuple[Tensor, Tensor]:
-    """((|J^T y| - a)^2 per sample [n], the new a); the gradient flows through the new a.
+    """((|J^T y| - a)^2 per sample [n], the new a) (Karras et al. 2020, eq. 4 and appendix B).
 
-    a <- a + decay (mean of the lengths - a) (Karras et al. 2020, eq. 4 and appendix B).
+    a <- a + decay (batch_mean - a), the mean of the lengths over the whole minibatch, of which
+    `lengths` may be a part: the gradient is that of the whole penalty, through a as well.
     """
-    new_mean = mean + decay * (tf.reduce_mean(lengths) - mean)
-    return (lengths - new_mean) ** 2, new_mean
+    a = mean + decay * (batch_mean - mean)
+    pull = lengths - a - decay * (batch_mean - a)
+    slope = 2 * tf.stop_gradient(pull) * lengths
+    return slope + tf.stop_gradient((lengths - a) ** 2 - slope), a
 
 
 def mix_styles(ws_a: Tensor, ws_b: Tensor, cutoff: Tensor | int) -> Tensor:

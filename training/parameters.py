@@ -81,4 +81,15 @@ def initial(key: str, entry: Parameter, seed: int) -> Tensor:
         value = entry.std * tf.random.stateless_normal(entry.shape, pair, alg="philox")
     else:
         value = tf.fill(entry.shape, float(entry.fill))
-    return tf.Variable(value, trainable=entry.trainable, name=key)
+    return new_variable(value, key)
+
+
+def new_variable(value: Any, name: str | None = None) -> Tensor:
+    """A float32 variable, or an int64 one; each replica has its own copy and moves it itself."""
+    return tf.Variable(
+        value,
+        trainable=False,  # tapes say what they watch
+        name=name,
+        synchronization=tf.VariableSynchronization.ON_READ,
+        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+    )

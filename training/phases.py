@@ -1,9 +1,11 @@
 """The four gradients of a minibatch: G, its path lengths, D, its R1 penalty.
 
-Each is computed in rounds: round r has the samples i with i mod rounds = r, as the groups of
-minibatch standard deviation are strided, and gives its share of the mean over the minibatch.
+Each is computed in parts, as replicas and rounds cut it: part p of n has the samples i with
+i mod n = p, and gives its share of the mean over the minibatch.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from math import gcd
 from typing import Any
 
@@ -11,9 +13,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from training import augment, losses
+from training.adam import Adam
 from training.config import Config
 from training.draws import Draws
 from training.parameters import Tensor
+from training.recompute import keeping
+from training.replicas import Replicas, path_batch
 from training.state import State
 
 Share = tuple[list[Tensor], dict[str, Tensor]]  # gradients, and numbers for the journal
@@ -22,54 +27,72 @@ Share = tuple[list[Tensor], dict[str, Tensor]]  # gradients, and numbers for the
 class Phases:
     """Compiled gradients; `labels` [images, classes] are those that fakes are drawn from."""
 
-    def __init__(self, state: State, config: Config, labels: NDArray[Any]) -> None:
-        self.state, self.config = state, config
-        self.batch, self.rounds = config.run.batch, config.run.accumulation
-        self.path_batch = max(self.batch // config.loss.pl_shrink, 1)
-        self.path_rounds = gcd(self.path_batch, self.rounds)
+    def __init__(
+        self, state: State, config: Config, labels: NDArray[Any], replicas: Replicas
+    ) -> None:
+        self.state, self.config, self.replicas = state, config, replicas
+        self.batch, self.path_batch = config.run.batch, path_batch(config)
+        self.rounds = config.run.accumulation
+        self.path_rounds = gcd(self.path_batch // replicas.count, self.rounds)
         self.labels = tf.constant(labels) if config.data.labels else None
-        compiled = {"autograph": False, "jit_compile": config.run.xla or None}
-        self.g_main = tf.function(self.g_main_share, **compiled)
-        self.g_path = tf.function(self.g_path_share, **compiled)
-        self.path_lengths = tf.function(self.lengths, **compiled)
-        self.d_main = tf.function(self.d_main_share, **compiled)
-        self.d_r1 = tf.function(self.d_r1_share, **compiled)
-        self.average = tf.function(self.averaged, autograph=False)
+        self.g_main = self.compiled(self.g_main_share)
+        self.g_path = self.compiled(self.g_path_share)
+        self.path_mean = self.compiled(self.path_mean_share)
+        self.d_main = self.compiled(self.d_main_share)
+        self.d_r1 = self.compiled(self.d_r1_share)
+        self.average = replicas.each(self.averaged)
 
-    # Each phase: gradients of a loss that is summed over the round and divided by the minibatch.
+    def compiled(self, share: Callable[..., Any]) -> Callable[..., Any]:
+        """(seen, round, ...) -> what `share` gives for this replica's part of that round."""
+
+        def own(seen: Tensor, number: Tensor, *more: Tensor) -> Any:
+            return share(seen, self.replicas.part(number), *more)
+
+        return self.replicas.each(own, self.config.run.xla)
+
+    # Each phase: gradients of a loss that is summed over the part and divided by the minibatch.
 
     def g_main_share(self, seen: Tensor, part: Tensor) -> Share:
         """softplus(-D(G(z)))."""
         draws = self.draws("g main", seen, part, self.rounds, self.batch)
-        with tf.GradientTape() as tape:
+        with self.learning(self.state.g_adam) as tape:
             ws, w, labels = self.styles(draws)
             images = self.state.generator.synthesize(ws, "random", draws.seeds("noise"))
             scores = self.state.discriminator(self.augmented(images, draws, "fake"), labels)
             loss = tf.reduce_sum(losses.g_loss(scores)) / self.batch
-        diversity = tf.reduce_mean(tf.math.reduce_std(images, axis=0)) / self.rounds
-        gradients = tape.gradient(loss, list(self.state.g_adam.variables.values()))
-        return gradients, {"Loss/G/loss": loss, "diversity": diversity, "w": w}
+        return self.gradients(tape, loss, self.state.g_adam), {
+            "Loss/G/loss": loss,
+            "images": tf.reduce_sum(images, axis=0) / self.batch,
+            "squares": tf.reduce_sum(images**2, axis=0) / self.batch,
+            "w": w,
+        }
 
-    def g_path_share(self, seen: Tensor, part: Tensor, mean_length: Tensor) -> Share:
+    def g_path_share(self, seen: Tensor, part: Tensor, batch_mean: Tensor) -> Share:
         """weight * interval * (|J^T y| - a)^2, where a follows the mean length.
 
-        The mean is over all rounds; that a moves with every length is in `pull`, so the gradient
-        is that of the penalty over the whole minibatch.
+        `batch_mean` is that of the whole minibatch, as `path_mean_share` gives it in parts; not
+        asked for where this part is the whole.
         """
         loss = self.config.loss
-        with tf.GradientTape() as tape:
+        with keeping(), self.learning(self.state.g_adam) as tape:
             lengths, w = self.lengths(seen, part)
-            if self.path_rounds == 1:
-                mean_length = tf.stop_gradient(tf.reduce_mean(lengths))
-            a = self.state.path_mean + loss.pl_decay * (mean_length - self.state.path_mean)
-            pull = tf.stop_gradient(lengths - a - loss.pl_decay * (mean_length - a))
-            total = tf.reduce_sum(2 * pull * lengths) / self.path_batch
-            total *= loss.pl_weight * loss.pl_interval
-        penalty = tf.reduce_sum((lengths - a) ** 2) / self.path_batch
-        variables = list(self.state.g_adam.variables.values())
-        gradients = tape.gradient(total, variables, unconnected_gradients="zero")
-        length = tf.reduce_sum(lengths) / self.path_batch
-        return gradients, {"Loss/pl_penalty": penalty, "pl_lengths": length, "w": w}
+            length = tf.reduce_sum(lengths) / self.path_batch
+            if self.path_rounds * self.replicas.count == 1:
+                batch_mean = length
+            penalty, _ = losses.path_length_penalty(
+                lengths, self.state.path_mean, batch_mean, loss.pl_decay
+            )
+            penalty = tf.reduce_sum(penalty) / self.path_batch
+            total = penalty * loss.pl_weight * loss.pl_interval
+        return self.gradients(tape, total, self.state.g_adam), {
+            "Loss/pl_penalty": penalty,
+            "pl_lengths": length,
+            "w": w,
+        }
+
+    def path_mean_share(self, seen: Tensor, part: Tensor) -> Tensor:
+        """This part's share of the mean path length."""
+        return tf.reduce_sum(self.lengths(seen, part)[0]) / self.path_batch
 
     def lengths(self, seen: Tensor, part: Tensor) -> tuple[Tensor, Tensor]:
         """(path length per sample, share of the mean w)."""
@@ -85,14 +108,13 @@ class Phases:
         draws = self.draws("d main", seen, part, self.rounds, self.batch)
         ws, w, fake_labels = self.styles(draws)
         fakes = self.state.generator.synthesize(ws, "random", draws.seeds("noise"))
-        with tf.GradientTape() as tape:
+        with self.learning(self.state.d_adam) as tape:
             fake = self.state.discriminator(self.augmented(fakes, draws, "fake"), fake_labels)
             real = self.state.discriminator(
                 self.augmented(reals, draws, "real"), self.known(labels)
             )
             loss = tf.reduce_sum(losses.d_loss(real, fake)) / self.batch
-        gradients = tape.gradient(loss, list(self.state.d_adam.variables.values()))
-        return gradients, {
+        return self.gradients(tape, loss, self.state.d_adam), {
             "Loss/D/loss": loss,
             "Loss/scores/real": tf.reduce_sum(real) / self.batch,
             "Loss/scores/fake": tf.reduce_sum(fake) / self.batch,
@@ -105,7 +127,7 @@ class Phases:
     ) -> Share:
         """interval * gamma / 2 * |dD(x)/dx|^2."""
         draws = self.draws("d r1", seen, part, self.rounds, self.batch)
-        with tf.GradientTape() as tape:
+        with keeping(), self.learning(self.state.d_adam) as tape:
             penalty = losses.r1_penalty(
                 self.state.discriminator,
                 reals,
@@ -114,14 +136,25 @@ class Phases:
             )
             mean = tf.reduce_sum(penalty) / self.batch
             loss = mean * gamma / 2 * self.config.loss.r1_interval
-        variables = list(self.state.d_adam.variables.values())
-        gradients = tape.gradient(loss, variables, unconnected_gradients="zero")
-        return gradients, {"Loss/r1_penalty": mean}
+        return self.gradients(tape, loss, self.state.d_adam), {"Loss/r1_penalty": mean}
 
     # What the phases share.
 
     def draws(self, phase: str, seen: Tensor, part: Tensor, rounds: int, batch: int) -> Draws:
-        return Draws(self.config.run.seed, phase, seen, part, rounds, batch // rounds)
+        parts = rounds * self.replicas.count
+        return Draws(self.config.run.seed, phase, seen, part, parts, batch // parts)
+
+    @contextmanager
+    def learning(self, adam: Adam) -> Iterator[Any]:
+        """A tape that watches what this optimiser moves, and nothing else."""
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(list(adam.variables.values()))
+            yield tape
+
+    def gradients(self, tape: Any, loss: Tensor, adam: Adam) -> list[Tensor]:
+        """Of what the loss does not reach, as the biases of D in R1: zeros."""
+        variables = list(adam.variables.values())
+        return list(tape.gradient(loss, variables, unconnected_gradients="zero"))
 
     def styles(self, draws: Draws) -> tuple[Tensor, Tensor, Tensor | None]:
         """(ws with mixing, share of the mean w over the minibatch, labels of fakes)."""

@@ -46,7 +46,9 @@ def resolve(preset: str, height: int, width: int, given: Mapping[str, Any]) -> C
         near = difflib.get_close_matches(preset, PRESETS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(PRESETS)}"
         raise ConfigError(f"no preset is called {preset!r}: {hint}")
-    table = auto(height, width) if preset == "auto" else PRESETS[preset]
+    table = PRESETS[preset]
+    if preset == "auto":
+        table = auto(height, width, max(configure(given).run.devices, 1))
     return configure({**table, **given})
 
 

@@ -1,11 +1,25 @@
 """Trade time for memory: keep no activations, compute them again when a gradient needs them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import tensorflow as tf
 
 from training.parameters import Tensor
+
+KEEPING = ContextVar("KEEPING", default=False)
+
+
+@contextmanager
+def keeping() -> Iterator[None]:
+    """While a gradient of a gradient is traced: keep all activations, it needs them anyway."""
+    token = KEEPING.set(True)
+    try:
+        yield
+    finally:
+        KEEPING.reset(token)
 
 
 def recompute(function: Callable[..., Any], inputs: Sequence[Tensor]) -> Any:
@@ -13,9 +27,11 @@ def recompute(function: Callable[..., Any], inputs: Sequence[Tensor]) -> Any:
 
     The gradient is itself such a function, so the gradient of a gradient recomputes too (unlike
     tf.recompute_grad, which has none). `function` may depend on tensors through `inputs` only.
-    Memory is saved inside tf.function alone, and by first-order gradients alone: those of R1 and
-    path length come out right, but take twice the work and no less memory.
+    Memory is saved inside tf.function alone, and by first-order gradients alone; for those of R1
+    and path length, which come out right but take twice the work and more memory, see `keeping`.
     """
+    if KEEPING.get():
+        return function(*inputs)
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def run(*inputs: Tensor) -> Any:

@@ -21,7 +21,7 @@ FIXED = (
     "labels",
     "seed",
 )
-NOT_SAVED = ("out", "device", "threads")  # of the machine, not of the run
+NOT_SAVED = ("out", "device", "devices", "threads")  # of the machine, not of the run
 
 
 def key(config: Config, dataset: Mapping[str, Any]) -> str:
@@ -37,6 +37,8 @@ def folder(config: Config, dataset: Mapping[str, Any]) -> Path:
     if not config.run.out:
         raise ConfigError("out is empty: say where the run goes, --out FOLDER")
     out = Path(config.run.out)
+    if out.is_file():
+        raise ConfigError(f"out = {out} is a file: name a folder, it need not exist")
     return out / f"{config.run.name}-{key(config, dataset)}" if config.run.name else out
 
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 from training import charts, grids
 from training.config import Config
 from training.data import decode, encode
+from training.replicas import Replicas
 from training.sources import Source
 from training.state import State
 
@@ -19,8 +20,10 @@ WATCHED = 64  # real images whose scores are followed
 class Snapshots:
     """Draws the pictures of a run; latents, labels and real images are the same every time."""
 
-    def __init__(self, run: Path, state: State, config: Config, source: Source) -> None:
-        self.run, self.state, self.config = run, state, config
+    def __init__(
+        self, run: Path, state: State, config: Config, source: Source, replicas: Replicas
+    ) -> None:
+        self.run, self.state, self.config, self.replicas = run, state, config, replicas
         size = state.generator.config
         options = (config.run.grid_columns, config.run.grid_rows)
         self.columns, self.rows = grids.grid_size(size.height, size.width, *options)
@@ -35,7 +38,14 @@ class Snapshots:
         self.source = source
         self.score = tf.function(lambda *args: state.discriminator(*args), autograph=False)
 
-    def reals(self) -> None:
+    def leave(self) -> None:
+        """All pictures of this moment; of several processes that train together, one draws."""
+        if self.replicas.chief:
+            self.draw_reals()
+            self.draw()
+            self.score_reals()
+
+    def draw_reals(self) -> None:
         """A grid of real images as the networks see them, once."""
         path = self.run / "grids" / "reals.png"
         if path.exists():
@@ -53,7 +63,8 @@ class Snapshots:
 
     def score_reals(self) -> None:
         """One more line of D's scores of the watched images, and their chart."""
-        group = min(self.config.run.batch // self.config.run.accumulation, len(self.numbers))
+        parts = self.config.run.accumulation * self.replicas.count
+        group = min(self.config.run.batch // parts, len(self.numbers))
         scores: list[float] = []
         for start in range(0, len(self.numbers) - group + 1, group):
             chosen = self.numbers[start : start + group]
@@ -72,7 +83,7 @@ class Snapshots:
     def film(self) -> None:
         """progress.mp4 of all untruncated grids."""
         frames = sorted((self.run / "grids").glob("fakes-*.png"))
-        if frames:
+        if frames and self.replicas.chief:
             grids.write_film(self.run / "progress.mp4", frames)
 
 

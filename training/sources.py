@@ -205,7 +205,8 @@ class Pictures:
             try:
                 pixels = np.asarray(image)
             except OSError as error:
-                raise DataError(f"{self.store.path}/{self.names[number]}: {error}") from None
+                where = f"{self.store.path}/{self.names[number]}"
+                raise DataError(f"{where}: {error}: replace it, or take it out") from None
         return pixels.reshape(self.shape)
 
     def looked_at(self, name: str) -> Size:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from training.adam import Adam
 from training.config import Config
 from training.networks import Discriminator, Generator, NetworkConfig
-from training.parameters import Network, Tensor
+from training.parameters import Network, Tensor, new_variable
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -102,7 +102,7 @@ def new_state(config: Config, network: NetworkConfig) -> State:
 
 
 def number(value: Any) -> Tensor:
-    return tf.Variable(value, dtype=tf.float32, trainable=False)
+    return new_variable(tf.constant(value, tf.float32))
 
 
 def trainable(network: Network) -> dict[str, Tensor]:

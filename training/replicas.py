@@ -1,0 +1,132 @@
+"""Several devices and machines: which part of a minibatch is whose, and the sum over all.
+
+Every replica keeps its own copy of each variable and moves it by the same summed gradient, so all
+copies stay equal without being sent.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import tensorflow as tf
+
+from training.config import Config, ConfigError
+from training.parameters import Tensor
+
+
+class Replicas:
+    """The replicas of a `tf.distribute` strategy, seen from one process; alone without one.
+
+    Of a minibatch cut into rounds, replica r computes in round n the samples i with
+    i mod (rounds * count) = n * count + r, as the groups of minibatch standard deviation are
+    strided.
+    """
+
+    def __init__(self, strategy: Any = None, worker: int = 0, workers: int = 1) -> None:
+        self.strategy = strategy or tf.distribute.get_strategy()
+        self.count: int = self.strategy.num_replicas_in_sync
+        self.worker, self.workers = worker, workers
+        self.here = self.count // workers
+        self.flags = self.each(self.sum)
+
+    @property
+    def chief(self) -> bool:
+        """Whether this process writes the run's files."""
+        return self.worker == 0
+
+    def check(self, config: Config) -> None:
+        """Raise ConfigError where a minibatch cannot be dealt out to them."""
+        batch, rounds = config.run.batch, config.run.accumulation
+        part, rest = divmod(batch, rounds * self.count)
+        said = f"batch = {batch} over {self.count} devices"
+        if rest:
+            raise ConfigError(
+                f"{said} and accumulation = {rounds} is no whole number: choose a multiple of"
+                f" {rounds * self.count}, or fewer --devices"
+            )
+        if part % min(config.network.mbstd_group, part):
+            raise ConfigError(
+                f"mbstd_group = {config.network.mbstd_group} does not divide the {part} images that"
+                " a device has at once: choose a divisor"
+            )
+        if config.loss.pl_weight and path_batch(config) % self.count:
+            raise ConfigError(
+                f"{said} leaves no whole number for path lengths (batch / pl_shrink ="
+                f" {path_batch(config)}): choose another batch, or pl_shrink = 1"
+            )
+
+    # In the process.
+
+    def each(self, function: Callable[..., Any], xla: bool = False) -> Callable[..., Any]:
+        """`function`, compiled, once per replica; arguments are for all, or dealt out by `deal`."""
+        if xla:
+            function = tf.function(function, autograph=False, jit_compile=True)
+        compiled = tf.function(partial(self.strategy.run, function), autograph=False)
+        return lambda *arguments: compiled(arguments)
+
+    def first(self, results: Any) -> Any:
+        """The results of one replica here, where those of all are equal."""
+        return tf.nest.map_structure(
+            lambda result: self.strategy.experimental_local_results(result)[0], results
+        )
+
+    def offsets(self, batch: int) -> list[int]:
+        """Which samples of a minibatch this process has to read, in order."""
+        return [i for i in range(batch) if i % self.count // self.here == self.worker]
+
+    def deal(self, samples: Tensor, number: int, rounds: int) -> Any:
+        """Of this process's samples, those of round `number`, to each replica its own."""
+        if self.count == 1:
+            return samples[number::rounds]
+        start, step = number * self.here, rounds * self.here
+        own = iter([samples[start + r :: step] for r in range(self.here)])
+        return self.strategy.experimental_distribute_values_from_function(lambda _: next(own))
+
+    def agreed(self, flag: bool) -> bool:
+        """Whether any process says so; all must ask at the same moment."""
+        if self.workers == 1:
+            return flag
+        return bool(self.first(self.flags(tf.constant(float(flag)))) > 0)
+
+    # In a replica.
+
+    def part(self, number: Tensor) -> Tensor:
+        """Which part of the minibatch this replica computes in round `number`."""
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        return number * self.count + tf.cast(replica, tf.int64)
+
+    def sum(self, values: Any) -> Any:
+        """The sum over all replicas."""
+        if self.count == 1:
+            return values
+        placed = tf.nest.map_structure(tf.identity, values)  # arguments lie on no device yet
+        context = tf.distribute.get_replica_context()
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, placed)
+
+
+def path_batch(config: Config) -> int:
+    """Images of a path length step."""
+    return max(config.run.batch // config.loss.pl_shrink, 1)
+
+
+def cluster() -> tuple[int, int]:
+    """(this process, processes) of TF_CONFIG; (0, 1) without it."""
+    text = os.environ.get("TF_CONFIG", "")
+    if not text:
+        return 0, 1
+    try:
+        known = json.loads(text)
+        workers, task = known["cluster"]["worker"], known["task"]
+        if set(known["cluster"]) != {"worker"} or task["type"] != "worker":
+            raise ValueError
+        if not 0 <= int(task["index"]) < len(workers):
+            raise ValueError
+        return int(task["index"]), len(workers)
+    except (ValueError, KeyError, TypeError):
+        task = {"type": "worker", "index": 0}
+        example = json.dumps({"cluster": {"worker": ["a:2222", "b:2222"]}, "task": task})
+        raise ConfigError(
+            f"TF_CONFIG = {text}: give the machines as in {example}, with index 1 on the second"
+        ) from None
