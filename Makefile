@@ -16,8 +16,19 @@ else
 	@LUIGI_CONFIG_PATH=recipes/sample.cfg $(PY) -m pipeline run $(ARGS)
 endif
 
+train: .venv/ready  ## dataset, then StyleGAN2 on it; the same again goes on: make train [ARGS="--Ingest-source /photos"]
+	@$(PY) -m pipeline run TrainStyleGAN $(ARGS)
+
 status: .venv/ready  ## what is done and what is open; runs nothing
 	@$(PY) -m pipeline status $(ARGS)
+
+review: .venv/ready  ## accept, mend or refuse every portrait: make review SRC=/photos
+ifneq ($(origin SRC),undefined)
+	@$(PY) -m pipeline review --Ingest-source "$$SRC" $(ARGS)
+else
+	@test -d data/sample/raw || $(PY) -m pipeline sample data/sample/raw
+	@LUIGI_CONFIG_PATH=recipes/sample.cfg $(PY) -m pipeline review $(ARGS)
+endif
 
 test: check  ## set up, then run all checks and tests
 
@@ -49,4 +60,4 @@ setup: .venv/ready  ## install what is needed: system libraries, .venv, Python p
 	@./setup.sh
 	@touch $@
 
-.PHONY: help dataset status test check bench docs scheduler worker setup
+.PHONY: help dataset review train status test check bench docs scheduler worker setup

@@ -3,8 +3,10 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-# OpenCV's window needs libGL and GLib; Wand needs ImageMagick's library.
+# OpenCV's window needs libGL and GLib; Wand needs ImageMagick's library. The tests of the review
+# window use a virtual screen and press its keys.
 packages=(imagemagick libgl1 libglib2.0-0)
+screen=(xvfb xdotool)
 
 python=
 for candidate in ${PYTHON:-} python3.12 python3.11 python3; do
@@ -25,6 +27,11 @@ found = ctypes.util.find_library
 magick = any(found(f"Magick{part}") for part in ("Wand-6.Q16", "Wand-6.Q16HDRI", "Wand-7.Q16", "Wand-7.Q16HDRI"))
 sys.exit(not (magick and found("GL") and found("glib-2.0")))
 PROBE
+if command -v apt-get >/dev/null && ! { command -v Xvfb && command -v xdotool; } >/dev/null; then
+    if [ "$(id -u)" = 0 ] || command -v sudo >/dev/null; then  # the tests do without them, too
+        missing+=("${screen[@]}")
+    fi
+fi
 "$python" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv "$(basename "$(readlink -f "$(command -v "$python")")")-venv")
 
 if [ ${#missing[@]} -gt 0 ]; then

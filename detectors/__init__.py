@@ -1,30 +1,105 @@
-"""Object detectors: pictures in, boxes out. `load` is the only way in."""
+"""Object detectors: pictures in, boxes out. `parse` names one, `load` builds it."""
 
-from detectors.base import Box, Detection, Detector, FaceFactors
+from pathlib import Path
+from typing import Any
 
-__all__ = ["NAMES", "Box", "Detection", "Detector", "FaceFactors", "face_factors", "load"]
+from detectors import labelmap
+from detectors.base import FACE, UNUSABLE, Box, Detection, Detector, FaceFactors
+from detectors.spec import FORMS, TENSORFLOW, Spec, check, identity, label_map, parse
 
-NAMES = ("haar", "none")
+__all__ = [
+    "FACE",
+    "FORMS",
+    "TENSORFLOW",
+    "UNUSABLE",
+    "Box",
+    "Detection",
+    "Detector",
+    "FaceFactors",
+    "Spec",
+    "check",
+    "class_names",
+    "face_factors",
+    "identity",
+    "load",
+    "parse",
+    "remarks",
+    "short",
+]
+
+# Medians against the frontal cascade's boxes on 122 portraits.
+FACTORS = {
+    ("haar", "profile"): FaceFactors(0.88, 0.5, 0.52),
+    ("yunet", ""): FaceFactors(1.035, 0.5, 0.485),
+    ("tfod", ""): FaceFactors(1.03, 0.49, 0.495),  # FaceBoxes, whose boxes go from brow to chin
+}
 
 
-def load(name: str, min_face: float) -> Detector:
-    """Build the detector called `name`; its libraries are imported only here.
+def load(spec: Spec, min_face: float) -> Detector:
+    """Build a detector; its libraries are imported only here.
 
     `min_face` is the smallest face to look for, as a share of the picture's longer side.
-    Raises ValueError for a name that is none of `NAMES`.
+    Raises ValueError with one sentence where its model is missing or unfit.
     """
-    match name:
+    check(spec)
+    given: dict[str, Any] = {"min_score": spec.min_score, "long_side": spec.long_side}
+    given = {name: value for name, value in given.items() if value is not None}
+    match spec.kind:
         case "haar":
             from detectors.haar import HaarDetector
 
-            return HaarDetector(min_face)
+            return HaarDetector(min_face, spec.model, "".join(spec.names), **given)
+        case "yunet":
+            from detectors.yunet import YuNetDetector
+
+            return YuNetDetector(Path(spec.model), min_face, **given)
         case "none":
             from detectors.whole import WholePicture
 
             return WholePicture()
-    raise ValueError(f"no detector is called {name!r}: choose one of {', '.join(NAMES)}")
+    from detectors import graphs, hub
+    from detectors.tfod import TensorFlowDetector
+
+    names = class_names(spec)
+    path = hub.folder_of(spec.model) if spec.kind == "hub" else Path(spec.model)
+    return TensorFlowDetector(graphs.opened(path), names, min_face, **given)
 
 
-def face_factors(name: str) -> FaceFactors:
-    """How the face box of detector `name` becomes the canonical one, without loading it."""
-    return {"haar": FaceFactors(), "none": FaceFactors()}[name]
+def face_factors(spec: Spec) -> FaceFactors:
+    """How a detector's face box becomes the canonical one, without loading it."""
+    if spec.face:
+        return spec.face
+    if spec.kind in TENSORFLOW:
+        return FACTORS["tfod", ""]
+    return FACTORS.get((spec.kind, spec.model if spec.kind == "haar" else ""), FaceFactors())
+
+
+def class_names(spec: Spec) -> dict[int, str]:
+    """Class number -> label, from the list or the label map; empty if there is neither.
+
+    Raises ValueError with file and line for a broken label map.
+    """
+    path = label_map(spec)
+    return labelmap.read(path) if path else dict(enumerate(spec.names, start=1))
+
+
+def remarks(spec: Spec) -> list[str]:
+    """Sentences on what a person should know before a TensorFlow model runs."""
+    if spec.kind not in TENSORFLOW:
+        return []
+    names = class_names(spec)
+    if not names:
+        return [
+            f"{short(spec)} has no label map: its classes are called 1, 2, ...; give"
+            " ?labels=FILE.pbtxt, or ?names=face for a model of faces"
+        ]
+    missing = ", ".join(map(str, labelmap.holes(names)))
+    said = f"{short(spec)}: its label map names no class {missing}: such finds keep their number"
+    return [said] if missing else []
+
+
+def short(spec: Spec) -> str:
+    """The detector as it is called where its folder does not matter."""
+    if spec.kind in ("haar", "none") or spec.is_address:
+        return ":".join(filter(None, (spec.kind, spec.model)))
+    return f"{spec.kind}:{Path(spec.model).name}"

@@ -1,12 +1,16 @@
 """What every detector fulfils: pictures in, labelled boxes out."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
+
+FACE = "face"  # what a crop is built on
+# A find whose box is not a number, or has no area: it is recorded so that it can be counted.
+UNUSABLE = "unusable box"
 
 
 class Box(NamedTuple):
@@ -24,6 +28,9 @@ class Box(NamedTuple):
     @property
     def height(self) -> int:
         return self.bottom - self.top
+
+
+NOWHERE = Box(0, 0, 0, 0)
 
 
 class Detection(NamedTuple):
@@ -50,7 +57,32 @@ class Detector(Protocol):
     """Finds things in pictures; `face` is the label that a crop is built on."""
 
     long_side: int  # pixels: the scale of the pictures it wants; 0 = it looks at none
+    channels: Literal[1, 3]  # grey pictures (HW uint8), or colour (HWC uint8, RGB)
+    together: int  # pictures that it likes to be given at once
 
     def __call__(self, images: Sequence[Image]) -> list[list[Detection]]:
-        """What is in each grey picture (HW uint8), in its own pixels, best score first."""
+        """What is in each picture, in its own pixels, best score first."""
         ...
+
+
+def iou(one: Box, other: Box) -> float:
+    """Intersection over union."""
+    width = min(one.right, other.right) - max(one.left, other.left)
+    height = min(one.bottom, other.bottom) - max(one.top, other.top)
+    if width <= 0 or height <= 0:
+        return 0.0
+    shared = width * height
+    return shared / (one.width * one.height + other.width * other.height - shared)
+
+
+def ordered(found: Sequence[Detection]) -> list[Detection]:
+    """Best score first; the same order whatever order they were found in."""
+    return sorted(found, key=lambda one: (-one.score, one.label, one.box))
+
+
+def large_enough(found: Sequence[Detection], image: Image, min_face: float) -> list[Detection]:
+    """Without the faces that are smaller than this share of the picture's longer side."""
+    least = min_face * max(image.shape[:2])
+    return [
+        one for one in found if one.label != FACE or (one.box.width + one.box.height) / 2 >= least
+    ]

@@ -1,6 +1,7 @@
 """The detector for photos that are cropped already: the picture itself is the find."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from detectors.base import Box, Detection, Image
 
@@ -9,6 +10,8 @@ class WholePicture:
     """Finds one thing, labelled `photo`, that covers the picture."""
 
     long_side = 0
+    channels: Literal[1, 3] = 1
+    together = 1
 
     def __call__(self, images: Sequence[Image]) -> list[list[Detection]]:
         return [

@@ -1,10 +1,11 @@
 """What the report and the terminal tell of the stages: read from their manifests."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from pipeline import manifest, report
+from pipeline import files, manifest, report
 from pipeline.report import Chapter, ReportConfig
-from pipeline.stage import PhotoFolder, Step, store
+from pipeline.stage import Step, store
 
 
 def chapters(steps: Sequence[Step]) -> list[Chapter]:
@@ -13,12 +14,13 @@ def chapters(steps: Sequence[Step]) -> list[Chapter]:
     return [Chapter(type(step).__name__, step.rows(), known.notes) for step, known in facts]
 
 
-def page(steps: Sequence[Step], config: ReportConfig, ingest: PhotoFolder) -> bytes:
-    """The report on these stages; Ingest says where the photos lie."""
-    places = {row.photo or row.id: ingest.file(row) for row in ingest.rows()}
+def write(path: Path, steps: Sequence[Step], config: ReportConfig) -> None:
+    """Write the report on these stages, Ingest the first of them."""
+    folder = steps[0].photo_folder
+    places = {row.photo or row.id: folder.file(row) for row in steps[0].rows()}
     limits = [manifest.facts(step.path).numbers.get("limit") for step in steps]
     limit = next((limit for limit in limits if limit is not None), None)
     photo = report.opener(lambda row: places.get(row.photo or row.id))
     picture = report.opener(lambda row: store() / row.picture)
-    told = chapters(steps), config, str(ingest.root), limit
-    return report.page(*told, photo, picture).encode()
+    told = chapters(steps), config, str(folder.root), limit
+    files.write(path, report.page(*told, photo, picture).encode())

@@ -1,4 +1,4 @@
-"""`python -m pipeline`: run, status, report, gc, records, sample, options."""
+"""`python -m pipeline`: run, status, review, report, gc, records, sample, options."""
 
 import argparse
 import logging
@@ -12,19 +12,23 @@ from pathlib import Path
 
 import luigi
 
-from pipeline import account, collect, files, lock, options, tasks
+from pipeline import account, collect, lock, options, tasks, train
 from pipeline.cluster import MachineError
+from pipeline.crop import PortraitConfig
+from pipeline.dataset import DatasetConfig
 from pipeline.engine import EngineConfig
 from pipeline.funnel import funnel_text
 from pipeline.manifest import facts
 from pipeline.options import SettingsError, current
 from pipeline.progress import Bar
 from pipeline.publish import ExportError
+from pipeline.review import session
 from pipeline.stage import OpenRowsError, Stage, Step, store
+from pipeline.train import TrainError
 from pipeline.unit import KILLED
 
 FAILED, BAD_SETTINGS, IN_USE, INTERRUPTED = 1, 2, 3, 130
-OURS = (SettingsError, ExportError, OpenRowsError, MachineError, OSError)
+OURS = (SettingsError, ExportError, OpenRowsError, MachineError, TrainError, OSError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,7 +73,9 @@ def parser() -> argparse.ArgumentParser:
         return made
 
     run_ = command("run", run, "build a task and all that it needs; what is done is not redone")
-    run_.add_argument("task", nargs="?", default="Dataset", help="Dataset, or the name of a stage")
+    run_.add_argument(
+        "task", nargs="?", default="Dataset", help="Dataset, TrainStyleGAN, or a stage"
+    )
     run_.add_argument("--retry", action="store_true", help="try photos again that killed a worker")
     run_.add_argument("--rescan", action="store_true", help="read all source files again")
     command("status", status, "say what is done and what is open; runs nothing")
@@ -77,6 +83,18 @@ def parser() -> argparse.ArgumentParser:
     gc = command("gc", collect_garbage, "list results that no recipe reaches")
     gc.add_argument("--keep", action="append", default=[], type=Path, help="a further luigi.cfg")
     gc.add_argument("--delete", action="store_true", help="delete them after listing")
+    review_ = command("review", review, "accept, mend or refuse every portrait in a window")
+    review_.add_argument(
+        "--order",
+        nargs="+",
+        default=["unsure"],
+        metavar="WORD",
+        help="unsure (least sure first), random, or reasons of Crop: only those photos",
+    )
+    review_.add_argument("--reasons", nargs="+", metavar="WORDS", help="what the digits refuse for")
+    either = review_.add_mutually_exclusive_group()
+    either.add_argument("--export", type=Path, help="write what is accepted: *.csv, or a folder")
+    either.add_argument("--import", type=Path, dest="bring_in", help="accept what a file says")
     records = command("records", pack_records, "pack a folder of ready pictures into TFRecords")
     records.add_argument("folder", type=Path)
     records.add_argument("out", type=Path)
@@ -155,10 +173,12 @@ def forget_killed() -> None:
 
 
 def status(_: argparse.Namespace) -> int:
-    """A line per stage: done, open, kept, and why rows were dropped."""
+    """A line per stage: done, open, kept, and why rows were dropped; and a line per run."""
     for stage in [*tasks.of_reference(), *tasks.in_use()]:
         name = type(stage).__name__ + (" of reference" if stage.photos == "reference" else "")
         print(f"{name:16} {state(stage)}")
+    for run in train.told(store()):
+        print(f"{'TrainStyleGAN':16} {run}")
     return 0
 
 
@@ -189,8 +209,31 @@ def report(_: argparse.Namespace) -> int:
     page = tasks.Report()
     path = page.path if page.complete() else page.folder / "unfinished.html"
     if not page.complete():
-        files.write(path, account.page(steps, page.config, tasks.Ingest()))
+        account.write(path, steps, page.config)
     print(path)
+    return 0
+
+
+def review(given: argparse.Namespace) -> int:
+    """Find the portraits if that is still to do, then let a person decide."""
+    if not (given.export or given.bring_in):
+        session.check_screen()
+    lock.hold(store())
+    finding = tasks.Crop()
+    if not finding.complete() and (code := build(finding)):
+        return code
+    lock.release(store())
+    file = finding.photo_folder.file
+    recipe = session.Recipe(finding.config, current(PortraitConfig), current(DatasetConfig))
+    sitting = session.Sitting(
+        store(), finding.incoming(), finding.places(), recipe, lambda row: file(row).read_bytes()
+    )
+    if given.export:
+        print(session.export(sitting, given.export))
+    elif given.bring_in:
+        print(*session.bring_in(sitting, given.bring_in), sep="\n")
+    else:
+        print(session.look_through(sitting, given.order, given.reasons))
     return 0
 
 

@@ -101,6 +101,16 @@ def loaded(names: list[str]) -> bool:
     return any(name in sys.modules for name in names)
 
 
+def refuse_company(library: str) -> None:
+    """Raise MachineError where this process has loaded what must not meet `library`."""
+    others = [name for name in ALONE if name != library]
+    if library in ALONE and loaded(others):
+        raise MachineError(
+            f"{library} cannot be loaded beside {', '.join(others)} in one process: set"
+            " [Engine] scheduler = local"
+        )
+
+
 def check_shared(client: "Client", store: Path, photos: Path) -> None:
     """Raise MachineError where a worker does not see the same store, or the folder of photos."""
     store.mkdir(parents=True, exist_ok=True)

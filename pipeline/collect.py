@@ -40,7 +40,8 @@ def folders(recipe: Path) -> Iterator[Path]:
 
 def keys() -> list[tuple[str, str]]:
     """(folder, key) of every stage under the settings in force."""
-    return [(stage.__name__.lower(), stage().key) for stage in KEYED]
+    steps = [*(stage() for stage in KEYED), *tasks.detects()]
+    return [(type(step).__name__.lower(), step.key) for step in steps]
 
 
 def stage_folders(store: Path) -> Iterator[Path]:

@@ -1,14 +1,22 @@
-"""Decide which part of each photo is the portrait. Boxes in, rectangle out; no pixels."""
+"""Decide which part of each photo is the portrait. Boxes in, rectangle out; no pixels.
 
-from collections.abc import Iterator
+What a person decided in the review comes first; then a crop detector's rectangle; then the face.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from detectors.base import Box, FaceFactors
+from detectors import Spec
+from detectors.base import Box
 from pipeline.dataset import DatasetConfig
-from pipeline.geometry import aligned, around, canonical_face, contains
+from pipeline.detect import Look
+from pipeline.geometry import aligned, around, contains
 from pipeline.manifest import Row, dropped
-from pipeline.options import Settings, option
+from pipeline.options import Settings, SettingsError, option
+from pipeline.review.decisions import Decision
+from pipeline.rulebook import RuleError, check_labels, parse, unseen
+from pipeline.rules import judge, middle, once
 
 COUNTS = 1 / 3  # faces under this share of the largest one's height are bystanders
 
@@ -44,6 +52,31 @@ class CropConfig(Settings):
     enlarge: bool = option(
         False, "keep portraits whose longer side is under the dataset's: they would be enlarged"
     )
+    rules: str = option(
+        "[]", "JSON list of rules on what was found, read top to bottom: docs/rules.md"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        try:
+            parse(self.rules)
+        except RuleError as error:
+            raise SettingsError(f"[Crop] rules: {error}") from None
+
+
+def checked(config: CropConfig, looks: Iterable[Look]) -> list[Spec]:
+    """The detectors; raises SettingsError where a rule names what none of them finds."""
+    specs = [look.spec for look in looks]
+    try:
+        check_labels(parse(config.rules), specs)
+    except RuleError as error:
+        raise SettingsError(f"[Crop] rules: {error}") from None
+    return specs
+
+
+def notes(rows: Iterable[Row], config: CropConfig) -> list[str]:
+    """What a person should know about the rules."""
+    return unseen(parse(config.rules), rows)
 
 
 def crop(
@@ -51,14 +84,47 @@ def crop(
     config: CropConfig,
     portrait: PortraitConfig,
     dataset: DatasetConfig,
-    factors: FaceFactors,
+    decision: Decision | None = None,
 ) -> Iterator[Row]:
-    """Yield the row once per portrait in it, or once, dropped."""
+    """Yield the row once per portrait in it, or once, dropped. Its faces are canonical boxes."""
+    if row.drop is not None:
+        yield row
+        return
+    if decision is not None:
+        yield from decided(row, decision, config, dataset)
+        return
+    rules = parse(config.rules)
+    for proposal in proposed(row, config, portrait, dataset):
+        reason = None if proposal.drop else judge(proposal, rules)
+        yield dropped(proposal, reason) if reason else proposal
+
+
+def decided(
+    row: Row, decision: Decision, config: CropConfig, dataset: DatasetConfig
+) -> Iterator[Row]:
+    """What a person saw counts: no rule, and nothing that a detector found, is asked."""
+    if decision.action == "refuse":
+        yield dropped(row, f"{decision.reason}: refused in the review")
+        return
+    for named, rectangle in numbered(row, decision.rectangles):
+        yield given(named, rectangle, config, dataset)
+
+
+def proposed(
+    row: Row, config: CropConfig, portrait: PortraitConfig, dataset: DatasetConfig
+) -> Iterator[Row]:
+    """The portraits that the detectors' finds make, or the row, dropped."""
     whole = [found.box for found in row.boxes if found.label == "photo"]
     if whole:
         yield sized(replace(row, rectangle=whole[0]), config, dataset)
         return
-    faces = counted([canonical_face(f.box, factors) for f in row.boxes if f.label == "face"])
+    ready = [found.box for found in once(f for f in row.boxes if f.label == "portrait")]
+    if ready:
+        chosen = ready[:1] if config.faces == "largest" else sorted(ready)
+        numbers = numbered(row, chosen) if config.faces == "each" else [(row, chosen[0])]
+        yield from (given(named, box, config, dataset) for named, box in numbers)
+        return
+    faces = counted([found.box for found in row.boxes if found.label == "face"])
     if not faces:
         yield dropped(row, "no face")
     elif len(faces) > config.max_faces:
@@ -69,6 +135,33 @@ def crop(
         for number, face in enumerate(sorted(faces), start=1):
             named = replace(row, id=f"{row.id}.f{number}")
             yield one(named, face, config, portrait, dataset)
+
+
+def numbered(row: Row, rectangles: Sequence[Box]) -> Iterator[tuple[Row, Box]]:
+    """The row once per rectangle: its children, where there are several."""
+    for number, rectangle in enumerate(rectangles, start=1):
+        alone = len(rectangles) == 1
+        yield (row if alone else replace(row, id=f"{row.id}.f{number}")), rectangle
+
+
+def given(row: Row, rectangle: Box, config: CropConfig, dataset: DatasetConfig) -> Row:
+    """The row with a rectangle that is there already, and the largest face in it."""
+    photo = Box(0, 0, row.width, row.height)
+    rectangle = aligned(within(rectangle, photo), dataset.width_height, photo)
+    faces = [found.box for found in row.boxes if found.label == "face"]
+    inside = [face for face in faces if contains(rectangle, middle(face))]
+    face = max(inside, key=lambda face: (face.height, face), default=None)
+    return sized(replace(row, face=face, rectangle=rectangle), config, dataset)
+
+
+def within(box: Box, photo: Box) -> Box:
+    """The part of `box` that lies in the photo."""
+    return Box(
+        max(box.left, photo.left),
+        max(box.top, photo.top),
+        min(box.right, photo.right),
+        min(box.bottom, photo.bottom),
+    )
 
 
 def counted(faces: list[Box]) -> list[Box]:

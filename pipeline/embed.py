@@ -12,6 +12,7 @@ import numpy as np
 
 from detectors.base import Box
 from detectors.base import Image as Pixels
+from pipeline import cluster
 from pipeline.manifest import Row, dropped
 from pipeline.options import Settings, SettingsError, option
 from pipeline.unit import Item
@@ -74,6 +75,7 @@ def find_weights(config: EmbedConfig) -> None:
 @cache
 def load(weights: str, dims: int, dtype: Any, device: str) -> "Inception":
     """The network, once per process."""
+    cluster.refuse_company("torch")
     import torch
 
     from training.inception import Inception

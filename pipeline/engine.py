@@ -22,7 +22,7 @@ TRIES = 3  # of a unit that fails for a reason of the machine's
 WINDOW = 3  # units in flight per worker
 HOPELESS = 32  # tries that fail one after the other: the rest will, too
 WAIT_SECONDS = 20
-PATIENCE = 3  # waits without any worker
+PATIENCE = 6  # waits without any worker: on a busy machine a new one takes a minute
 MOST_KILLED = 4  # workers that one suspect may cost, and one more
 ALL_DIE = 5  # photos in a row that kill a fresh worker: then it is not the photos
 

@@ -80,6 +80,12 @@ def write_export(
     return notes(shape)
 
 
+def make_newest(out: Path, link: Path, config: ExportTFRecordsConfig) -> None:
+    """Let `link` lead to the export in `out`, and remove those that are too many."""
+    publish.link(link, out / config.name)
+    publish.prune(out.parent, config.keep, out)
+
+
 def check(
     rows: Sequence[Row],
     photos: Mapping[str, Row],

@@ -102,14 +102,24 @@ def header(data: bytes, pixel_limit: int) -> Header:
 
 def decode_grey(data: bytes, long_side: int) -> Pixels:
     """The whole photo as HW uint8, upright, at most `long_side` pixels long (0: full size)."""
+    return decode_whole(data, long_side, "L")
+
+
+def decode_colour(data: bytes, long_side: int) -> Pixels:
+    """The whole photo as HWC uint8 sRGB, upright, at most `long_side` pixels long (0: full)."""
+    return decode_whole(data, long_side, "RGB")
+
+
+def decode_whole(data: bytes, long_side: int, mode: str) -> Pixels:
     with readable(), opened(data) as image:
         if long_side:
-            image.draft("L", fitted_draft(image.size, long_side))
-        grey = flattened(upright(image), "white", "L")
-        if long_side and max(grey.size) > long_side:
-            size = geometry.fitted(*grey.size, into=(long_side, long_side))
-            grey = grey.resize(size, Image.Resampling.BILINEAR)
-        return np.asarray(grey)
+            image.draft("L" if mode == "L" else None, fitted_draft(image.size, long_side))
+        turned = upright(image)
+        flat = flattened(turned if mode == "L" else in_srgb(turned), "white", mode)
+        if long_side and max(flat.size) > long_side:
+            size = geometry.fitted(*flat.size, into=(long_side, long_side))
+            flat = flat.resize(size, Image.Resampling.BILINEAR)
+        return np.asarray(flat)
 
 
 def decode(

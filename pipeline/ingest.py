@@ -6,10 +6,12 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
+from pipeline import manifest
 from pipeline.manifest import Row, dropped
-from pipeline.options import Settings, SettingsError, option
+from pipeline.options import Settings, SettingsError, located, option
 from pipeline.unit import Item
 
 PHOTOS = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".dib"}
@@ -30,6 +32,36 @@ class IngestConfig(Settings):
         200_000_000, "photos of more pixels are dropped before they are decoded", low=1
     )
     video_every: int = option(0, "take every Nth frame of videos; 0: videos are dropped", low=0)
+
+
+@dataclass(frozen=True)
+class PhotoFolder:
+    """Where photos lie: the source, or the reference set."""
+
+    given: str
+    option: str  # the one that gives it
+    store: Path
+
+    @cached_property
+    def root(self) -> Path:
+        return located(self.given or str(self.store / "raw"))
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """The folder as it is; scanned once."""
+        return listing(self.root, self.store, self.option)
+
+    @cached_property
+    def digest(self) -> str:
+        return manifest.digest(self.rows)
+
+    @property
+    def inode(self) -> int:
+        return self.root.stat().st_ino
+
+    def file(self, row: Row) -> Path:
+        """Where the photo of a row of Ingest's lies."""
+        return (self.store if row.clip else self.root) / row.path
 
 
 def check_source(source: Path, store: Path, option: str) -> None:

@@ -12,15 +12,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import luigi
 
 from pipeline import cluster, engine, lock, manifest, options, parts, unit
 from pipeline.engine import EngineConfig
+from pipeline.ingest import PhotoFolder
 from pipeline.manifest import Outcome, Row
 from pipeline.options import Settings, option, settings
 from pipeline.progress import Bar
+from pipeline.review.decisions import Decision, decided
 
 
 @dataclass(frozen=True)
@@ -51,19 +53,6 @@ class OpenRowsError(RuntimeError):
     """Some rows could not be done, for a reason of the machine's: they are still to do."""
 
 
-class PhotoFolder(Protocol):
-    """Where photos lie: Ingest."""
-
-    @property
-    def root(self) -> Path: ...
-
-    def rows(self) -> list[Row]: ...
-
-    def places(self) -> dict[str, Row]: ...
-
-    def file(self, row: Row) -> Path: ...
-
-
 class Step(luigi.Task):
     """What both kinds of stage share: the key, the manifest's name, when it is complete."""
 
@@ -77,10 +66,17 @@ class Step(luigi.Task):
     version: ClassVar[int] = 1  # raise it when the code changes a result
     resources: ClassVar[Mapping[str, int]] = {"engine": 1}  # one at a time: each uses all workers
     shared: ClassVar[tuple[type[Settings], ...]] = ()  # sections that it reads besides its own
+    after: ClassVar["type[Step] | None"] = None  # the stage whose rows come in
+    suffix: ClassVar[str] = "parquet"  # of its result
+
+    @property
+    def decisions(self) -> Mapping[str, Decision]:
+        """What a person decided about the photos that come in."""
+        return {}
 
     def before(self) -> "list[Step]":
-        """The stages whose rows come in."""
-        return []
+        """The stages whose rows come in; its own come from the first of them."""
+        return [self.after(photos=self.photos)] if self.after else []
 
     def requires(self) -> "list[Step]":
         return self.before()
@@ -89,13 +85,30 @@ class Step(luigi.Task):
     def key(self) -> str:
         options.check()
         options.check_given(self.config)
-        configs = [self.config, *map(options.current, self.shared)]
+        configs = [self.config, *self.read_too()]
         values = [[type(config).__name__, options.keyed(config)] for config in configs]
         return digest([type(self).__name__, self.version, values, self.besides()])
+
+    def read_too(self) -> list[Any]:
+        """The shared sections that it reads, as they are set."""
+        return [options.current(section) for section in self.shared]
 
     def besides(self) -> Any:
         """What else this stage's results depend on."""
         return None
+
+    def ingest(self) -> "Step":
+        """The stage that all the rows come from."""
+        return self.before()[0].ingest() if self.before() else self
+
+    @property
+    def photo_folder(self) -> PhotoFolder:
+        """Where the photos lie: Ingest knows."""
+        return self.ingest().photo_folder
+
+    def places(self) -> dict[str, Row]:
+        """Each photo's id -> the row that says where it lies."""
+        return {row.photo: row for row in self.ingest().rows() if row.drop is None}
 
     @property
     def folder(self) -> Path:
@@ -104,12 +117,13 @@ class Step(luigi.Task):
     @property
     def came_in(self) -> str:
         """Stands for all that came in; only to be asked once the stages before are complete."""
-        return digest([manifest.facts(step.path).kept_digest for step in self.before()])
+        kept = [manifest.facts(step.path).kept_digest for step in self.before()]
+        return digest([*kept, *decided(self.decisions)])
 
     @property
     def path(self) -> Path:
-        """The manifest for the rows that came in."""
-        return self.folder / f"{self.came_in}.parquet"
+        """The result for the rows that came in: of all but Report, a manifest."""
+        return self.folder / f"{self.came_in}.{self.suffix}"
 
     def complete(self) -> bool:
         return all(step.complete() for step in self.before()) and self.path.is_file()
@@ -139,12 +153,26 @@ class Step(luigi.Task):
         """Write the manifest."""
         raise NotImplementedError
 
+    def tell(self, outcome: Outcome) -> None:
+        """Write the manifest, and print what a person should know."""
+        manifest.write(self.path, *outcome)
+        for note in outcome.notes:
+            print(f"{type(self).__name__}: {note}", flush=True)
+
+    def bar(self, total: int) -> Bar:
+        """Counts rows on the terminal and on Luigi's status page."""
+        return Bar(type(self).__name__, total, self.say_progress)
+
     def say_progress(self, done: int, total: int) -> None:
-        """Tell Luigi's status page, if a worker runs this."""
-        if self.set_status_message:
-            self.set_status_message(f"{done} of {total}")
-        if self.set_progress_percentage and total:
-            self.set_progress_percentage(100 * done // total)
+        show_progress(self, f"{done} of {total}", 100 * done // max(total, 1))
+
+
+def show_progress(task: luigi.Task, status: str, percent: int) -> None:
+    """Tell Luigi's status page, if a worker runs this."""
+    if task.set_status_message:
+        task.set_status_message(status)
+    if task.set_progress_percentage:
+        task.set_progress_percentage(percent)
 
 
 class SetStage(Step):
@@ -155,10 +183,7 @@ class SetStage(Step):
         raise NotImplementedError
 
     def build(self) -> None:
-        outcome = self.decide(self.incoming())
-        manifest.write(self.path, *outcome)
-        for note in outcome.notes:
-            print(f"{type(self).__name__}: {note}", flush=True)
+        self.tell(self.decide(self.incoming()))
 
 
 class Stage(Step):
@@ -173,13 +198,13 @@ class Stage(Step):
         """What `work` is given beside the rows."""
         return self.config
 
-    def ingest(self) -> PhotoFolder:
-        """The stage that knows where the photos lie."""
-        raise NotImplementedError
-
     def settle(self, rows: list[Row]) -> Sequence[Row]:
         """A last look at all rows together, in order."""
         return rows
+
+    def notes(self, rows: Sequence[Row]) -> Sequence[str]:
+        """What a person should know about all rows together, in sentences."""
+        return []
 
     def prepare(self, to_do: int) -> None:
         """Raise what would make the work on so many rows fail, before it begins."""
@@ -197,7 +222,8 @@ class Stage(Step):
             for row, key in zip(rows, keys, strict=True)
             for result in (results[key] if key else [row])
         ]
-        manifest.write(self.path, self.settle(outcomes))
+        settled = self.settle(outcomes)
+        self.tell(Outcome(settled, self.notes(settled)))
 
     def progress(self) -> tuple[Counter[str], int]:
         """What became of the rows that have a result, by outcome, and how many have none."""
@@ -215,7 +241,7 @@ class Stage(Step):
         size = config.rows_per_unit(len(to_do))
         items = self.items(to_do)
         units = unit.cut(items, size, type(self).work, self.work_settings(), self.folder)
-        with Bar(type(self).__name__, len(items), self.say_progress) as bar:
+        with self.bar(len(items)) as bar:
             failures = engine.map_units(units, config, store(), bar.advance, self.library)
         if failures:
             raise OpenRowsError(
@@ -225,19 +251,25 @@ class Stage(Step):
 
     def items(self, to_do: Mapping[str, Row]) -> list[unit.Item]:
         """The rows to do, each with the file that holds its photo."""
-        ingest = self.ingest()
-        places = ingest.places() if to_do and ingest is not self else None
+        if not to_do:
+            return []
+        folder, places = self.photo_folder, self.places() if self.before() else None
         items = []
         for key, row in to_do.items():
             place = row if places is None else places[row.photo]
             seen = None if place.clip else place.mtime_ns
-            items.append(unit.Item(key, row, ingest.file(place), place.size_bytes, seen))
+            items.append(unit.Item(key, row, folder.file(place), place.size_bytes, seen))
         return items
 
     def merged(self, row: Row, result: Row) -> Row:
         """The row that came in, with what this stage found out about it."""
         found = {name: getattr(result, name) for name in (*self.writes, "drop")}
         return replace(row, **found)
+
+
+def notes_of(steps: Sequence[Step]) -> list[str]:
+    """What complete stages told."""
+    return [note for step in steps for note in manifest.facts(step.path).notes]
 
 
 def digest(values: Iterable[Any]) -> str:

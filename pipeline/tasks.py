@@ -1,36 +1,24 @@
 """The pipeline on one page. Read it from top to bottom: that is the way of a photo."""
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import luigi
 
-import detectors
-from pipeline import (
-    account,
-    crop,
-    detect,
-    embed,
-    export,
-    files,
-    ingest,
-    manifest,
-    options,
-    parts,
-    pose,
-    publish,
-    report,
-    resize,
-    zoom,
-)
+from detectors import FaceFactors, face_factors, identity
+from pipeline import account, crop, detect, embed, export, ingest, join, pose, report, resize, zoom
 from pipeline.dataset import DatasetConfig
 from pipeline.engine import EngineConfig
-from pipeline.manifest import Outcome, Row
-from pipeline.options import current, settings
-from pipeline.progress import Bar
-from pipeline.stage import SetStage, Stage, Step, digest, store
+from pipeline.manifest import PLACES, Outcome, Row
+from pipeline.options import check_given, current, settings
+from pipeline.parts import features
+from pipeline.publish import leads, link
+from pipeline.review.decisions import Decision, held
+from pipeline.stage import SetStage, Stage, Step, digest, notes_of, show_progress, store
+from pipeline.train import TrainStyleGANConfig, finished, train
 
 
 @settings(crop.PortraitConfig)
@@ -43,65 +31,57 @@ class Ingest(Stage):
     """A folder -> one row per file: a photo with its id and size, or dropped, with the reason."""
 
     reads = ("path", "size_bytes", "mtime_ns")
-    writes = ("id", "photo", *manifest.PLACES, "format", "width", "height")
+    writes = ("id", "photo", *PLACES, "format", "width", "height")
     work = staticmethod(ingest.describe)
 
     @cached_property
-    def root(self) -> Path:
-        """The folder of photos, or of the reference set."""
-        own = self.config.source or str(store() / "raw")
+    def photo_folder(self) -> ingest.PhotoFolder:
+        """The folder of photos, or of the reference set: scanned once per command."""
         reference = self.photos == "reference"
-        return options.located(current(pose.FilterPoseConfig).folder() if reference else own)
-
-    @cached_property
-    def listed(self) -> list[Row]:
-        """The folder as it is: scanned once per command."""
-        option = "[Ingest] source" if self.photos == "source" else "[FilterPose] reference"
-        return ingest.listing(self.root, store(), option)
-
-    def row_key(self, row: Row) -> str:
-        """Two folders may hold files of the same name, size and time."""
-        return digest([super().row_key(row), self.root.stat().st_ino])
+        named = current(pose.FilterPoseConfig).folder() if reference else self.config.source
+        option = "[FilterPose] reference" if reference else "[Ingest] source"
+        return ingest.PhotoFolder(named, option, store())
 
     @cached_property
     def came_in(self) -> str:
-        return manifest.digest(self.listed)
+        return self.photo_folder.digest
 
     def incoming(self) -> list[Row]:
-        return self.listed
+        return self.photo_folder.rows
 
-    def ingest(self) -> "Ingest":
-        return self
-
-    def places(self) -> dict[str, Row]:
-        """Each photo's id -> the row that says where it lies."""
-        return {row.photo: row for row in self.rows() if row.drop is None}
-
-    def file(self, row: Row) -> Path:
-        """Where the photo of a row of this stage lies."""
-        return (store() if row.clip else self.root) / row.path
+    def row_key(self, row: Row) -> str:
+        """Two folders may hold files of the same name, size and time."""
+        return digest([super().row_key(row), self.photo_folder.inode])
 
     def settle(self, rows: list[Row]) -> Sequence[Row]:
         return ingest.drop_copies(rows)
 
 
-class PhotoStage(Stage):
-    """A stage whose work opens source photos: Ingest says where they lie."""
-
-    def ingest(self) -> Ingest:
-        return Ingest(photos=self.photos)
-
-
 @settings(detect.DetectConfig)
-class Detect(PhotoStage):
-    """A photo -> the boxes of everything the detector finds. Measures only."""
+class Detect(Stage):
+    """A photo -> the boxes of everything one detector finds. Measures only."""
 
+    finder = luigi.Parameter(default="", description="the detector's text; empty: the first listed")
+    after = Ingest
     reads = ("photo",)
     writes = ("boxes",)
     work = staticmethod(detect.detect)
 
-    def before(self) -> list[Step]:
-        return [self.ingest()]
+    def work_settings(self) -> Any:
+        return self.config.look(self.finder)
+
+    def besides(self) -> dict[str, Any]:
+        return identity(self.work_settings().spec)
+
+    @property
+    def library(self) -> str:  # type: ignore[override]
+        return str(self.work_settings().library)
+
+    def prepare(self, to_do: int) -> None:
+        detect.check(self.config)
+
+    def notes(self, rows: Sequence[Row]) -> list[str]:
+        return detect.notes(rows, self.work_settings())
 
 
 @settings(crop.CropConfig)
@@ -111,31 +91,40 @@ class Crop(SetStage):
     shared = (crop.PortraitConfig, DatasetConfig)
 
     def before(self) -> list[Step]:
-        return [Detect(photos=self.photos)]
+        """A Detect for each detector: one more re-runs none of the others."""
+        return detects(self.photos)
 
-    def besides(self) -> detectors.FaceFactors:
-        """How the detector's face boxes become canonical ones."""
-        return detectors.face_factors(current(detect.DetectConfig).detector)
+    def besides(self) -> list[FaceFactors]:
+        """How each detector's face boxes become canonical ones."""
+        specs = crop.checked(self.config, current(detect.DetectConfig).looks)
+        return [face_factors(spec) for spec in specs]
+
+    @cached_property
+    def decisions(self) -> dict[str, Decision]:
+        """What a person decided about source photos, as it stood when this command began."""
+        return held(store()) if self.photos == "source" else {}
+
+    def incoming(self) -> list[Row]:
+        return join.joined_rows([step.rows() for step in self.before()], self.besides())
 
     def decide(self, rows: list[Row]) -> Outcome:
-        shared = current(crop.PortraitConfig), current(DatasetConfig)
-        portraits = (crop.crop(row, self.config, *shared, self.besides()) for row in rows)
-        return Outcome(list(chain.from_iterable(portraits)))
+        given = self.config, current(crop.PortraitConfig), current(DatasetConfig)
+        portraits = (crop.crop(row, *given, self.decisions.get(row.photo)) for row in rows)
+        notes = [*notes_of(self.before()[1:]), *crop.notes(rows, self.config)]
+        return Outcome(list(chain.from_iterable(portraits)), notes)
 
 
-class Trim(PhotoStage):
+class Trim(Stage):
     """A reference picture that is cropped already -> the whole of it, without uniform borders."""
 
+    after = Ingest
     reads = ("photo",)
     writes = ("rectangle",)
     work = staticmethod(embed.trim)
 
-    def before(self) -> list[Step]:
-        return [self.ingest()]
-
 
 @settings(embed.EmbedConfig)
-class Embed(PhotoStage):
+class Embed(Stage):
     """A rectangle -> its Inception features. Measures only."""
 
     reads = ("photo", "rectangle")
@@ -159,7 +148,7 @@ class Embed(PhotoStage):
     def vectors(self) -> pose.Vectors:
         """(key, float32 vector as bytes) of each row's embedding."""
         wanted = {row.embedding for row in self.rows() if row.drop is None}
-        return parts.features(self.folder / "parts", wanted)
+        return features(self.folder / "parts", wanted)
 
 
 class EmbedReference(luigi.WrapperTask):
@@ -189,89 +178,100 @@ class FilterPose(SetStage):
 class Zoom(SetStage):
     """Portraits -> themselves and some close-ups, cut from the source photo."""
 
+    after = FilterPose
     shared = (crop.PortraitConfig, DatasetConfig)
 
-    def before(self) -> list[Step]:
-        return [FilterPose()]
-
     def decide(self, rows: list[Row]) -> Outcome:
-        shared = current(crop.PortraitConfig), current(DatasetConfig)
-        return Outcome(*zoom.zoom(rows, self.config, *shared))
+        return Outcome(*zoom.zoom(rows, self.config, *self.read_too()))
 
 
-class Resize(PhotoStage):
+class Resize(Stage):
     """A rectangle -> the picture: fitted, padded, encoded once."""
 
+    after = Zoom
     shared = (DatasetConfig,)
     reads = ("photo", "rectangle")
     writes = ("picture",)
     work = staticmethod(resize.resize)
-
-    def before(self) -> list[Step]:
-        return [Zoom()]
 
     def work_settings(self) -> DatasetConfig:
         return current(DatasetConfig)
 
     def prepare(self, to_do: int) -> None:
         configs = current(export.ExportTFRecordsConfig), current(DatasetConfig)
-        export.check(self.incoming(), Ingest().places(), to_do, store(), *configs)
+        export.check(self.incoming(), self.places(), to_do, store(), *configs)
 
 
 @settings(export.ExportTFRecordsConfig)
 class ExportTFRecords(SetStage):
     """All pictures -> multi-resolution TFRecords; `dataset` in the store leads to the newest."""
 
+    after = Resize
     shared = (DatasetConfig,)
-
-    def before(self) -> list[Step]:
-        return [Resize()]
 
     @property
     def came_in(self) -> str:
         """The pictures and, where labels come from paths, the paths."""
-        places = Ingest().places() if self.config.labels != "none" else {}
+        places = self.places() if self.config.labels != "none" else {}
         return digest([super().came_in, *((n, places[n].clip, places[n].path) for n in places)])
 
     @property
     def records(self) -> Path:
         return store() / "records" / f"{self.key}-{self.came_in}"
 
+    @property
+    def dataset(self) -> Path:
+        return self.records / str(self.config.name)
+
     def complete(self) -> bool:
-        link = store() / "dataset"
-        return super().complete() and publish.leads(link, self.records / self.config.name)
+        return super().complete() and leads(store() / "dataset", self.dataset)
 
     def decide(self, rows: list[Row]) -> Outcome:
-        given = Ingest().places(), self.records, store(), self.config, current(DatasetConfig)
-        with Bar(type(self).__name__, len(rows), self.say_progress) as bar:
+        given = self.places(), self.records, store(), self.config, current(DatasetConfig)
+        with self.bar(len(rows)) as bar:
             notes = export.write_export(rows, *given, current(EngineConfig), bar.advance)
-        publish.link(store() / "dataset", self.records / self.config.name)
-        publish.prune(self.records.parent, self.config.keep, self.records)
+        export.make_newest(self.records, store() / "dataset", self.config)
         return Outcome(rows, notes)
+
+
+@settings(TrainStyleGANConfig)
+class TrainStyleGAN(luigi.Task):
+    """Records -> a run that has reached its total_kimg: checkpoints, grids, statistics."""
+
+    def requires(self) -> ExportTFRecords:
+        return ExportTFRecords()
+
+    def complete(self) -> bool:
+        data, size = self.requires(), current(DatasetConfig).width_height
+        return data.complete() and finished(data.dataset, store(), self.config, *size)
+
+    def run(self) -> None:
+        train(self.requires().dataset, store(), self.config, partial(show_progress, self))
 
 
 @settings(report.ReportConfig)
 class Report(Step):
     """What became of every photo -> one page."""
 
-    def before(self) -> list[Step]:
-        return [ExportTFRecords()]
+    after = ExportTFRecords
+    suffix = "html"
 
     @property
     def came_in(self) -> str:
         told = [step.path.relative_to(store()).parts for step in in_use()]
-        return digest([str(Ingest().root), told])
-
-    @property
-    def path(self) -> Path:
-        return self.folder / f"{self.came_in}.html"
+        return digest([str(self.photo_folder.root), told])
 
     def complete(self) -> bool:
-        return super().complete() and publish.leads(store() / "report.html", self.path)
+        return super().complete() and leads(store() / "report.html", self.path)
 
     def build(self) -> None:
-        files.write(self.path, account.page(in_use(), self.config, Ingest()))
-        publish.link(store() / "report.html", self.path)
+        account.write(self.path, in_use(), self.config)
+        link(store() / "report.html", self.path)
+
+
+def detects(photos: str = "source") -> list[Step]:
+    """A Detect for each detector of the list, in its order."""
+    return [Detect(photos=photos, finder=text) for text in current(detect.DetectConfig).listed]
 
 
 def in_use() -> list[Step]:
@@ -292,9 +292,9 @@ class Dataset(luigi.WrapperTask):
     """Everything: photos -> records and the report. Holds the shared section `[Dataset]`."""
 
     def requires(self) -> list[Step]:
-        options.check_given(self.config)
+        check_given(self.config)
         return [Report()]
 
 
 STAGES: list[type[Step]] = [Ingest, Detect, Crop, Embed, FilterPose, Zoom, Resize, ExportTFRecords]
-TASKS: list[type[luigi.Task]] = [*STAGES, EmbedReference, Report, Dataset]
+TASKS: list[type[luigi.Task]] = [*STAGES, EmbedReference, Report, Dataset, TrainStyleGAN]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from detectors.base import Box, Detection, FaceFactors
+from detectors.base import Box, Detection
 from pipeline import cluster, detect, images, options, tasks
 from pipeline.manifest import dropped
 
@@ -24,8 +24,8 @@ class BrightFace:
     """Finds the bright squares of made photos, left to right."""
 
     long_side = 0
-    grey = True
-    face = FaceFactors()
+    channels = 1
+    together = 3
 
     def __call__(self, pictures):
         return [self.find(picture) for picture in pictures]

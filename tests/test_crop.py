@@ -1,6 +1,6 @@
 import pytest
 
-from detectors.base import Box, Detection, FaceFactors
+from detectors.base import Box, Detection
 from pipeline.crop import CropConfig, PortraitConfig, crop
 from pipeline.dataset import DatasetConfig
 from pipeline.manifest import Row
@@ -10,7 +10,7 @@ def cropped(boxes, config=None, size=(1000, 1000), label="face", dataset="400"):
     found = tuple(Detection(label, 0.9, Box(*box)) for box in boxes)
     row = Row("a", "a", width=size[0], height=size[1], boxes=found)
     config = config or CropConfig()
-    return list(crop(row, config, PortraitConfig(), DatasetConfig(dataset), FaceFactors()))
+    return list(crop(row, config, PortraitConfig(), DatasetConfig(dataset)))
 
 
 def test_portrait_is_three_by_four_faces():

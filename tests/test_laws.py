@@ -67,8 +67,10 @@ def test_a_second_build_runs_nothing(store, stage, monkeypatch):
 
 
 OTHER = {
+    "Crop_rules": '[{"need": "face"}]',
     "Dataset_size": "16",
     "Dataset_background": "black",
+    "Detect_detector": "haar, none",
     "Embed_dims": 64,
     "Embed_weights": "weights.pth",
     "ExportTFRecords_labels": "folder",

@@ -41,7 +41,7 @@ def recipe():
 @pytest.fixture(scope="module")
 def story(folder, recipe):
     """Path -> the row as Crop leaves it."""
-    find = detectors.load("haar", recipe.getfloat("Detect", "min_face"))
+    find = detectors.load(detectors.parse("haar"), recipe.getfloat("Detect", "min_face"))
     rows = [
         row if row.drop else described(row, folder) for row in ingest.listing(folder, folder.parent)
     ]
@@ -63,7 +63,7 @@ def judged(row, folder, find, recipe):
     config = CropConfig(min_face=recipe.getint("Crop", "min_face"))
     dataset = DatasetConfig(size=recipe.get("Dataset", "size"))
     seen = replace(row, boxes=boxes)
-    (result,) = crop(seen, config, PortraitConfig(), dataset, detectors.face_factors("haar"))
+    (result,) = crop(seen, config, PortraitConfig(), dataset)
     return result
 
 
@@ -99,7 +99,7 @@ def test_portraits_have_one_face_and_many_pixels(story):
 
 
 def test_default_detector_finds_the_portraits_too(drawn, story):
-    find = detectors.load("haar", 0.1)
+    find = detectors.load(detectors.parse("haar"), 0.1)
     for path, row in story.items():
         if row.drop is None:
             grey = images.decode_grey(drawn[path], find.long_side)

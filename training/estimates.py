@@ -8,7 +8,9 @@ from training.networks import NetworkConfig, discriminator_table, generator_tabl
 from training.parameters import Table, count
 
 BYTES = {"float32": 4, "bfloat16": 2}
-KEPT = 14  # feature maps kept per convolution in the costliest step: a guess, not measured
+# Feature maps kept per convolution in the costliest step, and with `recompute`, which spares the
+# two main steps alone: measured at 1024 x 1024, config-f, batch 4 (benchmarks/step.py).
+KEPT, KEPT_TWICE = 6, 5
 
 
 def report(config: Config, network: NetworkConfig, images: int) -> str:
@@ -54,7 +56,8 @@ def activation_bytes(config: Config, network: NetworkConfig) -> int:
         height, width = network.shape.size(level)
         total += 2 * height * width * network.fmaps(level)
     images = config.run.batch // config.run.accumulation
-    return total * KEPT * images * BYTES[network.dtype] // (4 if network.recompute else 1)
+    kept = KEPT_TWICE if network.recompute else KEPT
+    return total * kept * images * BYTES[network.dtype]
 
 
 def gb(size: float) -> str:

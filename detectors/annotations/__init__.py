@@ -1,0 +1,52 @@
+"""Boxes that people drew: a CSV table or a folder of Pascal-VOC XML, as LabelImg writes them.
+
+Both formats count pixels from 1, and a box includes its last row and column: xmin 1, xmax 640 is
+the whole of a photo 640 wide. So left = xmin - 1 and right = xmax, and back; nothing is rounded.
+Of LabelImg's files only the names, sizes, classes and boxes are kept.
+"""
+
+from collections.abc import Collection
+from itertools import groupby
+from pathlib import Path
+
+from detectors.annotations.check import annotated, distinct, known
+from detectors.annotations.photo import Annotated, AnnotationError, Annotations, Labelled
+from detectors.annotations.sizes import PhotoSizes
+from detectors.annotations.table import csv_entries, write_csv
+from detectors.annotations.voc import voc_entries, write_voc
+
+__all__ = [
+    "Annotated",
+    "AnnotationError",
+    "Annotations",
+    "Labelled",
+    "read",
+    "write_csv",
+    "write_voc",
+]
+
+
+def read(
+    path: Path, pictures: Path | None = None, classes: Collection[str] | None = None
+) -> Annotations:
+    """The photos of a CSV table or of a folder of XML files, in the order of their names.
+
+    With `pictures`, the folder of the photos, sizes are compared with the real ones, and photos
+    that are not there are left out. With `classes`, another class is an error. Raises
+    AnnotationError.
+    """
+    if not path.exists():
+        raise AnnotationError(f"{path}: there is no such CSV file or folder of XML files")
+    found = Annotations()
+    sizes = PhotoSizes(pictures) if pictures else None
+    if path.is_dir():
+        entries = list(voc_entries(path, sizes, found.warnings.append))
+    else:
+        entries = list(csv_entries(path))
+    entries = known(distinct(entries, found.warnings), classes)
+    entries.sort(key=lambda entry: entry.filename)
+    for filename, group in groupby(entries, key=lambda entry: entry.filename):
+        photo = annotated(filename, list(group), sizes, found.warnings.append)
+        if photo:
+            found.photos.append(photo)
+    return found

@@ -1,0 +1,95 @@
+"""What stands in an annotation file -> boxes that can be: mended with a warning, or refused."""
+
+import math
+from collections.abc import Callable, Collection, Sequence
+
+from detectors.annotations.photo import Annotated, AnnotationError, Entry, Labelled
+from detectors.annotations.sizes import PhotoSizes
+from detectors.base import Box
+
+SMALLEST = 2  # pixels; a lower or narrower box is a slip of the mouse
+
+
+def distinct(entries: Sequence[Entry], warnings: list[str]) -> list[Entry]:
+    """The entries without those that say the same as an earlier one."""
+    first: dict[tuple[object, ...], str] = {}
+    kept = []
+    for entry in entries:
+        seen = first.setdefault(entry[1:], entry.place)
+        if seen == entry.place:
+            kept.append(entry)
+        else:
+            warnings.append(f"{entry.place}: the same box as at {seen}; counted once")
+    return kept
+
+
+def known(entries: list[Entry], classes: Collection[str] | None) -> list[Entry]:
+    """The entries; raises AnnotationError for one whose class is missing or not in `classes`."""
+    for place, _, _, label, edges in entries:
+        if any(edges) and not label:
+            raise AnnotationError(f"{place}: a box without a class; name what it shows")
+        if label and classes is not None and label not in classes:
+            raise AnnotationError(
+                f"{place}: class {label!r} is not one of {', '.join(sorted(classes))}"
+            )
+    return entries
+
+
+def annotated(
+    filename: str, entries: list[Entry], sizes: PhotoSizes | None, warn: Callable[[str], None]
+) -> Annotated | None:
+    """One photo; None where the folder of pictures does not have it."""
+    place, _, size, _, _ = entries[0]
+    width, height = (whole_number(place, side) for side in size)
+    for entry in entries:
+        if entry.size != size:
+            raise AnnotationError(
+                f"{entry.place}: {filename} is {' x '.join(entry.size)} pixels here and"
+                f" {' x '.join(size)} at {place}; keep the right one"
+            )
+    if sizes:
+        if filename not in sizes:
+            warn(f"{place}: no photo {filename} in {sizes.folder}; left out")
+            return None
+        if refusal := sizes.compare(filename, (width, height), warn):
+            raise AnnotationError(f"{place}: {refusal}")
+    if width < 1 or height < 1:
+        raise AnnotationError(f"{place}: {filename} is {width} x {height} pixels; give its size")
+    found = (labelled(entry, width, height, warn) for entry in entries if any(entry.edges))
+    return Annotated(filename, width, height, tuple(each for each in found if each))
+
+
+def labelled(entry: Entry, width: int, height: int, warn: Callable[[str], None]) -> Labelled | None:
+    """The box, cut to the photo; None where nothing of it is left."""
+    xmin, ymin, xmax, ymax = edges = [number(entry.place, edge) for edge in entry.edges]
+    if not all(map(math.isfinite, edges)):
+        warn(f"{entry.place}: an edge of {entry.label!r} is no finite number; left out")
+        return None
+    relative = all(0 <= edge <= 1 for edge in edges)
+    if relative and (edges == [0, 0, 1, 1] or any(edge % 1 for edge in edges)):
+        raise AnnotationError(
+            f"{entry.place}: edges between 0 and 1, so relative ones; give pixels: multiply by"
+            f" {width} and {height}"
+        )
+    left, top, right, bottom = round(xmin) - 1, round(ymin) - 1, round(xmax), round(ymax)
+    box = Box(max(left, 0), max(top, 0), min(right, width), min(bottom, height))
+    if box.width < SMALLEST or box.height < SMALLEST:
+        warn(f"{entry.place}: {entry.label!r} is under {SMALLEST} pixels in the photo; left out")
+        return None
+    if min(left, top) < -1 or right > width or bottom > height:  # -1: it counts from 0
+        warn(f"{entry.place}: {entry.label!r} lies partly outside the photo; cut to it")
+    return Labelled(entry.label, box)
+
+
+def whole_number(place: str, value: str) -> int:
+    found = number(place, value)
+    if not math.isfinite(found):
+        raise AnnotationError(f"{place}: {value!r} is no size; give pixels")
+    return round(found)
+
+
+def number(place: str, value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise AnnotationError(f"{place}: {value!r} is no number; give pixels") from None

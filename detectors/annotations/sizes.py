@@ -1,0 +1,58 @@
+"""The real size of photos that annotations speak of, to find boxes drawn on another one."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+from PIL import Image
+
+ORIENTATION = 0x0112  # EXIF tag
+SIDEWAYS = (5, 6, 7, 8)  # orientations that swap width and height
+
+
+class PhotoSizes:
+    """A folder of photos, found by name or by stem, and compared in size."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        self.files = {path.relative_to(folder).as_posix(): path for path in files}
+        self.stems: dict[str, list[PurePosixPath]] = defaultdict(list)
+        for name in map(PurePosixPath, self.files):
+            if name.suffix.lower() not in (".xml", ".txt", ".csv", ".json"):
+                self.stems[str(name.with_suffix(""))].append(name)
+
+    def __contains__(self, filename: str) -> bool:
+        return filename in self.files
+
+    def of_stem(self, stem: str) -> list[PurePosixPath]:
+        """The photos whose path without suffix is `stem`."""
+        return self.stems.get(stem, [])
+
+    def compare(
+        self, filename: str, said: tuple[int, int], warn: Callable[[str], None]
+    ) -> str | None:
+        """Why boxes drawn on a photo of size `said` do not fit this one; None if they do."""
+        try:
+            with Image.open(self.files[filename]) as image:
+                stored, turned = image.size, image.getexif().get(ORIENTATION, 1)
+        except (OSError, SyntaxError) as error:
+            return f"{filename} cannot be opened ({error}); take the photo or its boxes out"
+        upright = stored[::-1] if turned in SIDEWAYS else stored
+        if said == upright:
+            if turned in (2, 3, 4):
+                warn(
+                    f"{filename} has EXIF orientation {turned}: check that its boxes were drawn on"
+                    " the photo as it is shown upright"
+                )
+            return None
+        if said == stored:
+            return (
+                f"{filename} is {upright[0]} x {upright[1]} pixels upright, and its boxes were"
+                f" drawn on it lying, {said[0]} x {said[1]} (EXIF orientation {turned}): draw them"
+                " again on the upright photo"
+            )
+        return (
+            f"{filename} is {upright[0]} x {upright[1]} pixels, and its boxes were drawn on"
+            f" {said[0]} x {said[1]}: scale them, or use the photo that they were drawn on"
+        )

@@ -1,0 +1,107 @@
+"""Pascal-VOC XML, one file per photo, as LabelImg writes it."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path, PurePosixPath
+
+from detectors.annotations.photo import EDGES, Annotated, AnnotationError, Entry, counted_from_1
+from detectors.annotations.sizes import PhotoSizes
+
+
+def write_voc(folder: Path, photos: Iterable[Annotated]) -> None:
+    """One XML file per photo, named as the photo is: a/b.jpg becomes a/b.xml.
+
+    Raises AnnotationError for two photos that differ in the suffix only.
+    """
+    named: dict[Path, str] = {}
+    for photo in photos:
+        path = folder / PurePosixPath(photo.filename).with_suffix(".xml")
+        if path in named:
+            raise AnnotationError(
+                f"{named[path]} and {photo.filename} would share {path}: rename one of the photos,"
+                " or write CSV"
+            )
+        named[path] = photo.filename
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tree = voc_tree(photo)
+        ElementTree.indent(tree, "\t")
+        path.write_bytes(ElementTree.tostring(tree, encoding="utf-8") + b"\n")
+
+
+def voc_tree(photo: Annotated) -> ElementTree.Element:
+    name = PurePosixPath(photo.filename)
+    tree = ElementTree.Element("annotation")
+    add(tree, folder=name.parent.name, filename=name.name, path=photo.filename)
+    add(ElementTree.SubElement(tree, "source"), database="Unknown")
+    size = ElementTree.SubElement(tree, "size")
+    add(size, width=photo.width, height=photo.height, depth=3)
+    add(tree, segmented=0)
+    for each in photo.boxes:
+        thing = ElementTree.SubElement(tree, "object")
+        add(thing, name=each.label, pose="Unspecified", truncated=0, difficult=0)
+        edges = dict(zip(EDGES, counted_from_1(each.box), strict=True))
+        add(ElementTree.SubElement(thing, "bndbox"), **edges)
+    return tree
+
+
+def add(element: ElementTree.Element, **texts: object) -> None:
+    for tag, text in texts.items():
+        ElementTree.SubElement(element, tag).text = str(text)
+
+
+def voc_entries(
+    folder: Path, sizes: PhotoSizes | None, warn: Callable[[str], None]
+) -> Iterator[Entry]:
+    """The objects of all XML files below `folder`, found by their tags in any order."""
+    files = sorted(folder.rglob("*.xml"))
+    if not files:
+        raise AnnotationError(f"{folder}: no XML file in it; name the folder of LabelImg's files")
+    for file in files:
+        data = file.read_bytes()
+        try:
+            tree = ElementTree.fromstring(data)
+        except ElementTree.ParseError as error:
+            raise AnnotationError(f"{file}: no XML ({error}); save it again in LabelImg") from None
+        filename = photo_of(file, file.relative_to(folder), tree, sizes, warn)
+        size = text(tree, "size/width"), text(tree, "size/height")
+        places = object_lines(data)
+        things = tree.findall("object")
+        if not things:
+            yield Entry(f"{file} line 1", filename, size, "", ("", "", "", ""))
+        for thing, line in zip(things, places, strict=False):
+            edges = tuple(text(thing, f"bndbox/{name}") for name in EDGES)
+            yield Entry(f"{file} line {line}", filename, size, text(thing, "name"), edges)
+
+
+def text(tree: ElementTree.Element, tag: str) -> str:
+    return (tree.findtext(tag) or "").strip()
+
+
+def object_lines(data: bytes) -> list[int]:
+    """The line on which each `<object>` begins; comments are blanked first."""
+    blank = re.sub(rb"<!--.*?-->", lambda found: b"\n" * found[0].count(b"\n"), data, flags=re.S)
+    return [blank.count(b"\n", 0, f.start()) + 1 for f in re.finditer(rb"<object[\s>]", blank)]
+
+
+def photo_of(
+    file: Path,
+    name: Path,
+    tree: ElementTree.Element,
+    sizes: PhotoSizes | None,
+    warn: Callable[[str], None],
+) -> str:
+    """The photo that an XML file is about: the one of its own name, whatever `<filename>` says."""
+    said = PurePosixPath(text(tree, "filename").replace("\\", "/")).name
+    own = PurePosixPath(name.as_posix())
+    matching = [own.with_name(said)] if PurePosixPath(said).stem == own.stem else []
+    if sizes:
+        matching += sizes.of_stem(str(own.with_suffix("")))
+        there = [str(path) for path in matching if str(path) in sizes]
+        found = there[0] if there else str(own.with_name(said or own.stem))
+    else:
+        suffix = PurePosixPath(said).suffix or ".jpg"
+        found = str(matching[0] if matching else own.with_suffix(suffix))
+    if PurePosixPath(found).name != said:
+        warn(f"{file}: <filename> is {said!r}; taken as {found!r}, by its own name")
+    return found

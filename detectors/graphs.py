@@ -1,0 +1,144 @@
+"""Opens TensorFlow models that carry the signature of the Object Detection API.
+
+Frozen graphs of TensorFlow 1 and SavedModels of 1 and 2. A SavedModel is a program: it can read
+and write files as the user who runs it.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from detectors.base import Image
+
+INPUT = "image_tensor"
+OUTPUTS = ("num_detections", "detection_boxes", "detection_scores", "detection_classes")
+WANTED = f"an object detector has {INPUT}: uint8 -> {', '.join(OUTPUTS)}"
+
+Values = dict[str, NDArray[np.float32]]
+
+
+class Graph(NamedTuple):
+    """A model ready to run: NHWC uint8 RGB -> the four outputs, each with the batch first."""
+
+    run: Callable[[Image], Values]
+    size: tuple[int, int] | None  # (height, width) that it insists on
+    batches: bool  # whether it takes more than one picture at a time
+
+
+def opened(path: Path) -> Graph:
+    """A frozen graph from a file, a SavedModel from a folder, or from the one folder in it.
+
+    Raises ValueError with one sentence for what is neither, or has another signature.
+    """
+    single_threaded()
+    if path.is_file():
+        return frozen(path)
+    for folder in (path, path / "saved_model"):
+        if (folder / "saved_model.pb").is_file():
+            return saved_model(folder)
+    graphs = sorted(path.glob("*.pb"))
+    if len(graphs) == 1:
+        return frozen(graphs[0])
+    raise ValueError(f"{path} holds neither saved_model.pb nor saved_model/saved_model.pb")
+
+
+def single_threaded() -> None:
+    """One thread: the workers are processes. A GPU's memory is taken as it is needed."""
+    with suppress(RuntimeError):  # TensorFlow runs already: only its speed depends on this
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        for gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)
+
+
+def frozen(path: Path) -> Graph:
+    """A graph whose weights are constants."""
+    from google.protobuf.message import DecodeError
+
+    graph = tf.compat.v1.GraphDef()
+    try:
+        graph.ParseFromString(path.read_bytes())
+    except DecodeError:
+        size = path.stat().st_size
+        raise ValueError(
+            f"{path} is no frozen graph, or only a part of one ({size} bytes): fetch it again"
+        ) from None
+    check_names(graph, path)
+    try:
+        whole = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(graph, name=""), [])
+    except ValueError as error:  # an operation that this TensorFlow does not have
+        raise ValueError(f"{path} does not load: {first_line(error)}") from None
+    outputs = {name: f"{name}:0" for name in OUTPUTS}
+    called = whole.prune(f"{INPUT}:0", outputs)
+    (fed,) = called.inputs
+    if fed.dtype != tf.uint8:
+        raise ValueError(f"{path}: {INPUT} is {fed.dtype.name}; {WANTED}")
+    return made(called, fed.shape, called.structured_outputs.values())
+
+
+def check_names(graph: Any, path: Path) -> None:
+    names = {node.name for node in graph.node}
+    if {INPUT, *OUTPUTS} <= names:
+        return
+    read = {source.split(":")[0].lstrip("^") for node in graph.node for source in node.input}
+    fed = [node.name for node in graph.node if node.op == "Placeholder"]
+    ends = sorted(names - read - set(fed))
+    raise ValueError(f"{path} has inputs {listed(fed)} and outputs {listed(ends)}; {WANTED}")
+
+
+def saved_model(folder: Path) -> Graph:
+    """A SavedModel's default signature."""
+    try:
+        loaded = tf.saved_model.load(str(folder))
+    except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
+        raise ValueError(f"{folder} does not load: {first_line(error)}") from None
+    signatures = dict(loaded.signatures)
+    called = signatures.get("serving_default") or next(iter(signatures.values()), None)
+    if called is None:
+        raise ValueError(f"{folder} has no signature: export it with one; {WANTED}")
+    fed = called.structured_input_signature[1]
+    missing = set(OUTPUTS) - set(called.structured_outputs)
+    kinds = [spec.dtype for spec in fed.values()]
+    if missing or kinds != [tf.uint8]:
+        inputs = [f"{name}: {spec.dtype.name}" for name, spec in fed.items()]
+        outputs = sorted(called.structured_outputs)
+        raise ValueError(
+            f"{folder} has inputs {listed(inputs)} and outputs {listed(outputs)}; {WANTED}"
+        )
+    ((name, spec),) = fed.items()
+    outputs = [called.structured_outputs[output] for output in OUTPUTS]
+    graph = made(lambda images: called(**{name: images}), spec.shape, outputs)
+    loaded_for_life.append(loaded)
+    return graph
+
+
+loaded_for_life: list[Any] = []  # a signature holds its variables only weakly
+
+
+def made(called: Any, shape: Any, outputs: Iterable[Any]) -> Graph:
+    """A graph may say that it takes one picture only at its input, or at an output."""
+    dims = shape.as_list() if shape.rank is not None else [None] * 4
+    leading = [dims[0], *(out.shape[0] for out in outputs if out.shape.rank)]
+    height, width = dims[1:3]
+    size = (height, width) if height and width else None
+
+    def run(images: Image) -> Values:
+        found = called(tf.constant(images))
+        return {name: found[name].numpy() for name in OUTPUTS}
+
+    return Graph(run, size, 1 not in leading)
+
+
+def listed(names: Iterable[str]) -> str:
+    """At most eight of the names."""
+    first = list(names)
+    return ", ".join(first[:8]) + (f" and {len(first) - 8} more" if len(first) > 8 else "") or "-"
+
+
+def first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0][:300]

@@ -1,0 +1,76 @@
+"""Finds the SavedModel behind a TensorFlow Hub handle: a folder, an archive, or an address.
+
+tfhub.dev has redirected to Kaggle since November 2023, and much of it is gone: what lies here is
+asked first, and the network last.
+"""
+
+import hashlib
+import os
+import shutil
+import tarfile
+import tempfile
+import warnings
+from pathlib import Path
+
+ARCHIVES = (".tar.gz", ".tgz", ".tar")
+
+
+def folder_of(handle: str) -> Path:
+    """The folder of the SavedModel. Raises ValueError with the way out where there is none."""
+    if "://" not in handle:
+        return local(Path(handle))
+    folder = cache() / hashlib.sha1(handle.encode()).hexdigest()
+    return folder if (folder / "saved_model.pb").is_file() else downloaded(handle, folder)
+
+
+def cache() -> Path:
+    """Where tensorflow-hub keeps its downloads, too."""
+    named = os.environ.get("TFHUB_CACHE_DIR")
+    return Path(named) if named else Path(tempfile.gettempdir()) / "tfhub_modules"
+
+
+def local(path: Path) -> Path:
+    if path.is_dir():
+        return path
+    if path.is_file() and path.name.endswith(ARCHIVES):
+        return unpacked(path)
+    raise ValueError(f"hub:{path}: give a folder, an archive ({', '.join(ARCHIVES)}) or an address")
+
+
+def unpacked(archive: Path) -> Path:
+    """The folder of an archive in the cache, named by its content; unpacked once."""
+    with archive.open("rb") as file:
+        folder = cache() / hashlib.file_digest(file, "sha1").hexdigest()
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as name:
+        beside = Path(name) / "model"
+        try:
+            with tarfile.open(archive) as tar:
+                tar.extractall(beside, filter="data")
+        except (tarfile.TarError, EOFError, OSError) as error:
+            raise ValueError(f"{archive} is no archive that can be unpacked: {error}") from None
+        try:
+            beside.rename(folder)
+        except OSError:  # another worker was faster
+            if not folder.is_dir():
+                raise
+            shutil.rmtree(beside)
+    return folder
+
+
+def downloaded(handle: str, folder: Path) -> Path:
+    """Let tensorflow-hub fetch it into the cache."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it imports what is deprecated
+            import tensorflow_hub
+
+            return Path(tensorflow_hub.resolve(handle))
+    except Exception as error:  # it lets through whatever its network code raises
+        reason = str(error).strip().split("\n")[0][:200] or type(error).__name__
+        raise ValueError(
+            f"hub:{handle} is not in the cache and could not be fetched ({reason}): give its"
+            f" folder or .tar.gz as hub:PATH, or unpack it into {folder}"
+        ) from None

@@ -1,0 +1,105 @@
+"""Label maps of the Object Detection API: text protobufs that name a model's classes."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+TOKEN = re.compile(
+    r"""\s+|\#[^\n]*|[,;]|(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')"""
+    r"""|(?P<brace>[{}<>])|(?P<word>[\w.+-]+)\s*:?|(?P<other>.)""",
+    re.VERBOSE,
+)
+
+
+OPENING, CLOSING = ("{", "<"), ("}", ">")
+
+
+class Token(NamedTuple):
+    """A word, a string without its quotes, or a brace; `line` counts from 1."""
+
+    kind: str
+    text: str
+    line: int
+
+
+def read(path: Path) -> dict[int, str]:
+    """Class number -> its display name, or else its name.
+
+    Raises ValueError with file and line for what is no label map, a number that is missing,
+    no number, under 1 or given twice, and an item without a name.
+    """
+    try:
+        tokens = list(tokens_of(path.read_text(encoding="utf-8")))
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is no label map: it is no text") from None
+    except ValueError as error:
+        raise ValueError(f"{path}, {error}") from None
+    names: dict[int, str] = {}
+    for line, item in items(tokens, path):
+        number = class_number(item, f"{path}, line {line}")
+        if number in names:
+            raise ValueError(f"{path}, line {line}: class {number} is there twice")
+        if number:
+            names[number] = item.get("display_name") or item["name"]
+    if not names:
+        raise ValueError(f"{path} names no class: an item is  item {{ id: 1 name: 'face' }}")
+    return names
+
+
+def holes(names: dict[int, str]) -> list[int]:
+    """The class numbers below the last one that have no name."""
+    return sorted(set(range(1, max(names))) - names.keys())
+
+
+def class_number(item: dict[str, str], where: str) -> int:
+    """0 only for the background, which no detector reports."""
+    if "id" not in item:
+        raise ValueError(f"{where}: the item has no id")
+    if not ({"name", "display_name"} & item.keys()):
+        raise ValueError(f"{where}: the item of id {item['id']} has no name")
+    if not item["id"].isdigit():
+        raise ValueError(f"{where}: the id {item['id']!r} is no whole number from 1 on")
+    number = int(item["id"])
+    if number == 0 and item.get("name") != "background":
+        raise ValueError(f"{where}: classes count from 1; 0 is the background's")
+    return number
+
+
+def items(tokens: list[Token], path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """(line, fields) of each item."""
+    rest = iter(tokens)
+    for token in rest:
+        brace = next(rest, None)
+        if token.text != "item" or brace is None or brace.text not in OPENING:
+            raise ValueError(f"{path}, line {token.line}: {token.text!r} is no item {{ ... }}")
+        yield token.line, fields(rest, f"{path}, line {token.line}")
+
+
+def fields(rest: Iterator[Token], where: str) -> dict[str, str]:
+    """The fields up to the closing brace; what is nested in them is left out."""
+    found: dict[str, str] = {}
+    for token in rest:
+        if token.text in CLOSING and token.kind == "brace":
+            return found
+        value = next(rest, None)
+        if value is not None and value.kind == "brace" and value.text in OPENING:
+            fields(rest, where)
+        elif value is not None and value.kind != "brace":
+            found[token.text] = value.text
+        else:
+            raise ValueError(f"{where}: {token.text} has no value")
+    raise ValueError(f"{where}: the item has no end")
+
+
+def tokens_of(text: str) -> Iterator[Token]:
+    line = 1
+    for match in TOKEN.finditer(text):
+        if match.lastgroup == "other":
+            raise ValueError(f"line {line}: {match[0]!r} is out of place in a label map")
+        if match.lastgroup == "string":
+            inner = re.sub(r"\\(.)", r"\1", match["string"][1:-1])
+            yield Token("string", inner, line)
+        elif match.lastgroup:
+            yield Token(match.lastgroup, match[match.lastgroup], line)
+        line += match[0].count("\n")

@@ -1,0 +1,123 @@
+"""Detectors that are TensorFlow models with the signature of the Object Detection API."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.base import (
+    NOWHERE,
+    UNUSABLE,
+    Box,
+    Detection,
+    Image,
+    large_enough,
+    ordered,
+)
+from detectors.graphs import Graph, Values
+
+BATCH = 4  # pictures: a batch is always full, so that what is found does not depend on the others
+STEP = 32  # pixels: sides are padded to multiples of it, so that few shapes occur
+LONG_SIDE = 320
+MIN_SCORE = 0.5
+
+
+class TensorFlowDetector:
+    """Pictures of one shape go through the graph together, where it allows that."""
+
+    channels: Literal[1, 3] = 3
+    together = 8 * BATCH
+
+    def __init__(
+        self,
+        graph: Graph,
+        names: Mapping[int, str],
+        min_face: float,
+        min_score: float = MIN_SCORE,
+        long_side: int = LONG_SIDE,
+    ) -> None:
+        """`names` are those of the classes; a class that has none is called by its number."""
+        self.graph, self.names = graph, names
+        self.min_face, self.min_score, self.long_side = min_face, min_score, long_side
+
+    def __call__(self, images: Sequence[Image]) -> list[list[Detection]]:
+        fed = [shaped(image, self.graph) for image in images]
+        found: list[list[Detection]] = [[] for _ in images]
+        for numbers in groups(fed, BATCH if self.graph.batches else 1):
+            values = self.graph.run(np.stack([fed[number] for number in numbers]))
+            for place, number in enumerate(dict.fromkeys(numbers)):
+                image = images[number]
+                one = self.detections(values, place, seen_size(image, fed[number], self.graph))
+                inside = [clipped(detection, image) for detection in one]
+                found[number] = ordered(large_enough(inside, image, self.min_face))
+        return found
+
+    def detections(self, values: Values, place: int, size: tuple[float, float]) -> list[Detection]:
+        """The finds in one picture of a batch, in pixels; `size` is what 1.0 stands for."""
+        count = int(values["num_detections"][place])
+        boxes, scores, classes = (
+            values[f"detection_{name}"][place][:count] for name in ("boxes", "scores", "classes")
+        )
+        kept = np.flatnonzero(~(scores < self.min_score))  # a score that is no number is told, too
+        return [self.one(boxes[i], float(scores[i]), float(classes[i]), size) for i in kept]
+
+    def one(
+        self, box: NDArray[np.float32], score: float, number: float, size: tuple[float, float]
+    ) -> Detection:
+        if not (np.isfinite(box).all() and np.isfinite([score, number]).all()):
+            return Detection(UNUSABLE, 0.0, NOWHERE)
+        label = self.names.get(round(number), str(round(number)))
+        return Detection(label, round(min(score, 1.0), 4), in_pixels(box, size))
+
+
+def in_pixels(box: NDArray[np.float32], size: tuple[float, float]) -> Box:
+    """[ymin, xmin, ymax, xmax] as shares of the (height, width) that the graph saw -> pixels."""
+    height, width = size
+    top, left, bottom, right = (
+        box.astype(np.float64) * np.array([height, width, height, width])
+    ).tolist()
+    return Box(round(left), round(top), round(right), round(bottom))
+
+
+def clipped(found: Detection, image: Image) -> Detection:
+    """The part of it that lies in the picture; what has no area is `UNUSABLE`."""
+    height, width = image.shape[:2]
+    left, top, right, bottom = found.box
+    box = Box(max(left, 0), max(top, 0), min(right, width), min(bottom, height))
+    if box.width <= 0 or box.height <= 0:
+        return Detection(UNUSABLE, found.score, NOWHERE)
+    return found._replace(box=box)
+
+
+def shaped(image: Image, graph: Graph) -> Image:
+    """As the graph takes it: of the size it insists on, or padded at the right and bottom."""
+    if graph.size:
+        stretched: Image = cv2.resize(image, graph.size[::-1], interpolation=cv2.INTER_AREA)
+        return stretched
+    if not graph.batches:
+        return image
+    height, width = image.shape[:2]
+    padded = np.zeros((-(-height // STEP) * STEP, -(-width // STEP) * STEP, 3), np.uint8)
+    padded[:height, :width] = image
+    return padded
+
+
+def seen_size(image: Image, fed: Image, graph: Graph) -> tuple[float, float]:
+    """(height, width) in the picture's own pixels of what the graph saw."""
+    shape = image.shape if graph.size else fed.shape
+    return shape[0], shape[1]
+
+
+def groups(fed: Sequence[Image], batch: int) -> list[list[int]]:
+    """Numbers of pictures of one shape, `batch` at a time; the last one fills a group up."""
+    by_shape: dict[tuple[int, ...], list[int]] = {}
+    for number, image in enumerate(fed):
+        by_shape.setdefault(image.shape, []).append(number)
+    full = []
+    for numbers in by_shape.values():
+        for start in range(0, len(numbers), batch):
+            some = numbers[start : start + batch]
+            full.append(some + some[-1:] * (batch - len(some)))
+    return full

@@ -1,0 +1,84 @@
+"""Accepted portraits to and from annotation files, to train a crop detector or to use LabelImg."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from detectors.annotations import Annotated, AnnotationError, Labelled, read, write_csv, write_voc
+from pipeline.options import SettingsError
+from pipeline.review.decisions import Decision, Journal
+from pipeline.review.photos import Photo
+
+PORTRAIT = "portrait"  # the class of a portrait's rectangle
+
+
+def export(path: Path, photos: Sequence[Photo], held: Mapping[str, Decision]) -> int:
+    """Write the accepted rectangles of the photos to a CSV file or a folder of XML files.
+
+    Returns the number of photos. Refused ones are left out, and so are frames of videos.
+    """
+    accepted = [annotated(photo, held[photo.id]) for photo in photos if is_accepted(photo, held)]
+    accepted.sort(key=lambda photo: photo.filename)
+    if not accepted:
+        raise SettingsError("no photo is accepted yet: nothing to export")
+    try:
+        write = write_csv if path.suffix.lower() == ".csv" else write_voc
+        write(path, accepted)
+    except AnnotationError as error:
+        raise SettingsError(f"--export {path}: {error}") from None
+    return len(accepted)
+
+
+def is_accepted(photo: Photo, held: Mapping[str, Decision]) -> bool:
+    decision = held.get(photo.id)
+    return decision is not None and decision.action == "accept" and not photo.clip
+
+
+def annotated(photo: Photo, decision: Decision) -> Annotated:
+    boxes = tuple(Labelled(PORTRAIT, box) for box in decision.rectangles)
+    return Annotated(photo.path, photo.width, photo.height, boxes)
+
+
+def bring_in(path: Path, photos: Sequence[Photo], journal: Journal) -> tuple[int, list[str]]:
+    """Accept the rectangles of class `portrait` in a CSV file or a folder of XML files.
+
+    Photos go by their path below the source, or by their name alone where only one has it.
+    Returns how many photos were accepted, and a sentence for each that was not.
+    """
+    try:
+        found = read(path)
+    except AnnotationError as error:
+        raise SettingsError(f"--import {error}") from None
+    warnings, number = list(found.warnings), 0
+    known = by_name(photos)
+    for each in found.photos:
+        boxes = tuple(sorted(one.box for one in each.boxes if one.label == PORTRAIT))
+        photo = known.get(each.filename) or known.get(Path(each.filename).name)
+        if reason := refusal(each, photo, bool(boxes)):
+            warnings.append(f"{path}: {each.filename}: {reason}")
+        elif photo is not None:
+            journal.append(Decision(photo.id, photo.path, "accept", boxes))
+            number += 1
+    return number, warnings
+
+
+def by_name(photos: Sequence[Photo]) -> dict[str, Photo | None]:
+    """Path below the source -> photo, and file name -> photo; None where two have the name."""
+    known: dict[str, Photo | None] = {}
+    for photo in photos:
+        name = Path(photo.path).name
+        known[name] = None if name in known else photo
+    return known | {photo.path: photo for photo in photos}
+
+
+def refusal(each: Annotated, photo: Photo | None, boxes: bool) -> str:
+    """Why an annotated photo is not taken, or nothing."""
+    if photo is None:
+        return "no photo, or several, of that name came to the review; left out"
+    if not boxes:
+        return f"no box of class {PORTRAIT}; left out"
+    if (each.width, each.height) != (photo.width, photo.height):
+        return (
+            f"drawn on {each.width} x {each.height} pixels, and the upright photo has"
+            f" {photo.width} x {photo.height}; left out"
+        )
+    return ""

@@ -1,0 +1,103 @@
+"""One sitting of the review: the photos, what is decided about them, and the window."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.crop import CropConfig, PortraitConfig
+from pipeline.dataset import DatasetConfig
+from pipeline.manifest import Row
+from pipeline.options import SettingsError
+from pipeline.review import screen
+from pipeline.review.decisions import Decision, Journal, file_in, in_force, load, steps
+from pipeline.review.photos import Photo, ordered, photos
+from pipeline.review.state import REASONS, State, begin, counts
+
+NO_SCREEN = (
+    "the review needs a screen, and neither DISPLAY nor WAYLAND_DISPLAY is set: run it on a"
+    " desktop, or through ssh -X"
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The settings that a proposal follows from."""
+
+    crop: CropConfig
+    portrait: PortraitConfig
+    dataset: DatasetConfig
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """Everything that the review is given."""
+
+    store: Path
+    rows: Sequence[Row]  # what came into Crop
+    places: Mapping[str, Row]  # photo id -> the row that says where it lies
+    recipe: Recipe
+    read: Callable[[Row], bytes]  # the bytes of a photo, from its place
+
+    @property
+    def journal(self) -> Journal:
+        return Journal(file_in(self.store))
+
+    @property
+    def decided(self) -> list[Decision]:
+        """Every decision so far."""
+        return load(file_in(self.store))
+
+    def photos(self) -> list[Photo]:
+        recipe = self.recipe.crop, self.recipe.portrait, self.recipe.dataset
+        return photos(self.rows, self.places, recipe, self.decided)
+
+
+def check_screen() -> None:
+    """Raise SettingsError without a screen: OpenCV would end the process."""
+    if not screen.there():
+        raise SettingsError(NO_SCREEN)
+
+
+def look_through(sitting: Sitting, order: Sequence[str], reasons: Sequence[str]) -> str:
+    """Open the window; returns a sentence on what is decided when it is closed."""
+    check_screen()
+    shown = tuple(ordered(sitting.photos(), order))
+    if not shown:
+        return "there is no photo to review"
+    decided = sitting.decided
+    start = begin(shown, in_force(decided), tuple(steps(decided)), tuple(reasons or REASONS))
+    return told(opened(sitting, start))
+
+
+def opened(sitting: Sitting, start: State) -> State:
+    """Run the window. It loads OpenCV, which ends the process where there is no screen."""
+    from pipeline.review.ahead import Ahead
+    from pipeline.review.view import Look
+    from pipeline.review.window import Window
+
+    portrait, recipe = sitting.recipe.portrait, sitting.recipe
+    least = (0, 0) if recipe.crop.enlarge else recipe.dataset.width_height
+    look = Look(portrait.face_x, portrait.face_y, least)
+    ahead = Ahead(lambda photo: sitting.read(sitting.places[photo.id]))
+    return Window(start, sitting.journal, ahead, look).run()
+
+
+def told(state: State) -> str:
+    count = counts(state)
+    return f"{count.accepted} accepted, {count.refused} refused, {count.left} left"
+
+
+def export(sitting: Sitting, path: Path) -> str:
+    """Write what is accepted; returns a sentence."""
+    from pipeline.review import exchange
+
+    number = exchange.export(path, sitting.photos(), in_force(sitting.decided))
+    return f"{number} photos in {path}"
+
+
+def bring_in(sitting: Sitting, path: Path) -> list[str]:
+    """Accept what a file says; returns sentences."""
+    from pipeline.review import exchange
+
+    number, warnings = exchange.bring_in(path, sitting.photos(), sitting.journal)
+    return [*warnings, f"{number} photos accepted"]

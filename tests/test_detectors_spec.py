@@ -1,0 +1,206 @@
+"""How detectors are named, what they depend on, label maps, and where Hub models are found."""
+
+import hashlib
+import sys
+import tarfile
+from types import SimpleNamespace
+
+import pytest
+
+import detectors
+from detectors import FaceFactors, hub, labelmap
+from detectors.spec import FORMS, OPTIONS, content
+
+
+def test_a_detector_is_read_with_its_options():
+    spec = detectors.parse("tfod:a b/g.pb?labels=l.pbtxt&min_score=0.3&face=1.1:0.5:0.4")
+    assert (spec.kind, spec.model, spec.labels) == ("tfod", "a b/g.pb", "l.pbtxt")
+    assert (spec.min_score, spec.face) == (0.3, FaceFactors(1.1, 0.5, 0.4))
+    assert detectors.parse("tfod:g.pb?names=open hand|face").names == ("open hand", "face")
+    assert detectors.parse("tfod:a%2Cb%3Fc.pb").model == "a,b?c.pb"
+    assert detectors.parse("hub:https://tfhub.dev/x/y/1?long_side=512").long_side == 512
+    assert [detectors.parse(form.split(":")[0]).kind for form in ("haar", "none")] == [
+        "haar",
+        "none",
+    ]
+    assert set(OPTIONS) == {form.strip().split(":")[0] for form in FORMS.split(",")}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("har", "no detector is called 'har'; there are haar, haar:profile"),
+        ("haar:eyes", "there is no cascade 'eyes': give haar, haar:profile, haar:upperbody"),
+        ("yunet", "yunet needs its model"),
+        ("none:x", "takes no model"),
+        ("tfod:g.pb?label=x", "has no option 'label'; there are: labels, names, min_score, face"),
+        ("none?min_score=1", "none has no option 'min_score'; there are: none"),
+        ("haar?min_score=1.5", "haar[?]min_score=1.5: give a number between 0 and 1"),
+        ("haar?min_score=nan", "give a number between 0 and 1"),
+        ("haar?face=1:2", "haar[?]face=1:2: give side:x:y"),
+        ("haar?long_side=9", "haar[?]long_side=9: give pixels, 32 to 4096"),
+        ("haar?names=a|b", "haar finds one thing: give one name"),
+        ("tfod:g.pb?labels=x&names=y", "give the file or the list, not both"),
+    ],
+)
+def test_what_cannot_be_says_what_may(text, said):
+    with pytest.raises(ValueError, match=said):
+        detectors.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("yunet:nix.onnx", "yunet:nix.onnx: there is no such file or folder"),
+        ("yunet:{file}", "give YuNet's model, a file"),
+        ("tfod:{file}", "give a frozen graph"),
+        ("crop:{file}", "give the folder that the training exported"),
+        ("tfod:{folder}?labels=nix.pbtxt", "labels=nix.pbtxt: there is no such file"),
+    ],
+)
+def test_a_missing_file_or_one_of_another_kind(tmp_path, text, said):
+    (tmp_path / "f.bin").write_bytes(b"")
+    spec = detectors.parse(text.format(file=tmp_path / "f.bin", folder=tmp_path))
+    with pytest.raises(ValueError, match=said):
+        detectors.load(spec, 0.1)
+
+
+def test_a_model_is_known_by_its_content(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name / "variables").mkdir(parents=True)
+        (tmp_path / name / "saved_model.pb").write_bytes(b"1")
+        (tmp_path / name / "variables" / "v").write_bytes(b"2")
+    of_a, of_b = (detectors.identity(detectors.parse(f"tfod:{tmp_path / n}")) for n in "ab")
+    assert of_a == of_b
+    (tmp_path / "b" / "variables" / "v").write_bytes(b"another")
+    assert detectors.identity(detectors.parse(f"tfod:{tmp_path / 'b'}")) != of_a
+    (tmp_path / "a" / "label_map.pbtxt").write_text("item { id: 1 name: 'face' }")
+    assert detectors.identity(detectors.parse(f"tfod:{tmp_path / 'a'}")) != of_a
+
+
+def test_options_that_change_finds_are_part_of_what_it_is_and_factors_are_not():
+    plain = detectors.identity(detectors.parse("haar"))
+    for query in ("min_score=0.6", "long_side=320", "names=head"):
+        assert detectors.identity(detectors.parse(f"haar?{query}")) != plain
+    assert detectors.identity(detectors.parse("haar?face=2:0.5:0.5")) == plain
+
+
+def test_a_changed_file_is_read_again(tmp_path):
+    path = tmp_path / "m.onnx"
+    path.write_bytes(b"1")
+    before = content(path)
+    path.write_bytes(b"22")
+    assert content(path) != before
+
+
+def test_factors_are_those_of_the_detector_unless_given():
+    assert detectors.face_factors(detectors.parse("haar")) == FaceFactors()
+    assert detectors.face_factors(detectors.parse("yunet:x.onnx")).side == 1.035
+    assert detectors.face_factors(detectors.parse("crop:x")) == detectors.face_factors(
+        detectors.parse("tfod:x.pb")
+    )
+    given = detectors.parse("yunet:x.onnx?face=2:0.1:0.2")
+    assert detectors.face_factors(given) == FaceFactors(2, 0.1, 0.2)
+
+
+MAP = """
+# a comment
+item {
+  name: "/m/01g317"
+  id: 1
+  display_name: 'person'
+  keypoints { id: 7 label: "nose" }
+}
+item: { id: 3, name: "it\\"s" }
+item < name: 'background' id: 0 >
+"""
+
+
+def test_a_label_map_is_read(tmp_path):
+    (tmp_path / "m.pbtxt").write_text(MAP)
+    names = labelmap.read(tmp_path / "m.pbtxt")
+    assert names == {1: "person", 3: 'it"s'}
+    assert labelmap.holes(names) == [2]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("item { id: 1 name: 'a' }\nitem { id: 1 name: 'b' }", "line 2: class 1 is there twice"),
+        ("\nitem { name: 'a' }", "line 2: the item has no id"),
+        ("item { id: 1 }", "line 1: the item of id 1 has no name"),
+        ("item { id: 1.5 name: 'a' }", "line 1: the id '1.5' is no whole number"),
+        ("item { id: -1 name: 'a' }", "line 1: the id '-1' is no whole number"),
+        ("item { id: 0 name: 'a' }", "line 1: classes count from 1"),
+        ("item { id: 1 name: 'a'", "line 1: the item has no end"),
+        ("item { id: 1 name: }", "line 1: name has no value"),
+        ("item { id: 1 name: 'a }", 'line 1: "\'" is out of place'),
+        ("\n\nface: 1", "line 3: 'face' is no item"),
+        ("", "names no class"),
+    ],
+)
+def test_a_broken_label_map_names_file_and_line(tmp_path, text, said):
+    (tmp_path / "m.pbtxt").write_text(text)
+    with pytest.raises(ValueError, match=said) as error:
+        labelmap.read(tmp_path / "m.pbtxt")
+    assert str(tmp_path / "m.pbtxt") in str(error.value)
+
+
+def test_bytes_that_are_no_text_are_no_label_map(tmp_path):
+    (tmp_path / "m.pbtxt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ValueError, match="is no label map: it is no text"):
+        labelmap.read(tmp_path / "m.pbtxt")
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_a_folder_and_a_cached_address_need_no_network(tmp_path, cache, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_hub", None)
+    assert hub.folder_of(str(tmp_path)) == tmp_path
+    handle = "https://tfhub.dev/someone/detector/2"
+    folder = cache / hashlib.sha1(handle.encode()).hexdigest()
+    folder.mkdir(parents=True)
+    (folder / "saved_model.pb").touch()
+    assert hub.folder_of(handle) == folder
+
+
+def test_an_archive_is_unpacked_once(tmp_path, cache):
+    (tmp_path / "saved_model.pb").write_bytes(b"1")
+    with tarfile.open(tmp_path / "m.tar.gz", "w:gz") as tar:
+        tar.add(tmp_path / "saved_model.pb", "./saved_model.pb")
+    folder = hub.folder_of(str(tmp_path / "m.tar.gz"))
+    assert (folder / "saved_model.pb").read_bytes() == b"1"
+    (folder / "kept").touch()
+    assert (hub.folder_of(str(tmp_path / "m.tar.gz")) / "kept").exists()
+    assert list(cache.iterdir()) == [folder]
+
+
+def test_a_broken_archive_and_one_that_climbs_out_are_refused(tmp_path, cache):
+    (tmp_path / "m.tar.gz").write_bytes(b"no archive")
+    with pytest.raises(ValueError, match=r"m\.tar\.gz is no archive that can be unpacked"):
+        hub.folder_of(str(tmp_path / "m.tar.gz"))
+    with tarfile.open(tmp_path / "out.tar", "w") as tar:
+        tar.add(tmp_path / "m.tar.gz", "../../out.txt")
+    with pytest.raises(ValueError, match=r"out\.tar is no archive that can be unpacked"):
+        hub.folder_of(str(tmp_path / "out.tar"))
+    assert list(cache.iterdir()) == []
+
+
+def test_without_network_one_sentence_says_the_way_out(tmp_path, cache, monkeypatch):
+    def refused(handle):
+        raise OSError("<urlopen error [Errno -2] Name or service not known>\nand more")
+
+    monkeypatch.setitem(sys.modules, "tensorflow_hub", SimpleNamespace(resolve=refused))
+    with pytest.raises(ValueError, match="is not in the cache and could not be fetched") as error:
+        hub.folder_of("https://tfhub.dev/someone/detector/2")
+    said = str(error.value)
+    assert "Name or service not known" in said and str(cache) in said and "\n" not in said
+
+
+def test_what_is_neither_folder_nor_archive_nor_address(tmp_path):
+    with pytest.raises(ValueError, match="give a folder, an archive"):
+        hub.folder_of(str(tmp_path / "nix.zip"))
