@@ -3,8 +3,8 @@
 Read `tasks.py` first: it is the way of a photo, stage by stage.
 """
 
-from pipeline import options, tasks
+from pipeline import options, tasks, trainers
 
-__all__ = ["tasks"]
+__all__ = ["tasks", "trainers"]
 
 options.find_repository_config()

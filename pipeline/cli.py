@@ -12,7 +12,7 @@ from pathlib import Path
 
 import luigi
 
-from pipeline import account, collect, lock, options, tasks, train
+from pipeline import account, collect, lock, options, tasks, train, trainers
 from pipeline.cluster import MachineError
 from pipeline.crop import PortraitConfig
 from pipeline.dataset import DatasetConfig
@@ -73,8 +73,9 @@ def parser() -> argparse.ArgumentParser:
         return made
 
     run_ = command("run", run, "build a task and all that it needs; what is done is not redone")
+    trainings = "TrainStyleGAN, TrainCropDetector"
     run_.add_argument(
-        "task", nargs="?", default="Dataset", help="Dataset, TrainStyleGAN, or a stage"
+        "task", nargs="?", default="Dataset", help=f"Dataset, {trainings}, or a stage"
     )
     run_.add_argument("--retry", action="store_true", help="try photos again that killed a worker")
     run_.add_argument("--rescan", action="store_true", help="read all source files again")
@@ -123,7 +124,7 @@ def set_options(words: Sequence[str]) -> list[str]:
 
 def run(given: argparse.Namespace) -> int:
     """Build the task; at the end print the funnel and where the report is."""
-    known = {task.__name__: task for task in tasks.TASKS}
+    known = {task.__name__: task for task in [*tasks.TASKS, *trainers.TASKS]}
     if given.task not in known:
         raise SettingsError(f"no task is called {given.task}{options.nearest(given.task, known)}")
     lock.hold(store())

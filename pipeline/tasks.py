@@ -1,7 +1,7 @@
 """The pipeline on one page. Read it from top to bottom: that is the way of a photo."""
 
 from collections.abc import Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,7 @@ from pipeline.options import check_given, current, settings
 from pipeline.parts import features
 from pipeline.publish import leads, link
 from pipeline.review.decisions import Decision, held
-from pipeline.stage import SetStage, Stage, Step, digest, notes_of, show_progress, store
-from pipeline.train import TrainStyleGANConfig, finished, train
+from pipeline.stage import SetStage, Stage, Step, digest, notes_of, store
 
 
 @settings(crop.PortraitConfig)
@@ -234,21 +233,6 @@ class ExportTFRecords(SetStage):
         return Outcome(rows, notes)
 
 
-@settings(TrainStyleGANConfig)
-class TrainStyleGAN(luigi.Task):
-    """Records -> a run that has reached its total_kimg: checkpoints, grids, statistics."""
-
-    def requires(self) -> ExportTFRecords:
-        return ExportTFRecords()
-
-    def complete(self) -> bool:
-        data, size = self.requires(), current(DatasetConfig).width_height
-        return data.complete() and finished(data.dataset, store(), self.config, *size)
-
-    def run(self) -> None:
-        train(self.requires().dataset, store(), self.config, partial(show_progress, self))
-
-
 @settings(report.ReportConfig)
 class Report(Step):
     """What became of every photo -> one page."""
@@ -297,4 +281,4 @@ class Dataset(luigi.WrapperTask):
 
 
 STAGES: list[type[Step]] = [Ingest, Detect, Crop, Embed, FilterPose, Zoom, Resize, ExportTFRecords]
-TASKS: list[type[luigi.Task]] = [*STAGES, EmbedReference, Report, Dataset, TrainStyleGAN]
+TASKS: list[type[luigi.Task]] = [*STAGES, EmbedReference, Report, Dataset]

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {"detectors": set(), "training": set(), "pipeline": {"detectors", "training"}}
-KNOW_LUIGI = {"options.py", "stage.py", "tasks.py", "cli.py"}
+KNOW_LUIGI = {"options.py", "stage.py", "tasks.py", "trainers.py", "cli.py"}
 HEAVY = {"tensorflow", "torch", "cv2", "pandas", "pyarrow", "dask", "distributed", "torchvision"}
 MODULES = sorted(path for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py"))
 OTHERS = sorted(path for name in ("tests", "benchmarks") for path in (ROOT / name).rglob("*.py"))

@@ -16,7 +16,6 @@ from pipeline.review.view import Look
 
 TITLE = "Atelier review"
 PLAIN = cv2.WINDOW_NORMAL | cv2.WINDOW_GUI_NORMAL | cv2.WINDOW_FREERATIO
-FIRST = 400  # milliseconds that the first window is open
 WAIT = 15  # milliseconds between two looks at the mouse
 SHIFT = (65505, 65506)  # X11's names of the two keys
 ARMED = 0.5  # seconds: an arrow that comes so soon after Shift counts as pressed with it
@@ -56,11 +55,6 @@ class Window:
         return self.state
 
     def open(self) -> None:
-        # Where no window manager runs, the first window of a process may stay black for ever.
-        cv2.namedWindow(TITLE, PLAIN)
-        cv2.waitKeyEx(FIRST)
-        cv2.destroyWindow(TITLE)
-        cv2.waitKeyEx(1)
         cv2.namedWindow(TITLE, PLAIN)
         cv2.resizeWindow(TITLE, *self.screen.size)
         cv2.moveWindow(TITLE, 0, 0)

@@ -1,0 +1,112 @@
+"""The finished detector as others load it: SavedModel, frozen graph, TFLite, label map.
+
+All take pictures as uint8 RGB and give `num_detections`, `detection_boxes`, `detection_scores`
+and `detection_classes`, the signature of TensorFlow's Object Detection API.
+"""
+
+import math
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from detectors.learning import records
+from detectors.learning.finder import MOST, OUTPUTS, answers, finder
+
+FROZEN, LITE, SAVED, LABELS = "frozen.pb", "detector.tflite", "saved_model", "label_map.pbtxt"
+SURE = 0.5  # the score that the best F1 is brought to
+LEAST, LARGEST = 0.05, 0.95
+PICTURES = tf.TensorSpec([None, None, None, 3], tf.uint8, name="image_tensor")
+
+
+def write(folder: Path, model: Any, classes: Sequence[str], mirror: bool, surest: float) -> None:
+    """Write the detector's folder anew: complete as soon as it has its name.
+
+    Scores are bent so that 0.5, where detectors usually cut, is where F1 was best: `surest`.
+    """
+    bend = bend_of(surest)
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    detect = tf.function(finder(model, mirror, bend), input_signature=[PICTURES])
+    module = tf.Module()
+    module.model, module.detect = model, detect
+    tf.saved_model.save(
+        module, str(partial / SAVED), signatures={"serving_default": detect.get_concrete_function()}
+    )
+    (partial / FROZEN).write_bytes(frozen(detect.get_concrete_function()))
+    (partial / LITE).write_bytes(lite(model, mirror, bend))
+    records.write_label_map(partial / LABELS, classes)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+
+
+def bend_of(surest: float) -> float:
+    """The power that brings a score to 0.5, and keeps 0 and 1 and the order of all others."""
+    return math.log(SURE) / math.log(min(max(surest, LEAST), LARGEST))
+
+
+def with_constants(concrete: Any) -> Any:
+    """The same function with its weights inside; outputs are in the order of their names."""
+    from tensorflow.python.framework.convert_to_constants import (
+        convert_variables_to_constants_v2,
+    )
+
+    return convert_variables_to_constants_v2(concrete)
+
+
+def frozen(concrete: Any) -> bytes:
+    """A graph of TensorFlow 1: image_tensor:0 -> the four outputs."""
+    constants = with_constants(concrete)
+    given = constants.graph.as_graph_def()
+    (fed,) = constants.inputs
+    with tf.Graph().as_default() as graph:
+        pictures = tf.compat.v1.placeholder(tf.uint8, [None, None, None, 3], name="image_tensor")
+        inner = tf.import_graph_def(
+            given, {fed.name: pictures}, [out.name for out in constants.outputs], name="detector"
+        )
+        for name, value in zip(sorted(OUTPUTS), inner, strict=True):
+            tf.identity(value, name=name)
+    return bytes(graph.as_graph_def().SerializeToString())
+
+
+def lite(model: Any, mirror: bool, bend: float) -> bytes:
+    """A TFLite model of built-in operations for one picture, uint8 [1, side, side, 3].
+
+    It gives the surest peaks, best first, without suppressing those that overlap.
+    """
+    side = model.input_shape[1]
+    spec = tf.TensorSpec([1, side, side, 3], tf.uint8, name="image_tensor")
+
+    @tf.function(input_signature=[spec])
+    def detect(images: Any) -> dict[str, Any]:
+        boxes, scores = answers(model, tf.cast(images, tf.float32), mirror)
+        kinds = scores.shape[-1]
+        flat = tf.reshape(tf.pow(scores[0], bend), [-1])
+        best, places = tf.math.top_k(flat, min(MOST, flat.shape[0]))
+        kept = tf.gather(tf.clip_by_value(boxes[0], 0.0, 1.0), places // kinds)
+        return {
+            "detection_boxes": tf.gather(kept, [1, 0, 3, 2], axis=-1)[None],
+            "detection_classes": tf.cast(places % kinds + 1, tf.float32)[None],
+            "detection_scores": best[None],
+            "num_detections": tf.reduce_sum(tf.cast(best > 0.0, tf.float32))[None],
+        }
+
+    # Converted from here the variables of a Keras 3 model would stay behind: all answers NaN.
+    constants = with_constants(detect.get_concrete_function())
+
+    @tf.function(input_signature=[spec])
+    def detect_alone(image_tensor: Any) -> dict[str, Any]:
+        return dict(zip(sorted(OUTPUTS), tf.nest.flatten(constants(image_tensor)), strict=True))
+
+    module = tf.Module()
+    module.detect = detect_alone
+    with tempfile.TemporaryDirectory() as name:
+        signature = detect_alone.get_concrete_function()
+        tf.saved_model.save(module, name, {"serving_default": signature})
+        converter = tf.lite.TFLiteConverter.from_saved_model(name)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        return bytes(converter.convert())

@@ -1,0 +1,166 @@
+"""The options of a training run: declared once, checked when made, saved before the first step."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+COARSEST = 32  # pixels per cell of the backbone's last level
+# The widths of keras.applications that have ImageNet weights.
+IMAGENET_ALPHAS = {
+    "mobilenetv2": (0.35, 0.5, 0.75, 1.0, 1.3, 1.4),
+    "mobilenetv3small": (0.75, 1.0),
+    "mobilenetv3large": (0.75, 1.0),
+}
+METRICS = "metrics.json"  # written last: a run that has it is finished
+# Options that may differ when a run goes on: what labels say counts, not where they lie.
+NOT_THE_RESULT = ("out", "threads", "pictures", "labels", "held_labels")
+
+
+class LearningError(ValueError):
+    """Training cannot be done so; the message names the thing, its value and the way out."""
+
+
+def option(default: Any, help: str, low: float | None = None, high: float | None = None) -> Any:
+    """A dataclass field: its default, a sentence with the unit, and the range that is allowed."""
+    return field(default=default, metadata={"help": help, "low": low, "high": high})
+
+
+@dataclass(frozen=True)
+class LearningConfig:
+    """Training of a detector of one's own crop."""
+
+    labels: str = option("", "CSV table, folder of Pascal-VOC XML, or TFRecords (*.record)")
+    pictures: str = option("", "folder of the pictures; TFRecords hold their own")
+    out: str = option("", "folder of the run")
+    classes: str = option("", "names of the classes, with commas; empty: those of the labels")
+    weights: str = option(
+        "imagenet",
+        "where the backbone begins: imagenet (downloaded by Keras), none (by chance), or a FILE:"
+        " Keras' weights without the top (*.h5), or model.keras of an earlier run",
+    )
+    backbone: Literal["mobilenetv2", "mobilenetv3small", "mobilenetv3large"] = option(
+        "mobilenetv2", "network of keras.applications"
+    )
+    alpha: float = option(0.35, "width of the backbone, as a factor", low=0.1, high=2)
+    size: int = option(224, "side of the square that the network sees, in pixels", low=64, high=640)
+    stride: Literal["8", "16"] = option("16", "pixels per cell of the map of centres")
+    epochs: int = option(150, "passes over the training pictures", low=1)
+    batch: int = option(16, "pictures per step", low=1)
+    rate: float = option(0.002, "highest learning rate", low=1e-7, high=1)
+    weight_decay: float = option(0.01, "weight decay of AdamW", low=0, high=1)
+    ema: float = option(0.995, "share of the averaged weights that stays, per step", low=0, high=1)
+    flip: bool = option(True, "learn from mirror images, too")
+    zoom: float = option(0.5, "pictures are scaled by up to 1 + zoom, both ways", low=0, high=3)
+    colour: float = option(0.4, "change of brightness, contrast and colours", low=0, high=1)
+    mosaic: float = option(0.3, "share of samples put together from four pictures", low=0, high=1)
+    erase: float = option(0.2, "share of samples with a part wiped out", low=0, high=1)
+    mirror: bool = option(
+        False, "the finished detector looks at the mirror image, too: twice the time, surer boxes"
+    )
+    validation: float = option(0.2, "share of pictures that are held out", low=0.01, high=0.9)
+    held_labels: str = option("", "labels of the pictures to hold out; empty: drawn by the seed")
+    check_every: int = option(5, "epochs from one measurement and checkpoint to the next", low=1)
+    patience: int = option(0, "measurements without a better mAP, then stop; 0: never", low=0)
+    seed: int = option(0, "of the split, the weights and all chance", low=0)
+    threads: int = option(0, "threads of a CPU; 0: all cores", low=0)
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
+        for f in fields(self):
+            value = checked(f.name, hints[f.name], getattr(self, f.name), f.metadata)
+            object.__setattr__(self, f.name, value)
+        if self.size % COARSEST:
+            near = round(self.size / COARSEST) * COARSEST
+            raise LearningError(f"size = {self.size}: give a multiple of {COARSEST}, as {near}")
+        if self.weights == "imagenet" and self.alpha not in IMAGENET_ALPHAS[self.backbone]:
+            known = ", ".join(map(str, IMAGENET_ALPHAS[self.backbone]))
+            raise LearningError(
+                f"alpha = {self.alpha}: {self.backbone} has ImageNet weights for {known};"
+                " give one of them, or weights = none"
+            )
+
+    @property
+    def cells(self) -> int:
+        """Cells per side of the map of centres."""
+        return self.size // int(self.stride)
+
+    @property
+    def class_names(self) -> list[str]:
+        return [name.strip() for name in self.classes.split(",") if name.strip()]
+
+
+def key(config: LearningConfig) -> str:
+    """The digest of what can change the result; pictures are taken not to change."""
+    told = {name: value for name, value in asdict(config).items() if name not in NOT_THE_RESULT}
+    known = json.dumps([told, labels_digest(config)], sort_keys=True)
+    return hashlib.sha256(known.encode()).hexdigest()[:10]
+
+
+def labels_digest(config: LearningConfig) -> str:
+    """Of the tables, or of all XML files of a folder; empty where they are gone."""
+    told = hashlib.sha256()
+    for labels in filter(None, (config.labels, config.held_labels)):
+        path = Path(labels)
+        files = sorted(path.rglob("*.xml")) if path.is_dir() else [path]
+        for file in files:
+            if not file.is_file():
+                return ""
+            told.update(file.name.encode() + file.read_bytes())
+    return told.hexdigest()[:20]
+
+
+def differing(config: LearningConfig, saved: Mapping[str, Any]) -> Iterator[str]:
+    """The options, as `name = value (there value)`, in which a run was started otherwise."""
+    for name, value in asdict(config).items():
+        if name not in NOT_THE_RESULT and saved.get(name) != value:
+            yield f"{name} = {value} (there {saved.get(name)})"
+
+
+def saved(out: Path) -> dict[str, Any] | None:
+    """What config.json of a run holds; None where there is no run."""
+    try:
+        found = json.loads((out / "config.json").read_text())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise LearningError(f"{out / 'config.json'} cannot be read: {error}") from None
+    return dict(found)
+
+
+def config_of(out: Path) -> LearningConfig:
+    """The options of a run that exists."""
+    known = saved(out)
+    if known is None:
+        raise LearningError(f"{out}: there is no run in it; name the --out of a training")
+    return LearningConfig(**known["config"])
+
+
+def checked(name: str, kind: Any, value: Any, limits: Mapping[str, Any]) -> Any:
+    """The value in its own type; raises LearningError where it is out of range."""
+    value = converted(name, kind, value)
+    low, high = limits["low"], limits["high"]
+    if (low is not None and not value >= low) or (high is not None and not value <= high):
+        span = f"between {low} and {high}" if high is not None else f"of at least {low}"
+        raise LearningError(f"{name} = {value}: give a value {span}")
+    return value
+
+
+def converted(name: str, kind: Any, value: Any) -> Any:
+    """The value, given as text or not, in its own type."""
+    if get_origin(kind) is Literal:
+        if str(value) not in get_args(kind):
+            raise LearningError(f"{name} = {value!r}: choose one of {', '.join(get_args(kind))}")
+        return str(value)
+    try:
+        if kind is bool and isinstance(value, str):
+            return TRUTH[value.strip().lower()]
+        if kind is int and isinstance(value, float) and value != int(value):
+            raise ValueError
+        return kind(value)
+    except (TypeError, ValueError, KeyError):
+        raise LearningError(f"{name} = {value!r}: give {KINDS[kind]}") from None

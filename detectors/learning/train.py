@@ -1,0 +1,146 @@
+"""A run: the same command begins it, goes on after a kill, and does nothing once it is finished."""
+
+import fcntl
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from detectors.learning import evaluation, export, records
+from detectors.learning.examples import Example, apart, digest, gather, split
+from detectors.learning.learner import Learner, found
+from detectors.learning.loop import Course, End
+from detectors.learning.measures import measure
+from detectors.learning.options import (
+    METRICS,
+    LearningConfig,
+    LearningError,
+    differing,
+    labels_digest,
+    saved,
+)
+
+DETECTOR = "detector"  # the folder that is exported
+ROOM = 1.5  # stored pictures have up to this many times the network's side, for zooming in
+
+Say = Callable[[str], None]
+
+
+def train(config: LearningConfig, say: Say) -> End:
+    """Train, or go on; writes everything below `config.out`.
+
+    After SIGINT or SIGTERM a checkpoint is written, and the run is `stopped`. Raises
+    LearningError or AnnotationError with one sentence for what cannot be.
+    """
+    say(json.dumps(asdict(config), indent=2))
+    for name in ("labels", "out"):
+        if not getattr(config, name):
+            raise LearningError(f"{name} is empty: give --{name}")
+    out = Path(config.out)
+    begun = saved(out)
+    if begun is not None:
+        same_run(config, begun)
+    if (out / METRICS).is_file():
+        say(f"{out} is finished: there is nothing to do")
+        return "finished"
+    out.mkdir(parents=True, exist_ok=True)
+    with alone(out):
+        learnt, held, classes = prepared(config, begun, say)
+        say(f"{len(learnt)} pictures to learn from, {len(held)} held out, classes {classes}")
+        course = Course(Learner(config, len(classes)), learnt, held, say)
+        end = course.learn()
+        if end == "finished":
+            finish(course, learnt, held, classes, say)
+    return end
+
+
+def same_run(config: LearningConfig, begun: dict[str, Any]) -> None:
+    """Raise LearningError where a run in this folder is another one."""
+    if different := ", ".join(differing(config, begun["config"])):
+        raise LearningError(
+            f"{config.out} holds a run with other options: {different};"
+            " give the same, or another --out"
+        )
+    if labels_digest(config) not in ("", begun["labels_digest"]):
+        raise LearningError(
+            f"{config.labels} is not as it was when the run in {config.out} began: train into"
+            " another --out"
+        )
+
+
+def prepared(
+    config: LearningConfig, begun: dict[str, Any] | None, say: Say
+) -> tuple[list[Example], list[Example], list[str]]:
+    """(to learn from, held out, classes): read from the run's own records once they are there."""
+    out = Path(config.out)
+    paths = [out / "records" / f"{name}.tfrecord" for name in ("train", "validation")]
+    if begun is None:
+        longest = round(ROOM * config.size)
+        given = Path(config.labels), config.pictures, config.class_names
+        examples, classes = gather(*given, longest, say)
+        if config.held_labels:
+            held, _ = gather(Path(config.held_labels), config.pictures, classes, longest, say)
+            parts = apart(examples, held, say)
+        else:
+            parts = split(examples, config.validation, config.seed)
+        for path, some in zip(paths, parts, strict=True):
+            records.write(path, some, classes)
+        records.write_label_map(out / "records" / "label_map.pbtxt", classes)
+        begun = {
+            "config": asdict(config),
+            "classes": classes,
+            "labels_digest": labels_digest(config),
+            "pictures_digest": digest([*parts[0], *parts[1]]),
+        }
+        write_json(out / "config.json", begun)
+    classes = begun["classes"]
+    learnt, held = (records.examples(path, classes)[0] for path in paths)
+    if not sum(len(each.boxes) for each in learnt):
+        raise LearningError(
+            f"{config.labels}: no box is left to learn from; draw more, or change"
+            " seed, which draws the pictures to hold out"
+        )
+    return learnt, held, classes
+
+
+def finish(
+    course: Course, learnt: list[Example], held: list[Example], classes: list[str], say: Say
+) -> None:
+    """Take the best weights, measure them, write the model, the detector and the report."""
+    learner, out = course.learner, Path(course.config.out)
+    last = measure(found(learner.find, held), held, learner.kinds)
+    course.take_best()
+    finds = found(learner.find, held)
+    best = measure(finds, held, learner.kinds)
+    learner.average.save(out / "model.keras")
+    export.write(out / DETECTOR, learner.average, classes, course.config.mirror, best.surest)
+    measured = {
+        "detector": best,
+        "its last weights": last,
+        "constant box": evaluation.constant(learnt, held, learner.kinds),
+    }
+    say(
+        f"held out: {len(held)} pictures; the detector is of epoch {course.best['epoch']:g}, the"
+        " best on these same pictures"
+    )
+    evaluation.write(out, measured, finds, held, classes, say)
+    say(f"[Detect] detector = crop:{out / DETECTOR}")
+
+
+def write_json(path: Path, known: Any) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(known, indent=2) + "\n")
+    partial.replace(path)
+
+
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """One training at a time in a folder; the lock goes with the process."""
+    with (out / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise LearningError(f"{out}: another training writes there; wait for it") from None
+        yield
