@@ -59,5 +59,14 @@ def test_one_tick_is_no_collapse():
     assert collapse.found(lines) is None
 
 
+def test_one_tick_in_which_most_signals_jump_is_a_collapse():
+    lines = list(ticks(80))
+    lines[40] |= dict.fromkeys(collapse.SIGNALS[: collapse.MOST - 1], 40.0)
+    assert collapse.found(lines) is None
+    lines[40] |= dict.fromkeys(collapse.SIGNALS[: collapse.MOST], 40.0)
+    what = collapse.found(lines)
+    assert (what.good, what.seen) == (40_000, 41_000)
+
+
 def test_there_is_none_before_a_history():
     assert collapse.found(ruined(ticks(7), 2000, diversity=0.0)) is None

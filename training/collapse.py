@@ -4,7 +4,8 @@ A tick jumps if at least two SIGNALS lie more than FACTOR deviations from their 
 HISTORY ticks before, or the fakes have less than a QUARTER of the diversity they had, or more than
 half of its steps were not finite. A deviation is 1.4826 times the median absolute deviation, but at
 least a tenth of the median's size plus FLOOR. Two ticks that jump, one after the other, are a
-collapse; there is none before MINIMUM ticks. Ticks that jumped are no part of the history.
+collapse, and so is a single one in which MOST of the signals jump; there is none before MINIMUM
+ticks. Ticks that jumped are no part of the history.
 """
 
 import math
@@ -22,6 +23,7 @@ SIGNALS = (
     "grad_norm/G",
     "grad_norm/D",
 )
+MOST = 5
 FACTOR = 8.0
 FLOOR = 0.05
 QUARTER = 0.25
@@ -45,8 +47,9 @@ def found(lines: Sequence[Line]) -> Collapse | None:
     history: list[Line] = []
     jumped = False
     for line in lines:
-        reason = jump(history[-HISTORY:], line) if len(history) >= MINIMUM else ""
-        if reason and jumped:
+        near = history[-HISTORY:]
+        reason = jump(near, line) if len(history) >= MINIMUM else ""
+        if reason and (jumped or len(far(near, line)) >= MOST):
             return Collapse(int(history[-1]["seen"]), int(line["seen"]), reason)
         jumped = bool(reason)
         if not reason:
@@ -63,11 +66,16 @@ def jump(history: Sequence[Line], line: Line) -> str:
     usual = median(old["diversity"] for old in history)
     if not line["diversity"] >= QUARTER * usual:
         return f"the fakes' diversity fell from {usual:.3f} to {line['diversity']:.3f}"
-    far = [name for name in SIGNALS if name in line and deviations(history, line, name) > FACTOR]
-    if len(far) < 2:
+    names = far(history, line)
+    if len(names) < 2:
         return ""
-    usuals = {name: median(old[name] for old in history if name in old) for name in far}
-    return ", ".join(f"{name} went from {usuals[name]:.3g} to {line[name]:.3g}" for name in far)
+    usuals = {name: median(old[name] for old in history if name in old) for name in names}
+    return ", ".join(f"{name} went from {usuals[name]:.3g} to {line[name]:.3g}" for name in names)
+
+
+def far(history: Sequence[Line], line: Line) -> list[str]:
+    """The signals that are far from what they were."""
+    return [name for name in SIGNALS if name in line and deviations(history, line, name) > FACTOR]
 
 
 def deviations(history: Sequence[Line], line: Line, name: str) -> float:
