@@ -1,5 +1,7 @@
 """Every detector on real portraits; needs ATELIER_TESTDATA."""
 
+import json
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -119,3 +121,24 @@ def test_a_truncated_graph_is_one_sentence(tmp_path, test_data):
     assert "is no frozen graph, or only a part of one (328372 bytes): fetch it again" in error(
         done, done.returncode
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("portigal.jpg", "hand at the face: pinch 0.8"),  # two hands at the glasses
+        ("eboni-freeman-headshot.jpeg", "arms crossed: open hand 0.8"),  # both hands are low
+        ("brent-maravilla.jpg", None),  # hands only under the score that is asked for
+        ("marianne-bellotti.jpg", None),  # a hand at the chin, which this graph does not find
+    ],
+)
+def test_rules_on_hands_and_faces(seen, test_data, name, said):
+    boxes, row = seen["hand and face"][test_data / "portraits_ge1024" / name]
+    rules = [
+        {"drop": "hand at the face", "if": ["pinch", "overlaps", "face"], "min_score": 0.35},
+        {"drop": "arms crossed", "if": ["open hand", "below", "face"], "min_score": 0.6},
+    ]
+    config = CropConfig(faces="largest", enlarge=True, max_face_share=1, rules=json.dumps(rules))
+    (made,) = crop(replace(row, boxes=boxes), config, PortraitConfig(), DatasetConfig())
+    assert (made.drop or "")[: len(said or "")] == (said or "")
+    assert bool(made.drop) == bool(said)
