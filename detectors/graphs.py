@@ -71,7 +71,7 @@ def frozen(path: Path) -> Graph:
     check_names(graph, path)
     try:
         whole = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(graph, name=""), [])
-    except ValueError as error:  # an operation that this TensorFlow does not have
+    except (ValueError, tf.errors.OpError) as error:  # as for an operation that is not known here
         raise ValueError(f"{path} does not load: {first_line(error)}") from None
     outputs = {name: f"{name}:0" for name in OUTPUTS}
     called = whole.prune(f"{INPUT}:0", outputs)

@@ -1,4 +1,8 @@
+import subprocess
+import sys
+
 import pytest
+from conftest import ROOT
 from PIL import Image
 
 from detectors.annotations import (
@@ -72,6 +76,22 @@ def test_two_photos_of_one_stem_are_no_two_xml_files(tmp_path):
         write_voc(tmp_path, twins)
 
 
+def test_an_earlier_writing_is_replaced(tmp_path):
+    folder = tmp_path / "xml"
+    write_voc(folder, PHOTOS)
+    write_voc(folder, PHOTOS[:1])
+    assert read(folder).photos == PHOTOS[:1]
+    assert [path.name for path in folder.rglob("*") if path.is_file()] == ["one.xml"]
+
+
+def test_what_a_person_wrote_is_not_replaced(tmp_path):
+    folder = voc(tmp_path, [(1, 1, 9, 9)])
+    before = (folder / "one.xml").read_bytes()
+    with pytest.raises(AnnotationError, match=r"xml holds 1 XML files .*, as one\.xml: name ano"):
+        write_voc(folder, [Annotated("one.jpg", 9, 9), Annotated("two.jpg", 9, 9)])
+    assert [path.read_bytes() for path in folder.iterdir()] == [before]
+
+
 def test_tags_come_in_any_order_and_numbers_may_be_floats(tmp_path):
     found = read(voc(tmp_path, [("11.0", "5.2", "50", "69.8")]))
     assert found.photos == [Annotated("one.jpg", 100, 80, (Labelled("dog", Box(10, 4, 50, 70)),))]
@@ -92,7 +112,8 @@ def test_a_box_outside_is_cut_and_a_tiny_one_left_out(tmp_path):
     assert found.warnings == [
         f"{file} line 2: 'dog' lies partly outside the photo; cut to it",
         f"{file} line 3: 'dog' is under 2 pixels in the photo; left out",
-        f"{file} line 5: 'dog' is under 2 pixels in the photo; left out",
+        f"{file} line 5: 'dog' has its corners swapped, from 9 to 5 and from 9 to 5; left out:"
+        " swap them back",
     ]
 
 
@@ -142,6 +163,25 @@ def test_boxes_drawn_upright_fit_a_photo_that_lies(tmp_path):
     assert found.photos[0].boxes[0].box == Box(0, 0, 9, 100)
 
 
+def test_a_heic_photo_has_a_size(tmp_path):
+    """In a process of its own: here the pipeline has told Pillow of HEIC already."""
+    (tmp_path / "pictures").mkdir()
+    Image.new("RGB", (100, 80)).save(tmp_path / "pictures" / "one.heic")
+    given = voc(tmp_path, [(1, 1, 9, 9)]), tmp_path / "pictures"
+    script = "import sys; from pathlib import Path; from detectors.annotations import read"
+    script += "; print(read(*map(Path, sys.argv[1:])).photos[0].filename)"
+    line = [sys.executable, "-c", script, *map(str, given)]
+    assert subprocess.run(line, cwd=ROOT, capture_output=True, text=True).stdout == "one.heic\n"
+
+
+def test_a_photo_of_too_many_pixels_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "pictures").mkdir()
+    Image.new("RGB", (100, 80)).save(tmp_path / "pictures" / "one.jpg")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(AnnotationError, match=r"one\.jpg cannot be opened \(Image size"):
+        read(voc(tmp_path, [(1, 1, 9, 9)]), tmp_path / "pictures")
+
+
 @pytest.mark.parametrize(
     ("line", "match"),
     [
@@ -149,6 +189,7 @@ def test_boxes_drawn_upright_fit_a_photo_that_lies(tmp_path):
         ("a.jpg,9,9,dog,0,0,1,1", r"line 2: edges between 0 and 1"),
         ("a.jpg,9,9,cat,1,1,5,5", r"line 2: class 'cat' is not one of bird, dog"),
         ("a.jpg,9,9,,1,1,5,5", r"line 2: a box without a class"),
+        ("a.jpg,9,9,dog,,,,", r"line 2: class 'dog' without a box; give its edges"),
         ("a.jpg,9,9,dog,1,,5,5", r"line 2: '' is no number"),
         ("a.jpg,nan,9,dog,1,1,5,5", r"line 2: 'nan' is no size"),
         ("a.jpg,0,9,dog,1,1,5,5", r"line 2: a\.jpg is 0 x 9 pixels"),
@@ -184,6 +225,13 @@ def test_edges_that_are_no_numbers_are_left_out(tmp_path):
     found = read(table(tmp_path, "a.jpg,9,9,dog,1,nan,5,5"))
     assert found.photos == [Annotated("a.jpg", 9, 9)]
     assert "line 2: an edge of 'dog' is no finite number" in found.warnings[0]
+
+
+def test_xml_of_two_bytes_a_letter_loses_no_box(tmp_path):
+    folder = voc(tmp_path, [(1, 1, 9, 9), (2, 2, 8, 8)])
+    file = folder / "one.xml"
+    file.write_bytes(f'<?xml version="1.0"?>{file.read_text()}'.encode("utf-16"))
+    assert [each.box for each in read(folder).photos[0].boxes] == [Box(0, 0, 9, 9), Box(1, 1, 8, 8)]
 
 
 def test_broken_xml_is_refused(tmp_path):

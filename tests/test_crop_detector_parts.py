@@ -1,5 +1,7 @@
 """The parts of a training: options, examples, records, samples, targets."""
 
+import io
+
 import numpy as np
 import pytest
 from learning import COLOURS, config, dataset, picture
@@ -13,6 +15,7 @@ from detectors.learning.batches import Batches
 from detectors.learning.examples import Example, apart, decoded, gather, opened, split
 from detectors.learning.options import LearningConfig, LearningError
 from detectors.learning.targets import IGNORED, target
+from pipeline import images
 
 QUIET = {"flip": False, "zoom": 0, "colour": 0, "mosaic": 0, "erase": 0}
 
@@ -73,6 +76,22 @@ def test_photos_are_upright_rgb_on_white(tmp_path):
     assert opened((tmp_path / "b.jpg").read_bytes(), "b.jpg").shape == (4, 8, 3)
     with pytest.raises(LearningError, match=r"c.jpg cannot be opened .*; take it out"):
         opened(b"no picture", "c.jpg")
+
+
+def test_photos_look_as_the_pipeline_sees_them(tmp_path):
+    Image.fromarray(np.uint16([[0, 257 * 100], [257 * 200, 65535]])).save(tmp_path / "wide.png")
+    Image.new("RGB", (40, 20), (200, 20, 20)).save(tmp_path / "a.heic", quality=90)
+    for name in ("wide.png", "a.heic"):
+        data = (tmp_path / name).read_bytes()
+        np.testing.assert_array_equal(opened(data, name), images.decode(data))
+
+
+def test_a_photo_of_too_many_pixels_is_one_sentence(monkeypatch):
+    file = io.BytesIO()
+    Image.new("RGB", (40, 40)).save(file, "PNG")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(LearningError, match=r"c.png cannot be opened .*; take it out"):
+        opened(file.getvalue(), "c.png")
 
 
 def test_bad_labels_are_one_sentence_each(tmp_path):

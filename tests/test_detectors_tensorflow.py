@@ -141,6 +141,16 @@ def test_a_graph_that_does_not_fit_says_what_it_has(tmp_path, make, said):
     assert "\n" not in str(error.value)
 
 
+def test_an_operation_that_is_not_known_is_one_sentence(tmp_path):
+    path = frozen(tmp_path / "g.pb", [FACE])
+    graph = tf.compat.v1.GraphDef.FromString(path.read_bytes())
+    graph.node.add(name="strange", op="NoSuchOperation")
+    path.write_bytes(graph.SerializeToString())
+    with pytest.raises(ValueError, match=r"g\.pb does not load: .*NoSuchOperation") as error:
+        load(path)
+    assert "\n" not in str(error.value)
+
+
 def test_a_saved_model_that_does_not_fit_says_what_it_has(tmp_path):
     folder = saved_model(tmp_path / "m", [FACE], drop=("detection_classes",))
     with pytest.raises(ValueError, match="has inputs input_tensor: uint8 and outputs detection_b"):

@@ -24,10 +24,16 @@ def distinct(entries: Sequence[Entry], warnings: list[str]) -> list[Entry]:
 
 
 def known(entries: list[Entry], classes: Collection[str] | None) -> list[Entry]:
-    """The entries; raises AnnotationError for one whose class is missing or not in `classes`."""
+    """The entries; raises AnnotationError for a class or a box that is missing, and for a class
+    that is not in `classes`.
+    """
     for place, _, _, label, edges in entries:
         if any(edges) and not label:
             raise AnnotationError(f"{place}: a box without a class; name what it shows")
+        if label and not any(edges):
+            raise AnnotationError(
+                f"{place}: class {label!r} without a box; give its edges, or take the class out"
+            )
         if label and classes is not None and label not in classes:
             raise AnnotationError(
                 f"{place}: class {label!r} is not one of {', '.join(sorted(classes))}"
@@ -71,6 +77,12 @@ def labelled(entry: Entry, width: int, height: int, warn: Callable[[str], None])
             f"{entry.place}: edges between 0 and 1, so relative ones; give pixels: multiply by"
             f" {width} and {height}"
         )
+    if xmax < xmin or ymax < ymin:
+        warn(
+            f"{entry.place}: {entry.label!r} has its corners swapped, from {xmin:g} to {xmax:g} and"
+            f" from {ymin:g} to {ymax:g}; left out: swap them back"
+        )
+        return None
     left, top, right, bottom = round(xmin) - 1, round(ymin) - 1, round(xmax), round(ymax)
     box = Box(max(left, 0), max(top, 0), min(right, width), min(bottom, height))
     if box.width < SMALLEST or box.height < SMALLEST:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from PIL import Image
+from detectors import photos
 
 ORIENTATION = 0x0112  # EXIF tag
 SIDEWAYS = (5, 6, 7, 8)  # orientations that swap width and height
@@ -34,9 +34,9 @@ class PhotoSizes:
     ) -> str | None:
         """Why boxes drawn on a photo of size `said` do not fit this one; None if they do."""
         try:
-            with Image.open(self.files[filename]) as image:
+            with photos.opened(self.files[filename]) as image:
                 stored, turned = image.size, image.getexif().get(ORIENTATION, 1)
-        except (OSError, SyntaxError) as error:
+        except photos.UnreadableError as error:
             return f"{filename} cannot be opened ({error}); take the photo or its boxes out"
         upright = stored[::-1] if turned in SIDEWAYS else stored
         if said == upright:

@@ -3,37 +3,65 @@
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, repeat
 from pathlib import Path, PurePosixPath
 
 from detectors.annotations.photo import EDGES, Annotated, AnnotationError, Entry, counted_from_1
 from detectors.annotations.sizes import PhotoSizes
 
 
+DATABASE = "Atelier"  # the <database> of files written here; LabelImg makes it "Unknown"
+
+
 def write_voc(folder: Path, photos: Iterable[Annotated]) -> None:
     """One XML file per photo, named as the photo is: a/b.jpg becomes a/b.xml.
 
-    Raises AnnotationError for two photos that differ in the suffix only.
+    Files of an earlier writing are replaced, and go where their photo is not written again.
+    Raises AnnotationError, before anything is written, for two photos that differ in the suffix
+    only, and for a folder with XML files that were not written here.
     """
-    named: dict[Path, str] = {}
+    named: dict[Path, Annotated] = {}
     for photo in photos:
         path = folder / PurePosixPath(photo.filename).with_suffix(".xml")
         if path in named:
             raise AnnotationError(
-                f"{named[path]} and {photo.filename} would share {path}: rename one of the photos,"
-                " or write CSV"
+                f"{named[path].filename} and {photo.filename} would share {path}: rename one of the"
+                " photos, or write CSV"
             )
-        named[path] = photo.filename
-        path.parent.mkdir(parents=True, exist_ok=True)
-        tree = voc_tree(photo)
-        ElementTree.indent(tree, "\t")
-        path.write_bytes(ElementTree.tostring(tree, encoding="utf-8") + b"\n")
+        named[path] = photo
+    earlier = own_files(folder)
+    for path, photo in named.items():
+        write_tree(path, voc_tree(photo))
+    for path in earlier - named.keys():
+        path.unlink()
+
+
+def own_files(folder: Path) -> set[Path]:
+    """The XML files of an earlier writing; raises AnnotationError where there are others."""
+    mark = f"<database>{DATABASE}</database>".encode()
+    files = set(folder.rglob("*.xml"))
+    strange = sorted(file for file in files if mark not in file.read_bytes())
+    if strange:
+        raise AnnotationError(
+            f"{folder} holds {len(strange)} XML files that a person or another program wrote, as"
+            f" {strange[0].relative_to(folder)}: name another folder, or move them"
+        )
+    return files
+
+
+def write_tree(path: Path, tree: ElementTree.Element) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ElementTree.indent(tree, "\t")
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(ElementTree.tostring(tree, encoding="utf-8") + b"\n")
+    partial.replace(path)
 
 
 def voc_tree(photo: Annotated) -> ElementTree.Element:
     name = PurePosixPath(photo.filename)
     tree = ElementTree.Element("annotation")
     add(tree, folder=name.parent.name, filename=name.name, path=photo.filename)
-    add(ElementTree.SubElement(tree, "source"), database="Unknown")
+    add(ElementTree.SubElement(tree, "source"), database=DATABASE)
     size = ElementTree.SubElement(tree, "size")
     add(size, width=photo.width, height=photo.height, depth=3)
     add(tree, segmented=0)
@@ -65,7 +93,7 @@ def voc_entries(
             raise AnnotationError(f"{file}: no XML ({error}); save it again in LabelImg") from None
         filename = photo_of(file, file.relative_to(folder), tree, sizes, warn)
         size = text(tree, "size/width"), text(tree, "size/height")
-        places = object_lines(data)
+        places = chain(object_lines(data), repeat(1))  # there are no lines to count in UTF-16
         things = tree.findall("object")
         if not things:
             yield Entry(f"{file} line 1", filename, size, "", ("", "", "", ""))

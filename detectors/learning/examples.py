@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from detectors import annotations
+from detectors import annotations, photos
 from detectors.annotations import Annotated
 from detectors.learning.options import LearningError
 
@@ -99,14 +99,14 @@ def stored(data: bytes, name: str, longest: int) -> tuple[bytes, int, int]:
 def opened(data: bytes, name: str) -> NDArray[np.uint8]:
     """Pixels of an image file: HWC, uint8, RGB, upright; what is transparent becomes white."""
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            upright = ImageOps.exif_transpose(image)
+        with photos.opened(io.BytesIO(data)) as image:
+            upright = photos.narrowed(ImageOps.exif_transpose(image))
             if upright.has_transparency_data:
                 upright = upright.convert("RGBA")
                 white = Image.new("RGBA", upright.size, "white")
                 upright = Image.alpha_composite(white, upright)
             return np.asarray(upright.convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as error:
+    except photos.UnreadableError as error:
         raise LearningError(f"{name} cannot be opened ({error}); take it out") from None
 
 
