@@ -5,7 +5,7 @@ from typing import Any
 
 from detectors import labelmap
 from detectors.base import FACE, UNUSABLE, Box, Detection, Detector, FaceFactors
-from detectors.spec import FORMS, TENSORFLOW, Spec, check, identity, label_map, parse
+from detectors.spec import FORMS, TENSORFLOW, Spec, check, exported_side, identity, label_map, parse
 
 __all__ = [
     "FACE",
@@ -42,7 +42,8 @@ def load(spec: Spec, min_face: float) -> Detector:
     Raises ValueError with one sentence where its model is missing or unfit.
     """
     check(spec)
-    given: dict[str, Any] = {"min_score": spec.min_score, "long_side": spec.long_side}
+    long_side = spec.long_side or exported_side(spec)
+    given: dict[str, Any] = {"min_score": spec.min_score, "long_side": long_side}
     given = {name: value for name, value in given.items() if value is not None}
     match spec.kind:
         case "haar":
@@ -58,11 +59,13 @@ def load(spec: Spec, min_face: float) -> Detector:
 
             return WholePicture()
     from detectors import graphs, hub
-    from detectors.tfod import TensorFlowDetector
+    from detectors.tfod import STEP, TensorFlowDetector
 
     names = class_names(spec)
     path = hub.folder_of(spec.model) if spec.kind == "hub" else Path(spec.model)
-    return TensorFlowDetector(graphs.opened(path), names, min_face, **given)
+    # A detector of one's own crop stretches what it is given to a square, a margin with it.
+    step = 1 if spec.kind == "crop" else STEP
+    return TensorFlowDetector(graphs.opened(path), names, min_face, step=step, **given)
 
 
 def face_factors(spec: Spec) -> FaceFactors:

@@ -1,5 +1,6 @@
 """How a detector is named: `kind:model?option=value&option=value`, as a web address is."""
 
+import json
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import blake2b
@@ -25,6 +26,7 @@ FORMS = (
     " crop:FOLDER, none"
 )
 CASCADES = ("", "profile", "upperbody")
+SCALE = "detector.json"  # beside an exported detector: the scale that it was measured at
 TENSORFLOW = ("tfod", "hub", "crop")
 
 
@@ -123,6 +125,22 @@ def label_map(spec: Spec) -> Path | None:
     return next((path for path in beside if path.is_file()), None)
 
 
+def exported_side(spec: Spec) -> int | None:
+    """The long side that a crop detector was exported for; None where its folder says nothing.
+
+    Raises ValueError with the file where it cannot be read.
+    """
+    path = Path(spec.model) / SCALE
+    if spec.kind != "crop" or not path.is_file():
+        return None
+    try:
+        return int(within(int(json.loads(path.read_text())["long_side"]), 32, 4096))
+    except (ValueError, TypeError, KeyError):
+        raise ValueError(
+            f"{path} names no long_side of 32 to 4096 pixels: export the detector again"
+        ) from None
+
+
 def identity(spec: Spec) -> dict[str, Any]:
     """What the finds of a detector depend on: its options, and the content of its files.
 
@@ -131,6 +149,8 @@ def identity(spec: Spec) -> dict[str, Any]:
     labels = label_map(spec)
     own = replace(spec, labels="", face=None)  # the factors are applied after the detection
     known = vars(own) | {"labels": content(labels) if labels else ""}
+    if spec.kind == "crop":
+        known["version"] = 2  # photos are not padded
     if spec.kind == "yunet" or (spec.kind in TENSORFLOW and not spec.is_address):
         known["model"] = content(Path(spec.model))
     return known

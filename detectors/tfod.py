@@ -37,13 +37,17 @@ class TensorFlowDetector:
         min_face: float,
         min_score: float = MIN_SCORE,
         long_side: int = LONG_SIDE,
+        step: int = STEP,
     ) -> None:
-        """`names` are those of the classes; a class that has none is called by its number."""
-        self.graph, self.names = graph, names
+        """`names` are those of the classes; a class that has none is called by its number.
+
+        Sides are padded to multiples of `step`; 1: not at all.
+        """
+        self.graph, self.names, self.step = graph, names, step
         self.min_face, self.min_score, self.long_side = min_face, min_score, long_side
 
     def __call__(self, images: Sequence[Image]) -> list[list[Detection]]:
-        fed = [shaped(image, self.graph) for image in images]
+        fed = [shaped(image, self.graph, self.step) for image in images]
         found: list[list[Detection]] = [[] for _ in images]
         for numbers in groups(fed, BATCH if self.graph.batches else 1):
             values = self.graph.run(np.stack([fed[number] for number in numbers]))
@@ -91,7 +95,7 @@ def clipped(found: Detection, image: Image) -> Detection:
     return found._replace(box=box)
 
 
-def shaped(image: Image, graph: Graph) -> Image:
+def shaped(image: Image, graph: Graph, step: int) -> Image:
     """As the graph takes it: of the size it insists on, or padded at the right and bottom."""
     if graph.size:
         stretched: Image = cv2.resize(image, graph.size[::-1], interpolation=cv2.INTER_AREA)
@@ -99,7 +103,7 @@ def shaped(image: Image, graph: Graph) -> Image:
     if not graph.batches:
         return image
     height, width = image.shape[:2]
-    padded = np.zeros((-(-height // STEP) * STEP, -(-width // STEP) * STEP, 3), np.uint8)
+    padded = np.zeros((-(-height // step) * step, -(-width // step) * step, 3), np.uint8)
     padded[:height, :width] = image
     return padded
 

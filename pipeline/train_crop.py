@@ -9,15 +9,20 @@ from dataclasses import Field, dataclass, fields, make_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from detectors.learning.options import METRICS, LearningConfig, LearningError, key
+from detectors.learning.options import (
+    DETECTOR,
+    NO_FILES,
+    LearningConfig,
+    LearningError,
+    is_finished,
+    key,
+)
 from pipeline import lock
 from pipeline.options import Settings, SettingsError, located, option
 from pipeline.train import PR_SET_PDEATHSIG, TrainError, forwarding, started
 
 FOLDER = "detectors"  # in the store
-DETECTOR = "detector"  # in a run: what `[Detect] detector = crop:FOLDER` takes
 PATHS = ("labels", "pictures", "held_labels")
-NOT_FILES = ("imagenet", "none")  # of weights
 WRONG_INPUT, STOPPED = 2, 130  # exit codes of `python -m detectors train`
 STATUS = re.compile(r"epoch ([\d.]+) of (\d+): ")
 # As for TrainStyleGAN: should its parent be killed, the child gets SIGTERM and saves.
@@ -44,7 +49,7 @@ class CropTrainerConfig(Settings):
     def learning(self, out: str) -> LearningConfig:
         """The same options as the training itself checks them; raises SettingsError."""
         given = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "name"}
-        files = [*PATHS, *(["weights"] if given["weights"] not in NOT_FILES else [])]
+        files = [*PATHS, *(["weights"] if given["weights"] not in NO_FILES else [])]
         given |= {name: str(located(given[name])) for name in files if given[name]}
         try:
             return LearningConfig(**given, out=out)
@@ -83,7 +88,7 @@ def run_of(store: Path, config: CropTrainerConfig) -> Path:
 
 def finished(store: Path, config: CropTrainerConfig) -> bool:
     """Whether the detector of these options and labels is there."""
-    return (run_of(store, config) / METRICS).is_file()
+    return is_finished(run_of(store, config))
 
 
 def train(store: Path, config: CropTrainerConfig, say: Say) -> Path:
@@ -127,7 +132,7 @@ def judge(code: int, reason: str) -> None:
     """Raise TrainError unless the trainer says that it finished."""
     if code == WRONG_INPUT and reason:
         raise TrainError(reason)
-    if code == STOPPED:
+    if code in (STOPPED, -signal.SIGTERM):  # the latter while it loads Python
         raise TrainError("somebody stopped the trainer; the same command goes on")
     if code < 0:
         raise TrainError(

@@ -1,6 +1,7 @@
 """The exported detector through our own loaders, and its three forms against each other."""
 
 import json
+import shutil
 import warnings
 from dataclasses import asdict
 
@@ -115,20 +116,60 @@ def test_a_finished_run_is_exported_again(model, tmp_path, capsys, monkeypatch):
         np.testing.assert_array_equal(one.numpy(), other.numpy())
 
 
+@pytest.mark.parametrize("held", ["photo.jpg", "config.json", "saved_model"])
+def test_an_export_replaces_nothing_but_a_detector(tmp_path, capsys, monkeypatch, held):
+    known = {"config": asdict(OPTIONS), "classes": ["red"]}
+    (tmp_path / "config.json").write_text(json.dumps(known))
+    monkeypatch.setattr(export, "write", lambda *_: pytest.fail("written"))
+    out = tmp_path if held == "config.json" else tmp_path / "out"
+    out.mkdir(exist_ok=True)
+    (out / held).touch()
+    assert cli.main(["export", "--run", str(tmp_path), "--out", str(out)]) == cli.WRONG_INPUT
+    said = capsys.readouterr().err
+    assert f"error: --out {out} would be replaced, and holds" in said
+    assert (held in said) is (held != "saved_model")
+    assert (out / held).exists()
+
+
+def test_an_exported_detector_is_replaced(folder, tmp_path):
+    export.check_place(folder)
+    export.check_place(tmp_path / "new")
+    (tmp_path / "empty").mkdir()
+    export.check_place(tmp_path / "empty")
+
+
+def test_the_scale_of_the_training_is_that_of_the_detector(folder, tmp_path):
+    spec = detectors.parse(f"crop:{folder}")
+    assert detectors.load(spec, 0).long_side == 96  # 1.5 times the network's 64
+    assert detectors.load(detectors.parse(f"crop:{folder}?long_side=64"), 0).long_side == 64
+    shutil.copytree(folder, tmp_path / "own")
+    before = detectors.identity(spec)
+    spec = detectors.parse(f"crop:{tmp_path / 'own'}")
+    assert detectors.identity(spec) == before
+    (tmp_path / "own" / "detector.json").write_text('{"long_side": 9}')
+    assert detectors.identity(spec) != before
+    with pytest.raises(ValueError, match=r"detector\.json names no long_side of 32 to 4096"):
+        detectors.load(spec, 0)
+
+
+def test_a_folder_of_its_own_for_an_evaluation(folder, tmp_path, capsys):
+    (tmp_path / "config.json").write_text("{}")
+    for out in (tmp_path, folder):
+        words = ["evaluate", "--detector", "haar", "--labels", "none.csv", "--out", str(out)]
+        assert cli.main(words) == cli.WRONG_INPUT
+        assert f"error: --out {out} holds a run or a detector" in capsys.readouterr().err
+
+
 def test_any_detector_is_evaluated(folder, tmp_path, capsys):
     labels, where = dataset(tmp_path, 4, two=True)
-    words = [
-        "evaluate",
-        "--labels",
-        str(labels),
-        "--pictures",
-        str(where),
-        "--against",
-        str(labels),
-    ]
+    alone = tmp_path / "alone.csv"  # whose constant box is its own box
+    alone.write_text("\n".join(labels.read_text().splitlines()[:2]))
+    words = ["evaluate", "--pictures", str(where), "--against", str(alone), "--labels", str(alone)]
     words += ["--out", str(tmp_path / "out"), "--detector"]
     assert cli.main([*words, f"crop:{folder}"]) == 0
-    assert "constant box" in capsys.readouterr().out
-    assert (tmp_path / "out" / "metrics.json").exists()
+    known = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert known["measured"]["constant box"]["map5095"] == 1
+    assert known["measured"][f"crop:{folder}"]["map5095"] < 1
+    assert "constant box                1.000      1.000" in capsys.readouterr().out
     assert cli.main([*words, "crop:gone"]) == cli.WRONG_INPUT
     assert "error: --detector crop:gone: there is no such file" in capsys.readouterr().err

@@ -12,7 +12,7 @@ import pytest
 from conftest import ROOT
 from learning import SMALL, config, dataset
 
-from detectors.learning import cli, loop, train
+from detectors.learning import cli, loop, state, train
 from detectors.learning.options import LearningError
 from detectors.learning.train import train as run
 
@@ -41,7 +41,7 @@ def weights(folder):
 @pytest.fixture
 def quick(monkeypatch):
     """Without the export, which takes seconds and has its own tests."""
-    monkeypatch.setattr(train.export, "write", lambda *_: None)
+    monkeypatch.setattr(train.export, "write", lambda folder, *_: folder.mkdir(exist_ok=True))
 
 
 @pytest.mark.slow
@@ -99,13 +99,26 @@ def test_a_killed_run_goes_on(tmp_path):
     with subprocess.Popen(words, **start) as first:
         wait_for(tmp_path / "run" / "checkpoint.npz", first)
         first.kill()
-    begun = weights(tmp_path / "run")
+    history, said = tmp_path / "run" / "history.jsonl", []
+    begun = state.load(tmp_path / "run" / "checkpoint.npz")[1]
     with subprocess.Popen(words, **start) as second:
         for line in second.stdout:
+            said.append(line.strip())
             if line.startswith("epoch"):
                 second.terminate()
         assert second.wait() == cli.STOPPED
-    assert any((begun[name] != value).any() for name, value in weights(tmp_path / "run").items())
+    assert f"goes on after step {begun['step']} of 1000" in said
+    kept = [json.loads(line) for line in history.read_text().splitlines()]
+    assert kept[: len(begun["history"])] == begun["history"] != []
+    assert [row["epoch"] for row in kept] == list(range(1, len(kept) + 1))
+
+
+def test_sigterm_stops_a_run_before_its_first_step(tmp_path, monkeypatch):
+    """It reads pictures, and has no checkpoint to write."""
+    monkeypatch.setattr(cli, "set_up", lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    before = signal.getsignal(signal.SIGTERM)
+    assert cli.main(["train", "--weights", "none", "--out", str(tmp_path)]) == cli.STOPPED
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def wait_for(path, process):
@@ -135,6 +148,37 @@ class StopHereError(Exception):
 
 def stop_here(*_):
     raise StopHereError
+
+
+def test_weights_count_by_what_they_hold(tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "Course", stop_here)
+    (tmp_path / "a.keras").write_bytes(b"one")
+    options = config(tmp_path, weights=str(tmp_path / "a.keras"))
+    with pytest.raises(StopHereError):
+        run(options, lambda _: None)
+    (tmp_path / "b.keras").write_bytes(b"one")
+    with pytest.raises(StopHereError):
+        run(config(tmp_path, weights=str(tmp_path / "b.keras")), lambda _: None)
+    (tmp_path / "a.keras").write_bytes(b"other")
+    with pytest.raises(LearningError, match=r"other options: weights = \S*a.keras \(there what"):
+        run(options, lambda _: None)
+    (tmp_path / "a.keras").unlink()  # the checkpoint goes on without it
+    with pytest.raises(StopHereError):
+        run(options, lambda _: None)
+
+
+def test_a_side_without_boxes_is_refused_before_the_run_begins(tmp_path):
+    labels, _ = dataset(tmp_path, 8)
+    header, first, *lines = labels.read_text().splitlines()
+    empty = [",".join([*line.split(",")[:3], *[""] * 5]) for line in lines]
+    labels.write_text("\n".join([header, first, *empty]))
+    said = set()
+    for seed in range(12):  # the one box is here on this side, there on the other
+        with pytest.raises(LearningError, match="change seed or validation, or give") as refused:
+            run(config(tmp_path, seed=seed), lambda _: None)
+        said.add(str(refused.value).split("box is ")[1].split(" (")[0])
+    assert said == {"left to learn from", "held out to measure with"}
+    assert not (tmp_path / "run" / "config.json").exists()
 
 
 def test_two_trainings_do_not_share_a_folder(tmp_path):

@@ -49,12 +49,22 @@ def test_a_run_belongs_to_its_options_and_its_labels(tmp_path):
     assert first != train_crop.run_of(tmp_path, TrainCropDetectorConfig(**given, seed=1))
     moved = tmp_path / "moved"
     moved.mkdir()
-    (moved / "labels.csv").write_bytes(labels.read_bytes())
-    again = given | {"labels": str(moved / "labels.csv")}
+    (moved / "boxes.csv").write_bytes(labels.read_bytes())
+    again = given | {"labels": str(moved / "boxes.csv")}
     assert first == train_crop.run_of(tmp_path, TrainCropDetectorConfig(**again))
     with labels.open("a") as file:
         file.write("0.png,96,72,red,1,1,40,40\n")
     assert first != train_crop.run_of(tmp_path, TrainCropDetectorConfig(**given))
+
+
+def test_a_run_belongs_to_the_weights_that_a_file_holds(tmp_path):
+    (tmp_path / "a.keras").write_bytes(b"one")
+    (tmp_path / "b.keras").write_bytes(b"one")
+    of = [TrainCropDetectorConfig(weights=str(tmp_path / f"{name}.keras")) for name in "ab"]
+    one, other = (train_crop.run_of(tmp_path, config) for config in of)
+    assert one == other
+    (tmp_path / "b.keras").write_bytes(b"other")
+    assert train_crop.run_of(tmp_path, of[1]) != one
 
 
 def test_it_is_finished_when_its_figures_are_there(tmp_path):
@@ -63,7 +73,9 @@ def test_it_is_finished_when_its_figures_are_there(tmp_path):
     run = train_crop.run_of(tmp_path, config)
     run.mkdir(parents=True)
     assert not train_crop.finished(tmp_path, config)
-    (run / "metrics.json").write_text("{}")
+    (run / "metrics.json").write_text("{}")  # as `evaluate` writes it
+    assert not train_crop.finished(tmp_path, config)
+    (run / "detector").mkdir()
     assert train_crop.finished(tmp_path, config)
 
 
@@ -82,6 +94,7 @@ def test_progress_is_read_from_the_status_line(capsys):
     ("end", "said"),
     [
         ("print('error: labels is empty', file=sys.stderr); sys.exit(2)", "^labels is empty$"),
+        ("os.kill(os.getpid(), 15)", "somebody stopped the trainer; the same command goes on"),
         ("sys.exit(130)", "somebody stopped the trainer; the same command goes on"),
         ("sys.exit(1)", "failed with exit code 1; its last words are above"),
         ("os.kill(os.getpid(), 9)", "killed by signal 9 .*smaller batch"),

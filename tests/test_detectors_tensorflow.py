@@ -120,6 +120,9 @@ def test_a_crop_detector_is_a_folder(tmp_path):
     (tmp_path / "own" / "label_map.pbtxt").write_text('item { name: "portrait" id: 1 }')
     find = load(tmp_path / "own", "", kind="crop")
     assert find([red(64, 64)]) == [[Detection("portrait", 0.7, Box(0, 0, 32, 64))]]
+    assert find.long_side == 320
+    # Without a margin a share of the graph's picture is one of the photo.
+    assert find([red(50, 70)]) == [[Detection("portrait", 0.7, Box(0, 0, 35, 50))]]
 
 
 @pytest.mark.parametrize(

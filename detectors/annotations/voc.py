@@ -9,7 +9,6 @@ from pathlib import Path, PurePosixPath
 from detectors.annotations.photo import EDGES, Annotated, AnnotationError, Entry, counted_from_1
 from detectors.annotations.sizes import PhotoSizes
 
-
 DATABASE = "Atelier"  # the <database> of files written here; LabelImg makes it "Unknown"
 
 

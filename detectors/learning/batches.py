@@ -15,7 +15,7 @@ from detectors.learning.options import LearningConfig
 from detectors.learning.targets import Target, target
 
 CLOSING = 0.2  # of the epochs: at the end pictures come as they are framed
-KEPT_DECODED = 1000
+KEPT_DECODED = 1 << 29  # bytes
 AHEAD = 2
 
 Batch = tuple[NDArray[np.uint8], Target]
@@ -28,7 +28,8 @@ class Batches:
         self.examples, self.config, self.kinds = examples, config, kinds
         self.per_epoch = max(round(len(examples) / config.batch), 1)
         self.steps = self.per_epoch * config.epochs
-        self.picture = lru_cache(maxsize=KEPT_DECODED)(self.read)
+        largest = max(3 * each.width * each.height for each in examples)
+        self.picture = lru_cache(maxsize=max(KEPT_DECODED // largest, 1))(self.read)
 
     def read(self, number: int) -> Sample:
         example = self.examples[number]

@@ -2,9 +2,10 @@
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -68,10 +69,24 @@ def add_options(command: argparse.ArgumentParser) -> None:
 def train_command(given: argparse.Namespace) -> int:
     known = {f.name for f in fields(LearningConfig)}
     config = LearningConfig(**{name: value for name, value in vars(given).items() if name in known})
-    set_up(config.threads)
-    from detectors.learning.train import train
+    with interrupted_by_sigterm():
+        set_up(config.threads)
+        from detectors.learning.train import train
 
-    return {"finished": 0, "stopped": STOPPED}[train(config, say)]
+        return {"finished": 0, "stopped": STOPPED}[train(config, say)]
+
+
+@contextmanager
+def interrupted_by_sigterm() -> Iterator[None]:
+    """SIGTERM is Ctrl-C: what is read or exported just now, the same command does again."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("stopped: the same command goes on")
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def set_up(threads: int) -> None:
@@ -95,9 +110,10 @@ def say(text: str) -> None:
 def export_command(given: argparse.Namespace) -> int:
     import json
 
+    config, known = config_of(given.run), saved(given.run) or {}
     from detectors.learning import export, network
 
-    config, known = config_of(given.run), saved(given.run) or {}
+    export.check_place(given.out)
     try:
         metrics = json.loads((given.run / METRICS).read_text())
     except FileNotFoundError:

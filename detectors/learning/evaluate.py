@@ -13,7 +13,8 @@ from detectors.base import Image
 from detectors.learning import evaluation
 from detectors.learning.examples import Example, decoded, gather
 from detectors.learning.measures import Finds, measure
-from detectors.learning.options import LearningError
+from detectors.learning.options import RUN, LearningError
+from detectors.spec import SCALE
 
 LONGEST = 1024  # pixels: how large labelled pictures are kept
 FAINT = 0.01  # the score from which on finds are measured, where the detector has no option
@@ -27,6 +28,8 @@ def evaluate(
     `against` names the labels that a constant box is made of; without it there is none.
     Raises LearningError or AnnotationError with one sentence.
     """
+    if (out / RUN).exists() or (out / SCALE).exists():
+        raise LearningError(f"--out {out} holds a run or a detector: name another folder")
     detector = opened(named)
     examples, classes = gather(Path(labels), pictures, (), LONGEST, say)
     finds = list(found(detector, examples, classes))

@@ -4,6 +4,7 @@ All take pictures as uint8 RGB and give `num_detections`, `detection_boxes`, `de
 and `detection_classes`, the signature of TensorFlow's Object Detection API.
 """
 
+import json
 import math
 import shutil
 import tempfile
@@ -15,11 +16,26 @@ import tensorflow as tf
 
 from detectors.learning import records
 from detectors.learning.finder import MOST, OUTPUTS, answers, finder
+from detectors.learning.options import LearningError, stored_side
+from detectors.spec import SCALE
 
 FROZEN, LITE, SAVED, LABELS = "frozen.pb", "detector.tflite", "saved_model", "label_map.pbtxt"
+WRITTEN = {FROZEN, LITE, SAVED, LABELS, SCALE}
 SURE = 0.5  # the score that the best F1 is brought to
 LEAST, LARGEST = 0.05, 0.95
 PICTURES = tf.TensorSpec([None, None, None, 3], tf.uint8, name="image_tensor")
+
+
+def check_place(folder: Path) -> None:
+    """Raise LearningError for a folder that holds more than an exported detector: it would go."""
+    if not folder.exists():
+        return
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else {"no folder"}
+    if names and not {SAVED, LABELS} <= names <= WRITTEN:
+        raise LearningError(
+            f"--out {folder} would be replaced, and holds {min(names - WRITTEN, default='a part')}:"
+            " name a new folder, or one that holds an exported detector only"
+        )
 
 
 def write(folder: Path, model: Any, classes: Sequence[str], mirror: bool, surest: float) -> None:
@@ -39,6 +55,8 @@ def write(folder: Path, model: Any, classes: Sequence[str], mirror: bool, surest
     )
     (partial / FROZEN).write_bytes(frozen(detect.get_concrete_function()))
     (partial / LITE).write_bytes(lite(model, mirror, bend))
+    long_side = stored_side(model.input_shape[1])
+    (partial / SCALE).write_text(json.dumps({"long_side": long_side}) + "\n")
     records.write_label_map(partial / LABELS, classes)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)

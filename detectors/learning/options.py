@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
 TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+ROOM = 1.5  # stored pictures have up to this many times the network's side, for zooming in
 COARSEST = 32  # pixels per cell of the backbone's last level
 # The widths of keras.applications that have ImageNet weights.
 IMAGENET_ALPHAS = {
@@ -16,7 +17,10 @@ IMAGENET_ALPHAS = {
     "mobilenetv3small": (0.75, 1.0),
     "mobilenetv3large": (0.75, 1.0),
 }
-METRICS = "metrics.json"  # written last: a run that has it is finished
+METRICS = "metrics.json"  # written last
+RUN = "config.json"  # written first
+DETECTOR = "detector"  # the folder that is exported
+NO_FILES = ("imagenet", "none")  # of weights
 # Options that may differ when a run goes on: what labels say counts, not where they lie.
 NOT_THE_RESULT = ("out", "threads", "pictures", "labels", "held_labels")
 
@@ -94,9 +98,15 @@ class LearningConfig:
         return [name.strip() for name in self.classes.split(",") if name.strip()]
 
 
+def stored_side(size: int) -> int:
+    """Pixels of the longer side of pictures as they are learnt from, for a network of this side."""
+    return round(ROOM * size)
+
+
 def key(config: LearningConfig) -> str:
     """The digest of what can change the result; pictures are taken not to change."""
     told = {name: value for name, value in asdict(config).items() if name not in NOT_THE_RESULT}
+    told["weights"] = weights_digest(config) or config.weights
     known = json.dumps([told, labels_digest(config)], sort_keys=True)
     return hashlib.sha256(known.encode()).hexdigest()[:10]
 
@@ -106,29 +116,55 @@ def labels_digest(config: LearningConfig) -> str:
     told = hashlib.sha256()
     for labels in filter(None, (config.labels, config.held_labels)):
         path = Path(labels)
-        files = sorted(path.rglob("*.xml")) if path.is_dir() else [path]
-        for file in files:
-            if not file.is_file():
-                return ""
-            told.update(file.name.encode() + file.read_bytes())
+        if not path.exists():
+            return ""
+        # The name of an XML file says which photo it is about; that of a table says nothing.
+        inner = sorted(path.rglob("*.xml")) if path.is_dir() else []
+        files = {file.relative_to(path).as_posix(): file for file in inner} or {"": path}
+        for name, file in files.items():
+            data = file.read_bytes() if file.is_file() else b""
+            told.update(f"{name} {len(data)}\n".encode() + data)
     return told.hexdigest()[:20]
 
 
+def weights_digest(config: LearningConfig) -> str:
+    """Of the file of weights; `imagenet` and `none` as they are; empty where the file is gone."""
+    if config.weights in NO_FILES:
+        return config.weights
+    path = Path(config.weights)
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:20]
+
+
+def is_finished(out: Path) -> bool:
+    """Whether the run in this folder has its detector and its figures."""
+    return (out / METRICS).is_file() and (out / DETECTOR).is_dir()
+
+
 def differing(config: LearningConfig, saved: Mapping[str, Any]) -> Iterator[str]:
-    """The options, as `name = value (there value)`, in which a run was started otherwise."""
+    """The options, as `name = value (there value)`, in which a run was started otherwise.
+
+    `saved` is what its config.json holds. A file of weights may lie elsewhere since then.
+    """
+    then, own, known = saved["config"], weights_digest(config), saved.get("weights_digest")
     for name, value in asdict(config).items():
-        if name not in NOT_THE_RESULT and saved.get(name) != value:
-            yield f"{name} = {value} (there {saved.get(name)})"
+        if name == "weights" and own and known:
+            if own != known:
+                yield f"weights = {value} (there what {then[name]} held)"
+        elif name not in NOT_THE_RESULT and then.get(name) != value:
+            yield f"{name} = {value} (there {then.get(name)})"
 
 
 def saved(out: Path) -> dict[str, Any] | None:
     """What config.json of a run holds; None where there is no run."""
     try:
-        found = json.loads((out / "config.json").read_text())
+        found = json.loads((out / RUN).read_text())
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise LearningError(f"{out / 'config.json'} cannot be read: {error}") from None
+        raise LearningError(f"{out / RUN} cannot be read: {error}") from None
     return dict(found)
 
 

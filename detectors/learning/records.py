@@ -8,11 +8,15 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from detectors.learning.examples import Example
+from detectors.learning.examples import Boxes, Example
 from detectors.learning.options import LearningError
 
 BOX = "image/object/bbox/"
 SIDES = ("xmin", "ymin", "xmax", "ymax")  # the order of our boxes
+CLASS = "image/object/class/text"
+ROUNDED = 1e-6  # so far an edge may lie outside for want of digits
+
+Values = Mapping[str, list[Any]]  # of a record, by name
 
 
 def write(path: Path, examples: Sequence[Example], classes: Sequence[str]) -> None:
@@ -35,7 +39,7 @@ def record(example: Example, classes: Sequence[str]) -> Any:
         "image/source_id": [example.origin.encode()],
         "image/height": [example.height],
         "image/width": [example.width],
-        "image/object/class/text": [classes[number].encode() for number in example.classes],
+        CLASS: [classes[number].encode() for number in example.classes],
         "image/object/class/label": [int(number) + 1 for number in example.classes],
     }
     for side, edges in zip(SIDES, example.boxes.T, strict=True):
@@ -88,15 +92,15 @@ def fields(path: Path) -> Iterator[tuple[int, dict[str, list[Any]]]]:
         raise LearningError(f"{path} is no whole file of records: {said}") from None
 
 
-def named(parsed: Sequence[tuple[int, Mapping[str, list[Any]]]], path: Path) -> list[str]:
+def named(parsed: Sequence[tuple[int, Values]], path: Path) -> list[str]:
     """The classes in the order of their labels."""
     known: dict[int, str] = {}
     for number, values in parsed:
-        texts, labels = values.get("image/object/class/text", []), own_labels(values)
-        for text, label in zip(texts, labels, strict=False):
-            if known.setdefault(label, text.decode()) != text.decode():
+        place = f"{path} record {number}"
+        for text, label in zip(texts(values, CLASS, place), own_labels(values), strict=False):
+            if known.setdefault(label, text) != text:
                 raise LearningError(
-                    f"{path} record {number}: class {label} is {text.decode()!r} here and"
+                    f"{place}: class {label} is {text!r} here and"
                     f" {known[label]!r} before; write the records again"
                 )
     if sorted(known) != list(range(1, len(known) + 1)):
@@ -104,32 +108,60 @@ def named(parsed: Sequence[tuple[int, Mapping[str, list[Any]]]], path: Path) -> 
     return [known[label] for label in sorted(known)]
 
 
-def own_labels(values: Mapping[str, list[Any]]) -> list[int]:
+def own_labels(values: Values) -> list[int]:
     return [int(label) for label in values.get("image/object/class/label", [])]
 
 
-def example(values: Mapping[str, list[Any]], classes: Sequence[str], place: str) -> Example:
-    """One record's picture; what it lacks is an error."""
-    missing = [
-        name for name in ("image/encoded", "image/height", "image/width") if name not in values
-    ]
-    if missing:
-        raise LearningError(f"{place} has no {', '.join(missing)}; write the records again")
-    texts = [text.decode() for text in values.get("image/object/class/text", [])]
-    unknown = sorted(set(texts) - set(classes))
+def example(values: Values, classes: Sequence[str], place: str) -> Example:
+    """One record's picture; what it lacks, and what cannot be, is an error."""
+    encoded = one(values, "image/encoded", bytes, place)
+    width, height = (one(values, f"image/{side}", int, place) for side in ("width", "height"))
+    names = texts(values, CLASS, place)
+    unknown = sorted(set(names) - set(classes))
     if unknown:
         raise LearningError(f"{place}: class {unknown[0]!r} is not one of {', '.join(classes)}")
-    edges = [values.get(BOX + side, []) for side in SIDES]
-    if {len(some) for some in edges} != {len(texts)}:
-        raise LearningError(f"{place}: {len(texts)} classes, but another number of edges")
-    encoded = values["image/encoded"][0]
-    width, height = (int(values[f"image/{side}"][0]) for side in ("width", "height"))
-    name = values.get("image/filename", [place.encode()])[0].decode()
-    said = values.get("image/source_id", [b""])[0].decode()
+    name = (texts(values, "image/filename", place) or [place])[0]
+    said = (texts(values, "image/source_id", place) or [""])[0]
     origin = said if len(said) == 64 else hashlib.sha256(encoded).hexdigest()
-    numbers = np.array([classes.index(text) for text in texts], np.int32)
+    numbers = np.array([classes.index(each) for each in names], np.int32)
+    return Example(
+        name, encoded, width, height, boxes_of(values, len(names), place), numbers, origin
+    )
+
+
+def one(values: Values, name: str, kind: type, place: str) -> Any:
+    """The value under a name; raises LearningError where it is missing, empty, 0 or no `kind`."""
+    found = next(iter(values.get(name, [])), None)
+    if not isinstance(found, kind) or not found:
+        raise LearningError(f"{place} has no {name}; write the records again")
+    return found
+
+
+def texts(values: Values, name: str, place: str) -> list[str]:
+    try:
+        return [text.decode() for text in values.get(name, [])]
+    except (UnicodeDecodeError, AttributeError):
+        raise LearningError(f"{place}: {name} is no UTF-8 text; write the records again") from None
+
+
+def boxes_of(values: Values, count: int, place: str) -> Boxes:
+    """As many boxes as there are classes; raises LearningError for one that cannot be."""
+    edges = [values.get(BOX + side, []) for side in SIDES]
+    if {len(some) for some in edges} != {count}:
+        raise LearningError(
+            f"{place}: {max(map(len, edges))} boxes and {count} texts in {CLASS}; write the records"
+            " again, with one text and four edges for each box"
+        )
     boxes = np.array(edges, np.float32).T.reshape(-1, 4)
-    return Example(name, encoded, width, height, boxes, numbers, origin)
+    inside = (boxes >= -ROUNDED) & (boxes <= 1 + ROUNDED)  # false for what is no number, too
+    right = inside.all(axis=1) & (boxes[:, :2] < boxes[:, 2:]).all(axis=1)
+    for box in boxes[~right]:
+        given = ", ".join(f"{edge:g}" for edge in box)
+        raise LearningError(
+            f"{place}: a box has the edges {given}; give left, top, right, bottom as shares"
+            " of the picture, 0 to 1"
+        )
+    return boxes
 
 
 def write_label_map(path: Path, classes: Sequence[str]) -> None:

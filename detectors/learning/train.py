@@ -2,7 +2,7 @@
 
 import fcntl
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -14,16 +14,17 @@ from detectors.learning.learner import Learner, found
 from detectors.learning.loop import Course, End
 from detectors.learning.measures import measure
 from detectors.learning.options import (
-    METRICS,
+    DETECTOR,
+    RUN,
     LearningConfig,
     LearningError,
     differing,
+    is_finished,
     labels_digest,
     saved,
+    stored_side,
+    weights_digest,
 )
-
-DETECTOR = "detector"  # the folder that is exported
-ROOM = 1.5  # stored pictures have up to this many times the network's side, for zooming in
 
 Say = Callable[[str], None]
 
@@ -31,8 +32,9 @@ Say = Callable[[str], None]
 def train(config: LearningConfig, say: Say) -> End:
     """Train, or go on; writes everything below `config.out`.
 
-    After SIGINT or SIGTERM a checkpoint is written, and the run is `stopped`. Raises
-    LearningError or AnnotationError with one sentence for what cannot be.
+    After SIGINT or SIGTERM in the loop a checkpoint is written, and the run is `stopped`; before
+    and after it the signals do what the caller wants, and nothing is lost. Raises LearningError
+    or AnnotationError with one sentence for what cannot be.
     """
     say(json.dumps(asdict(config), indent=2))
     for name in ("labels", "out"):
@@ -42,7 +44,7 @@ def train(config: LearningConfig, say: Say) -> End:
     begun = saved(out)
     if begun is not None:
         same_run(config, begun)
-    if (out / METRICS).is_file():
+    if is_finished(out):
         say(f"{out} is finished: there is nothing to do")
         return "finished"
     out.mkdir(parents=True, exist_ok=True)
@@ -58,7 +60,7 @@ def train(config: LearningConfig, say: Say) -> End:
 
 def same_run(config: LearningConfig, begun: dict[str, Any]) -> None:
     """Raise LearningError where a run in this folder is another one."""
-    if different := ", ".join(differing(config, begun["config"])):
+    if different := ", ".join(differing(config, begun)):
         raise LearningError(
             f"{config.out} holds a run with other options: {different};"
             " give the same, or another --out"
@@ -77,7 +79,7 @@ def prepared(
     out = Path(config.out)
     paths = [out / "records" / f"{name}.tfrecord" for name in ("train", "validation")]
     if begun is None:
-        longest = round(ROOM * config.size)
+        longest = stored_side(config.size)
         given = Path(config.labels), config.pictures, config.class_names
         examples, classes = gather(*given, longest, say)
         if config.held_labels:
@@ -85,6 +87,7 @@ def prepared(
             parts = apart(examples, held, say)
         else:
             parts = split(examples, config.validation, config.seed)
+        check_boxes(config, *parts)
         for path, some in zip(paths, parts, strict=True):
             records.write(path, some, classes)
         records.write_label_map(out / "records" / "label_map.pbtxt", classes)
@@ -92,17 +95,23 @@ def prepared(
             "config": asdict(config),
             "classes": classes,
             "labels_digest": labels_digest(config),
+            "weights_digest": weights_digest(config),
             "pictures_digest": digest([*parts[0], *parts[1]]),
         }
-        write_json(out / "config.json", begun)
+        write_json(out / RUN, begun)
     classes = begun["classes"]
     learnt, held = (records.examples(path, classes)[0] for path in paths)
-    if not sum(len(each.boxes) for each in learnt):
-        raise LearningError(
-            f"{config.labels}: no box is left to learn from; draw more, or change"
-            " seed, which draws the pictures to hold out"
-        )
     return learnt, held, classes
+
+
+def check_boxes(config: LearningConfig, learnt: Sequence[Example], held: Sequence[Example]) -> None:
+    """Raise LearningError where one side has only pictures without boxes."""
+    for side, what in ((learnt, "left to learn from"), (held, "held out to measure with")):
+        if not any(len(each.boxes) for each in side):
+            raise LearningError(
+                f"{config.labels}: no box is {what} ({len(side)} pictures without one); draw more,"
+                " change seed or validation, or give held_labels"
+            )
 
 
 def finish(

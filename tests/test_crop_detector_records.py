@@ -1,0 +1,67 @@
+"""Records that others wrote: what cannot be learnt from is one sentence with its number."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from learning import dataset
+
+from detectors.learning import records
+from detectors.learning.examples import gather
+from detectors.learning.options import LearningError
+
+XMIN = "image/object/bbox/xmin"
+
+
+@pytest.fixture
+def example(tmp_path):
+    """One picture with one box, as a record that tests change."""
+    labels, pictures = dataset(tmp_path, 1)
+    found, classes = gather(labels, str(pictures), (), 96, print)
+    return records.record(found[0], classes)
+
+
+def written(folder, example):
+    path = folder / "own.record"
+    with tf.io.TFRecordWriter(str(path)) as file:
+        file.write(example.SerializeToString())
+    return path
+
+
+def put(example, name, values):
+    feature = records.feature(name, values)
+    example.features.feature[name].CopyFrom(feature)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        (
+            XMIN,
+            [float("nan")],
+            r"a box has the edges nan, .*; give left, top, right, bottom as sha",
+        ),
+        (XMIN, [40.0], r"a box has the edges 40, .* 0 to 1"),
+        (XMIN, [0.99], r"a box has the edges 0.99, "),
+        (XMIN, [-0.1], r"a box has the edges -0.1, "),
+        (XMIN, [], r"1 boxes and 1 texts in image/object/class/text; .* four edges for each box"),
+        ("image/object/class/text", [], r"1 boxes and 0 texts in image/object/class/text; write"),
+        ("image/object/class/text", [b"\xff"], r"image/object/class/text is no UTF-8 text; write"),
+        ("image/filename", [b"\xff"], r"image/filename is no UTF-8 text; write"),
+        ("image/encoded", [], r"has no image/encoded; write the records again"),
+        ("image/encoded", [b""], r"has no image/encoded; write the records again"),
+        ("image/width", [], r"has no image/width; write the records again"),
+    ],
+)
+def test_a_bad_record_is_one_sentence(tmp_path, example, name, values, said):
+    put(example, name, values)
+    path = written(tmp_path, example)
+    for classes in ([], ["red"]):
+        with pytest.raises(LearningError, match=rf"own\.record record 0:? {said}") as refused:
+            records.examples(path, classes)
+        assert "\n" not in str(refused.value)
+
+
+def test_an_edge_may_lie_outside_by_its_last_digit(tmp_path, example):
+    put(example, "image/object/bbox/xmax", [float(np.nextafter(np.float32(1), np.float32(2)))])
+    ((found,), _) = records.examples(written(tmp_path, example))
+    assert found.boxes[0, 2] == pytest.approx(1)
