@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeGuard
 
 from detectors import FACE, TENSORFLOW, Spec, class_names
 from detectors.labelmap import holes
@@ -30,7 +30,7 @@ class RuleError(ValueError):
 def parse(text: str) -> tuple[Rule, ...]:
     """The rules of a JSON list; raises RuleError."""
     try:
-        given = json.loads(text)
+        given = json.loads(text, parse_constant=no_number)
     except json.JSONDecodeError as error:
         raise RuleError(
             f"no JSON: {error.msg} at line {error.lineno}, column {error.colno}; words stand in"
@@ -39,6 +39,10 @@ def parse(text: str) -> tuple[Rule, ...]:
     if not isinstance(given, list):
         raise RuleError("give a list of rules: [{...}, {...}]")
     return tuple(parsed(number, rule) for number, rule in enumerate(given, start=1))
+
+
+def no_number(word: str) -> float:
+    raise RuleError(f"{word} is no number that a find can have; give another")
 
 
 def parsed(number: int, given: Any) -> Rule:
@@ -56,7 +60,7 @@ def parsed(number: int, given: Any) -> Rule:
 
 def drop(given: dict[str, Any]) -> Drop:
     match given.get("if"):
-        case ["eye line", "over", int() | float() as degrees]:
+        case ["eye line", "over", int() | float() as degrees] if is_number(degrees):
             first, relation, second, share = EYE_LINE, "over", degrees, 0.0
         case [str() as first, str() as relation, str() as second] if (
             relation in RELATIONS and first != EYE_LINE
@@ -100,17 +104,22 @@ def word(given: dict[str, Any], key: str) -> str:
 
 def number_of(given: dict[str, Any], key: str, default: float, low: float, high: float) -> float:
     value = given.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+    if not is_number(value) or not low <= value <= high:
         raise RuleError(f'"{key}" = {value!r}: give a number, {span((low, high))}')
     return value
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether it is a number from JSON: `true` is none, though Python takes it for 1."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def range_of(given: dict[str, Any], key: str, default: Range) -> Range:
     """A number, or [least, most]."""
     match given.get(key, list(default)):
-        case [int() | float() as low, int() | float() as high] if 0 <= low <= high:
+        case [low, high] if is_number(low) and is_number(high) and 0 <= low <= high:
             return low, high
-        case int() | float() as value if value >= 0:
+        case value if is_number(value) and value >= 0:
             return value, value
     raise RuleError(f'"{key}" = {given[key]!r}: give a number, or [least, most]')
 

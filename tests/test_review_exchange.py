@@ -5,11 +5,12 @@ import pytest
 
 from detectors.base import Box, Detection
 from pipeline.options import SettingsError
-from pipeline.review import view
+from pipeline.review import session, view
 from pipeline.review.ahead import Ahead, Unshown
 from pipeline.review.decisions import Decision, Journal, in_force, load
 from pipeline.review.exchange import bring_in, export
 from pipeline.review.photos import Photo, ordered
+from pipeline.review.session import Sitting
 from pipeline.review.state import begin, press
 
 BOX = Box(100, 100, 400, 500)
@@ -77,6 +78,18 @@ def test_what_cannot_come_in_is_said(tmp_path):
     assert "drawn on 500 x 400 pixels, and the upright photo has 1000 x 800" in warnings[0]
     with pytest.raises(SettingsError, match="nothing to export"):
         export(table, [], {})
+
+
+def test_decisions_that_an_import_replaces_are_counted(tmp_path, monkeypatch):
+    shown = [photo(name) for name in "abc"]
+    export(tmp_path / "crops.csv", shown, {name: accept(name) for name in "abc"})
+    sitting = Sitting(tmp_path, (), {}, None, None)
+    monkeypatch.setattr(Sitting, "photos", lambda _: shown)
+    for decision in (accept("a"), accept("b", Box(0, 0, 9, 9))):
+        sitting.journal.append(decision)
+    said = session.bring_in(sitting, tmp_path / "crops.csv")
+    assert said == ["3 photos accepted, 1 of them decided otherwise before"]
+    assert session.bring_in(sitting, tmp_path / "crops.csv") == ["3 photos accepted"]
 
 
 LOOK = view.Look(0.5, 0.4, (1024, 1024))

@@ -198,3 +198,10 @@ def test_the_wheel_scales():
 def test_the_photos_that_may_come_next_are_known():
     held = {"b": accepted("b")}
     assert [photo.id for photo in likely(start(held))] == ["c", "d", "b"]
+
+
+def test_undo_names_a_photo_that_is_not_shown():
+    elsewhere = Decision("z", "far/z.jpg", "accept", (FIRST,))
+    state, (line,) = pressed(start(done=((elsewhere, None),)), "d", "u")
+    assert (line.photo, line.action) == ("z", "open")
+    assert (state.photo.id, state.message) == ("b", "undone: far/z.jpg")

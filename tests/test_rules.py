@@ -169,6 +169,10 @@ def test_crop_asks_the_rules():
         ('[{"need": "a", "of": "crop"}]', '"of" says what "height" is a share of'),
         ('[{"need": "crop"}]', "'crop' is no label of a detector"),
         ('[{"drop": "x", "if": ["a", "above", "b"], "share": 1}]', "'above' takes no \"share\""),
+        ('[{"drop": "x", "if": ["eye line", "over", NaN]}]', "^NaN is no number that a find can"),
+        ('[{"drop": "x", "if": ["eye line", "over", true]}]', '"eye line", "over", DEGREES'),
+        ('[{"need": "a", "count": true}]', '"count" = True: give a number, or'),
+        ('[{"need": "a", "count": [false, true]}]', '"count" = .*give a number, or'),
         ('[{"drop": "x", "if": ["eye line", "above", "face"]}]', '"eye line", "over", DEGREES'),
     ],
 )

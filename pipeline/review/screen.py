@@ -14,7 +14,12 @@ USUAL = (1280, 800)
 
 def there() -> bool:
     """Whether a window can be opened at all; without one OpenCV ends the process."""
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    screen = Screen()
+    if screen.x11 is None:
+        return bool(os.environ.get("DISPLAY"))  # nobody can be asked whether it answers
+    reached = screen.reached
+    screen.close()
+    return reached
 
 
 class Screen:
@@ -23,7 +28,7 @@ class Screen:
     def __init__(self) -> None:
         name = find_library("X11")
         self.x11 = ctypes.CDLL(name) if name else None
-        self.display = None
+        self.display: ctypes.c_void_p | None = None
         if self.x11:
             self.x11.XOpenDisplay.restype = ctypes.c_void_p
             self.x11.XDefaultRootWindow.restype = ctypes.c_ulong
@@ -32,6 +37,11 @@ class Screen:
     @property
     def reached(self) -> bool:
         return bool(self.display and self.display.value)
+
+    def close(self) -> None:
+        if self.reached and self.x11 is not None:
+            self.x11.XCloseDisplay(self.display)
+            self.display = None
 
     @property
     def size(self) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """One sitting of the review: the photos, what is decided about them, and the window."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,6 @@ from pipeline.review import screen
 from pipeline.review.decisions import Decision, Journal, file_in, in_force, load, steps
 from pipeline.review.photos import Photo, ordered, photos
 from pipeline.review.state import REASONS, State, begin, counts
-
-NO_SCREEN = (
-    "the review needs a screen, and neither DISPLAY nor WAYLAND_DISPLAY is set: run it on a"
-    " desktop, or through ssh -X"
-)
 
 
 @dataclass(frozen=True)
@@ -55,7 +51,11 @@ class Sitting:
 def check_screen() -> None:
     """Raise SettingsError without a screen: OpenCV would end the process."""
     if not screen.there():
-        raise SettingsError(NO_SCREEN)
+        name = os.environ.get("DISPLAY")
+        said = f"none answers at DISPLAY = {name}" if name else "DISPLAY is not set"
+        raise SettingsError(
+            f"the review needs a screen of X11, and {said}: run it on a desktop, or through ssh -X"
+        )
 
 
 def look_through(sitting: Sitting, order: Sequence[str], reasons: Sequence[str]) -> str:
@@ -99,5 +99,9 @@ def bring_in(sitting: Sitting, path: Path) -> list[str]:
     """Accept what a file says; returns sentences."""
     from pipeline.review import exchange
 
+    before = in_force(sitting.decided)
     number, warnings = exchange.bring_in(path, sitting.photos(), sitting.journal)
-    return [*warnings, f"{number} photos accepted"]
+    after = in_force(sitting.decided)
+    replaced = sum(after.get(photo) != decision for photo, decision in before.items())
+    said = f", {replaced} of them decided otherwise before" if replaced else ""
+    return [*warnings, f"{number} photos accepted{said}"]

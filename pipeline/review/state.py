@@ -244,7 +244,9 @@ def undo(state: State) -> Reply:
     held = {photo: d for photo, d in state.held.items() if photo != decision.photo}
     held |= {decision.photo: before} if before else {}
     state = replace(state, held=held, done=tuple(rest))
-    at = next((i for i, p in enumerate(state.photos) if p.id == decision.photo), state.at)
+    at = next((i for i, p in enumerate(state.photos) if p.id == decision.photo), None)
+    if at is None:  # it is not in this order
+        return Reply(replace(state, message=f"undone: {decision.path}"), line)
     return Reply(replace(shown(state, at), message="undone"), line)
 
 
