@@ -127,3 +127,15 @@ def test_the_trained_detector_finds_in_the_pipeline(tmp_path):
     assert found.returncode == 0, found.stderr
     (written,) = (tmp_path / "store" / "detect").glob("*/*.parquet")
     assert {box.label for row in manifest.read(written) for box in row.boxes} == {"red"}
+
+    named = f"crop:{detector}?names=portrait&min_score=0.01"
+    built = run(tmp_path, "run", "Dataset", Detect_detector=named, Crop_enlarge="true")
+    assert built.returncode == 0, built.stderr
+    made = [
+        [row for row in manifest.read(path) if row.drop is None]
+        for stage in ("crop", "resize")
+        for path in (tmp_path / "store" / stage).glob("*/*.parquet")
+    ]
+    proposed, kept = made
+    assert len(proposed) == len(kept) > 0
+    assert all(row.rectangle and row.face is None for row in proposed)
