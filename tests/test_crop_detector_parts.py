@@ -1,4 +1,4 @@
-"""The parts of a training: options, examples, records, samples, targets."""
+"""The parts of a training: options, examples, samples, targets."""
 
 import io
 
@@ -9,10 +9,10 @@ from PIL import Image
 
 from detectors import labelmap
 from detectors.annotations import AnnotationError
-from detectors.learning import augment, records, schedule
+from detectors.learning import augment, batches, records, schedule
 from detectors.learning.augment import Sample
 from detectors.learning.batches import Batches
-from detectors.learning.examples import Example, apart, decoded, gather, opened, split
+from detectors.learning.examples import Example, apart, gather, opened, split
 from detectors.learning.options import LearningConfig, LearningError
 from detectors.learning.targets import IGNORED, target
 from pipeline import images
@@ -151,39 +151,9 @@ def test_copies_of_held_out_pictures_are_not_learnt_from():
         apart([made("b", "x")], [made("c", "x")], print)
 
 
-def test_records_come_back(tmp_path):
-    labels, pictures = dataset(tmp_path, 5, two=True)
-    found, classes = gather(labels, str(pictures), (), 48, print)
-    path = tmp_path / "train.tfrecord"
-    records.write(path, found, classes)
-    again, names = records.examples(path, classes)
-    assert names == classes
-    for one, other in zip(found, again, strict=True):
-        assert (one.name, one.encoded, one.origin) == (other.name, other.encoded, other.origin)
-        np.testing.assert_array_equal(one.boxes, other.boxes)
-        np.testing.assert_array_equal(one.classes, other.classes)
-    path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(LearningError, match="is no whole file of records"):
-        records.examples(path)
-
-
 def test_the_label_map_is_read_by_the_loaders(tmp_path):
     records.write_label_map(tmp_path / "map.pbtxt", ["it's", 'a "b"', "c\\d"])
     assert labelmap.read(tmp_path / "map.pbtxt") == {1: "it's", 2: 'a "b"', 3: "c\\d"}
-
-
-@pytest.mark.real_data
-def test_records_of_the_object_detection_api_are_read(test_data):
-    from detectors import annotations
-
-    found, classes = records.examples(test_data / "raccoon/data/test.record")
-    table = annotations.read(test_data / "raccoon/data/test_labels.csv")
-    assert classes == ["raccoon"]
-    said = {photo.filename: photo for photo in table.photos}
-    assert {each.name for each in found} <= set(said)
-    assert sum(len(each.boxes) for each in found) == sum(len(p.boxes) for p in table.photos)
-    for each in found:
-        assert decoded(each).shape == (each.height, each.width, 3)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -273,12 +243,22 @@ def test_a_batch_depends_on_its_number_alone(tmp_path):
             np.testing.assert_array_equal(a, b)
 
 
+def test_decoded_pictures_are_kept_up_to_so_many_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(batches, "KEPT_DECODED", 2 * 3 * 96 * 72)
+    options = config(tmp_path)
+    found, _ = gather(tmp_path / "labels.csv", options.pictures, (), 96, print)
+    made = Batches(found, options, 1)
+    for number in (0, 1, 2):
+        made.picture(number)
+    assert made.picture.cache_info().currsize == 2
+
+
 def test_every_picture_is_drawn_once_in_a_round(tmp_path):
     options = config(tmp_path)
     found, _ = gather(tmp_path / "labels.csv", options.pictures, (), 96, print)
-    batches = Batches(found, options, 1)
+    made = Batches(found, options, 1)
     for around in range(3):
-        drawn = [batches.order(around * len(found) + n) for n in range(len(found))]
+        drawn = [made.order(around * len(found) + n) for n in range(len(found))]
         assert sorted(drawn) == list(range(len(found)))
 
 

@@ -1,4 +1,4 @@
-"""Records that others wrote: what cannot be learnt from is one sentence with its number."""
+"""Records to and fro; what cannot be in those that others wrote is one sentence each."""
 
 import numpy as np
 import pytest
@@ -6,10 +6,40 @@ import tensorflow as tf
 from learning import dataset
 
 from detectors.learning import records
-from detectors.learning.examples import gather
+from detectors.learning.examples import decoded, gather
 from detectors.learning.options import LearningError
 
 XMIN = "image/object/bbox/xmin"
+
+
+def test_records_come_back(tmp_path):
+    labels, pictures = dataset(tmp_path, 5, two=True)
+    found, classes = gather(labels, str(pictures), (), 48, print)
+    path = tmp_path / "train.tfrecord"
+    records.write(path, found, classes)
+    again, names = records.examples(path, classes)
+    assert names == classes
+    for one, other in zip(found, again, strict=True):
+        assert (one.name, one.encoded, one.origin) == (other.name, other.encoded, other.origin)
+        np.testing.assert_array_equal(one.boxes, other.boxes)
+        np.testing.assert_array_equal(one.classes, other.classes)
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(LearningError, match="is no whole file of records"):
+        records.examples(path)
+
+
+@pytest.mark.real_data
+def test_records_of_the_object_detection_api_are_read(test_data):
+    from detectors import annotations
+
+    found, classes = records.examples(test_data / "raccoon/data/test.record")
+    table = annotations.read(test_data / "raccoon/data/test_labels.csv")
+    assert classes == ["raccoon"]
+    said = {photo.filename: photo for photo in table.photos}
+    assert {each.name for each in found} <= set(said)
+    assert sum(len(each.boxes) for each in found) == sum(len(p.boxes) for p in table.photos)
+    for each in found:
+        assert decoded(each).shape == (each.height, each.width, 3)
 
 
 @pytest.fixture
