@@ -39,7 +39,7 @@ check: .venv/ready  ## ruff, mypy, pytest: what CI runs
 	.venv/bin/pytest -q -n 2 --dist worksteal $(ARGS)
 
 bench: .venv/ready  ## run the benchmarks; they print one table each
-	for name in dataset resize embed export step; do $(PY) benchmarks/$$name.py || exit 1; done
+	for name in dataset resize embed export input step; do $(PY) benchmarks/$$name.py || exit 1; done
 
 docs: .venv/ready  ## write what is generated: luigi.cfg and docs/options.md
 	$(PY) -m pipeline options --cfg > luigi.cfg.new && mv luigi.cfg.new luigi.cfg

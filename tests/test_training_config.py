@@ -20,8 +20,9 @@ WRONG = {
     "restart_schedule": (True, "restart_schedule = true needs resume_from = CHECKPOINT"),
     "mbstd_group": (
         5,
-        "mbstd_group = 5 does not divide the 32 images of a round (batch = 32, accumulation = 1):"
-        " choose a divisor",
+        "mbstd_group = 5 does not divide the 32 images that a device has at once (batch = 32,"
+        " accumulation = 1, devices = 1): choose a larger batch, fewer parts, or a divisor as"
+        " mbstd_group",
     ),
 }
 

@@ -112,7 +112,7 @@ def test_rows_charts_and_events(trained):
     run, source = trained
     rows = measure(run, source)
     names = [row["metric"] for row in rows]
-    assert names[-1] == "frechet0k(mean-colours)" and len(names) == 4
+    assert names[0] == "frechet0k(mean-colours)" and len(names) == 4
     assert all(np.isfinite(row["value"]) and row["seen"] == 64 for row in rows)
     assert {row["fakes"] for row in rows} == {row["reals"] for row in rows} == {40}
     better = {row["metric"]: row["better"] for row in rows}
@@ -126,7 +126,6 @@ def test_rows_charts_and_events(trained):
 
     measure(run, source, seen=32)
     assert len(measured.read(run)) == 8
-    assert checkpoint.best(run) in (32, 64)
     assert len(minidom.parse(str(run / "metrics.svg")).getElementsByTagName("polyline")) == 4
     assert len(list((run / "tensorboard/metrics").glob("events.*"))) == 3
 

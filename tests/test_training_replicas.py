@@ -25,15 +25,16 @@ def ended(process, code=0):
     return out + err
 
 
-def workers(arguments):
-    """Two processes that train together over loopback."""
+def workers(*arguments):
+    """Two processes that train together over loopback, each with its own arguments."""
     with socket.socket() as one, socket.socket() as two:
         for each in (one, two):
             each.bind(("127.0.0.1", 0))
         hosts = [f"127.0.0.1:{each.getsockname()[1]}" for each in (one, two)]
     tasks = [{"type": "worker", "index": index} for index in (0, 1)]
     configs = [{"cluster": {"worker": hosts}, "task": task} for task in tasks]
-    return [start(arguments, TF_CONFIG=json.dumps(config)) for config in configs]
+    both = zip(arguments * (2 // len(arguments)), configs, strict=True)
+    return [start(own, TF_CONFIG=json.dumps(config)) for own, config in both]
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +87,14 @@ def test_a_signal_to_one_machine_stops_both_and_they_go_on(alone, tmp_path):
     assert_same_curve(run, tmp_path / "run")
 
 
+def test_machines_that_begin_differently_are_told(alone, tmp_path):
+    data, _ = alone
+    lines = [command(data, tmp_path / "run", **ALL, seed=seed) for seed in (0, 1)]
+    for process in workers(*lines):
+        assert "is another run" in ended(process, code=2)
+    assert not (tmp_path / "run" / "config.json").exists()
+
+
 def test_a_lost_machine_ends_the_others(alone, tmp_path):
     data, _ = alone
     both = workers(command(data, tmp_path / "run", **ALL, total_kimg=100))
@@ -124,6 +133,8 @@ def test_a_broken_cluster_is_shown_as_it_should_be(monkeypatch, text):
         replicas.cluster()
 
 
-def test_more_gpus_than_there_are(tmp_path):
-    with pytest.raises(ConfigError, match="no GPU"):
-        devices.gpus(small(tmp_path, tmp_path, device="gpu"))
+@pytest.mark.parametrize(("there", "said"), [(0, "no GPU"), (1, "devices = 2")])
+def test_more_gpus_than_there_are(monkeypatch, tmp_path, there, said):
+    monkeypatch.setattr(devices.tf.config, "list_physical_devices", lambda _: ["GPU"] * there)
+    with pytest.raises(ConfigError, match=said):
+        devices.gpus(small(tmp_path, tmp_path, device="gpu", devices=2))

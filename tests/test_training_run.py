@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 from training_runs import command, draw, signal_after, small, start, train
 
-from training import checkpoint, grids, journal, loop, runs, sources
+from training import checkpoint, grids, journal, loop, measured, runs, sources
 from training.checkpoint import CheckpointError
 from training.config import ConfigError
 from training.state import StateError
@@ -127,13 +127,13 @@ def test_a_grown_dataset_is_taken_over_by_name_only(whole, tmp_path):
 
 def test_a_collapse_is_rolled_back(tmp_path, monkeypatch):
     data, said = draw(tmp_path / "data"), []
-    real = loop.collapse.found
 
-    def found(lines):
-        once = lines and lines[-1]["seen"] >= 48 and lines[-1]["learning_rate/G"] > 0.0015
-        return loop.collapse.Collapse(40, 48, "made up") if once else real(lines)
+    class Watch(loop.collapse.Watch):
+        def hear(self, line):
+            once = line["seen"] >= 48 and line["learning_rate/G"] > 0.0015
+            return loop.collapse.Collapse(40, 48, "made up") if once else super().hear(line)
 
-    monkeypatch.setattr(loop.collapse, "found", found)
+    monkeypatch.setattr(loop.collapse, "Watch", Watch)
     assert train(data, tmp_path / "run", said.append, on_collapse="rollback") == "finished"
     assert {
         "collapsed at 0.048 kimg: made up",
@@ -193,10 +193,15 @@ def test_a_name_makes_a_folder_of_its_own(tmp_path):
 def test_the_last_checkpoints_and_the_best_one_stay(tmp_path):
     for seen in range(1, 7):
         checkpoint.save(checkpoint.place(tmp_path, seen), {"a": np.zeros(1)}, {})
-    rows = [{"seen": s, "metric": "stand-in", "value": abs(s - 2)} for s in (1, 2, 5)]
+    figures = [
+        ("frechet2k(classifier)", {1: 1.0, 2: 0.0, 5: 3.0}),
+        ("kid2k(classifier)", {1: 0.0, 2: 1.0}),
+        ("label_accuracy(classifier)", {3: 0.0, 4: 1.0}),  # no distance: nothing is kept for it
+    ]
+    rows = [{"seen": s, "metric": m, "value": v} for m, some in figures for s, v in some.items()]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    checkpoint.retain(tmp_path, 2, checkpoint.best(tmp_path))
-    assert [checkpoint.seen_at(path) for path in checkpoint.listed(tmp_path)] == [2, 5, 6]
+    checkpoint.retain(tmp_path, 2, measured.best(tmp_path))
+    assert [checkpoint.seen_at(path) for path in checkpoint.listed(tmp_path)] == [1, 2, 5, 6]
 
 
 def test_grids_follow_the_published_size():

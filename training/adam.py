@@ -30,7 +30,6 @@ class Adam:
         self.second = {name: zeros(variable) for name, variable in self.variables.items()}
         # With beta 1 = 0 the first moment is the gradient itself: nothing to keep.
         self.first = {name: zeros(v) for name, v in self.variables.items()} if beta1 else {}
-        self.step = tf.function(self.moved, autograph=False)
 
     def moved(self, gradients: Sequence[Tensor], rate: Tensor) -> tuple[Tensor, Tensor]:
         """One step at this learning rate; gives (norm of the gradient, whether it was finite)."""

@@ -5,7 +5,7 @@ import os
 import shutil
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,27 +73,43 @@ def load(path: Path) -> Checkpoint:
             arrays = {name: file[name] for name in file.files}
         about = json.loads(arrays.pop("about").tobytes())
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise  # the disk's or the network's fault, not the file's
         raise CheckpointError(f"{path} is broken or no checkpoint: {error}") from None
     return Checkpoint(path, arrays, about)
 
 
-def newest(run: Path, until: int | None = None) -> tuple[Checkpoint | None, list[str]]:
-    """The newest whole checkpoint (after at most `until` images), and why others were not."""
-    problems: list[str] = []
+def newest(run: Path, until: int | None = None) -> tuple[Checkpoint | None, dict[Path, str]]:
+    """The newest whole checkpoint (after at most `until` images), and why others were not.
+
+    Raises CheckpointError where there are some and none of them is whole.
+    """
+    broken: dict[Path, str] = {}
     for path in reversed(listed(run)):
         if until is not None and seen_at(path) > until:
             continue
         try:
-            return load(path), problems
+            return load(path), broken
         except CheckpointError as error:
-            problems.append(str(error))
-    return None, problems
+            broken[path] = str(error)
+    if broken:
+        raise CheckpointError(
+            f"none of the {len(broken)} checkpoints of {run} can be read"
+            f" ({next(iter(broken.values()))}): bring one back, or choose another --out"
+        )
+    return None, broken
 
 
-def retain(run: Path, keep: int, best: int | None) -> None:
-    """Delete all but the last `keep` checkpoints and the best one."""
+def set_aside(broken: Iterable[Path]) -> None:
+    """Rename what is no whole checkpoint: it counts no more, and nothing is deleted."""
+    for path in broken:
+        path.rename(path.with_suffix(".broken"))
+
+
+def retain(run: Path, keep: int, best: Collection[int]) -> None:
+    """Delete all but the last `keep` checkpoints and the best ones."""
     for path in listed(run)[:-keep]:
-        if seen_at(path) != best:
+        if seen_at(path) not in best:
             path.unlink()
 
 
@@ -102,21 +118,6 @@ def forget_after(run: Path, seen: int) -> None:
     for path in listed(run):
         if seen_at(path) > seen:
             path.unlink()
-
-
-def best(run: Path) -> int | None:
-    """The images seen at the best figure in metrics.jsonl, or None without one."""
-    path = run / "metrics.jsonl"
-    rows = map(json.loads, path.read_text().splitlines()) if path.exists() else ()
-    return leading(rows)
-
-
-def leading(rows: Iterable[Mapping[str, Any]]) -> int | None:
-    """The `seen` of the best `value`; of several metrics the one measured last counts."""
-    known = list(rows)
-    same = [row for row in known if row["metric"] == known[-1]["metric"]]
-    pick = max if same and same[-1].get("better") == "higher" else min
-    return pick(same, key=lambda row: row["value"])["seen"] if same else None
 
 
 def same_network(here: Mapping[str, Any], there: Mapping[str, Any], path: Path) -> None:

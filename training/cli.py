@@ -1,6 +1,7 @@
 """The command line: train, generate, film, metrics, score."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -197,8 +198,10 @@ def metrics_command(given: argparse.Namespace) -> int:
             f"{given.run} was trained on {runs.described(own)}, and here are"
             f" {runs.described(there)}: name its own dataset with --data"
         )
+    os.environ.pop("TF_CONFIG", None)  # one process measures
     devices.choose(configure({"device": given.device, "devices": 1, "threads": given.threads}))
-    generator = Generator(NetworkConfig(**known["network"]), 0)
+    precision = runs.current(known)["precision"]
+    generator = Generator(NetworkConfig(**known["network"], dtype=precision), 0)
     fakes = Fakes(generator, source.labels)
     with metrics.opened(given.run, source, chosen_net(given)) as extractor:
         for path in found:

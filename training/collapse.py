@@ -9,7 +9,8 @@ ticks. Ticks that jumped are no part of the history.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -42,19 +43,31 @@ class Collapse:
     reason: str
 
 
+class Watch:
+    """Hears the lines of a stats.jsonl one by one, and says where they are a collapse."""
+
+    def __init__(self, lines: Iterable[Line] = ()) -> None:
+        self.history: deque[Line] = deque(maxlen=HISTORY)  # ticks that did not jump
+        self.jumped = False
+        for line in lines:
+            self.hear(line)
+
+    def hear(self, line: Line) -> Collapse | None:
+        """The next line; gives the collapse that it completes, or None."""
+        before, near = self.jumped, list(self.history)
+        reason = jump(near, line) if len(near) >= MINIMUM else ""
+        self.jumped = bool(reason)
+        if not reason:
+            self.history.append(line)
+        elif before or len(far(near, line)) >= MOST:
+            return Collapse(int(near[-1]["seen"]), int(line["seen"]), reason)
+        return None
+
+
 def found(lines: Sequence[Line]) -> Collapse | None:
     """The first collapse in the lines of a stats.jsonl, or None."""
-    history: list[Line] = []
-    jumped = False
-    for line in lines:
-        near = history[-HISTORY:]
-        reason = jump(near, line) if len(history) >= MINIMUM else ""
-        if reason and (jumped or len(far(near, line)) >= MOST):
-            return Collapse(int(history[-1]["seen"]), int(line["seen"]), reason)
-        jumped = bool(reason)
-        if not reason:
-            history.append(line)
-    return None
+    watch = Watch()
+    return next((what for line in lines if (what := watch.hear(line))), None)
 
 
 def jump(history: Sequence[Line], line: Line) -> str:

@@ -158,13 +158,20 @@ class Config:
     run: RunConfig = field(default_factory=RunConfig)
 
     def __post_init__(self) -> None:
-        part = self.run.batch // self.run.accumulation
-        group = min(self.network.mbstd_group, part)
-        if part % group:
+        self.check_parts()
+
+    def check_parts(self, devices: int = 1) -> None:
+        """Raise ConfigError unless what a device has at once is whole groups of images.
+
+        Smaller parts than a group would change D's statistic, and with it the result.
+        """
+        parts = self.run.accumulation * devices
+        part, group = self.run.batch // parts, min(self.network.mbstd_group, self.run.batch)
+        if part % group or not part:
             raise ConfigError(
-                f"mbstd_group = {self.network.mbstd_group} does not divide the {part} images of a"
-                f" round (batch = {self.run.batch}, accumulation = {self.run.accumulation}):"
-                " choose a divisor"
+                f"mbstd_group = {group} does not divide the {part} images that a device has at"
+                f" once (batch = {self.run.batch}, accumulation = {self.run.accumulation}, devices"
+                f" = {devices}): choose a larger batch, fewer parts, or a divisor as mbstd_group"
             )
 
     def options(self) -> dict[str, Any]:

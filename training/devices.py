@@ -69,6 +69,15 @@ def described(replicas: Replicas, config: Config) -> str:
     return said
 
 
+LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.UnknownError,
+)
+
+
 class DeviceError(ValueError):
     """What a device, or another machine, could not do."""
 
@@ -80,11 +89,13 @@ def explained(config: Config, replicas: Replicas) -> Iterator[None]:
         yield
     except tf.errors.ResourceExhaustedError:
         part = config.run.batch // config.run.accumulation // replicas.count
+        fewer = part // 2 >= config.network.mbstd_group
+        ways = [f"--accumulation {2 * config.run.accumulation}"] if fewer else []
+        ways += ["--recompute", "--precision bfloat16", "a smaller --batch"]
         raise DeviceError(
-            f"there is too little memory for {part} images at once: give"
-            f" --accumulation {2 * config.run.accumulation}, --recompute, or --precision bfloat16"
+            f"there is too little memory for {part} images at once: give {', or '.join(ways)}"
         ) from None
-    except tf.errors.OpError as error:
+    except LOST as error:
         if replicas.workers == 1:
             raise
         raise DeviceError(

@@ -14,7 +14,7 @@ Line = dict[str, Any]
 
 
 class Tally:
-    """Means over a tick; what it holds so far is part of a checkpoint."""
+    """Means over the finite values of a tick; what it holds so far is part of a checkpoint."""
 
     def __init__(self, totals: Mapping[str, tuple[float, int]]) -> None:
         self.totals: dict[str, tuple[Any, int]] = dict(totals)
@@ -23,18 +23,24 @@ class Tally:
         """Add the numbers of one minibatch, without waiting for the device."""
         for name, value in measures.items():
             total, count = self.totals.get(name, (0.0, 0))
-            self.totals[name] = (tf.cast(value, tf.float32) + total, count + 1)
+            value = tf.cast(value, tf.float32)
+            finite = tf.math.is_finite(value)
+            counted = count + tf.cast(finite, tf.int32)
+            self.totals[name] = (total + tf.where(finite, value, 0.0), counted)
 
     def plain(self) -> dict[str, tuple[float, int]]:
-        return {name: (float(total), count) for name, (total, count) in self.totals.items()}
+        return {name: (float(total), int(count)) for name, (total, count) in self.totals.items()}
 
     def close(self) -> Line:
-        """The means (of steps left out: their number), and an empty tally for the next tick."""
-        line: Line = {"minibatches": max(count for _, count in self.totals.values())}
-        line |= {
-            name: total if name.startswith("skipped/") else total / count
-            for name, (total, count) in self.plain().items()
-        }
+        """The means (of steps left out: their number), and an empty tally for the next tick.
+
+        What was never finite is NaN.
+        """
+        totals = self.plain()
+        line: Line = {"minibatches": max(count for _, count in totals.values())}
+        for name, (total, count) in totals.items():
+            mean = total / count if count else math.nan
+            line[name] = total if name.startswith("skipped/") else mean
         self.totals = {}
         return line
 

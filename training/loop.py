@@ -27,7 +27,7 @@ from training.fakes import Fakes
 from training.minibatch import Minibatch
 from training.replicas import Replicas
 from training.snapshot import Snapshots
-from training.state import State, network_config, new_state
+from training.state import State, network_config, new_state, restored
 
 Say = Callable[[str], None]
 End = Literal["finished", "stopped", "collapsed"]
@@ -91,7 +91,7 @@ class Run:
         }
         path = checkpoint.place(self.folder, self.state.seen)
         checkpoint.save(path, self.state.arrays(), about)
-        checkpoint.retain(self.folder, self.config.run.keep, checkpoint.best(self.folder))
+        checkpoint.retain(self.folder, self.config.run.keep, measured.best(self.folder))
 
 
 def train(
@@ -122,18 +122,20 @@ def opened(
     if known is not None:
         runs.check_same(folder, known, config, dataset)
     known = known or runs.begin(config, dataset, about)
-    newest, problems = checkpoint.newest(folder)
-    for problem in problems:
+    newest, broken = checkpoint.newest(folder)
+    for problem in broken.values():
         say(f"{problem}; the one before is used")
     with replicas.strategy.scope():
         state = new_state(config, network)
     if newest:
         checkpoint.same_network(about, newest.about["network"], newest.path)
-        state.restore(newest.arrays, newest.about["counters"])
+        restored(state, config, newest.arrays, newest.about["counters"])
         say(f"goes on from {newest.path.name}")
     elif config.run.resume_from:
         taken_over(state, config, about, say)
+    replicas.check_same(folder, {"seen": state.seen, "key": known["key"]} | about)
     if replicas.chief:
+        checkpoint.set_aside(broken)
         measured.forget_after(folder, state.seen)
         remember(folder, known, config, state.seen)
     return Run(folder, config, source, known, replicas, state)
@@ -142,14 +144,16 @@ def opened(
 def taken_over(state: State, config: Config, about: dict[str, Any], say: Say) -> None:
     """Begin where another run was: weights, slots, means and images seen."""
     path = Path(config.run.resume_from)
-    old = checkpoint.newest(path)[0] if path.is_dir() else checkpoint.load(path)
+    old, broken = checkpoint.newest(path) if path.is_dir() else (checkpoint.load(path), {})
+    for problem in broken.values():
+        say(f"{problem}; the one before is used")
     if old is None:
         raise ConfigError(f"resume_from = {path}: there is no whole checkpoint in it")
     checkpoint.same_network(about, old.about["network"], old.path)
     counters = {**old.about["counters"], "tally": {}}
     if config.run.restart_schedule:
-        counters |= {"seen": 0, "minibatches": 0, "skipped": 0}
-    state.restore(old.arrays, counters)
+        counters |= {"seen": 0, "minibatches": 0}
+    restored(state, config, old.arrays, counters)
     say(f"begins from {old.path} at {state.seen / 1000:g} kimg")
 
 
@@ -181,6 +185,7 @@ def trained(run: Run, interruption: Interruption, say: Say) -> End:
             snapshots.leave()
             run.save()
 
+        watch = collapse.Watch(log.lines)
         pace, stop = None, False
         while state.seen < total and not stop:
             # Train both networks.
@@ -197,10 +202,10 @@ def trained(run: Run, interruption: Interruption, say: Say) -> End:
             line["seconds_per_kimg"] = pace.per_kimg(state.seen)
             log.write(line)
             say(journal.status(line, config.run.total_kimg))
-            run.collapsed = collapse.found(log.lines[-3 * collapse.HISTORY :])
+            run.collapsed = watch.hear(line)
             if run.collapsed and config.run.on_collapse != "ignore":
                 return "collapsed"
-            if schedule.due(before, state.seen, snapshot):
+            if schedule.due(before, state.seen, snapshot) and state.seen < total:
                 snapshots.leave()
                 state.tally = tally.plain()
                 run.save()
@@ -228,11 +233,13 @@ def rolled_back(run: Run, say: Say) -> bool:
     if run.config.run.on_collapse == "stop":
         say(f"the last good tick was {what.good / 1000:g} kimg; --on-collapse rollback goes back")
         return False
-    good, _ = checkpoint.newest(run.folder, until=what.good)
+    good, broken = checkpoint.newest(run.folder, until=what.good)
+    for problem in broken.values():
+        say(f"{problem}; the one before is used")
     if good is None or len(rollbacks) >= ROLLBACKS:
         say("there is nothing to go back to" if good is None else f"{ROLLBACKS} times: giving up")
         return False
-    run.state.restore(good.arrays, good.about["counters"])
+    restored(run.state, run.config, good.arrays, good.about["counters"])
     seen, run.collapsed = run.state.seen, None
     rollbacks.append({"kimg": what.seen / 1000, "to_kimg": seen / 1000, "reason": what.reason})
     if run.replicas.chief:

@@ -1,11 +1,15 @@
 """metrics.jsonl of a run: one row per figure, and the same for TensorBoard and as a chart."""
 
+import fcntl
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from training import charts
+
+DISTANCES = ("fid", "frechet", "kid")  # how names of metrics begin: less is better
 
 Row = dict[str, Any]
 
@@ -23,31 +27,50 @@ def read(run: Path) -> list[Row]:
 
 
 def write(run: Path, new: Sequence[Row]) -> list[Row]:
-    """Add rows; one of the same moment and metric is replaced. Gives the rows as they are written.
-
-    The Frechet distance comes last: by the metric of the last row the best checkpoint is kept.
-    """
-    order = sorted(new, key=lambda row: row["metric"].startswith(("fid", "frechet")))
-    again = {(row["seen"], row["metric"]) for row in order}
-    old = read(run)
-    rewrite(run, [*(row for row in old if (row["seen"], row["metric"]) not in again), *order])
+    """Add rows, and give them back; one of the same moment and metric is replaced."""
+    again = {(row["seen"], row["metric"]) for row in new}
+    with alone(run):
+        old = read(run)
+        rewrite(run, [*(row for row in old if (row["seen"], row["metric"]) not in again), *new])
     from training.journal import Board
 
-    board = Board(run / "tensorboard" / "metrics", map(line, order), anew=not old)
+    board = Board(run / "tensorboard" / "metrics", map(line, new), anew=not old)
     board.close()
-    return order
+    return list(new)
+
+
+def best(run: Path) -> set[int]:
+    """The images seen at the best figure of each distance: FID, KID, and those of stand-ins."""
+    leading: dict[str, Row] = {}
+    for row in read(run):
+        name = row["metric"]
+        if name.startswith(DISTANCES) and (
+            name not in leading or row["value"] < leading[name]["value"]
+        ):
+            leading[name] = row
+    return {row["seen"] for row in leading.values()}
 
 
 def forget_after(run: Path, seen: int) -> None:
     """Leave out what was measured of a future that was given up."""
-    rows = read(run)
-    kept = [row for row in rows if row["seen"] <= seen]
-    if len(kept) == len(rows):
-        return
-    rewrite(run, kept)
+    with alone(run):
+        rows = read(run)
+        kept = [row for row in rows if row["seen"] <= seen]
+        if len(kept) == len(rows):
+            return
+        rewrite(run, kept)
     from training.journal import Board
 
     Board(run / "tensorboard" / "metrics", map(line, kept)).close()
+
+
+@contextmanager
+def alone(run: Path) -> Iterator[None]:
+    """Training and `python -m training metrics` may both write: one after the other."""
+    run.mkdir(parents=True, exist_ok=True)
+    with (run / "metrics.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def rewrite(run: Path, rows: Sequence[Row]) -> None:

@@ -12,6 +12,7 @@ Any other network gives another number, so its figures have another name: freche
 
 import hashlib
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -98,12 +99,22 @@ def look(
         return []
     try:
         with opened(run, source, net, say) as extractor:
+            if not (parsed := missing(run, seen, parsed, extractor.label)):
+                return []
             rows = measure(run, seen, fakes, source, parsed, extractor, say, stopped)
     except (FeaturesError, scores.ScoreError, OSError) as error:
         say(f"no metrics at {seen / 1000:g} kimg: {error}")
         return []
     say(measured.table(rows) if rows else "the metrics were left out: asked to stop")
     return rows
+
+
+def missing(run: Path, seen: int, wanted: Sequence[Metric], label: str) -> list[Metric]:
+    """Those of the metrics that were not measured at this moment."""
+    known = {row["metric"] for row in measured.read(run) if row["seen"] == seen}
+    last = {"pr": "_recall"}  # of two figures
+    names = {m: named(f"{m.what}{m.size}{last.get(m.what, '')}", label) for m in wanted}
+    return [metric for metric, name in names.items() if name not in known]
 
 
 def opened(run: Path, source: sources.Source, net: Net, say: Say = print) -> Extractor:
@@ -235,7 +246,7 @@ def reals_of(
             if stopped():
                 raise Stopped
 
-    partial = path.with_suffix(".partial")
+    partial = path.with_suffix(f".{os.getpid()}.partial")
     gathered(partial, extractor, batches(), count)
     partial.replace(path)
     return np.asanyarray(np.load(path, mmap_mode="r"))

@@ -74,7 +74,7 @@ class Minibatch:
         state.minibatches += 1
         self.adapt(measures["Loss/signs/real"])
         given = {"learning_rate/G": rate_g, "learning_rate/D": rate_d, "r1_gamma": gamma}
-        means = {"pl_mean": state.path_mean.numpy(), "augment_p": state.p.numpy()}
+        means = {"pl_mean": state.path_mean + 0.0, "augment_p": state.p + 0.0}  # as they are now
         return measures | given | means
 
     def path_step(self, seen: Tensor, rate: float) -> Measures:
@@ -116,8 +116,9 @@ class Minibatch:
         part, batch, state = self.config.augment, self.config.run.batch, self.state
         if part.augment != "ada":
             return
-        state.signs.assign_add(tf.stack([sign * batch, float(batch)]))
-        if state.minibatches % part.ada_interval == 0:
+        share = tf.where(tf.math.is_finite(sign), [sign, 1.0], [0.0, 0.0])
+        state.signs.assign_add(share * float(batch))
+        if state.minibatches % part.ada_interval == 0 and state.signs.numpy()[1] > 0:
             total, images = state.signs.numpy()
             p = schedule.ada_p(
                 float(state.p.numpy()),

@@ -48,8 +48,12 @@ def resolve(preset: str, height: int, width: int, given: Mapping[str, Any]) -> C
         raise ConfigError(f"no preset is called {preset!r}: {hint}")
     table = PRESETS[preset]
     if preset == "auto":
-        table = auto(height, width, max(configure(given).run.devices, 1))
+        table = auto(height, width, max(configure(devices_of(given)).run.devices, 1))
     return configure({**table, **given})
+
+
+def devices_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name == "devices"}
 
 
 def auto(height: int, width: int, devices: int = 1) -> dict[str, Any]:

@@ -4,10 +4,12 @@ Every replica keeps its own copy of each variable and moves it by the same summe
 copies stay equal without being sent.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -39,18 +41,15 @@ class Replicas:
     def check(self, config: Config) -> None:
         """Raise ConfigError where a minibatch cannot be dealt out to them."""
         batch, rounds = config.run.batch, config.run.accumulation
-        part, rest = divmod(batch, rounds * self.count)
+        rest = batch % (rounds * self.count)
         said = f"batch = {batch} over {self.count} devices"
         if rest:
             raise ConfigError(
                 f"{said} and accumulation = {rounds} is no whole number: choose a multiple of"
-                f" {rounds * self.count}, or fewer --devices"
+                f" {rounds * self.count}, or fewer --devices; the preset auto counts --devices"
+                f" {self.count} where it is stated"
             )
-        if part % min(config.network.mbstd_group, part):
-            raise ConfigError(
-                f"mbstd_group = {config.network.mbstd_group} does not divide the {part} images that"
-                " a device has at once: choose a divisor"
-            )
+        config.check_parts(self.count)
         if config.loss.pl_weight and path_batch(config) % self.count:
             raise ConfigError(
                 f"{said} leaves no whole number for path lengths (batch / pl_shrink ="
@@ -89,6 +88,19 @@ class Replicas:
         if self.workers == 1:
             return flag
         return bool(self.first(self.flags(tf.constant(float(flag)))) > 0)
+
+    def check_same(self, run: Path, value: Any) -> None:
+        """Raise ConfigError where processes that train together begin differently."""
+        if self.workers == 1:
+            return
+        text = json.dumps(value, sort_keys=True)
+        mine = int(hashlib.sha256(text.encode()).hexdigest()[:7], 16)
+        total = self.first(self.flags(tf.constant(mine, tf.int64)))
+        if int(total) != mine * self.count:
+            raise ConfigError(
+                f"{run} is another run, or at another moment, on another of the {self.workers}"
+                " machines: give all the same command, and a folder that all of them see"
+            )
 
     # In a replica.
 

@@ -34,7 +34,10 @@ class Snapshots:
         self.labels = np.zeros((len(self.z), 0), np.float32)
         if size.labels:
             self.labels = source.labels[rng.integers(len(source), size=len(self.z))]
-        self.numbers = rng.permutation(len(source))[:WATCHED]
+        numbers = rng.permutation(len(source))[:WATCHED]
+        # Scores depend on a minibatch's other images: always the same few go together.
+        self.group = min(size.mbstd_group, len(numbers))
+        self.numbers = numbers[: len(numbers) // self.group * self.group]
         self.source = source
         self.score = tf.function(lambda *args: state.discriminator(*args), autograph=False)
 
@@ -63,11 +66,8 @@ class Snapshots:
 
     def score_reals(self) -> None:
         """One more line of D's scores of the watched images, and their chart."""
-        parts = self.config.run.accumulation * self.replicas.count
-        group = min(self.config.run.batch // parts, len(self.numbers))
         scores: list[float] = []
-        for start in range(0, len(self.numbers) - group + 1, group):
-            chosen = self.numbers[start : start + group]
+        for chosen in np.split(self.numbers, len(self.numbers) // self.group):
             images = decode(np.stack([self.source.read(int(i)) for i in chosen]))
             labels = tf.constant(self.source.labels[chosen])
             known = labels if self.state.discriminator.config.labels else None

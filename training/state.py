@@ -33,7 +33,6 @@ class State:
     signs: Tensor  # [sum of sign(D(real)), images] since p last moved
     seen: int = 0
     minibatches: int = 0
-    skipped: int = 0  # steps that were not finite
     tally: dict[str, tuple[float, int]] = field(default_factory=dict)  # of the open tick
 
     def variables(self) -> dict[str, Tensor]:
@@ -54,7 +53,6 @@ class State:
         return {
             "seen": self.seen,
             "minibatches": self.minibatches,
-            "skipped": self.skipped,
             "tally": tally,
         }
 
@@ -77,7 +75,6 @@ class State:
             if name in arrays:
                 variable.assign(arrays[name])
         self.seen, self.minibatches = counters["seen"], counters["minibatches"]
-        self.skipped = counters["skipped"]
         self.tally = {name: (total, count) for name, (total, count) in counters["tally"].items()}
 
 
@@ -99,6 +96,22 @@ def new_state(config: Config, network: NetworkConfig) -> State:
         path_mean=number(0.0),
         signs=number([0.0, 0.0]),
     )
+
+
+def restored(
+    state: State,
+    config: Config,
+    arrays: Mapping[str, NDArray[Any]],
+    counters: Mapping[str, Any],
+) -> None:
+    """Take a checkpoint's place; a probability of augmentation that does not adapt is this run's.
+
+    Raises StateError where a shape differs.
+    """
+    state.restore(arrays, counters)
+    mode = config.augment.augment
+    if mode != "ada":
+        state.p.assign(config.augment.augment_p if mode == "fixed" else 0.0)
 
 
 def number(value: Any) -> Tensor:
