@@ -13,12 +13,12 @@ GRAIN = 4.0  # sigma in grey levels: about the file size of a photo of the same 
 PORTRAITS = [path for path, shot in sample.SHOTS.items() if shot.height > shot.width][:12]
 
 
-def draw(folder: Path, count: int) -> list[Path]:
-    """Write `count` JPEGs of 1920 x 2880, or keep those that are there."""
+def draw(folder: Path, count: int, size: tuple[int, int] = SIZE) -> list[Path]:
+    """Write `count` JPEGs of this width and height, or keep those that are there."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{number:05d}.jpg" for number in range(count)]
     missing = [number for number, path in enumerate(paths) if not path.exists()]
-    originals = [original(path) for path in PORTRAITS] if missing else []
+    originals = [original(path, size) for path in PORTRAITS[:count]] if missing else []
     for number in missing:
         image = originals[number % len(originals)]
         rng = np.random.default_rng(number)
@@ -28,6 +28,6 @@ def draw(folder: Path, count: int) -> list[Path]:
     return paths
 
 
-def original(path: str) -> "np.ndarray[tuple[int, ...], np.dtype[np.int16]]":
+def original(path: str, size: tuple[int, int]) -> "np.ndarray[tuple[int, ...], np.dtype[np.int16]]":
     image = ImageOps.exif_transpose(Image.open(io.BytesIO(sample.photo(path)))).convert("RGB")
-    return np.asarray(ImageOps.fit(image, SIZE, Image.Resampling.LANCZOS)).astype(np.int16)
+    return np.asarray(ImageOps.fit(image, size, Image.Resampling.LANCZOS)).astype(np.int16)
