@@ -1,5 +1,6 @@
 """`python -m pipeline` as its users run it: in a process of its own."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -37,10 +38,17 @@ def error(done, code=1):
 
 
 def started(folder, *words, **more):
-    """A command that runs, with all its processes in a group of their own."""
+    """A command that runs, with all its processes in a group of their own, and hears Ctrl-C."""
     line = command(folder, *words, **more)
     pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(line, cwd=ROOT, start_new_session=True, **pipes)
+    return subprocess.Popen(
+        line, cwd=ROOT, start_new_session=True, preexec_fn=heard_by_default, **pipes
+    )
+
+
+def heard_by_default():
+    """A shell's background jobs, and so all that they start, ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for(folder, pattern, count=1):
