@@ -1,7 +1,7 @@
 """The input pipeline alone against the training step, and how memory grows over 10,000 images.
 
     python benchmarks/input.py --size 64 --count 2000
-    python benchmarks/input.py --size 1024 --count 60
+    python benchmarks/input.py --size 1024 --count 64 --images 0        # reading alone
 
 The records are made here. Times are per image; the step is that of the preset `config-f` with the
 widths of `benchmarks/step.py`'s second line, the cheapest network that anybody would train.
@@ -34,14 +34,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--count", type=int, default=2000, help="records to make")
-    parser.add_argument("--images", type=int, default=10_000, help="of the run for memory")
+    parser.add_argument("--images", type=int, default=10_000, help="to train on, for memory")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         source = sources.open_source(written(Path(folder), asked.size, asked.count))
         alone = reading(source, min(asked.count, 512))
+        print(f"{asked.size} px: input {1e3 * alone:.2f} ms/image")
+        if not asked.images:
+            return
         step, grown = training(source, asked.images)
-    print(f"{asked.size} px: input {1e3 * alone:.2f} ms/image, step {1e3 * step:.1f} ms/image:")
-    print(f"  {alone / step:.1%} of the step (aim: under 10 %)")
+    print(f"  step {1e3 * step:.1f} ms/image")
+    print(f"  input is {alone / step:.1%} of the step (aim: under 10 %)")
     print(f"  memory grew by {grown:.1f} MB over {asked.images} images (aim: at most 50)")
 
 
