@@ -117,8 +117,9 @@ def test_every_state_can_be_drawn_at_any_size(size, keys):
     state = begin((photo("a", 0.9, outcome="no face"), photo("b" * 300)), {})
     for key in keys:
         state = press(state, key).state
-    drawn(state, size)
-    drawn(state, size, "broken file")
+    for shown in (drawn(state, size), drawn(state, size, "broken file")):
+        assert shown[0].shape == (size[1], size[0], 3)
+        assert len(np.unique(shown[0])) > 2
 
 
 def test_a_photo_that_cannot_be_read_is_said():
