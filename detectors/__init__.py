@@ -1,5 +1,6 @@
 """Object detectors: pictures in, boxes out. `parse` names one, `load` builds it."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def load(spec: Spec, min_face: float) -> Detector:
             from detectors.whole import WholePicture
 
             return WholePicture()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what TensorFlow has to say is raised
     from detectors import graphs, hub
     from detectors.tfod import STEP, TensorFlowDetector
 

@@ -175,11 +175,14 @@ def forget_killed() -> None:
 
 def status(_: argparse.Namespace) -> int:
     """A line per stage: done, open, kept, and why rows were dropped; and a line per run."""
+    steps: list[Step] = []
     for stage in [*tasks.of_reference(), *tasks.in_use()]:
-        name = type(stage).__name__ + (" of reference" if stage.photos == "reference" else "")
-        print(f"{name:16} {state(stage)}")
-    for run in train.told(store()):
-        print(f"{'TrainStyleGAN':16} {run}")
+        steps += tasks.detects(stage.photos) if isinstance(stage, tasks.Detect) else [stage]
+    lines = [(step.title, state(step)) for step in steps]
+    lines += [("TrainStyleGAN", run) for run in train.told(store())]
+    width = max(len(title) for title, _ in lines)
+    for title, said in lines:
+        print(f"{title:{width}}  {said}")
     return 0
 
 

@@ -74,6 +74,11 @@ class Step(luigi.Task):
         """What a person decided about the photos that come in."""
         return {}
 
+    @property
+    def title(self) -> str:
+        """What a person sees it called."""
+        return type(self).__name__ + (" of reference" if self.photos == "reference" else "")
+
     def before(self) -> "list[Step]":
         """The stages whose rows come in; its own come from the first of them."""
         return [self.after(photos=self.photos)] if self.after else []
@@ -161,7 +166,7 @@ class Step(luigi.Task):
 
     def bar(self, total: int) -> Bar:
         """Counts rows on the terminal and on Luigi's status page."""
-        return Bar(type(self).__name__, total, self.say_progress)
+        return Bar(self.title, total, self.say_progress)
 
     def say_progress(self, done: int, total: int) -> None:
         show_progress(self, f"{done} of {total}", 100 * done // max(total, 1))

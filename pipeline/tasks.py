@@ -8,7 +8,7 @@ from typing import Any
 
 import luigi
 
-from detectors import FaceFactors, face_factors, identity
+from detectors import FaceFactors, face_factors, identity, short
 from pipeline import account, crop, detect, embed, export, ingest, join, pose, report, resize, zoom
 from pipeline.dataset import DatasetConfig
 from pipeline.engine import EngineConfig
@@ -65,6 +65,12 @@ class Detect(Stage):
     reads = ("photo",)
     writes = ("boxes",)
     work = staticmethod(detect.detect)
+
+    @property
+    def title(self) -> str:
+        """With the detector's name, where there are several."""
+        several = len(self.config.listed) > 1
+        return super().title + (f" {short(self.work_settings().spec)}" if several else "")
 
     def work_settings(self) -> Any:
         return self.config.look(self.finder)

@@ -25,7 +25,7 @@ def command(folder, *words, store="store", **more):
 def run(folder, *words, under=(), **more):
     """Run a command to its end; `under` another one, as setpriv."""
     line = [*under, *command(folder, *words, **more)]
-    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=300)
 
 
 def error(done, code=1):
@@ -53,7 +53,7 @@ def heard_by_default():
 
 def wait_for(folder, pattern, count=1):
     """Wait until so many files are there."""
-    for _ in range(6000):
+    for _ in range(24000):
         if len(list(folder.glob(pattern))) >= count:
             return
         time.sleep(0.005)

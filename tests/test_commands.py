@@ -34,6 +34,12 @@ def test_status_runs_nothing(folder):
     after = run(folder, "status").stdout.splitlines()
     assert after[1] == "Detect           done  3 kept, 0 dropped"
     assert after[2] == "Crop             open"
+    several = run(folder, "status", Detect_detector="none, haar:profile").stdout.splitlines()
+    assert several[1:4] == [
+        "Detect none          done  3 kept, 0 dropped",
+        "Detect haar:profile  open  3 of 3 rows to do; 0 kept, 0 dropped",
+        "Crop                 waits for the stages before it",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def test_of_two_commands_the_second_says_who_is_first(folder):
     wait_for(folder, "store/lock")
     said = error(run(folder, "run"), code=3)
     assert f"in use by process {first.pid} on " in said
-    first.communicate(timeout=60)
+    first.communicate(timeout=120)
     assert first.returncode == 0
     assert run(folder, "run").returncode == 0
 
@@ -41,9 +41,9 @@ def test_ctrl_c_says_that_it_stopped_and_leaves_no_process(forty):
     wait_for(forty, "stopped/detect/*/parts/*.parquet")
     family = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=120)
     assert family
-    assert not psutil.wait_procs(family, timeout=5)[1]
+    assert not psutil.wait_procs(family, timeout=30)[1]
     assert process.returncode == 130
     assert "the same command goes on" in said
     assert "Traceback" not in said
@@ -58,7 +58,7 @@ def test_a_worker_killed_in_the_middle_loses_nothing(forty):
     family = psutil.Process(process.pid).children(recursive=True)
     worker = next(one for one in family if "spawn_main" in " ".join(one.cmdline()))
     worker.kill()
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
     assert results(forty / "short-handed") == results(forty / "undisturbed")
 

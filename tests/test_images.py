@@ -190,7 +190,7 @@ print(kept, dropped, peak)
 """
     root = Path(__file__).parent.parent
     command = [sys.executable, "-c", script, str(test_data / "odd")]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     kept, dropped, peak = map(int, done.stdout.split())
     assert kept + dropped == 263

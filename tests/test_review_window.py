@@ -82,7 +82,7 @@ class Person:
 
     def xdotool(self, *words):
         done = subprocess.run(
-            ["xdotool", *words], env=self.environment, capture_output=True, text=True, timeout=60
+            ["xdotool", *words], env=self.environment, capture_output=True, text=True, timeout=120
         )
         return done.stdout
 
@@ -98,7 +98,7 @@ class Person:
         return there
 
     def until_seen(self, wanted):
-        if not self.seen(wanted, seconds=30):
+        if not self.seen(wanted, seconds=90):
             raise TimeoutError("the picture did not change")
 
     def press(self, *keys):
@@ -112,7 +112,7 @@ class Person:
     def decided(self, count):
         """All decisions, once there are `count`."""
         path = self.folder / "store" / "review" / "decisions.jsonl"
-        for _ in range(100):
+        for _ in range(900):
             lines = path.read_text().splitlines() if path.exists() else []
             if len(lines) >= count:
                 assert len(lines) == count
@@ -121,7 +121,7 @@ class Person:
         raise TimeoutError(f"{len(lines)} decisions instead of {count}")
 
     def ended(self):
-        assert self.process.wait(30) == 0
+        assert self.process.wait(90) == 0
         return (self.folder / "said").read_text().strip()
 
     def killed(self):
@@ -201,7 +201,7 @@ def test_what_was_accepted_is_exported_and_built(person):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     assert done.stdout.strip() == f"1 photos in {person.folder / 'crops.csv'}", done.stderr
     (crop,) = read(person.folder / "crops.csv", person.folder / "photos").photos
@@ -222,6 +222,6 @@ def test_without_a_screen_it_says_so(folder, given, said):
     bare = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
     line = command(folder, "review")
     done = subprocess.run(
-        line, cwd=ROOT, env=bare | given, capture_output=True, text=True, timeout=60
+        line, cwd=ROOT, env=bare | given, capture_output=True, text=True, timeout=120
     )
     assert error(done, 2).startswith(f"the review needs a screen of X11, and {said}: run it on")

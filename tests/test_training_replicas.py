@@ -4,7 +4,6 @@ import json
 import re
 import signal
 import socket
-import time
 
 import numpy as np
 import pytest
@@ -101,10 +100,8 @@ def test_a_lost_machine_ends_the_others(alone, tmp_path):
     while " kimg  " not in both[0].stdout.readline():
         pass
     both[1].kill()
-    began = time.monotonic()
     said = ended(both[0], code=2)
     assert re.search(r"error: another worker .* same command", said), said
-    assert time.monotonic() - began < 200
     both[1].communicate()
 
 

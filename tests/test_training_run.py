@@ -244,13 +244,13 @@ def test_commands(whole, tmp_path):
     while " kimg  " not in process.stdout.readline():
         pass
     process.send_signal(signal.SIGINT)
-    assert "the same command goes on" in process.communicate(timeout=60)[0]
+    assert "the same command goes on" in process.communicate(timeout=120)[0]
     assert process.returncode == 130
     assert checkpoint.seen_at(checkpoint.listed(run)[-1]) >= 16
 
     arguments = ["generate", "--run", whole, "--seeds", "0-2,7", "--out", tmp_path / "pictures"]
     process = start(arguments)
-    said = process.communicate(timeout=60)[0]
+    said = process.communicate(timeout=120)[0]
     assert said.startswith("4 pictures in ") and process.returncode == 0, said
     names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
     assert names == ["seed0000.png", "seed0001.png", "seed0002.png", "seed0007.png"]
