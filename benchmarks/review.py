@@ -16,10 +16,9 @@ from pathlib import Path
 import photos
 
 from detectors.base import Box, Detection
-from pipeline.crop import CropConfig, PortraitConfig
-from pipeline.dataset import DatasetConfig
+from pipeline.crop import Recipe
 from pipeline.manifest import Row
-from pipeline.review.session import Recipe, Sitting, check_screen
+from pipeline.review.session import Sitting, check_screen
 
 SIZE = 4000, 6000
 FACE = Detection("face", 0.9, Box(1500, 1800, 2500, 2800))
@@ -54,7 +53,7 @@ def accepted(store: Path, paths: list[Path], pause: float) -> list[float]:
     rows = [
         Row(str(n), str(n), width=SIZE[0], height=SIZE[1], boxes=(FACE,)) for n in range(len(paths))
     ]
-    recipe = Recipe(CropConfig(), PortraitConfig(), DatasetConfig())
+    recipe = Recipe()
     sitting = Sitting(store, rows, {row.id: row for row in rows}, recipe, lambda row: b"")
     ahead = Ahead(lambda photo: paths[int(photo.id)].read_bytes())
     took: list[float] = []

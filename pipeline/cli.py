@@ -14,8 +14,6 @@ import luigi
 
 from pipeline import account, collect, lock, options, tasks, train, trainers
 from pipeline.cluster import MachineError
-from pipeline.crop import PortraitConfig
-from pipeline.dataset import DatasetConfig
 from pipeline.engine import EngineConfig
 from pipeline.funnel import funnel_text
 from pipeline.manifest import facts
@@ -228,9 +226,12 @@ def review(given: argparse.Namespace) -> int:
         return code
     lock.release(store())
     file = finding.photo_folder.file
-    recipe = session.Recipe(finding.config, current(PortraitConfig), current(DatasetConfig))
     sitting = session.Sitting(
-        store(), finding.incoming(), finding.places(), recipe, lambda row: file(row).read_bytes()
+        store(),
+        finding.incoming(),
+        finding.places(),
+        finding.recipe,
+        lambda row: file(row).read_bytes(),
     )
     if given.export:
         print(session.export(sitting, given.export))

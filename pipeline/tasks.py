@@ -8,7 +8,7 @@ from typing import Any
 
 import luigi
 
-from detectors import FaceFactors, face_factors, identity, short
+from detectors import FaceFactors, Spec, face_factors, identity, short
 from pipeline import account, crop, detect, embed, export, ingest, join, pose, report, resize, zoom
 from pipeline.dataset import DatasetConfig
 from pipeline.engine import EngineConfig
@@ -99,10 +99,20 @@ class Crop(SetStage):
         """A Detect for each detector: one more re-runs none of the others."""
         return detects(self.photos)
 
-    def besides(self) -> list[FaceFactors]:
+    def specs(self) -> list[Spec]:
+        return crop.checked(self.config, current(detect.DetectConfig).looks)
+
+    def factors(self) -> list[FaceFactors]:
         """How each detector's face boxes become canonical ones."""
-        specs = crop.checked(self.config, current(detect.DetectConfig).looks)
-        return [face_factors(spec) for spec in specs]
+        return [face_factors(spec) for spec in self.specs()]
+
+    def besides(self) -> Any:
+        return self.factors(), crop.wanted(self.specs())
+
+    @property
+    def recipe(self) -> crop.Recipe:
+        portrait, dataset = self.read_too()
+        return crop.Recipe(self.config, portrait, dataset, crop.wanted(self.specs()))
 
     @cached_property
     def decisions(self) -> dict[str, Decision]:
@@ -110,11 +120,11 @@ class Crop(SetStage):
         return held(store()) if self.photos == "source" else {}
 
     def incoming(self) -> list[Row]:
-        return join.joined_rows([step.rows() for step in self.before()], self.besides())
+        return join.joined_rows([step.rows() for step in self.before()], self.factors())
 
     def decide(self, rows: list[Row]) -> Outcome:
-        given = self.config, current(crop.PortraitConfig), current(DatasetConfig)
-        portraits = (crop.crop(row, *given, self.decisions.get(row.photo)) for row in rows)
+        recipe, decisions = self.recipe, self.decisions
+        portraits = (crop.crop(row, recipe, decisions.get(row.photo)) for row in rows)
         notes = [*notes_of(self.before()[1:]), *crop.notes(rows, self.config)]
         return Outcome(list(chain.from_iterable(portraits)), notes)
 

@@ -1,7 +1,8 @@
 import pytest
 
+from detectors import Spec
 from detectors.base import Box, Detection
-from pipeline.crop import CropConfig, PortraitConfig, crop
+from pipeline.crop import CropConfig, Recipe, crop, wanted
 from pipeline.dataset import DatasetConfig
 from pipeline.manifest import Row
 
@@ -9,8 +10,15 @@ from pipeline.manifest import Row
 def cropped(boxes, config=None, size=(1000, 1000), label="face", dataset="400"):
     found = tuple(Detection(label, 0.9, Box(*box)) for box in boxes)
     row = Row("a", "a", width=size[0], height=size[1], boxes=found)
-    config = config or CropConfig()
-    return list(crop(row, config, PortraitConfig(), DatasetConfig(dataset)))
+    return list(crop(row, Recipe(config or CropConfig(), dataset=DatasetConfig(dataset))))
+
+
+def test_a_photo_lacks_what_its_detectors_look_for():
+    own, haar = Spec("crop", "/mine"), Spec("haar")
+    for specs, reason in (([own], "no portrait"), ([own, haar], "no face"), ([haar], "no face")):
+        row = Row("a", "a", width=100, height=100)
+        (made,) = crop(row, Recipe(wanted=wanted(specs)))
+        assert made.drop == reason
 
 
 def test_portrait_is_three_by_four_faces():

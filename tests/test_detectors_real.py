@@ -10,8 +10,7 @@ from commands import error, run
 import detectors
 from detectors.base import FACE, iou
 from pipeline import images
-from pipeline.crop import CropConfig, PortraitConfig, crop
-from pipeline.dataset import DatasetConfig
+from pipeline.crop import CropConfig, Recipe, crop
 from pipeline.detect import measure
 from pipeline.join import join
 from pipeline.manifest import Row
@@ -58,7 +57,7 @@ def portrait(boxes, row):
     faces = tuple(one for one in boxes if one.label == FACE)[:1]
     config = CropConfig(enlarge=True, min_face=1, max_face_share=1)
     row = Row(row.id, row.photo, width=row.width, height=row.height, boxes=faces)
-    (made,) = crop(row, config, PortraitConfig(), DatasetConfig())
+    (made,) = crop(row, Recipe(config))
     return made.rectangle
 
 
@@ -139,6 +138,6 @@ def test_rules_on_hands_and_faces(seen, test_data, name, said):
         {"drop": "arms crossed", "if": ["open hand", "below", "face"], "min_score": 0.6},
     ]
     config = CropConfig(faces="largest", enlarge=True, max_face_share=1, rules=json.dumps(rules))
-    (made,) = crop(replace(row, boxes=boxes), config, PortraitConfig(), DatasetConfig())
+    (made,) = crop(replace(row, boxes=boxes), Recipe(config))
     assert (made.drop or "")[: len(said or "")] == (said or "")
     assert bool(made.drop) == bool(said)

@@ -7,7 +7,7 @@ from conftest import build, counting, fresh, photo, save, set_options
 
 from detectors.base import Box, Detection
 from pipeline import manifest
-from pipeline.crop import CropConfig, PortraitConfig, crop
+from pipeline.crop import CropConfig, Recipe, crop
 from pipeline.dataset import DatasetConfig
 from pipeline.manifest import Row
 from pipeline.review.decisions import (
@@ -102,8 +102,8 @@ def test_paths_and_times_change_no_result():
 def cropped(decision, *found, **config):
     boxes = tuple(Detection(label, 0.9, Box(*box)) for label, box in found)
     row = Row("a", "a", width=1000, height=1000, boxes=boxes)
-    shared = PortraitConfig(), DatasetConfig("64")
-    return list(crop(row, CropConfig(**config), *shared, decision))
+    recipe = Recipe(CropConfig(**config), dataset=DatasetConfig("64"))
+    return list(crop(row, recipe, decision))
 
 
 FACE = ("face", (450, 300, 550, 400))
@@ -207,8 +207,8 @@ def test_an_edited_photo_comes_again_with_its_old_rectangle(store):
     save(store.parent / "photos" / "1.png", photo(77, [(60, 40, 22)]))
     fresh()
     assert build(Crop())
-    configs = CropConfig(min_face=4), PortraitConfig(), DatasetConfig("32")
-    shown = photos(Crop().incoming(), Crop().places(), configs, load(journal.path))
+    recipe = Recipe(CropConfig(min_face=4), dataset=DatasetConfig("32"))
+    shown = photos(Crop().incoming(), Crop().places(), recipe, load(journal.path))
     first = ordered(shown, ["unsure"])[0]
     assert (first.path, first.edited, first.candidates[0]) == ("1.png", True, Box(30, 20, 120, 110))
     assert first.id != one and sum(each.edited for each in shown) == 1

@@ -5,7 +5,7 @@ import pytest
 
 from detectors import parse as spec
 from detectors.base import Box, Detection
-from pipeline.crop import CropConfig, PortraitConfig, crop
+from pipeline.crop import CropConfig, Recipe, crop
 from pipeline.dataset import DatasetConfig
 from pipeline.manifest import Row, outcome
 from pipeline.options import SettingsError
@@ -147,7 +147,7 @@ def test_the_first_rule_that_holds_says_the_reason():
 def test_crop_asks_the_rules():
     config = CropConfig(rules=json.dumps([HAND]))
     seen = row(("face", 0.9, FACE), ("open hand", 0.9, (600, 100, 700, 200)), face=None)
-    (made,) = crop(seen, config, PortraitConfig(), DatasetConfig("256"))
+    (made,) = crop(seen, Recipe(config, dataset=DatasetConfig("256")))
     assert made.drop == "hand above the face: open hand 0.90"
     assert made.rectangle is not None
 

@@ -8,7 +8,7 @@ import pytest
 
 import detectors
 from pipeline import images, ingest, zoom
-from pipeline.crop import CropConfig, PortraitConfig, crop
+from pipeline.crop import CropConfig, Recipe, crop
 from pipeline.dataset import DatasetConfig
 from pipeline.detect import measure
 from pipeline.manifest import dropped, outcome
@@ -63,7 +63,7 @@ def judged(row, folder, find, recipe):
     config = CropConfig(min_face=recipe.getint("Crop", "min_face"))
     dataset = DatasetConfig(size=recipe.get("Dataset", "size"))
     seen = replace(row, boxes=boxes)
-    (result,) = crop(seen, config, PortraitConfig(), dataset)
+    (result,) = crop(seen, Recipe(config, dataset=dataset))
     return result
 
 

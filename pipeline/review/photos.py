@@ -5,8 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from detectors.base import Box, Detection
-from pipeline.crop import CropConfig, PortraitConfig, crop
-from pipeline.dataset import DatasetConfig
+from pipeline.crop import PortraitConfig, Recipe, crop
 from pipeline.geometry import around
 from pipeline.manifest import Row
 from pipeline.options import SettingsError
@@ -36,7 +35,7 @@ class Photo:
 def photos(
     rows: Iterable[Row],
     places: Mapping[str, Row],
-    configs: tuple[CropConfig, PortraitConfig, DatasetConfig],
+    recipe: Recipe,
     decisions: Sequence[Decision],
 ) -> list[Photo]:
     """The photos that came into Crop. `places`: photo id -> the row that says where it lies."""
@@ -48,19 +47,14 @@ def photos(
     for row in shown:
         place = places[row.photo]
         old = gone.get(place.path) if row.photo not in held else None
-        made.append(photo(row, place, configs, old))
+        made.append(photo(row, place, recipe, old))
     return made
 
 
-def photo(
-    row: Row,
-    place: Row,
-    configs: tuple[CropConfig, PortraitConfig, DatasetConfig],
-    old: Decision | None,
-) -> Photo:
+def photo(row: Row, place: Row, recipe: Recipe, old: Decision | None) -> Photo:
     """One photo with the portraits to choose from; `old` is decided about one it replaced."""
-    portrait = configs[1]
-    outcomes = list(crop(row, *configs))
+    portrait = recipe.portrait
+    outcomes = list(crop(row, recipe))
     whole = Box(0, 0, row.width, row.height)
     found = tuple(each for each in row.boxes if min(each.box.width, each.box.height) > 0)
     boxes = [*old.rectangles] if old else []

@@ -5,23 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.crop import CropConfig, PortraitConfig
-from pipeline.dataset import DatasetConfig
+from pipeline.crop import Recipe
 from pipeline.manifest import Row
 from pipeline.options import SettingsError
 from pipeline.review import screen
 from pipeline.review.decisions import Decision, Journal, file_in, in_force, load, steps
 from pipeline.review.photos import Photo, ordered, photos
 from pipeline.review.state import REASONS, State, begin, counts
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """The settings that a proposal follows from."""
-
-    crop: CropConfig
-    portrait: PortraitConfig
-    dataset: DatasetConfig
 
 
 @dataclass(frozen=True)
@@ -44,8 +34,7 @@ class Sitting:
         return load(file_in(self.store))
 
     def photos(self) -> list[Photo]:
-        recipe = self.recipe.crop, self.recipe.portrait, self.recipe.dataset
-        return photos(self.rows, self.places, recipe, self.decided)
+        return photos(self.rows, self.places, self.recipe, self.decided)
 
 
 def check_screen() -> None:
