@@ -143,6 +143,14 @@ def test_bent_scores_keep_their_order():
     )
 
 
+def assert_same(one, other, *layers):
+    """That these layers have the same weights in both."""
+    for layer in layers:
+        pairs = [model.get_layer(layer).get_weights() for model in (one, other)]
+        for a, b in zip(*pairs, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
 def test_weights_of_an_earlier_run_are_taken_over(tmp_path):
     first = network.build(options(), 2)
     first.save(tmp_path / "model.keras")
@@ -151,13 +159,7 @@ def test_weights_of_an_earlier_run_are_taken_over(tmp_path):
     assert network.begin(same, given) == f"weights from {given.weights}"
     assert "begun by chance: centres" in network.begin(other, given)
     for model in (same, other):
-        for name in ("block_3_expand", "head_conv"):
-            for one, two in zip(
-                model.get_layer(name).get_weights(),
-                first.get_layer(name).get_weights(),
-                strict=True,
-            ):
-                np.testing.assert_array_equal(one, two)
+        assert_same(model, first, "block_3_expand", "head_conv")
     with pytest.raises(
         LearningError, match=r"is not of a mobilenetv2 with alpha 0.2 .*another shape"
     ):
@@ -172,10 +174,7 @@ def test_weights_of_keras_without_the_top_are_taken_over(tmp_path):
     model = network.build(options(), 1)
     given = options(weights=str(tmp_path / "no_top.weights.h5"))
     network.begin(model, given)
-    name = "block_12_project"
-    np.testing.assert_array_equal(
-        model.get_layer(name).get_weights()[0], backbone.get_layer(name).get_weights()[0]
-    )
+    assert_same(model, backbone, "block_12_project")
     with pytest.raises(LearningError, match=r"is not of a mobilenetv2 with alpha 0.2 and no top"):
         network.begin(model, options(alpha=0.2, weights=given.weights))
 
@@ -186,6 +185,21 @@ def test_wrong_weights_are_one_sentence(tmp_path):
         network.begin(None, options(weights=str(tmp_path / "a.keras")))
     with pytest.raises(LearningError, match="there is no such file"):
         network.begin(None, options(weights=str(tmp_path / "gone.h5")))
+
+
+def test_imagenets_weights_are_those_that_keras_keeps(tmp_path, monkeypatch):
+    """Keras looks for the file by name before it asks the network; this one is of our making."""
+    monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: str(tmp_path))
+    kept = tf.keras.applications.MobileNetV2((96, 96, 3), 0.35, include_top=False, weights=None)
+    name = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_224_no_top.h5"
+    (tmp_path / "models").mkdir()
+    kept.save(tmp_path / "models" / name)
+    given = options(weights="imagenet", alpha=0.35)
+    model = network.build(given, 2)
+    said = network.begin(model, given)
+    assert said.startswith("weights from imagenet; begun by chance: ")
+    assert "block_" not in said
+    assert_same(model, kept, "Conv1", "block_3_expand", "block_16_project_BN")
 
 
 def test_imagenet_without_a_network_is_one_sentence(monkeypatch):
