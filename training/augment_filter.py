@@ -7,7 +7,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from training.augment_draws import Drawn, chosen, normal
-from training.augment_geometry import reflected
+from training.augment_geometry import along, reflected
 from training.parameters import Tensor
 
 SYM2 = np.array([-0.12940952255092145, 0.22414386804185735, 0.836516303737469, 0.48296291314451025])
@@ -28,12 +28,10 @@ def band_gains(drawn: Drawn, p: Tensor) -> Tensor:
 
 def filtered(images: Tensor, gains: Tensor) -> Tensor:
     """Amplify the bands of images NHWC by gains [n, 4], along both axes; edges are reflected."""
-    n, height, width, channels = images.shape
-    rows = tf.tensordot(gains, bands(height), 1)
-    columns = tf.tensordot(gains, bands(width), 1)
-    images = tf.matmul(rows, tf.reshape(images, [n, height, width * channels]))
-    images = tf.reshape(images, [n, height, width, channels])
-    return tf.matmul(columns[:, None], images)
+    _, height, width, _ = images.shape
+    return along(
+        images, tf.tensordot(gains, bands(height), 1), tf.tensordot(gains, bands(width), 1)
+    )
 
 
 @lru_cache

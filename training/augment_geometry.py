@@ -112,13 +112,19 @@ def whole_index(position: Tensor, side: int) -> Tensor:
     return tf.minimum(index, period - index)
 
 
-def along(images: Tensor, rows: NDArray[np.float32], columns: NDArray[np.float32]) -> Tensor:
-    """rows @ image @ columns^T for every channel: [n, h, w, c] -> [n, h', w', c]."""
+def along(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """rows @ image @ columns^T for every channel: [n, h, w, c] -> [n, h', w', c].
+
+    `rows` [h', h] and `columns` [w', w], or one of them per image. The columns go through one large
+    product for each image: one of [w, c] for each of its rows takes twice as long.
+    """
     n, height, width, channels = images.shape
-    images = tf.reshape(images, [n, height, width * channels])
-    images = tf.matmul(tf.constant(rows, images.dtype)[None], images)
-    images = tf.reshape(images, [n, len(rows), width, channels])
-    return tf.matmul(tf.constant(columns, images.dtype)[None, None], images)
+    rows, columns = tf.cast(rows, images.dtype), tf.cast(columns, images.dtype)
+    side, across = rows.shape[-2], columns.shape[-2]
+    lines = tf.reshape(tf.transpose(images, [0, 1, 3, 2]), [n, height * channels, width])
+    lines = tf.reshape(tf.matmul(lines, columns, transpose_b=True), [n, height, channels, across])
+    lines = tf.reshape(tf.transpose(lines, [0, 1, 3, 2]), [n, height, across * channels])
+    return tf.reshape(tf.matmul(rows, lines), [n, side, across, channels])
 
 
 @lru_cache
