@@ -58,7 +58,9 @@ def written(folder, example):
 
 
 def put(example, name, values):
-    feature = records.feature(name, values)
+    """Values as the API has them under this name; but text is written as text everywhere."""
+    as_text = any(isinstance(value, bytes) for value in values)
+    feature = records.feature(records.CLASS if as_text else name, values)
     example.features.feature[name].CopyFrom(feature)
 
 
@@ -73,6 +75,7 @@ def put(example, name, values):
         (XMIN, [40.0], r"a box has the edges 40, .* 0 to 1"),
         (XMIN, [0.99], r"a box has the edges 0.99, "),
         (XMIN, [-0.1], r"a box has the edges -0.1, "),
+        (XMIN, [b"left"], r"image/object/bbox/xmin is text where numbers belong; write"),
         (XMIN, [], r"1 boxes and 1 texts in image/object/class/text; .* four edges for each box"),
         ("image/object/class/text", [], r"1 boxes and 0 texts in image/object/class/text; write"),
         ("image/object/class/text", [b"\xff"], r"image/object/class/text is no UTF-8 text; write"),
@@ -89,6 +92,12 @@ def test_a_bad_record_is_one_sentence(tmp_path, example, name, values, said):
         with pytest.raises(LearningError, match=rf"own\.record record 0:? {said}") as refused:
             records.examples(path, classes)
         assert "\n" not in str(refused.value)
+
+
+def test_a_label_that_is_text_is_one_sentence(tmp_path, example):
+    put(example, records.LABEL, [b"1"])
+    with pytest.raises(LearningError, match=r"record 0: \S*class/label is text where numbers"):
+        records.examples(written(tmp_path, example))
 
 
 def test_an_edge_may_lie_outside_by_its_last_digit(tmp_path, example):

@@ -13,7 +13,7 @@ from detectors.learning.options import LearningError
 
 BOX = "image/object/bbox/"
 SIDES = ("xmin", "ymin", "xmax", "ymax")  # the order of our boxes
-CLASS = "image/object/class/text"
+CLASS, LABEL = "image/object/class/text", "image/object/class/label"
 ROUNDED = 1e-6  # so far an edge may lie outside for want of digits
 
 Values = Mapping[str, list[Any]]  # of a record, by name
@@ -40,7 +40,7 @@ def record(example: Example, classes: Sequence[str]) -> Any:
         "image/height": [example.height],
         "image/width": [example.width],
         CLASS: [classes[number].encode() for number in example.classes],
-        "image/object/class/label": [int(number) + 1 for number in example.classes],
+        LABEL: [int(number) + 1 for number in example.classes],
     }
     for side, edges in zip(SIDES, example.boxes.T, strict=True):
         values[BOX + side] = [float(edge) for edge in edges]
@@ -52,7 +52,7 @@ def feature(name: str, values: Sequence[Any]) -> Any:
     """A list of bytes, whole numbers or numbers, as the API has it under this name."""
     if name.startswith(BOX):
         return tf.train.Feature(float_list=tf.train.FloatList(value=values))
-    if name in ("image/height", "image/width", "image/object/class/label"):
+    if name in ("image/height", "image/width", LABEL):
         return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
     return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
 
@@ -97,7 +97,9 @@ def named(parsed: Sequence[tuple[int, Values]], path: Path) -> list[str]:
     known: dict[int, str] = {}
     for number, values in parsed:
         place = f"{path} record {number}"
-        for text, label in zip(texts(values, CLASS, place), own_labels(values), strict=False):
+        for text, label in zip(
+            texts(values, CLASS, place), numbers(values, LABEL, place), strict=False
+        ):
             if known.setdefault(label, text) != text:
                 raise LearningError(
                     f"{place}: class {label} is {text!r} here and"
@@ -106,10 +108,6 @@ def named(parsed: Sequence[tuple[int, Values]], path: Path) -> list[str]:
     if sorted(known) != list(range(1, len(known) + 1)):
         raise LearningError(f"{path}: its classes are {sorted(known)}; they count from 1")
     return [known[label] for label in sorted(known)]
-
-
-def own_labels(values: Values) -> list[int]:
-    return [int(label) for label in values.get("image/object/class/label", [])]
 
 
 def example(values: Values, classes: Sequence[str], place: str) -> Example:
@@ -123,10 +121,9 @@ def example(values: Values, classes: Sequence[str], place: str) -> Example:
     name = (texts(values, "image/filename", place) or [place])[0]
     said = (texts(values, "image/source_id", place) or [""])[0]
     origin = said if len(said) == 64 else hashlib.sha256(encoded).hexdigest()
-    numbers = np.array([classes.index(each) for each in names], np.int32)
-    return Example(
-        name, encoded, width, height, boxes_of(values, len(names), place), numbers, origin
-    )
+    boxes = boxes_of(values, len(names), place)
+    own = np.array([classes.index(each) for each in names], np.int32)
+    return Example(name, encoded, width, height, boxes, own, origin)
 
 
 def one(values: Values, name: str, kind: type, place: str) -> Any:
@@ -144,9 +141,18 @@ def texts(values: Values, name: str, place: str) -> list[str]:
         raise LearningError(f"{place}: {name} is no UTF-8 text; write the records again") from None
 
 
+def numbers(values: Values, name: str, place: str) -> list[Any]:
+    found = values.get(name, [])
+    if any(isinstance(each, bytes) for each in found):
+        raise LearningError(
+            f"{place}: {name} is text where numbers belong; write the records again"
+        )
+    return found
+
+
 def boxes_of(values: Values, count: int, place: str) -> Boxes:
     """As many boxes as there are classes; raises LearningError for one that cannot be."""
-    edges = [values.get(BOX + side, []) for side in SIDES]
+    edges = [numbers(values, BOX + side, place) for side in SIDES]
     if {len(some) for some in edges} != {count}:
         raise LearningError(
             f"{place}: {max(map(len, edges))} boxes and {count} texts in {CLASS}; write the records"
