@@ -16,6 +16,7 @@ from detectors.learning import cli, loop, state, train
 from detectors.learning.options import LearningError
 from detectors.learning.train import train as run
 
+FOUR_STEPS = {"epochs": 4, "check_every": 2, "mirror": True}  # an epoch is one step
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
@@ -38,38 +39,43 @@ def weights(folder):
         return {name: file[name] for name in file.files if name != "about"}
 
 
-@pytest.fixture
-def quick(monkeypatch):
+@pytest.fixture(scope="module")
+def quick():
     """Without the export, which takes seconds and has its own tests."""
-    monkeypatch.setattr(train.export, "write", lambda folder, *_: folder.mkdir(exist_ok=True))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train.export, "write", lambda folder, *_: folder.mkdir(exist_ok=True))
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, quick):
+    """The folder of a run of four steps, measured after two, and what it said."""
+    folder, said = tmp_path_factory.mktemp("whole"), []
+    assert run(config(folder, **FOUR_STEPS), said.append) == "finished"
+    return folder, said
 
 
 @pytest.mark.slow
-def test_a_run_from_labels_to_a_report(tmp_path, quick):
-    options, said = config(tmp_path, mirror=True), []
-    assert run(options, said.append) == "finished"
+def test_a_run_from_labels_to_a_report(whole):
+    folder, said = whole
+    options, out = config(folder, **FOUR_STEPS), folder / "run"
     assert json.loads(said[0])["seed"] == 0  # the whole config, before anything else
-    out = tmp_path / "run"
     metrics = json.loads((out / "metrics.json").read_text())
     assert set(metrics["measured"]) == {"detector", "its last weights", "constant box"}
     history = [json.loads(line) for line in (out / "history.jsonl").read_text().splitlines()]
-    assert [row["epoch"] for row in history] == [1, 2]
+    assert [row["epoch"] for row in history] == [2, 4]
     assert {path.name for path in out.iterdir()} >= {"curve.svg", "misses.png", "model.keras"}
 
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
-    said.clear()
+    said = []
     assert run(options, said.append) == "finished"
     assert said[1:] == [f"{out} is finished: there is nothing to do"]
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
 
 @pytest.mark.slow
-def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path, quick, monkeypatch):
-    length = {"epochs": 4, "check_every": 2}  # of one step each
-    whole = config(tmp_path, out=str(tmp_path / "whole"), **length)
-    parted = config(tmp_path, out=str(tmp_path / "parted"), **length)
-    run(whole, lambda _: None)
-
+def test_a_stopped_run_goes_on_to_the_same_weights(whole, tmp_path, monkeypatch):
+    parted = config(tmp_path, **FOUR_STEPS)
     step = loop.Learner.step
 
     def interrupted(learner, number, *rest):
@@ -83,7 +89,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path, quick, monkeypatch)
     said = []
     assert run(parted, said.append) == "finished"
     assert "goes on after step 3 of 4" in "\n".join(said)
-    one, other = weights(tmp_path / "whole"), weights(tmp_path / "parted")
+    one, other = weights(whole[0] / "run"), weights(tmp_path / "run")
     assert one.keys() == other.keys()
     for name in one:
         np.testing.assert_array_equal(one[name], other[name], err_msg=name)
