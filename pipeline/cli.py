@@ -13,6 +13,7 @@ from pathlib import Path
 import luigi
 
 from pipeline import account, collect, lock, options, tasks, train, trainers
+from pipeline.child import TrainError
 from pipeline.cluster import MachineError
 from pipeline.engine import EngineConfig
 from pipeline.funnel import funnel_text
@@ -22,7 +23,6 @@ from pipeline.progress import Bar
 from pipeline.publish import ExportError
 from pipeline.review import session
 from pipeline.stage import OpenRowsError, Stage, Step, store
-from pipeline.train import TrainError
 from pipeline.unit import KILLED
 
 FAILED, BAD_SETTINGS, IN_USE, INTERRUPTED = 1, 2, 3, 130

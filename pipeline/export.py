@@ -1,7 +1,6 @@
 """ExportTFRecords: the pictures -> multi-resolution records that NVlabs/stylegan2 reads."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import pack, publish, records
+from pipeline import files, pack, publish, records
 from pipeline.dataset import DatasetConfig
 from pipeline.engine import EngineConfig
 from pipeline.labels import Labels, labels_of
@@ -41,8 +40,8 @@ class ExportTFRecordsConfig(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", self.name):
-            self.refuse("name", "use letters, digits, _ - and . only")
+        if not files.is_name(self.name):
+            self.refuse("name", files.NAMING)
         if self.labels not in ("none", "folder") and not Path(self.labels).is_file():
             self.refuse("labels", "give none, folder, or the path of a CSV file that exists")
 

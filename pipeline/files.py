@@ -1,9 +1,17 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, and names that they can have."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+NAMING = "use letters, digits, _ - and . only"
+
+
+def is_name(text: str) -> bool:
+    """Whether a folder can have this name anywhere, and is not hidden by it."""
+    return bool(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", text))
 
 
 @contextmanager

@@ -99,20 +99,21 @@ class Crop(SetStage):
         """A Detect for each detector: one more re-runs none of the others."""
         return detects(self.photos)
 
+    @cached_property
     def specs(self) -> list[Spec]:
         return crop.checked(self.config, current(detect.DetectConfig).looks)
 
     def factors(self) -> list[FaceFactors]:
         """How each detector's face boxes become canonical ones."""
-        return [face_factors(spec) for spec in self.specs()]
+        return [face_factors(spec) for spec in self.specs]
 
     def besides(self) -> Any:
-        return self.factors(), crop.wanted(self.specs())
+        return self.factors(), self.recipe.wanted
 
-    @property
+    @cached_property
     def recipe(self) -> crop.Recipe:
         portrait, dataset = self.read_too()
-        return crop.Recipe(self.config, portrait, dataset, crop.wanted(self.specs()))
+        return crop.Recipe(self.config, portrait, dataset, crop.wanted(self.specs))
 
     @cached_property
     def decisions(self) -> dict[str, Decision]:
@@ -123,8 +124,7 @@ class Crop(SetStage):
         return join.joined_rows([step.rows() for step in self.before()], self.factors())
 
     def decide(self, rows: list[Row]) -> Outcome:
-        recipe, decisions = self.recipe, self.decisions
-        portraits = (crop.crop(row, recipe, decisions.get(row.photo)) for row in rows)
+        portraits = (crop.crop(row, self.recipe, self.decisions.get(row.photo)) for row in rows)
         notes = [*notes_of(self.before()[1:]), *crop.notes(rows, self.config)]
         return Outcome(list(chain.from_iterable(portraits)), notes)
 

@@ -1,43 +1,19 @@
 """TrainStyleGAN: `python -m training` on the newest dataset, in a process of its own."""
 
-import ctypes
-import multiprocessing
-import os
 import re
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import Field, dataclass, fields, make_dataclass
 from pathlib import Path
 
-from pipeline import lock
-from pipeline.options import REPOSITORY, Settings, SettingsError, located, option
+from pipeline import child, files, lock
+from pipeline.options import Settings, SettingsError, located, option
 from training import checkpoint, presets, runs
 from training.config import SECTIONS, Config, ConfigError
 
 RUNS = "runs"  # the folder in the store
 DECIDED_HERE = ("data", "out")
-WRONG_INPUT, COLLAPSED, STOPPED = 2, 3, 130  # exit codes of `python -m training train`
-REASONS = ("error: ", "collapsed at ")  # how a line begins that says why the trainer ends
+COLLAPSED = 3  # an exit code of `python -m training train`
 STATUS = re.compile(r"([\d.]+) of ([\d.e+]+) kimg ")
-
-Say = Callable[[str, int], None]  # hears the status line and the percentage
-
-PR_SET_PDEATHSIG = 1  # Linux: the signal to get when the parent dies; it outlives exec
-# What the child runs before it becomes the trainer: should its parent be killed, it gets SIGTERM,
-# so that it leaves a checkpoint and ends.
-BEGIN = f"""
-import ctypes, os, sys
-ctypes.CDLL(None).prctl({PR_SET_PDEATHSIG}, {signal.SIGTERM:d})
-if os.getppid() == int(sys.argv[1]):
-    os.execv(sys.executable, [sys.executable, "-m", "training", "train", *sys.argv[2:]])
-"""
-
-
-class TrainError(RuntimeError):
-    """Training did not finish; the message says why, and the way out."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +22,8 @@ class TrainerConfig(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", self.options()["name"]):
-            self.refuse("name", "use letters, digits, _ - and . only")
+        if not files.is_name(self.options()["name"]):
+            self.refuse("name", files.NAMING)
         self.resolved(64, 64)
 
     def options(self) -> dict[str, str]:
@@ -130,7 +106,7 @@ def told(store: Path) -> Iterator[str]:
         yield f"{run.name}: {images_seen(run) / 1000:g} of {total:g} kimg"
 
 
-def train(data: Path, store: Path, config: TrainerConfig, say: Say) -> None:
+def train(data: Path, store: Path, config: TrainerConfig, say: child.Say) -> None:
     """Train until total_kimg, or go on; what the trainer prints goes to the terminal.
 
     The store's lock is given back: this takes days, and a run has a lock of its own.
@@ -140,85 +116,15 @@ def train(data: Path, store: Path, config: TrainerConfig, say: Say) -> None:
     """
     lock.release(store)
     words = [f"--data={data}", f"--out={store / RUNS}", *config.words()]
-    follow([sys.executable, "-c", BEGIN, str(os.getpid()), *words], say)
+    follow(child.command("training", words), say)
 
 
-def follow(command: list[str], say: Say) -> None:
-    """Run the trainer, pass on what it prints and the signals, and judge how it ended."""
-    reason = ""
-    with started(command) as trainer, forwarding(trainer) as received:
-        assert trainer.stdout
-        for line in trainer.stdout:
-            if line.startswith(REASONS):
-                reason = line.strip().removeprefix("error: ")
-            if not line.startswith("error: "):
-                print(line, end="", flush=True)
-            if found := STATUS.match(line):
-                say(line.strip(), int(100 * float(found[1]) / max(float(found[2]), 1e-9)))
-    if received:
-        raise KeyboardInterrupt
-    judge(trainer.returncode, reason)
-
-
-@contextmanager
-def started(command: list[str]) -> Iterator["subprocess.Popen[str]"]:
-    """The trainer, out of reach of the terminal's own Ctrl-C; nothing that ends us leaves it."""
-    with subprocess.Popen(
-        command,
-        cwd=REPOSITORY,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as trainer:
-        try:
-            yield trainer
-        finally:
-            if trainer.stdout:
-                trainer.stdout.close()
-            if trainer.poll() is None and sys.exc_info()[0]:
-                trainer.terminate()
-            trainer.wait()
-
-
-@contextmanager
-def forwarding(trainer: "subprocess.Popen[str]") -> Iterator[list[int]]:
-    """Pass the first SIGINT or SIGTERM on; gathers them all. The trainer's answer takes a while."""
-    received: list[int] = []
-
-    def forward(number: int, _: object) -> None:
-        if not received:
-            print("\nstopping: the trainer writes a checkpoint first", file=sys.stderr, flush=True)
-            trainer.terminate()
-        received.append(number)
-
-    if multiprocessing.parent_process():  # Luigi's worker process: it ends with its parent, too
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    before = {n: signal.signal(n, forward) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield received
-        trainer.wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def judge(code: int, reason: str) -> None:
-    """Raise TrainError unless the trainer says that it finished."""
-    if code == WRONG_INPUT and reason:
-        raise TrainError(reason)
+def follow(command: list[str], say: child.Say) -> None:
+    """Run the trainer to its end; raises TrainError unless it finished."""
+    code, reason = child.follow(command, STATUS, say)
     if code == COLLAPSED:
-        raise TrainError(
+        raise child.TrainError(
             f"training {reason or 'collapsed'}; its checkpoints are kept: lower g_lr and d_lr,"
             " raise r1_gamma, or set on_collapse = rollback in [TrainStyleGAN], and run it again"
         )
-    if code == STOPPED:
-        raise TrainError("somebody stopped the trainer; the same command goes on")
-    if code < 0:
-        raise TrainError(
-            f"the trainer was killed by signal {-code} (for want of memory it is 9: take a smaller"
-            " batch, or accumulation); the same command goes on from the newest checkpoint"
-        )
-    if code:
-        raise TrainError(f"the trainer failed with exit code {code}; its last words are above")
+    child.judge(code, reason, "batch, or accumulation")

@@ -1,10 +1,7 @@
 """TrainCropDetector: `python -m detectors train` on reviewed portraits, in a process of its own."""
 
-import os
 import re
-import signal
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import Field, dataclass, fields, make_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -17,23 +14,12 @@ from detectors.learning.options import (
     is_finished,
     key,
 )
-from pipeline import lock
+from pipeline import child, files, lock
 from pipeline.options import Settings, SettingsError, located, option
-from pipeline.train import PR_SET_PDEATHSIG, TrainError, forwarding, started
 
 FOLDER = "detectors"  # in the store
 PATHS = ("labels", "pictures", "held_labels")
-WRONG_INPUT, STOPPED = 2, 130  # exit codes of `python -m detectors train`
 STATUS = re.compile(r"epoch ([\d.]+) of (\d+): ")
-# As for TrainStyleGAN: should its parent be killed, the child gets SIGTERM and saves.
-BEGIN = f"""
-import ctypes, os, sys
-ctypes.CDLL(None).prctl({PR_SET_PDEATHSIG}, {signal.SIGTERM:d})
-if os.getppid() == int(sys.argv[1]):
-    os.execv(sys.executable, [sys.executable, "-m", "detectors", "train", *sys.argv[2:]])
-"""
-
-Say = Callable[[str, int], None]  # hears the status line and the percentage
 
 
 @dataclass(frozen=True)
@@ -42,8 +28,8 @@ class CropTrainerConfig(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", getattr(self, "name", "")):
-            self.refuse("name", "use letters, digits, _ - and . only")
+        if not files.is_name(getattr(self, "name", "")):
+            self.refuse("name", files.NAMING)
         self.learning("")
 
     def learning(self, out: str) -> LearningConfig:
@@ -91,7 +77,7 @@ def finished(store: Path, config: CropTrainerConfig) -> bool:
     return is_finished(run_of(store, config))
 
 
-def train(store: Path, config: CropTrainerConfig, say: Say) -> Path:
+def train(store: Path, config: CropTrainerConfig, say: child.Say) -> Path:
     """Train to the end, or go on; returns the detector's folder, for `crop:FOLDER`.
 
     The store's lock is given back: a run has a lock of its own. After SIGINT or SIGTERM the
@@ -107,37 +93,10 @@ def train(store: Path, config: CropTrainerConfig, say: Say) -> Path:
         )
     lock.release(store)
     words = [f"--{f.name}={getattr(learning, f.name)}" for f in fields(learning)]
-    follow([sys.executable, "-c", BEGIN, str(os.getpid()), *words], say)
+    follow(child.command("detectors", words), say)
     return out / DETECTOR
 
 
-def follow(command: list[str], say: Say) -> None:
-    """Run the trainer, pass on what it prints and the signals, and judge how it ended."""
-    reason = ""
-    with started(command) as trainer, forwarding(trainer) as received:
-        assert trainer.stdout
-        for line in trainer.stdout:
-            if line.startswith("error: "):
-                reason = line.strip().removeprefix("error: ")
-                continue
-            print(line, end="", flush=True)
-            if found := STATUS.match(line):
-                say(line.strip(), int(100 * float(found[1]) / int(found[2])))
-    if received:
-        raise KeyboardInterrupt
-    judge(trainer.returncode, reason)
-
-
-def judge(code: int, reason: str) -> None:
-    """Raise TrainError unless the trainer says that it finished."""
-    if code == WRONG_INPUT and reason:
-        raise TrainError(reason)
-    if code in (STOPPED, -signal.SIGTERM):  # the latter while it loads Python
-        raise TrainError("somebody stopped the trainer; the same command goes on")
-    if code < 0:
-        raise TrainError(
-            f"the trainer was killed by signal {-code} (for want of memory it is 9: take a smaller"
-            " batch or size); the same command goes on from the newest checkpoint"
-        )
-    if code:
-        raise TrainError(f"the trainer failed with exit code {code}; its last words are above")
+def follow(command: list[str], say: child.Say) -> None:
+    """Run the trainer to its end; raises TrainError unless it finished."""
+    child.judge(*child.follow(command, STATUS, say), "batch or size")

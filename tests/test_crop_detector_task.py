@@ -8,8 +8,8 @@ from learning import SMALL, dataset
 
 from detectors.learning.options import LearningConfig
 from pipeline import manifest, train_crop
+from pipeline.child import TrainError
 from pipeline.options import SettingsError
-from pipeline.train import TrainError
 from pipeline.train_crop import TrainCropDetectorConfig
 
 SCRATCH = {"weights": "none"}

@@ -12,8 +12,9 @@ from commands import command, error, run, wait_for
 from conftest import ROOT, set_options
 
 from pipeline import options, train
+from pipeline.child import TrainError
 from pipeline.options import SettingsError, current
-from pipeline.train import TrainError, TrainStyleGANConfig
+from pipeline.train import TrainStyleGANConfig
 from training import checkpoint, presets, runs
 from training.config import SECTIONS, configure
 
@@ -83,6 +84,7 @@ def test_progress_is_read_from_the_status_line(capsys):
         ("print('error: data is empty', file=sys.stderr); sys.exit(2)", "^data is empty$"),
         ("print('collapsed at 3 kimg: jump'); sys.exit(3)", "^training collapsed at 3 kimg: jump;"),
         ("sys.exit(3)", "^training collapsed; its checkpoints are kept: lower g_lr"),
+        ("os.kill(os.getpid(), 15)", "somebody stopped the trainer; the same command goes on"),
         ("sys.exit(130)", "somebody stopped the trainer; the same command goes on"),
         ("sys.exit(1)", "failed with exit code 1; its last words are above"),
         ("os.kill(os.getpid(), 9)", "killed by signal 9 .*smaller batch"),
@@ -127,9 +129,9 @@ def test_a_reader_that_is_gone_leaves_no_trainer(monkeypatch):
 
 KILLED = """
 import os, sys
-from pipeline import train
-train.BEGIN = train.BEGIN.replace('"-m", "training", "train"', '"-c", FAKE')
-train.BEGIN = "FAKE = " + repr(sys.argv[1]) + train.BEGIN
+from pipeline import child, train
+child.BEGIN = child.BEGIN.replace('"-m", *', '"-c", FAKE, *')
+child.BEGIN = "FAKE = " + repr(sys.argv[1]) + child.BEGIN
 train.train("data", train.Path(sys.argv[2]), train.TrainStyleGANConfig(), print)
 """
 TELLS_OF_ITS_END = """

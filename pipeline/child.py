@@ -1,0 +1,120 @@
+"""A training as a child process: it is sent signals, outlives no parent, and says how it ended."""
+
+import ctypes
+import multiprocessing
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from pipeline.options import REPOSITORY
+
+WRONG_INPUT, STOPPED = 2, 130  # exit codes of every trainer
+REASONS = ("error: ", "collapsed at ")  # how a line begins that says why the trainer ends
+
+Say = Callable[[str, int], None]  # hears the status line and the percentage
+
+PR_SET_PDEATHSIG = 1  # Linux: the signal to get when the parent dies; it outlives exec
+# What the child runs before it becomes the trainer: should its parent be killed, it gets SIGTERM,
+# so that it leaves a checkpoint and ends.
+BEGIN = f"""
+import ctypes, os, sys
+ctypes.CDLL(None).prctl({PR_SET_PDEATHSIG}, {signal.SIGTERM:d})
+if os.getppid() == int(sys.argv[1]):
+    os.execv(sys.executable, [sys.executable, "-m", *sys.argv[2:]])
+"""
+
+
+class TrainError(RuntimeError):
+    """Training did not finish; the message says why, and the way out."""
+
+
+def command(package: str, words: Sequence[str]) -> list[str]:
+    """The command line that becomes `python -m PACKAGE train WORDS`."""
+    return [sys.executable, "-c", BEGIN, str(os.getpid()), package, "train", *words]
+
+
+def follow(command: list[str], status: re.Pattern[str], say: Say) -> tuple[int, str]:
+    """Run the trainer, pass on what it prints and the signals; gives (exit code, reason).
+
+    `status` finds (how far, of how much) in a status line. Raises KeyboardInterrupt where a signal
+    was passed on.
+    """
+    reason = ""
+    with started(command) as trainer, forwarding(trainer) as received:
+        assert trainer.stdout
+        for line in trainer.stdout:
+            if line.startswith(REASONS):
+                reason = line.strip().removeprefix("error: ")
+            if not line.startswith("error: "):
+                print(line, end="", flush=True)
+            if found := status.match(line):
+                say(line.strip(), int(100 * float(found[1]) / max(float(found[2]), 1e-9)))
+    if received:
+        raise KeyboardInterrupt
+    return trainer.returncode, reason
+
+
+@contextmanager
+def started(command: list[str]) -> Iterator["subprocess.Popen[str]"]:
+    """The trainer, out of reach of the terminal's own Ctrl-C; nothing that ends us leaves it."""
+    with subprocess.Popen(
+        command,
+        cwd=REPOSITORY,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as trainer:
+        try:
+            yield trainer
+        finally:
+            if trainer.stdout:
+                trainer.stdout.close()
+            if trainer.poll() is None and sys.exc_info()[0]:
+                trainer.terminate()
+            trainer.wait()
+
+
+@contextmanager
+def forwarding(trainer: "subprocess.Popen[str]") -> Iterator[list[int]]:
+    """Pass the first SIGINT or SIGTERM on; gathers them all. The trainer's answer takes a while."""
+    received: list[int] = []
+
+    def forward(number: int, _: object) -> None:
+        if not received:
+            print("\nstopping: the trainer writes a checkpoint first", file=sys.stderr, flush=True)
+            trainer.terminate()
+        received.append(number)
+
+    if multiprocessing.parent_process():  # Luigi's worker process: it ends with its parent, too
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    before = {n: signal.signal(n, forward) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+        trainer.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def judge(code: int, reason: str, smaller: str) -> None:
+    """Raise TrainError unless the trainer says that it finished.
+
+    `smaller` names the options that save memory.
+    """
+    if code == WRONG_INPUT and reason:
+        raise TrainError(reason)
+    if code in (STOPPED, -signal.SIGTERM):  # the latter while it loads Python
+        raise TrainError("somebody stopped the trainer; the same command goes on")
+    if code < 0:
+        raise TrainError(
+            f"the trainer was killed by signal {-code} (for want of memory it is 9: take a smaller"
+            f" {smaller}); the same command goes on from the newest checkpoint"
+        )
+    if code:
+        raise TrainError(f"the trainer failed with exit code {code}; its last words are above")
