@@ -122,9 +122,7 @@ def opened(
     if known is not None:
         runs.check_same(folder, known, config, dataset)
     known = known or runs.begin(config, dataset, about)
-    newest, broken = checkpoint.newest(folder)
-    for problem in broken.values():
-        say(f"{problem}; the one before is used")
+    newest, broken = newest_whole(folder, say)
     with replicas.strategy.scope():
         state = new_state(config, network)
     if newest:
@@ -141,12 +139,20 @@ def opened(
     return Run(folder, config, source, known, replicas, state)
 
 
+def newest_whole(
+    folder: Path, say: Say, until: int | None = None
+) -> tuple[checkpoint.Checkpoint | None, dict[Path, str]]:
+    """`checkpoint.newest`, which also tells of those that are broken."""
+    found, broken = checkpoint.newest(folder, until)
+    for problem in broken.values():
+        say(f"{problem}; the one before is used")
+    return found, broken
+
+
 def taken_over(state: State, config: Config, about: dict[str, Any], say: Say) -> None:
     """Begin where another run was: weights, slots, means and images seen."""
     path = Path(config.run.resume_from)
-    old, broken = checkpoint.newest(path) if path.is_dir() else (checkpoint.load(path), {})
-    for problem in broken.values():
-        say(f"{problem}; the one before is used")
+    old = newest_whole(path, say)[0] if path.is_dir() else checkpoint.load(path)
     if old is None:
         raise ConfigError(f"resume_from = {path}: there is no whole checkpoint in it")
     checkpoint.same_network(about, old.about["network"], old.path)
@@ -233,9 +239,7 @@ def rolled_back(run: Run, say: Say) -> bool:
     if run.config.run.on_collapse == "stop":
         say(f"the last good tick was {what.good / 1000:g} kimg; --on-collapse rollback goes back")
         return False
-    good, broken = checkpoint.newest(run.folder, until=what.good)
-    for problem in broken.values():
-        say(f"{problem}; the one before is used")
+    good, _ = newest_whole(run.folder, say, until=what.good)
     if good is None or len(rollbacks) >= ROLLBACKS:
         say("there is nothing to go back to" if good is None else f"{ROLLBACKS} times: giving up")
         return False

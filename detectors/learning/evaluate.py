@@ -11,7 +11,7 @@ import detectors
 from detectors import Detection, Detector
 from detectors.base import Image
 from detectors.learning import evaluation
-from detectors.learning.examples import Example, decoded, gather
+from detectors.learning.examples import Example, decoded, gather, shrunk
 from detectors.learning.measures import Finds, measure
 from detectors.learning.options import RUN, LearningError
 from detectors.spec import SCALE
@@ -63,12 +63,7 @@ def found(
 
 def fitted(pixels: Image, detector: Detector) -> Image:
     """As large as the detector wants it, and grey if it does."""
-    scale = (detector.long_side or 64) / max(pixels.shape[:2])
-    if scale < 1:
-        height, width = (max(round(side * scale), 1) for side in pixels.shape[:2])
-        pixels = np.asarray(
-            cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8
-        )
+    pixels = shrunk(pixels, detector.long_side or 64)
     return pixels if detector.channels == 3 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
 
 

@@ -1,12 +1,11 @@
 """Tables, curve and sheet of a measurement, beside those of the constant box."""
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from detectors.learning import charts
+from detectors.learning import charts, files
 from detectors.learning.examples import Example
 from detectors.learning.measures import Finds, Measured, constant_box, measure
 from detectors.learning.options import METRICS
@@ -35,9 +34,7 @@ def write(
         "measured": {name: figures(each, classes) for name, each in measured.items()},
         "worst": worst,
     }
-    partial = out / f".{METRICS}.partial"
-    partial.write_text(json.dumps(known, indent=2) + "\n")
-    partial.replace(out / METRICS)
+    files.write_json(out / METRICS, known)
 
 
 def table(measured: Mapping[str, Measured], classes: Sequence[str]) -> str:

@@ -86,14 +86,20 @@ def example(photo: Annotated, pictures: Path, classes: Sequence[str], longest: i
 
 def stored(data: bytes, name: str, longest: int) -> tuple[bytes, int, int]:
     """A photo as it is kept: JPEG bytes, width, height."""
-    pixels = opened(data, name)
-    scale = longest / max(pixels.shape[:2])
-    if scale < 1:
-        height, width = (max(round(side * scale), 1) for side in pixels.shape[:2])
-        pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+    pixels = shrunk(opened(data, name), longest)
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=QUALITY, subsampling=0)
     return file.getvalue(), pixels.shape[1], pixels.shape[0]
+
+
+def shrunk(pixels: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
+    """Pixels HWC whose longer side is at most `longest`."""
+    scale = longest / max(pixels.shape[:2])
+    if scale >= 1:
+        return pixels
+    height, width = (max(round(side * scale), 1) for side in pixels.shape[:2])
+    small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8)
 
 
 def opened(data: bytes, name: str) -> NDArray[np.uint8]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from detectors.learning import state
+from detectors.learning import files, state
 from detectors.learning.batches import Batches
 from detectors.learning.examples import Example
 from detectors.learning.learner import Learner, found
@@ -91,9 +91,7 @@ class Course:
         self.losses = []
         self.save()
         lines = "".join(json.dumps(each) + "\n" for each in self.history)
-        partial = self.path.with_name(f".{HISTORY}.partial")
-        partial.write_text(lines)
-        partial.replace(self.path.with_name(HISTORY))
+        files.write(self.path.with_name(HISTORY), lines)
 
     def row(self, measured: Measured) -> dict[str, Any]:
         names = self.losses[0]

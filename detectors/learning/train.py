@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from detectors.learning import evaluation, export, records
+from detectors.learning import evaluation, export, files, records
 from detectors.learning.examples import Example, apart, digest, gather, split
 from detectors.learning.learner import Learner, found
 from detectors.learning.loop import Course, End
@@ -98,7 +98,7 @@ def prepared(
             "weights_digest": weights_digest(config),
             "pictures_digest": digest([*parts[0], *parts[1]]),
         }
-        write_json(out / RUN, begun)
+        files.write_json(out / RUN, begun)
     classes = begun["classes"]
     learnt, held = (records.examples(path, classes)[0] for path in paths)
     return learnt, held, classes
@@ -136,12 +136,6 @@ def finish(
     )
     evaluation.write(out, measured, finds, held, classes, say)
     say(f"[Detect] detector = crop:{out / DETECTOR}")
-
-
-def write_json(path: Path, known: Any) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(known, indent=2) + "\n")
-    partial.replace(path)
 
 
 @contextmanager
