@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline import interrupt
+
 if TYPE_CHECKING:
     from distributed import Client
 
@@ -62,7 +64,7 @@ def local(wanted: tuple[Any, ...]) -> Connection:
 
     _, processes, dashboard, _ = wanted
     environment = {f"distributed.nanny.pre-spawn-environ.{k}": v for k, v in MALLOC.items()}
-    with dask.config.set(environment):
+    with dask.config.set(environment), interrupt.unheard():
         cluster = LocalCluster(
             n_workers=processes,
             threads_per_worker=1,

@@ -1,16 +1,14 @@
 """Find faces and other things in each photo. Slow, so it only measures; Crop decides."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
-from multiprocessing import get_context
 from pathlib import Path
 
 import detectors
 from detectors import UNUSABLE, Box, Detection, Detector, Spec
 from detectors.base import Image as Pixels
-from pipeline import cluster
+from pipeline import cluster, interrupt
 from pipeline.manifest import Row, dropped
 from pipeline.options import Settings, SettingsError, located, option
 from pipeline.unit import Item
@@ -92,16 +90,15 @@ def check(config: DetectConfig) -> None:
     models = [look for look in config.looks if look.spec.kind not in ("haar", "none")]
     if not models:
         return
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        try:
-            for look in models:
-                process.submit(try_out, look).result()
-        except (ValueError, OSError) as error:
-            raise SettingsError(f"[Detect] detector: {error}") from None
+    try:
+        interrupt.apart(try_out, models)
+    except (ValueError, OSError) as error:
+        raise SettingsError(f"[Detect] detector: {error}") from None
 
 
-def try_out(look: Look) -> None:
-    detectors.load(look.spec, look.min_face)
+def try_out(looks: Sequence[Look]) -> None:
+    for look in looks:
+        detectors.load(look.spec, look.min_face)
 
 
 load = cache(detectors.load)

@@ -1,10 +1,8 @@
 """Measure what each portrait looks like: Inception features. Slow, so it only measures."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,7 +10,7 @@ import numpy as np
 
 from detectors.base import Box
 from detectors.base import Image as Pixels
-from pipeline import cluster
+from pipeline import cluster, interrupt
 from pipeline.manifest import Row, dropped
 from pipeline.options import Settings, SettingsError, option
 from pipeline.unit import Item
@@ -61,11 +59,10 @@ def check_weights(config: EmbedConfig) -> None:
 
     Looks in a process of its own: torch must not be imported where Luigi runs.
     """
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        try:
-            process.submit(find_weights, config).result()
-        except (ValueError, OSError) as error:
-            raise SettingsError(str(error)) from None
+    try:
+        interrupt.apart(find_weights, config)
+    except (ValueError, OSError) as error:
+        raise SettingsError(str(error)) from None
 
 
 def find_weights(config: EmbedConfig) -> None:

@@ -4,7 +4,7 @@ from functools import partial
 
 import luigi
 
-from pipeline import train, train_crop
+from pipeline import cluster, train, train_crop
 from pipeline.dataset import DatasetConfig
 from pipeline.options import current, settings
 from pipeline.stage import show_progress, store
@@ -23,6 +23,7 @@ class TrainStyleGAN(luigi.Task):
         return data.complete() and train.finished(data.dataset, store(), self.config, *size)
 
     def run(self) -> None:
+        cluster.close()  # days without photos to work on
         train.train(self.requires().dataset, store(), self.config, partial(show_progress, self))
 
 
@@ -34,6 +35,7 @@ class TrainCropDetector(luigi.Task):
         return train_crop.finished(store(), self.config)
 
     def run(self) -> None:
+        cluster.close()
         train_crop.train(store(), self.config, partial(show_progress, self))
 
 

@@ -36,20 +36,23 @@ def forty(tmp_path_factory):
     return folder
 
 
-def test_ctrl_c_says_that_it_stopped_and_leaves_no_process(forty):
-    process = started(forty, "run", store="stopped", **MANY)
-    wait_for(forty, "stopped/detect/*/parts/*.parquet")
+@pytest.mark.parametrize("heard_by", ["command", "terminal"])
+def test_ctrl_c_says_that_it_stopped_and_leaves_no_process(forty, heard_by):
+    """At a terminal every process of the command gets it."""
+    process = started(forty, "run", store=heard_by, **MANY)
+    wait_for(forty, f"{heard_by}/detect/*/parts/*.parquet")
     family = psutil.Process(process.pid).children(recursive=True)
-    process.send_signal(signal.SIGINT)
+    send = {"command": os.kill, "terminal": os.killpg}[heard_by]
+    send(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=120)
     assert family
     assert not psutil.wait_procs(family, timeout=30)[1]
     assert process.returncode == 130
     assert "the same command goes on" in said
     assert "Traceback" not in said
-    assert not (forty / "stopped" / "lock").exists()
-    assert run(forty, "run", store="stopped", Dataset_size=512).returncode == 0
-    assert results(forty / "stopped") == results(forty / "undisturbed")
+    assert not (forty / heard_by / "lock").exists()
+    assert run(forty, "run", store=heard_by, Dataset_size=512).returncode == 0
+    assert results(forty / heard_by) == results(forty / "undisturbed")
 
 
 def test_a_worker_killed_in_the_middle_loses_nothing(forty):

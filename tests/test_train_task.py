@@ -7,8 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
-from commands import command, error, run, wait_for
+from commands import command, error, run, started, wait_for
 from conftest import ROOT, set_options
 
 from pipeline import options, train
@@ -268,6 +269,23 @@ def test_a_stopped_command_leaves_a_checkpoint_and_goes_on(folder):
     assert done.returncode == 0, done.stderr
     assert f"goes on from {stopped:010d}.npz" in done.stdout
     assert seen(folder)[-1] == stopped + 8
+
+
+@pytest.mark.slow
+def test_ctrl_c_at_a_terminal_stops_a_training_in_peace(folder):
+    """The dataset was made by processes of the same command, which are gone by then."""
+    words = {**STEPS, "total_kimg": 400, "tick_kimg": 0.016}
+    words = {f"TrainStyleGAN_{name}": value for name, value in words.items()}
+    local = {"Engine_scheduler": "local", "Engine_workers": 1, "Dataset_size": 16}
+    process = started(folder, "run", "TrainStyleGAN", **local, **words)
+    wait_for(folder, "store/runs/*/checkpoints/*.npz")
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert not [one for one in family if "spawn_main" in " ".join(one.cmdline())]
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "the trainer writes a checkpoint first" in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.slow
