@@ -17,10 +17,9 @@ from pathlib import Path
 
 import photos
 
-from pipeline import detect
-from pipeline.detect import Look, spec_of
-from pipeline.manifest import Row
-from pipeline.unit import Item
+from pipeline.rows.manifest import Item, Row
+from pipeline.stages import detect
+from pipeline.stages.detect import Look, spec_of
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # for the processes that load TensorFlow
 PROCESSES = 2
@@ -92,11 +91,11 @@ def found(look: Look, unit: list[Item]) -> int:
 
 def items(paths: list[Path]) -> list[Item]:
     """The photos as Ingest describes them."""
-    from pipeline import images
+    from atelier import pictures
 
     described = []
     for path in paths:
-        head = images.header(path.read_bytes(), 10**9)
+        head = pictures.header(path.read_bytes(), 10**9)
         row = Row(path.name, path.name, width=head.width, height=head.height)
         described.append(Item(str(path), row, path))
     return described

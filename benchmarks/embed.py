@@ -19,9 +19,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from pipeline import embed, pose
-from pipeline.manifest import Row
-from pipeline.unit import Item
+from pipeline.rows.manifest import Item, Row
+from pipeline.stages import embed, filter_pose
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PROCESSES = 2
@@ -48,7 +47,7 @@ def made_weights(folder: Path) -> Path:
     """Random weights, where pytorch_fid looks for its own download."""
     path = folder / "hub/checkpoints/pt_inception-2015-12-05-6726825d.pth"
     path.parent.mkdir(parents=True)
-    script = REPOSITORY / "tests/random_inception.py"
+    script = REPOSITORY / "tests/kit/random_inception.py"
     subprocess.run([sys.executable, str(script), str(path)], check=True)
     return path
 
@@ -109,8 +108,8 @@ def ours(items: list[Item], weights: Path, dtype: str) -> tuple[float, float]:
         done = list(workers.map(run, units, repeat(config)))
         rows = [row for unit, _ in done for row in unit]
         vectors = [(row.embedding, row.features) for row in rows]
-        decision = pose.FilterPoseConfig(reference="drawn", limit="q95")
-        pose.filter_pose(rows, vectors, vectors[:REFERENCE], decision)
+        decision = filter_pose.FilterPoseConfig(reference="drawn", limit="q95")
+        filter_pose.filter_pose(rows, vectors, vectors[:REFERENCE], decision)
         rate = len(items) / (time.perf_counter() - start)
     return rate, sum(seconds for _, seconds in done) / len(items)
 

@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline import cluster, records
+from pipeline.dataset import records
+from pipeline.engine import cluster
 
 SIZE = 1024
 DISTINCT = 20  # pictures that are drawn; the others are copies of them
@@ -131,8 +132,8 @@ def loop(ready: Path, out: Path, workers: int) -> list[float]:
 
 def ours(ready: Path, out: Path, workers: int) -> list[float]:
     """`python -m pipeline records`: seconds in all, and of the packing alone."""
-    from pipeline.engine import EngineConfig
-    from pipeline.folder import pack_folder
+    from pipeline.dataset.ready import pack_folder
+    from pipeline.engine.crew import EngineConfig
 
     done: list[tuple[float, int]] = []
     began = time.perf_counter()

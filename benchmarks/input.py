@@ -23,7 +23,8 @@ import numpy as np
 import psutil
 import tensorflow as tf
 
-from training import data, presets, sources
+from training import batches as data
+from training import presets, sources
 from training.minibatch import Minibatch
 from training.state import network_config, new_state
 

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import photos
 
-from detectors.base import Box, Detection
-from pipeline.crop import Recipe
-from pipeline.manifest import Row
+from atelier.boxes import Box
+from detectors.base import Detection
 from pipeline.review.session import Sitting, check_screen
+from pipeline.rows.manifest import Row
+from pipeline.stages.crop import Recipe
 
 SIZE = 4000, 6000
 FACE = Detection("face", 0.9, Box(1500, 1800, 2500, 2800))
@@ -45,10 +46,10 @@ def main() -> None:
 def accepted(store: Path, paths: list[Path], pause: float) -> list[float]:
     """Accept every photo; seconds from each key until the next picture is handed over."""
     from pipeline.review.ahead import Ahead
-    from pipeline.review.decisions import in_force
     from pipeline.review.state import begin
     from pipeline.review.view import Look
     from pipeline.review.window import Window
+    from pipeline.rows.decisions import in_force
 
     rows = [
         Row(str(n), str(n), width=SIZE[0], height=SIZE[1], boxes=(FACE,)) for n in range(len(paths))

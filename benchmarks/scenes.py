@@ -8,9 +8,10 @@ import numpy as np
 from PIL import Image, ImageOps
 
 import detectors
+from atelier.boxes import Box
 from detectors.annotations import Annotated, Labelled
-from detectors.base import FACE, Box
-from pipeline.crop import PortraitConfig
+from detectors.base import FACE
+from pipeline.sections import PortraitConfig
 
 SIZES = ((640, 480), (480, 640), (560, 560))  # pixels of a scene
 HEIGHTS = 0.2, 0.6  # of the portrait, as a share of the scene's height

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from detectors import labelmap
-from detectors.base import FACE, UNUSABLE, Box, Detection, Detector, FaceFactors
+from detectors.base import FACE, UNUSABLE, Detection, Detector, FaceFactors
 from detectors.spec import FORMS, TENSORFLOW, Spec, check, exported_side, identity, label_map, parse
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "FORMS",
     "TENSORFLOW",
     "UNUSABLE",
-    "Box",
     "Detection",
     "Detector",
     "FaceFactors",

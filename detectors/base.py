@@ -3,34 +3,12 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-Image = NDArray[np.uint8]
+from atelier.boxes import Box
+from atelier.pictures import Pixels
 
 FACE = "face"  # what a crop is built on
 # A find whose box is not a number, or has no area: it is recorded so that it can be counted.
 UNUSABLE = "unusable box"
-
-
-class Box(NamedTuple):
-    """A rectangle in pixels: left and top are inside, right and bottom are outside."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
-
-    @property
-    def width(self) -> int:
-        return self.right - self.left
-
-    @property
-    def height(self) -> int:
-        return self.bottom - self.top
-
-
-NOWHERE = Box(0, 0, 0, 0)
 
 
 class Detection(NamedTuple):
@@ -60,19 +38,9 @@ class Detector(Protocol):
     channels: Literal[1, 3]  # grey pictures (HW uint8), or colour (HWC uint8, RGB)
     together: int  # pictures that it likes to be given at once
 
-    def __call__(self, images: Sequence[Image]) -> list[list[Detection]]:
+    def __call__(self, images: Sequence[Pixels]) -> list[list[Detection]]:
         """What is in each picture, in its own pixels, best score first."""
         ...
-
-
-def iou(one: Box, other: Box) -> float:
-    """Intersection over union."""
-    width = min(one.right, other.right) - max(one.left, other.left)
-    height = min(one.bottom, other.bottom) - max(one.top, other.top)
-    if width <= 0 or height <= 0:
-        return 0.0
-    shared = width * height
-    return shared / (one.width * one.height + other.width * other.height - shared)
 
 
 def ordered(found: Sequence[Detection]) -> list[Detection]:
@@ -80,7 +48,7 @@ def ordered(found: Sequence[Detection]) -> list[Detection]:
     return sorted(found, key=lambda one: (-one.score, one.label, one.box))
 
 
-def large_enough(found: Sequence[Detection], image: Image, min_face: float) -> list[Detection]:
+def large_enough(found: Sequence[Detection], image: Pixels, min_face: float) -> list[Detection]:
     """Without the faces that are smaller than this share of the picture's longer side."""
     least = min_face * max(image.shape[:2])
     return [

@@ -7,7 +7,9 @@ from typing import Literal, NamedTuple
 import cv2
 import numpy as np
 
-from detectors.base import FACE, Box, Detection, Image, iou, ordered
+from atelier.boxes import Box, iou
+from atelier.pictures import Pixels as Image
+from detectors.base import FACE, Detection, ordered
 
 SCALE_FACTOR = 1.1
 MIN_NEIGHBORS = 6

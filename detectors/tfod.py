@@ -7,15 +7,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.base import (
-    NOWHERE,
-    UNUSABLE,
-    Box,
-    Detection,
-    Image,
-    large_enough,
-    ordered,
-)
+from atelier.boxes import NOWHERE, Box
+from atelier.pictures import Pixels as Image
+from detectors.base import UNUSABLE, Detection, large_enough, ordered
 from detectors.graphs import Graph, Values
 
 BATCH = 4  # pictures: a batch is always full, so that what is found does not depend on the others

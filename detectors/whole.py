@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from detectors.base import Box, Detection, Image
+from atelier.boxes import Box
+from atelier.pictures import Pixels as Image
+from detectors.base import Detection
 
 
 class WholePicture:

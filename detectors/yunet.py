@@ -7,7 +7,9 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from detectors.base import FACE, Box, Detection, Image, large_enough
+from atelier.boxes import Box
+from atelier.pictures import Pixels as Image
+from detectors.base import FACE, Detection, large_enough
 
 # In the order of the network's outputs. Right and left are the person's own: the right eye is at
 # the left of the picture.

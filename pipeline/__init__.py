@@ -3,8 +3,9 @@
 Read `tasks.py` first: it is the way of a photo, stage by stage.
 """
 
-from pipeline import options, tasks, trainers
+from pipeline import options, tasks, train
+from pipeline.train.tasks import TrainCropDetector, TrainStyleGAN
 
-__all__ = ["tasks", "trainers"]
+__all__ = ["TrainCropDetector", "TrainStyleGAN", "tasks", "train"]
 
 options.find_repository_config()

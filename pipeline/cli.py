@@ -12,18 +12,22 @@ from pathlib import Path
 
 import luigi
 
-from pipeline import account, collect, lock, options, tasks, train, trainers
-from pipeline.child import TrainError
-from pipeline.cluster import MachineError
-from pipeline.engine import EngineConfig
-from pipeline.funnel import funnel_text
-from pipeline.manifest import facts
+from pipeline import garbage, options, tasks
+from pipeline.dataset.publish import ExportError
+from pipeline.engine import lock
+from pipeline.engine.cluster import MachineError
+from pipeline.engine.crew import EngineConfig
+from pipeline.engine.progress import Bar
+from pipeline.engine.unit import KILLED
 from pipeline.options import SettingsError, current
-from pipeline.progress import Bar
-from pipeline.publish import ExportError
+from pipeline.report import chapters
+from pipeline.report.funnel import funnel_text
 from pipeline.review import session
+from pipeline.rows.manifest import facts
 from pipeline.stage import OpenRowsError, Stage, Step, store
-from pipeline.unit import KILLED
+from pipeline.train import stylegan
+from pipeline.train import tasks as trainers
+from pipeline.train.child import TrainError
 
 FAILED, BAD_SETTINGS, IN_USE, INTERRUPTED = 1, 2, 3, 130
 OURS = (SettingsError, ExportError, OpenRowsError, MachineError, TrainError, OSError)
@@ -136,7 +140,7 @@ def run(given: argparse.Namespace) -> int:
         if code:
             return code
     if isinstance(task, tasks.Dataset):
-        print(funnel_text(account.chapters(tasks.in_use())))
+        print(funnel_text(chapters.chapters(tasks.in_use())))
         print(store() / "report.html")
     return 0
 
@@ -177,7 +181,7 @@ def status(_: argparse.Namespace) -> int:
     for stage in [*tasks.of_reference(), *tasks.in_use()]:
         steps += tasks.detects(stage.photos) if isinstance(stage, tasks.Detect) else [stage]
     lines = [(step.title, state(step)) for step in steps]
-    lines += [("TrainStyleGAN", run) for run in train.told(store())]
+    lines += [("TrainStyleGAN", run) for run in stylegan.told(store())]
     width = max(len(title) for title, _ in lines)
     for title, said in lines:
         print(f"{title:{width}}  {said}")
@@ -211,7 +215,7 @@ def report(_: argparse.Namespace) -> int:
     page = tasks.Report()
     path = page.path if page.complete() else page.folder / "unfinished.html"
     if not page.complete():
-        account.write(path, steps, page.config)
+        chapters.write(path, steps, page.config)
     print(path)
     return 0
 
@@ -244,11 +248,11 @@ def review(given: argparse.Namespace) -> int:
 
 def collect_garbage(given: argparse.Namespace) -> int:
     lock.hold(store())
-    return collect.garbage(store(), given.keep, given.delete)
+    return garbage.garbage(store(), given.keep, given.delete)
 
 
 def pack_records(given: argparse.Namespace) -> int:
-    from pipeline.folder import listed, pack_folder
+    from pipeline.dataset.ready import listed, pack_folder
 
     total = len(listed(given.folder)[0])
     with Bar("records", total, lambda *_: None) as bar:

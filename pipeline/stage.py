@@ -16,13 +16,15 @@ from typing import Any, ClassVar
 
 import luigi
 
-from pipeline import cluster, engine, lock, manifest, options, parts, unit
-from pipeline.engine import EngineConfig
-from pipeline.ingest import PhotoFolder
-from pipeline.manifest import Outcome, Row
+from pipeline import options
+from pipeline.engine import cluster, crew, lock, unit
+from pipeline.engine.crew import EngineConfig
+from pipeline.engine.progress import Bar
 from pipeline.options import Settings, option, settings
-from pipeline.progress import Bar
-from pipeline.review.decisions import Decision, decided
+from pipeline.photos.folder import PhotoFolder
+from pipeline.rows import manifest, memo
+from pipeline.rows.decisions import Decision, decided
+from pipeline.rows.manifest import Item, Outcome, Row
 
 
 @dataclass(frozen=True)
@@ -221,7 +223,7 @@ class Stage(Step):
         rows = self.incoming()
         keys = [self.row_key(row) if row.drop is None else "" for row in rows]
         self.do_open(rows, keys)
-        results = parts.read(self.folder / "parts", set(keys))
+        results = memo.read(self.folder / "parts", set(keys))
         outcomes = [
             self.merged(row, result)
             for row, key in zip(rows, keys, strict=True)
@@ -233,12 +235,12 @@ class Stage(Step):
     def progress(self) -> tuple[Counter[str], int]:
         """What became of the rows that have a result, by outcome, and how many have none."""
         keys = {self.row_key(row) for row in self.incoming() if row.drop is None}
-        done = parts.outcomes(self.folder / "parts", keys)
+        done = memo.outcomes(self.folder / "parts", keys)
         return Counter(done.values()), len(keys - done.keys())
 
     def do_open(self, rows: Sequence[Row], keys: Sequence[str]) -> None:
         """Do the rows that have no result yet; raises OpenRowsError if some still have none."""
-        done = parts.keys(self.folder / "parts")
+        done = memo.keys(self.folder / "parts")
         to_do = {key: row for row, key in zip(rows, keys, strict=True) if key and key not in done}
         if to_do:
             self.prepare(len(to_do))
@@ -247,14 +249,14 @@ class Stage(Step):
         items = self.items(to_do)
         units = unit.cut(items, size, type(self).work, self.work_settings(), self.folder)
         with self.bar(len(items)) as bar:
-            failures = engine.map_units(units, config, store(), bar.advance, self.library)
+            failures = crew.map_units(units, config, store(), bar.advance, self.library)
         if failures:
             raise OpenRowsError(
                 f"{type(self).__name__}: {len(failures)} of {len(rows)} rows are still open, and"
                 f" nothing was recorded for them; mend this and run the same again: {failures[0]}"
             )
 
-    def items(self, to_do: Mapping[str, Row]) -> list[unit.Item]:
+    def items(self, to_do: Mapping[str, Row]) -> list[Item]:
         """The rows to do, each with the file that holds its photo."""
         if not to_do:
             return []
@@ -263,7 +265,7 @@ class Stage(Step):
         for key, row in to_do.items():
             place = row if places is None else places[row.photo]
             seen = None if place.clip else place.mtime_ns
-            items.append(unit.Item(key, row, folder.file(place), place.size_bytes, seen))
+            items.append(Item(key, row, folder.file(place), place.size_bytes, seen))
         return items
 
     def merged(self, row: Row, result: Row) -> Row:

@@ -9,18 +9,21 @@ from typing import Any
 import luigi
 
 from detectors import FaceFactors, Spec, face_factors, identity, short
-from pipeline import account, crop, detect, embed, export, ingest, join, pose, report, resize, zoom
-from pipeline.dataset import DatasetConfig
-from pipeline.engine import EngineConfig
-from pipeline.manifest import PLACES, Outcome, Row
+from pipeline.dataset import export
+from pipeline.dataset.publish import leads, link
+from pipeline.engine.crew import EngineConfig
 from pipeline.options import check_given, current, settings
-from pipeline.parts import features
-from pipeline.publish import leads, link
-from pipeline.review.decisions import Decision, held
+from pipeline.photos.folder import PhotoFolder
+from pipeline.report import chapters, page
+from pipeline.rows.decisions import Decision, held
+from pipeline.rows.manifest import PLACES, Outcome, Row
+from pipeline.rows.memo import features
+from pipeline.sections import DatasetConfig, PortraitConfig
 from pipeline.stage import SetStage, Stage, Step, digest, notes_of, store
+from pipeline.stages import crop, detect, embed, filter_pose, finds, ingest, resize, zoom
 
 
-@settings(crop.PortraitConfig)
+@settings(PortraitConfig)
 class Portrait(luigi.Config):
     """The shared section `[Portrait]`."""
 
@@ -34,12 +37,12 @@ class Ingest(Stage):
     work = staticmethod(ingest.describe)
 
     @cached_property
-    def photo_folder(self) -> ingest.PhotoFolder:
+    def photo_folder(self) -> PhotoFolder:
         """The folder of photos, or of the reference set: scanned once per command."""
         reference = self.photos == "reference"
-        named = current(pose.FilterPoseConfig).folder() if reference else self.config.source
+        named = current(filter_pose.FilterPoseConfig).folder() if reference else self.config.source
         option = "[FilterPose] reference" if reference else "[Ingest] source"
-        return ingest.PhotoFolder(named, option, store())
+        return PhotoFolder(named, option, store())
 
     @cached_property
     def came_in(self) -> str:
@@ -93,7 +96,7 @@ class Detect(Stage):
 class Crop(SetStage):
     """Boxes -> the portrait rectangle, or several, or a reason why there is none."""
 
-    shared = (crop.PortraitConfig, DatasetConfig)
+    shared = (PortraitConfig, DatasetConfig)
 
     def before(self) -> list[Step]:
         """A Detect for each detector: one more re-runs none of the others."""
@@ -121,7 +124,7 @@ class Crop(SetStage):
         return held(store()) if self.photos == "source" else {}
 
     def incoming(self) -> list[Row]:
-        return join.joined_rows([step.rows() for step in self.before()], self.factors())
+        return finds.joined_rows([step.rows() for step in self.before()], self.factors())
 
     def decide(self, rows: list[Row]) -> Outcome:
         portraits = (crop.crop(row, self.recipe, self.decisions.get(row.photo)) for row in rows)
@@ -148,7 +151,9 @@ class Embed(Stage):
     library = "torch"
 
     def before(self) -> list[Step]:
-        cropped = self.photos == "reference" and current(pose.FilterPoseConfig).reference_cropped
+        cropped = (
+            self.photos == "reference" and current(filter_pose.FilterPoseConfig).reference_cropped
+        )
         return [Trim(photos=self.photos) if cropped else Crop(photos=self.photos)]
 
     def requires(self) -> list[Step]:
@@ -158,9 +163,11 @@ class Embed(Stage):
     def prepare(self, to_do: int) -> None:
         embed.check_weights(self.config)
         if self.photos == "source" and of_reference():
-            pose.check(Embed(photos="reference").vectors(), current(pose.FilterPoseConfig))
+            filter_pose.check(
+                Embed(photos="reference").vectors(), current(filter_pose.FilterPoseConfig)
+            )
 
-    def vectors(self) -> pose.Vectors:
+    def vectors(self) -> filter_pose.Vectors:
         """(key, float32 vector as bytes) of each row's embedding."""
         wanted = {row.embedding for row in self.rows() if row.drop is None}
         return features(self.folder / "parts", wanted)
@@ -173,7 +180,7 @@ class EmbedReference(luigi.WrapperTask):
         return Embed(photos="reference")
 
 
-@settings(pose.FilterPoseConfig)
+@settings(filter_pose.FilterPoseConfig)
 class FilterPose(SetStage):
     """Features -> the rows that are like the reference set. Without one, every row."""
 
@@ -186,7 +193,7 @@ class FilterPose(SetStage):
         if not self.config.reference:
             return Outcome(rows, ["no reference set: every portrait passes"])
         own, reference = Embed(), Embed(photos="reference")
-        return pose.filter_pose(rows, own.vectors(), reference.vectors(), self.config)
+        return filter_pose.filter_pose(rows, own.vectors(), reference.vectors(), self.config)
 
 
 @settings(zoom.ZoomConfig)
@@ -194,7 +201,7 @@ class Zoom(SetStage):
     """Portraits -> themselves and some close-ups, cut from the source photo."""
 
     after = FilterPose
-    shared = (crop.PortraitConfig, DatasetConfig)
+    shared = (PortraitConfig, DatasetConfig)
 
     def decide(self, rows: list[Row]) -> Outcome:
         return Outcome(*zoom.zoom(rows, self.config, *self.read_too()))
@@ -249,7 +256,7 @@ class ExportTFRecords(SetStage):
         return Outcome(rows, notes)
 
 
-@settings(report.ReportConfig)
+@settings(page.ReportConfig)
 class Report(Step):
     """What became of every photo -> one page."""
 
@@ -265,7 +272,7 @@ class Report(Step):
         return super().complete() and leads(store() / "report.html", self.path)
 
     def build(self) -> None:
-        account.write(self.path, in_use(), self.config)
+        chapters.write(self.path, in_use(), self.config)
         link(store() / "report.html", self.path)
 
 
@@ -276,13 +283,13 @@ def detects(photos: str = "source") -> list[Step]:
 
 def in_use() -> list[Step]:
     """The stages that a photo meets under these settings, in order."""
-    skipped = () if current(pose.FilterPoseConfig).reference else (Embed,)
+    skipped = () if current(filter_pose.FilterPoseConfig).reference else (Embed,)
     return [stage() for stage in STAGES if stage not in skipped]
 
 
 def of_reference() -> list[Step]:
     """The stages that the reference set meets, if there is one."""
-    given = current(pose.FilterPoseConfig)
+    given = current(filter_pose.FilterPoseConfig)
     way = [Ingest, Trim, Embed] if given.reference_cropped else [Ingest, Detect, Crop, Embed]
     return [stage(photos="reference") for stage in way] if given.reference else []
 

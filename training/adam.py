@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 
 from training import schedule
-from training.parameters import Tensor, new_variable
+from training.networks.parameters import Tensor, new_variable
 
 
 class Adam:

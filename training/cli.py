@@ -9,8 +9,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from training import checkpoint, presets, runs
+from training import presets
 from training.config import SECTIONS, ConfigError
+from training.run import checkpoints, folder
 
 STOPPED = 130  # the exit code after Ctrl-C and SIGTERM: not finished, but nothing is lost
 COLLAPSED = 3
@@ -58,18 +59,18 @@ def parser() -> argparse.ArgumentParser:
     film.set_defaults(command=film_command)
     film.add_argument("--run", required=True, type=Path, help="folder of a run")
 
-    metrics = commands.add_parser("metrics", help="measure checkpoints of a run")
-    metrics.set_defaults(command=metrics_command)
-    metrics.add_argument("--run", required=True, type=Path, help="folder of a run")
-    metrics.add_argument("--checkpoint", default="newest", help="all, newest, or a FILE [newest]")
-    metrics.add_argument(
+    measure = commands.add_parser("metrics", help="measure checkpoints of a run")
+    measure.set_defaults(command=metrics_command)
+    measure.add_argument("--run", required=True, type=Path, help="folder of a run")
+    measure.add_argument("--checkpoint", default="newest", help="all, newest, or a FILE [newest]")
+    measure.add_argument(
         "--metrics",
         default="fid2k",
         help="fid, kid or pr, thousands of fakes, _full for all real images:"
         " fid50k_full,kid2k,pr2k [fid2k]; with a stand-in fid is called frechet",
     )
-    metrics.add_argument("--data", default="", help="the run's dataset, where it was moved")
-    add_net(metrics)
+    measure.add_argument("--data", default="", help="the run's dataset, where it was moved")
+    add_net(measure)
 
     score = commands.add_parser("score", help="compare two sets of pictures of any sizes")
     score.set_defaults(command=score_command)
@@ -81,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
 
 def add_net(command: argparse.ArgumentParser) -> None:
     """Which features a figure is made of, and where they are computed."""
-    from training.extractor import STANDINS
+    from training.features.client import STANDINS
 
     either = command.add_mutually_exclusive_group()
     either.add_argument(
@@ -131,7 +132,7 @@ def train_command(given: argparse.Namespace) -> int:
         return 0
     replicas = devices.choose(config)
     where = devices.described(replicas, config)
-    print(f"{runs.folder(config, dataset)} on {where}", flush=True)
+    print(f"{folder.folder(config, dataset)} on {where}", flush=True)
     end = loop.train(config, source, say, replicas)
     return {"finished": 0, "stopped": STOPPED, "collapsed": COLLAPSED}[end]
 
@@ -143,11 +144,12 @@ def say(text: str) -> None:
 
 
 def generate_command(given: argparse.Namespace) -> int:
-    from training import grids
-    from training.networks import Generator, NetworkConfig
+    from training.networks.architecture import NetworkConfig
+    from training.networks.generator import Generator
+    from training.run import grids
 
     seeds = numbers(given.seeds)
-    found = checkpoint.newest(given.run)[0] if given.run.is_dir() else checkpoint.load(given.run)
+    found = checkpoints.newest(given.run)[0] if given.run.is_dir() else checkpoints.load(given.run)
     if found is None:
         raise ConfigError(f"run = {given.run}: there is no whole checkpoint in it")
     config = NetworkConfig(**found.about["network"])
@@ -169,7 +171,7 @@ def generate_command(given: argparse.Namespace) -> int:
 
 
 def film_command(given: argparse.Namespace) -> int:
-    from training import grids
+    from training.run import grids
 
     frames = sorted((given.run / "grids").glob("fakes-*.png"))
     if not frames:
@@ -180,14 +182,16 @@ def film_command(given: argparse.Namespace) -> int:
 
 
 def metrics_command(given: argparse.Namespace) -> int:
-    from training import devices, measured, metrics, sources
+    from training import devices, sources
     from training.config import configure
-    from training.fakes import Fakes
-    from training.networks import Generator, NetworkConfig
+    from training.metrics import figures, measure
+    from training.metrics.fakes import Fakes
+    from training.networks.architecture import NetworkConfig
+    from training.networks.generator import Generator
 
-    if not (wanted := metrics.parse(given.metrics)):
+    if not (wanted := measure.parse(given.metrics)):
         raise ConfigError("metrics is empty: name some, as in fid2k,kid2k,pr2k")
-    known = runs.saved(given.run)
+    known = folder.saved(given.run)
     if known is None:
         raise ConfigError(f"run = {given.run}: there is no config.json in it")
     found = chosen_checkpoints(given.run, given.checkpoint)
@@ -195,28 +199,28 @@ def metrics_command(given: argparse.Namespace) -> int:
     own = {name: value for name, value in known["dataset"].items() if name != "path"}
     if own != (there := dict(sources.identity(source))):
         raise ConfigError(
-            f"{given.run} was trained on {runs.described(own)}, and here are"
-            f" {runs.described(there)}: name its own dataset with --data"
+            f"{given.run} was trained on {folder.described(own)}, and here are"
+            f" {folder.described(there)}: name its own dataset with --data"
         )
     os.environ.pop("TF_CONFIG", None)  # one process measures
     devices.choose(configure({"device": given.device, "devices": 1, "threads": given.threads}))
-    precision = runs.current(known)["precision"]
+    precision = folder.current(known)["precision"]
     generator = Generator(NetworkConfig(**known["network"], dtype=precision), 0)
     fakes = Fakes(generator, source.labels)
-    with metrics.opened(given.run, source, chosen_net(given)) as extractor:
+    with measure.opened(given.run, source, chosen_net(given)) as extractor:
         for path in found:
-            arrays = checkpoint.load(path).arrays
+            arrays = checkpoints.load(path).arrays
             for name, variable in generator.values.items():
                 variable.assign(arrays[f"G_ema/{name}"])
-            seen = checkpoint.seen_at(path)
-            rows = metrics.measure(given.run, seen, fakes, source, wanted, extractor)
-            print(measured.table(rows), flush=True)
+            seen = checkpoints.seen_at(path)
+            rows = measure.measure(given.run, seen, fakes, source, wanted, extractor)
+            print(figures.table(rows), flush=True)
     return 0
 
 
 def chosen_checkpoints(run: Path, wanted: str) -> list[Path]:
     """The files of `all`, `newest`, or one that is named."""
-    listed = checkpoint.listed(run)
+    listed = checkpoints.listed(run)
     if wanted not in ("all", "newest"):
         named = Path(wanted).resolve()
         if named not in [path.resolve() for path in listed]:
@@ -229,7 +233,7 @@ def chosen_checkpoints(run: Path, wanted: str) -> list[Path]:
 
 def chosen_net(given: argparse.Namespace) -> Any:
     """The feature network of a command."""
-    from training.extractor import Net
+    from training.features.client import Net
 
     if given.inception and not Path(given.inception).is_file():
         raise ConfigError(f"inception = {given.inception}: there is no such file")
@@ -237,7 +241,7 @@ def chosen_net(given: argparse.Namespace) -> Any:
 
 
 def score_command(given: argparse.Namespace) -> int:
-    from training.compare import compare
+    from training.metrics.compare import compare
 
     for name, value in compare(given.reals, given.fakes, chosen_net(given)).items():
         print(f"{name:<40} {value:>12.5g}")

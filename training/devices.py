@@ -1,16 +1,122 @@
-"""Where TensorFlow computes: said before it computes anything."""
+"""Where TensorFlow computes, and which part of a minibatch is whose.
 
+Every replica keeps its own copy of each variable and moves it by the same summed gradient, so all
+copies stay equal without being sent.
+"""
+
+import hashlib
+import json
 import os
-import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
 from training.config import Config, ConfigError
-from training.replicas import Replicas, cluster
+from training.networks.parameters import Tensor
+
+
+class Replicas:
+    """The replicas of a `tf.distribute` strategy, seen from one process; alone without one.
+
+    Of a minibatch cut into rounds, replica r computes in round n the samples i with
+    i mod (rounds * count) = n * count + r, as the groups of minibatch standard deviation are
+    strided.
+    """
+
+    def __init__(self, strategy: Any = None, worker: int = 0, workers: int = 1) -> None:
+        self.strategy = strategy or tf.distribute.get_strategy()
+        self.count: int = self.strategy.num_replicas_in_sync
+        self.worker, self.workers = worker, workers
+        self.here = self.count // workers
+        self.flags = self.each(self.sum)
+
+    @property
+    def chief(self) -> bool:
+        """Whether this process writes the run's files."""
+        return self.worker == 0
+
+    def check(self, config: Config) -> None:
+        """Raise ConfigError where a minibatch cannot be dealt out to them."""
+        batch, rounds = config.run.batch, config.run.accumulation
+        rest = batch % (rounds * self.count)
+        said = f"batch = {batch} over {self.count} devices"
+        if rest:
+            raise ConfigError(
+                f"{said} and accumulation = {rounds} is no whole number: choose a multiple of"
+                f" {rounds * self.count}, or fewer --devices; the preset auto counts --devices"
+                f" {self.count} where it is stated"
+            )
+        config.check_parts(self.count)
+        if config.loss.pl_weight and path_batch(config) % self.count:
+            raise ConfigError(
+                f"{said} leaves no whole number for path lengths (batch / pl_shrink ="
+                f" {path_batch(config)}): choose another batch, or pl_shrink = 1"
+            )
+
+    # In the process.
+
+    def each(self, function: Callable[..., Any], xla: bool = False) -> Callable[..., Any]:
+        """`function`, compiled, once per replica; arguments are for all, or dealt out by `deal`."""
+        if xla:
+            function = tf.function(function, autograph=False, jit_compile=True)
+        compiled = tf.function(partial(self.strategy.run, function), autograph=False)
+        return lambda *arguments: compiled(arguments)
+
+    def first(self, results: Any) -> Any:
+        """The results of one replica here, where those of all are equal."""
+        return tf.nest.map_structure(
+            lambda result: self.strategy.experimental_local_results(result)[0], results
+        )
+
+    def offsets(self, batch: int) -> list[int]:
+        """Which samples of a minibatch this process has to read, in order."""
+        return [i for i in range(batch) if i % self.count // self.here == self.worker]
+
+    def deal(self, samples: Tensor, number: int, rounds: int) -> Any:
+        """Of this process's samples, those of round `number`, to each replica its own."""
+        if self.count == 1:
+            return samples[number::rounds]
+        start, step = number * self.here, rounds * self.here
+        own = iter([samples[start + r :: step] for r in range(self.here)])
+        return self.strategy.experimental_distribute_values_from_function(lambda _: next(own))
+
+    def agreed(self, flag: bool) -> bool:
+        """Whether any process says so; all must ask at the same moment."""
+        if self.workers == 1:
+            return flag
+        return bool(self.first(self.flags(tf.constant(float(flag)))) > 0)
+
+    def check_same(self, run: Path, value: Any) -> None:
+        """Raise ConfigError where processes that train together begin differently."""
+        if self.workers == 1:
+            return
+        text = json.dumps(value, sort_keys=True)
+        mine = int(hashlib.sha256(text.encode()).hexdigest()[:7], 16)
+        total = self.first(self.flags(tf.constant(mine, tf.int64)))
+        if int(total) != mine * self.count:
+            raise ConfigError(
+                f"{run} is another run, or at another moment, on another of the {self.workers}"
+                " machines: give all the same command, and a folder that all of them see"
+            )
+
+    # In a replica.
+
+    def part(self, number: Tensor) -> Tensor:
+        """Which part of the minibatch this replica computes in round `number`."""
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        return number * self.count + tf.cast(replica, tf.int64)
+
+    def sum(self, values: Any) -> Any:
+        """The sum over all replicas."""
+        if self.count == 1:
+            return values
+        placed = tf.nest.map_structure(tf.identity, values)  # arguments lie on no device yet
+        context = tf.distribute.get_replica_context()
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, placed)
 
 
 def choose(config: Config) -> Replicas:
@@ -104,26 +210,27 @@ def explained(config: Config, replicas: Replicas) -> Iterator[None]:
         ) from None
 
 
-class Interruption:
-    """SIGTERM and Ctrl-C ask for a stop; a Ctrl-C after that ends the process at once.
+def path_batch(config: Config) -> int:
+    """Images of a path length step."""
+    return max(config.run.batch // config.loss.pl_shrink, 1)
 
-    A second SIGTERM does not: one comes from the system for each thread of a parent that dies.
-    """
 
-    def __init__(self) -> None:
-        self.signal = 0
-        self.before: dict[int, object] = {}
-
-    def __enter__(self) -> "Interruption":
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self.before[number] = signal.signal(number, self.asked)
-        return self
-
-    def asked(self, number: int, frame: FrameType | None) -> None:
-        if self.signal and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.signal = number
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self.before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
+def cluster() -> tuple[int, int]:
+    """(this process, processes) of TF_CONFIG; (0, 1) without it."""
+    text = os.environ.get("TF_CONFIG", "")
+    if not text:
+        return 0, 1
+    try:
+        known = json.loads(text)
+        workers, task = known["cluster"]["worker"], known["task"]
+        if set(known["cluster"]) != {"worker"} or task["type"] != "worker":
+            raise ValueError
+        if not 0 <= int(task["index"]) < len(workers):
+            raise ValueError
+        return int(task["index"]), len(workers)
+    except (ValueError, KeyError, TypeError):
+        task = {"type": "worker", "index": 0}
+        example = json.dumps({"cluster": {"worker": ["a:2222", "b:2222"]}, "task": task})
+        raise ConfigError(
+            f"TF_CONFIG = {text}: give the machines as in {example}, with index 1 on the second"
+        ) from None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from training.parameters import Tensor
+from training.networks.parameters import Tensor
 
 
 @dataclass(frozen=True)

@@ -9,24 +9,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from training import (
-    checkpoint,
-    collapse,
-    data,
-    journal,
-    measured,
-    metrics,
-    runs,
-    schedule,
-    sources,
-)
+from atelier.stop import Interruption
+from training import batches, schedule, sources
 from training.config import Config, ConfigError
-from training.devices import Interruption, explained
-from training.extractor import Net
-from training.fakes import Fakes
+from training.devices import Replicas, explained
+from training.features.client import Net
+from training.metrics import figures
+from training.metrics import measure as metrics
+from training.metrics.fakes import Fakes
 from training.minibatch import Minibatch
-from training.replicas import Replicas
-from training.snapshot import Snapshots
+from training.run import checkpoints, collapse, journal
+from training.run import folder as runs
+from training.run.snapshot import Snapshots
 from training.state import State, network_config, new_state, restored
 
 Say = Callable[[str], None]
@@ -55,12 +49,12 @@ class Run:
         snapshot = round(part.snapshot_kimg * 1000) or 10 * tick
         return tick, max(snapshot // tick, 1) * tick
 
-    def reals(self) -> Generator[data.Batch, None, None]:
+    def reals(self) -> Generator[batches.Batch, None, None]:
         """This process's real images, from the next one on."""
         part = self.config.run
         offsets = self.replicas.offsets(part.batch)
         mirror = self.config.data.mirror
-        return data.reals(self.source, part.seed, part.batch, self.state.seen, mirror, offsets)
+        return batches.reals(self.source, part.seed, part.batch, self.state.seen, mirror, offsets)
 
     def journal(self) -> journal.Journal:
         """stats.jsonl, up to the checkpoint."""
@@ -89,9 +83,9 @@ class Run:
             "network": self.known["network"],
             "counters": self.state.counters(),
         }
-        path = checkpoint.place(self.folder, self.state.seen)
-        checkpoint.save(path, self.state.arrays(), about)
-        checkpoint.retain(self.folder, self.config.run.keep, measured.best(self.folder))
+        path = checkpoints.place(self.folder, self.state.seen)
+        checkpoints.save(path, self.state.arrays(), about)
+        checkpoints.retain(self.folder, self.config.run.keep, figures.best(self.folder))
 
 
 def train(
@@ -126,24 +120,24 @@ def opened(
     with replicas.strategy.scope():
         state = new_state(config, network)
     if newest:
-        checkpoint.same_network(about, newest.about["network"], newest.path)
+        checkpoints.same_network(about, newest.about["network"], newest.path)
         restored(state, config, newest.arrays, newest.about["counters"])
         say(f"goes on from {newest.path.name}")
     elif config.run.resume_from:
         taken_over(state, config, about, say)
     replicas.check_same(folder, {"seen": state.seen, "key": known["key"]} | about)
     if replicas.chief:
-        checkpoint.set_aside(broken)
-        measured.forget_after(folder, state.seen)
+        checkpoints.set_aside(broken)
+        figures.forget_after(folder, state.seen)
         remember(folder, known, config, state.seen)
     return Run(folder, config, source, known, replicas, state)
 
 
 def newest_whole(
     folder: Path, say: Say, until: int | None = None
-) -> tuple[checkpoint.Checkpoint | None, dict[Path, str]]:
+) -> tuple[checkpoints.Checkpoint | None, dict[Path, str]]:
     """`checkpoint.newest`, which also tells of those that are broken."""
-    found, broken = checkpoint.newest(folder, until)
+    found, broken = checkpoints.newest(folder, until)
     for problem in broken.values():
         say(f"{problem}; the one before is used")
     return found, broken
@@ -152,10 +146,10 @@ def newest_whole(
 def taken_over(state: State, config: Config, about: dict[str, Any], say: Say) -> None:
     """Begin where another run was: weights, slots, means and images seen."""
     path = Path(config.run.resume_from)
-    old = newest_whole(path, say)[0] if path.is_dir() else checkpoint.load(path)
+    old = newest_whole(path, say)[0] if path.is_dir() else checkpoints.load(path)
     if old is None:
         raise ConfigError(f"resume_from = {path}: there is no whole checkpoint in it")
-    checkpoint.same_network(about, old.about["network"], old.path)
+    checkpoints.same_network(about, old.about["network"], old.path)
     counters = {**old.about["counters"], "tally": {}}
     if config.run.restart_schedule:
         counters |= {"seen": 0, "minibatches": 0}
@@ -187,7 +181,7 @@ def trained(run: Run, interruption: Interruption, say: Say) -> End:
         metrics.ready(run.folder, run.source, *run.measuring, say)
     with closing(reals), closing(run.journal()) as log:
         # A new run begins with a picture and a checkpoint of nothing.
-        if not checkpoint.listed(run.folder):
+        if not checkpoints.listed(run.folder):
             snapshots.leave()
             run.save()
 
@@ -247,8 +241,8 @@ def rolled_back(run: Run, say: Say) -> bool:
     seen, run.collapsed = run.state.seen, None
     rollbacks.append({"kimg": what.seen / 1000, "to_kimg": seen / 1000, "reason": what.reason})
     if run.replicas.chief:
-        checkpoint.forget_after(run.folder, seen)
-        measured.forget_after(run.folder, seen)
+        checkpoints.forget_after(run.folder, seen)
+        figures.forget_after(run.folder, seen)
         runs.write_json(run.folder / "config.json", run.known)
     say(f"back to {seen / 1000:g} kimg with half the learning rate")
     return True

@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from training.parameters import Tensor
+from training.networks.parameters import Tensor
 
 
 def g_loss(scores_fake: Tensor) -> Tensor:

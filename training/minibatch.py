@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from training import schedule
 from training.adam import Adam
 from training.config import Config
-from training.parameters import Tensor
+from training.devices import Replicas
+from training.networks.parameters import Tensor
 from training.phases import Phases, Share
-from training.replicas import Replicas
 from training.state import State
 
 Measures = dict[str, Tensor]

@@ -12,13 +12,14 @@ from typing import Any
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from training import augment, losses
+from training import losses
 from training.adam import Adam
+from training.augment import pipe as augment
 from training.config import Config
+from training.devices import Replicas, path_batch
 from training.draws import Draws
-from training.parameters import Tensor
-from training.recompute import keeping
-from training.replicas import Replicas, path_batch
+from training.networks.layers import keeping
+from training.networks.parameters import Tensor
 from training.state import State
 
 Share = tuple[list[Tensor], dict[str, Tensor]]  # gradients, and numbers for the journal

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from training.adam import Adam
 from training.config import Config
-from training.networks import Discriminator, Generator, NetworkConfig
-from training.parameters import Network, Tensor, new_variable
+from training.networks.architecture import NetworkConfig
+from training.networks.discriminator import Discriminator
+from training.networks.generator import Generator
+from training.networks.parameters import Network, Tensor, new_variable
 
 Arrays = dict[str, NDArray[Any]]
 

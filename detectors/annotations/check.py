@@ -3,9 +3,9 @@
 import math
 from collections.abc import Callable, Collection, Sequence
 
+from atelier.boxes import Box
 from detectors.annotations.photo import Annotated, AnnotationError, Entry, Labelled
 from detectors.annotations.sizes import PhotoSizes
-from detectors.base import Box
 
 SMALLEST = 2  # pixels; a lower or narrower box is a slip of the mouse
 

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 import detectors
+from atelier.pictures import Pixels as Image
 from detectors import Detection, Detector
-from detectors.base import Image
 from detectors.learning import evaluation
 from detectors.learning.examples import Example, decoded, gather, shrunk
 from detectors.learning.measures import Finds, measure

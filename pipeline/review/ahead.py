@@ -6,10 +6,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 from PIL import Image
 
-from detectors.base import Box
-from detectors.base import Image as Pixels
-from pipeline import images
-from pipeline.geometry import fitted
+from atelier import pictures
+from atelier.boxes import Box, fitted
+from atelier.pictures import Pixels
 from pipeline.review.photos import Photo
 
 Read = Callable[[Photo], bytes]  # raises OSError
@@ -31,7 +30,7 @@ class Ahead:
         """`part` of the photo, as it fits into (width, height). Raises Unshown."""
         try:
             return self.ask(photo, part, into).result()
-        except (OSError, images.UnreadableError) as error:
+        except (OSError, pictures.UnreadableError) as error:
             raise Unshown(str(error)) from None
 
     def ask(self, photo: Photo, part: Box, into: tuple[int, int]) -> Future[Pixels]:
@@ -41,7 +40,7 @@ class Ahead:
         return self.known[key]
 
     def decode(self, photo: Photo, part: Box, into: tuple[int, int]) -> Pixels:
-        pixels = images.decode(self.read(photo), part, into)
+        pixels = pictures.decode(self.read(photo), part, into)
         size = fitted(part.width, part.height, into)
         small = Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR, reducing_gap=2)
         return np.asarray(small)

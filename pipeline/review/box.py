@@ -1,6 +1,6 @@
 """A rectangle as a person moves it: it never leaves its photo. Pure integers."""
 
-from detectors.base import Box
+from atelier.boxes import Box
 
 LEAST = 16  # pixels: the smallest side
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from detectors.annotations import Annotated, AnnotationError, Labelled, read, write_csv, write_voc
 from pipeline.options import SettingsError
-from pipeline.review.decisions import Decision, Journal
 from pipeline.review.photos import Photo
+from pipeline.rows.decisions import Decision, Journal
 
 PORTRAIT = "portrait"  # the class of a portrait's rectangle
 

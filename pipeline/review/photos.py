@@ -4,13 +4,15 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from detectors.base import Box, Detection
-from pipeline.crop import PortraitConfig, Recipe, crop
-from pipeline.geometry import around
-from pipeline.manifest import Row
+from atelier.boxes import Box, within
+from detectors.base import Detection
 from pipeline.options import SettingsError
-from pipeline.review.decisions import Decision, in_force
-from pipeline.rules import once
+from pipeline.photos.geometry import around
+from pipeline.rows.decisions import Decision, in_force
+from pipeline.rows.manifest import Row
+from pipeline.sections import PortraitConfig
+from pipeline.stages.crop import Recipe, crop
+from pipeline.stages.rules import once
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def photo(row: Row, place: Row, recipe: Recipe, old: Decision | None) -> Photo:
     faces = sorted({each.box for each in found if each.label == "face"}, key=larger_first)
     boxes += [portrait_around(face, portrait, whole) for face in faces]
     boxes += [largest(portrait, whole), whole]
-    boxes = [cut(box, whole) for box in boxes]
+    boxes = [within(box, whole) for box in boxes]
     distinct = tuple(dict.fromkeys(box for box in boxes if box.width > 0 and box.height > 0))
     said = next((o.drop for o in outcomes if o.drop), None) or "kept"
     sides = row.width, row.height
@@ -85,16 +87,6 @@ def largest(portrait: PortraitConfig, whole: Box) -> Box:
     scale = max(whole.width, whole.height)
     size = scale * portrait.face_widths, scale * portrait.face_heights
     return around(middle, size, (0.5, 0.5), whole)
-
-
-def cut(box: Box, whole: Box) -> Box:
-    """The part of a box that lies in the photo."""
-    return Box(
-        max(box.left, 0),
-        max(box.top, 0),
-        min(box.right, whole.right),
-        min(box.bottom, whole.bottom),
-    )
 
 
 def ordered(shown: Sequence[Photo], order: Sequence[str]) -> list[Photo]:

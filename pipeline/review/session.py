@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.crop import Recipe
-from pipeline.manifest import Row
 from pipeline.options import SettingsError
 from pipeline.review import screen
-from pipeline.review.decisions import Decision, Journal, file_in, in_force, load, steps
 from pipeline.review.photos import Photo, ordered, photos
 from pipeline.review.state import REASONS, State, begin, counts
+from pipeline.rows.decisions import Decision, Journal, file_in, in_force, load, steps
+from pipeline.rows.manifest import Row
+from pipeline.stages.crop import Recipe
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Literal, NamedTuple
 
-from detectors.base import Box
+from atelier.boxes import Box
 from pipeline.review import box as boxes
-from pipeline.review.decisions import REFUSED, Decision, undone
 from pipeline.review.photos import Photo
+from pipeline.rows.decisions import REFUSED, Decision, undone
 
 REASONS = (
     "blurred",

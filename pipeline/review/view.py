@@ -7,9 +7,8 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from detectors.base import Box
-from detectors.base import Image as Pixels
-from pipeline.geometry import fitted
+from atelier.boxes import Box, fitted
+from atelier.pictures import Pixels
 from pipeline.review import panels
 from pipeline.review.colours import ACCENT, BACK, BAR, GREEN, QUIET, RED, TEXT, THIN, WARNING
 from pipeline.review.state import State, counts

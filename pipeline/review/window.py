@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 import cv2
 
-from detectors.base import Image as Pixels
+from atelier.pictures import Pixels
 from pipeline.review import view
 from pipeline.review.ahead import Ahead, Unshown
-from pipeline.review.decisions import Journal
 from pipeline.review.screen import Screen
 from pipeline.review.state import State, likely, point, press
 from pipeline.review.view import Look
+from pipeline.rows.decisions import Journal
 
 TITLE = "Atelier review"
 PLAIN = cv2.WINDOW_NORMAL | cv2.WINDOW_GUI_NORMAL | cv2.WINDOW_FREERATIO

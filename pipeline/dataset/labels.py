@@ -1,0 +1,108 @@
+"""Class labels of the dataset: from the photos' folders, or from a CSV file."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.options import SettingsError
+from pipeline.rows.manifest import Row
+
+MOST_CLASSES = 10_000
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The classes' names, and for each row the index of its class."""
+
+    classes: tuple[str, ...]
+    indices: tuple[int, ...]
+
+    def one_hot(self) -> NDArray[np.float32]:
+        """One line per row, one column per class."""
+        return np.eye(len(self.classes), dtype=np.float32)[list(self.indices)]
+
+
+def labels_of(rows: Sequence[Row], places: Mapping[str, Row], source: str) -> Labels | None:
+    """The label of every row, as `[ExportTFRecords] labels` says; None without labels.
+
+    `places` maps a photo's id to its row in Ingest's manifest. Raises SettingsError where a
+    picture has no label.
+    """
+    if source == "none":
+        return None
+    photos = [places[row.photo] for row in rows]
+    paths = [photo.clip or photo.path for photo in photos]
+    return numbered(by_folder(paths) if source == "folder" else by_table(paths, Path(source)))
+
+
+def by_folder(paths: Sequence[str]) -> list[str]:
+    """The first folder of each path."""
+    parts = [PurePath(path).parts for path in paths]
+    if loose := sorted({names[0] for names in parts if len(names) == 1}):
+        raise SettingsError(
+            f"[ExportTFRecords] labels = folder: {counted(loose)} in the source folder itself;"
+            " move each photo into the folder of its class"
+        )
+    return [names[0] for names in parts]
+
+
+def by_table(paths: Sequence[str], table: Path) -> list[str]:
+    """What the columns file, label say: `file` is a photo's relative path, or its file name."""
+    label_of = read_table(table)
+    names = Counter(PurePath(path).name for path in set(paths) if path not in label_of)
+    if twice := sorted(name for name, count in names.items() if count > 1 and name in label_of):
+        refuse(table, f"several photos are called {twice[0]!r}; give their paths below the source")
+    found = [label_of.get(path, label_of.get(PurePath(path).name, "")) for path in paths]
+    unlabelled = {path for path, label in zip(paths, found, strict=True) if not label}
+    if unlabelled:
+        refuse(table, f"{counted(sorted(unlabelled))} not in it; add a line for each")
+    return found
+
+
+def read_table(table: Path) -> dict[str, str]:
+    """File -> label."""
+    import pandas as pd
+
+    try:
+        lines = pd.read_csv(table, dtype=str, keep_default_na=False)
+        pairs = list(zip(lines["file"], lines["label"].str.strip(), strict=True))
+    except KeyError as error:
+        refuse(table, f"it has no column {error}; the first line must name file and label")
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        refuse(table, f"it is no CSV table ({error}); give columns file and label")
+    label_of = dict(pairs)
+    for file, label in pairs:
+        if label != label_of[file]:
+            refuse(table, f"{file!r} has the labels {label!r} and {label_of[file]!r}; keep one")
+    return label_of
+
+
+def numbered(labels: Sequence[str]) -> Labels:
+    """Whole numbers count as class numbers from 0 on; names are numbered in sorted order."""
+    if all(label.isascii() and label.isdigit() for label in labels):
+        indices = tuple(map(int, labels))
+        if max(indices) >= MOST_CLASSES:
+            raise SettingsError(
+                f"[ExportTFRecords] labels: class number {max(indices)} is too high; number the"
+                " classes from 0 on"
+            )
+        return Labels(tuple(map(str, range(max(indices) + 1))), indices)
+    classes = sorted(set(labels))
+    index_of = {name: index for index, name in enumerate(classes)}
+    return Labels(tuple(classes), tuple(index_of[label] for label in labels))
+
+
+def counted(names: Sequence[str]) -> str:
+    """How many photos, and which is the first."""
+    if len(names) == 1:
+        return f"the photo {names[0]!r} is"
+    return f"{len(names)} photos, {names[0]!r} the first, are"
+
+
+def refuse(table: Path, why: str) -> NoReturn:
+    raise SettingsError(f"[ExportTFRecords] labels = {table}: {why}")

@@ -1,0 +1,215 @@
+"""Runs units of work on Dask: a cluster of local processes, many machines, or in-process."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import CancelledError
+from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.engine import cluster
+from pipeline.engine.cluster import MachineError
+from pipeline.engine.unit import Unit
+from pipeline.options import Settings, option
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+TRIES = 3  # of a unit that fails for a reason of the machine's
+WINDOW = 3  # units in flight per worker
+HOPELESS = 32  # tries that fail one after the other: the rest will, too
+WAIT_SECONDS = 20
+PATIENCE = 6  # waits without any worker: on a busy machine a new one takes a minute
+MOST_KILLED = 4  # workers that one suspect may cost, and one more
+ALL_DIE = 5  # photos in a row that kill a fresh worker: then it is not the photos
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class EngineConfig(Settings):
+    """Where the work runs. Nothing here changes a result."""
+
+    scheduler: str = option(
+        "local",
+        "local (processes of this machine), in-process (one, for debugging), or the address of a"
+        " Dask scheduler, tcp://host:8786, whose workers see the same folders",
+        keyed="never",
+    )
+    workers: int = option(0, "local worker processes; 0: one per core", low=0, keyed="never")
+    rows: int = option(
+        0, "rows per unit of work; 0: chosen so that each worker gets several", low=0, keyed="never"
+    )
+    dashboard: bool = option(
+        False, "serve Dask's dashboard on http://127.0.0.1:8787", keyed="never"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.scheduler not in ("local", "in-process") and "://" not in self.scheduler:
+            self.refuse("scheduler", "give local, in-process or tcp://host:port")
+        if self.dashboard and not find_spec("bokeh"):
+            self.refuse("dashboard", "it needs the package bokeh: pip install bokeh")
+
+    @property
+    def processes(self) -> int:
+        """Local workers: as many as asked for, or one per core this process may use."""
+        return self.workers or len(os.sched_getaffinity(0))
+
+    def rows_per_unit(self, total: int) -> int:
+        """Units small enough to share among the workers, large enough to be worth a file."""
+        usual = min(256, total // (8 * self.processes))
+        return self.rows or max(4, usual - usual % 4)  # Embed's batches are of 4
+
+
+def map_units(
+    units: Sequence[Unit],
+    config: EngineConfig,
+    store: Path,
+    progress: Progress,
+    library: str = "",
+) -> list[str]:
+    """Do all units; returns why some are still open, one sentence for each, or nothing.
+
+    A unit that fails is tried again, then row by row. A photo that kills its worker each time,
+    alone, is recorded as dropped. `progress` is called with the number of rows just done.
+    `library` is the one that the work loads and that shares no process with another such one.
+    """
+    if not units:
+        return []
+    if config.scheduler == "in-process":
+        return in_process(units, progress)
+    try:
+        client = cluster.connect(config.scheduler, config.processes, config.dashboard, library)
+        cluster.check_shared(client, store, units[0].items[0].path.parent)
+        return Crew(client, progress).do(units)
+    except BaseException:
+        cluster.close()
+        raise
+
+
+def in_process(units: Sequence[Unit], progress: Progress) -> list[str]:
+    failures = []
+    for unit in units:
+        try:
+            progress(unit.run())
+        except Exception as error:
+            if len(unit.items) > 1:
+                failures += in_process(unit.split(), progress)
+            else:
+                failures.append(sentence(error))
+    return failures
+
+
+def sentence(error: BaseException) -> str:
+    """What went wrong, in words."""
+    if isinstance(error, OSError):
+        return str(error)
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+@dataclass
+class Crew:
+    """Hands units to the workers and finds out which row is to blame when one is lost."""
+
+    client: "Client"
+    progress: Progress
+
+    def do(self, units: Sequence[Unit]) -> list[str]:
+        """First as cut, then what failed row by row, then who lost a worker alone."""
+        failed = self.round(units)
+        singles = [single for unit, _ in failed for single in unit.split()]
+        failed = self.round(singles)
+        for _ in range(TRIES - 2):
+            if failed:
+                time.sleep(1)
+            failed = self.round([unit for unit, _ in failed])
+        return self.blame([unit for unit, error in failed if is_lost_worker(error)]) + [
+            sentence(error) for _, error in failed if not is_lost_worker(error)
+        ]
+
+    def round(self, units: Sequence[Unit]) -> list[tuple[Unit, BaseException]]:
+        """Do the units, a bounded number in flight; returns those that failed, with the error."""
+        failed: list[tuple[Unit, BaseException]] = []
+        waiting = iter(units)
+        units_of: dict[Future, Unit] = {}
+        in_a_row = 0
+        while True:
+            window = WINDOW * max(1, len(self.client.nthreads()))
+            for unit in islice(waiting, max(0, window - len(units_of))):
+                units_of[self.client.submit(Unit.run, unit, pure=False)] = unit
+            if not units_of:
+                return failed
+            for future in self.finished(units_of):
+                unit = units_of.pop(future)
+                if future.status == "finished":
+                    in_a_row = 0
+                    self.progress(future.result())
+                else:
+                    failed.append((unit, error_of(future)))
+                    in_a_row += not is_lost_worker(failed[-1][1])
+            if in_a_row >= HOPELESS:
+                raise MachineError(f"{in_a_row} tries in a row failed: {sentence(failed[-1][1])}")
+
+    def finished(self, futures: Iterable["Future"]) -> set["Future"]:
+        """Wait for some to end; raises MachineError where no worker is left to do them."""
+        from distributed import wait
+
+        for _ in range(PATIENCE):
+            try:
+                with self.client.as_current():
+                    return set(wait(list(futures), WAIT_SECONDS, "FIRST_COMPLETED").done)
+            except TimeoutError:
+                if self.client.nthreads():
+                    return set()
+            except CancelledError:  # by a scheduler that lost its worker at that moment
+                return {future for future in futures if future.status != "pending"}
+        raise MachineError("all workers are lost and none came back: start some, then run again")
+
+    def blame(self, suspects: Sequence[Unit]) -> list[str]:
+        """Run each suspect alone; one that kills its worker every time is dropped with that reason.
+
+        It is tried once more often than there are workers, so at least once on a fresh one.
+        """
+        open_rows: list[str] = []
+        guilty: list[Unit] = []
+        innocent = False
+        for unit in suspects:
+            times = 1 + min(max(1, len(self.client.nthreads())), MOST_KILLED)
+            errors = self.errors_alone(unit, times)
+            if len(errors) < times:
+                innocent = True
+            elif not all(map(is_lost_worker, errors)):
+                open_rows.append(sentence(errors[-1]))
+            else:
+                guilty.append(unit)
+            if len(guilty) >= ALL_DIE and not innocent:
+                raise MachineError(
+                    f"{len(guilty)} photos in a row killed their worker: the machine is short of"
+                    " memory, or a library is broken"
+                )
+        for unit in guilty:
+            unit.give_up("kills its worker: crashed or ran out of memory each time, alone")
+            self.progress(1)
+        return open_rows
+
+    def errors_alone(self, unit: Unit, times: int) -> list[BaseException]:
+        """Run one unit, with nothing beside it, until it succeeds, at most so many times."""
+        errors: list[BaseException] = []
+        while len(errors) < times and (failed := self.round([unit])):
+            errors.append(failed[0][1])
+        return errors
+
+
+def error_of(future: "Future") -> BaseException:
+    error: Any = None if future.status == "cancelled" else future.exception()
+    return error if isinstance(error, BaseException) else RuntimeError(f"lost: {future.status}")
+
+
+def is_lost_worker(error: BaseException) -> bool:
+    from distributed import KilledWorker
+
+    return isinstance(error, KilledWorker)

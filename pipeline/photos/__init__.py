@@ -1,0 +1,1 @@
+"""Where photos lie, and what is drawn of them: folder, video, geometry, thumbnails."""

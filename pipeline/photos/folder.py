@@ -1,0 +1,142 @@
+"""Where photos lie: which files there are, and their bytes, as long as they stay as they were."""
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO
+
+from atelier.listing import PHOTOS, RAW, VIDEOS, walk
+from pipeline.options import SettingsError, located
+from pipeline.rows import manifest
+from pipeline.rows.manifest import Item, Row, dropped
+
+
+class SourceChangedError(OSError):
+    """The file is not the one that Ingest saw, or is gone: a reason to run again, not to drop."""
+
+
+@dataclass(frozen=True)
+class PhotoFolder:
+    """Where photos lie: the source, or the reference set."""
+
+    given: str
+    option: str  # the one that gives it
+    store: Path
+
+    @cached_property
+    def root(self) -> Path:
+        return located(self.given or str(self.store / "raw"))
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """The folder as it is; scanned once."""
+        return listing(self.root, self.store, self.option)
+
+    @cached_property
+    def digest(self) -> str:
+        return manifest.digest(self.rows)
+
+    @property
+    def inode(self) -> int:
+        return self.root.stat().st_ino
+
+    def file(self, row: Row) -> Path:
+        """Where the photo of a row of Ingest's lies."""
+        return (self.store if row.clip else self.root) / row.path
+
+
+def check_source(source: Path, store: Path, option: str) -> None:
+    """Raise SettingsError, naming the option, where `source` cannot be a folder of photos."""
+    if not source.exists():
+        raise SettingsError(f"{option} = {source}: there is no such folder")
+    if not source.is_dir():
+        raise SettingsError(
+            f"{option} = {source}: not a folder; give the one that holds the photos"
+        )
+    inside = source.resolve()
+    raw = (store / "raw").resolve()
+    if inside.is_relative_to(store) and not inside.is_relative_to(raw):
+        raise SettingsError(
+            f"{option} = {source}: it lies in the store {store}, which holds results; put photos"
+            f" into {store / 'raw'} or elsewhere"
+        )
+
+
+def listing(source: Path, store: Path, option: str = "[Ingest] source") -> list[Row]:
+    """One row per file below `source`, sorted by path; what need not be read is dropped already.
+
+    Symbolic links are followed; a folder is walked once, so a loop ends. Reads no bytes. Raises
+    SettingsError, naming the option, for a source that cannot be, or is empty.
+    """
+    check_source(source, store, option)
+    rows = [described_by_name(path, source) for path in walk(source)]
+    if not rows:
+        raise SettingsError(f"{option} = {source}: the folder is empty")
+    return sorted(rows, key=lambda row: row.path)
+
+
+def described_by_name(path: Path, source: Path) -> Row:
+    """What the directory entry alone says about a file."""
+    name = os.fsencode(path.relative_to(source)).decode("utf-8", "backslashreplace")
+    row = Row(id=hashlib.blake2b(name.encode(), digest_size=16).hexdigest(), path=name)
+    try:
+        facts = path.stat()
+    except OSError as error:
+        if path.is_symlink() and error.errno in (errno.ENOENT, errno.ELOOP):
+            return dropped(row, "broken link")
+        raise
+    row = replace(row, size_bytes=facts.st_size, mtime_ns=facts.st_mtime_ns)
+    suffix = path.suffix.lower()
+    if not stat.S_ISREG(facts.st_mode):
+        return dropped(row, "not a regular file")
+    if suffix in RAW:
+        return dropped(row, f"camera raw file ({suffix})")
+    if suffix not in PHOTOS | VIDEOS:
+        return dropped(row, f"not a photo ({suffix or 'no suffix'})")
+    if name.encode() != os.fsencode(path.relative_to(source)):
+        return dropped(row, "file name is not UTF-8")
+    if not os.access(path, os.R_OK):
+        return dropped(row, "no permission to read")
+    return row
+
+
+def read_photo(item: Item) -> bytes:
+    """The bytes of a photo; raises OSError where it is gone, changed, or cannot be read."""
+    with unchanged(item) as file:
+        return file.read()
+
+
+def check_photo(item: Item) -> None:
+    """Raise OSError where a file is gone, changed, or cannot be read to its end."""
+    with unchanged(item) as file:
+        while file.read(1 << 24):
+            pass
+
+
+@contextmanager
+def unchanged(item: Item) -> Iterator[BinaryIO]:
+    """The open file of an item, if it still is the one that Ingest saw."""
+    try:
+        file = item.path.open("rb")
+    except FileNotFoundError:
+        raise SourceChangedError(f"{item.path} vanished while this ran") from None
+    with file:
+        seen = os.fstat(file.fileno())
+        now = seen.st_size, seen.st_mtime_ns
+        if item.mtime_ns is not None and now != (item.size_bytes, item.mtime_ns):
+            raise SourceChangedError(f"{item.path} changed while this ran")
+        yield file
+
+
+def bytes_of(path: Path | None) -> bytes | None:
+    """The bytes of a file for a page that does without it, None if it cannot be read."""
+    try:
+        return path.read_bytes() if path and path.is_file() else None
+    except OSError:
+        return None

@@ -1,0 +1,65 @@
+"""Frames of a video as photos: written once as PNG, named after their pixels."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from atelier import files, pictures
+from atelier.pictures import Pixels
+from pipeline.rows.manifest import Item, Row, dropped
+
+NEARLY_SAME = 2.0  # mean difference of two small grey frames, of 255
+
+
+def take(item: Item, every: int, folder: Path) -> tuple[int, list[Row]]:
+    """Write every Nth frame; returns how many those were, and a row for each different one.
+
+    Frames that hardly differ from the one taken before are dropped.
+    """
+    rows: dict[str, Row] = {}
+    looked_at, last = 0, None
+    for second, frame in frames(item.path, every):
+        looked_at += 1
+        row = described(item.row, second, frame, folder)
+        small = thumbnail(frame)
+        if last is not None and np.abs(small - last).mean() < NEARLY_SAME:
+            rows.setdefault(row.id, dropped(row, "nearly the frame before"))
+            continue
+        last = small
+        if row.id not in rows:
+            files.write(folder.parent.parent / row.path, pictures.encode(frame, "png", 0))
+            rows[row.id] = row
+    return looked_at, list(rows.values())
+
+
+def frames(path: Path, every: int) -> Iterator[tuple[float, Pixels]]:
+    """(second, HWC uint8 RGB) of each Nth frame; nothing where the file is no video."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    video = cv2.VideoCapture(str(path))
+    rate = video.get(cv2.CAP_PROP_FPS) or 25.0
+    number = 0
+    while video.grab():
+        if number % every == 0:
+            good, frame = video.retrieve()
+            if good:
+                yield round(number / rate, 3), np.ascontiguousarray(frame[:, :, ::-1], np.uint8)
+        number += 1
+    video.release()
+
+
+def described(clip: Row, second: float, frame: Pixels, folder: Path) -> Row:
+    height, width, _ = frame.shape
+    name = pictures.id_of(f"{width}x{height}".encode() + frame.tobytes())
+    path = Path(*folder.parts[-2:], "pictures", name[:2], f"{name}.png")
+    row = Row(name, name, str(path), clip=clip.path, second=second, format="PNG")
+    return replace(row, width=width, height=height)
+
+
+def thumbnail(frame: Pixels) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]]":
+    import cv2
+
+    return cv2.resize(frame, (32, 32), interpolation=cv2.INTER_AREA).mean(axis=2)  # type: ignore[no-any-return]

@@ -1,0 +1,70 @@
+"""The funnel: how many rows came into each stage, and what became of them."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.rows.manifest import Row, outcome
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One stage of the story: what it made of every row, dropped ones too, and what it noted."""
+
+    stage: str
+    rows: Sequence[Row]
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Line:
+    """One stage's books: came_in + added = kept + dropped."""
+
+    stage: str
+    came_in: int
+    added: int  # further faces of a photo, frames of a clip, close-ups
+    kept: int
+    reasons: Mapping[str, int]  # why rows were dropped, most frequent first
+
+    @property
+    def dropped(self) -> int:
+        return sum(self.reasons.values())
+
+
+def funnel(chapters: Sequence[Chapter]) -> list[Line]:
+    """The books of every stage, in order: what one keeps comes into the next."""
+    lines: list[Line] = []
+    for chapter in chapters:
+        counts = Counter(map(outcome, chapter.rows))
+        kept = counts.pop("kept", 0)
+        made = sum(1 for row in chapter.rows if row.clip)  # frames are no files of the source
+        came_in = lines[-1].kept if lines else len(chapter.rows) - made
+        added = len(chapter.rows) - came_in
+        assert added >= 0, f"{chapter.stage} lost {-added} rows"
+        reasons = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+        lines.append(Line(chapter.stage, came_in, added, kept, reasons))
+    return lines
+
+
+def funnel_text(chapters: Sequence[Chapter]) -> str:
+    """The funnel as a table for the terminal, one line per stage and reason."""
+    lines = funnel(chapters)
+    adds = any(line.added for line in lines)
+    table = [("stage", "in", "added", "kept", "dropped", "")]
+    for line in lines:
+        numbers = (f"{line.came_in:,}", f"{line.added:,}" if line.added else "", f"{line.kept:,}")
+        dropped = f"{line.dropped:,}" if line.dropped else ""
+        reasons = [f"{count:,} {reason}" for reason, count in line.reasons.items()] or [""]
+        table.append((line.stage, *numbers, dropped, reasons[0]))
+        table += [("", "", "", "", "", reason) for reason in reasons[1:]]
+    if not adds:
+        table = [(*cells[:2], *cells[3:]) for cells in table]  # type: ignore[misc]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return "\n".join(aligned(cells, widths) for cells in table)
+
+
+def aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
+    """The first cell to the left, numbers to the right, the reason as it is."""
+    first, *numbers, reason = cells
+    shown = [number.rjust(width) for number, width in zip(numbers, widths[1:], strict=False)]
+    return "  ".join([first.ljust(widths[0]), *shown, reason]).rstrip()

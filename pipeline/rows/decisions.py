@@ -1,0 +1,180 @@
+"""What a person decided about each photo: one JSON line per decision, never rewritten.
+
+The last line about a photo holds. Photos go by the id of their bytes, so that decisions outlive
+every re-run, every rename and every other setting.
+"""
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+from atelier.boxes import Box
+
+Action = Literal["accept", "refuse", "open"]
+ACTIONS = ("accept", "refuse", "open")  # open: undone, nothing is decided
+REFUSED = "refused"  # the reason of who gives none
+
+
+class DecisionsError(OSError):
+    """A line of the file that cannot be read; the message names it."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One line: rectangles in pixels of the upright source photo."""
+
+    photo: str  # id
+    path: str  # where the photo lay, below the source folder
+    action: Action
+    rectangles: tuple[Box, ...] = ()
+    reason: str = ""
+    undo: bool = False  # it takes back the decision before it, and says what holds again
+
+
+def file_in(store: Path) -> Path:
+    """Where the decisions on the photos of a store lie."""
+    return store / "review" / "decisions.jsonl"
+
+
+def load(path: Path) -> list[Decision]:
+    """Every decision ever taken, in order; none where there is no file.
+
+    A last line that was cut off is left out: its writer was killed. Raises DecisionsError for
+    any other line that is no decision.
+    """
+    try:
+        seen = path.stat()
+    except FileNotFoundError:
+        return []
+    return list(read(path, seen.st_size, seen.st_mtime_ns))
+
+
+@lru_cache(maxsize=4)
+def read(path: Path, size: int, mtime_ns: int) -> tuple[Decision, ...]:
+    """The file is read once, as long as its size and time stand."""
+    *lines, rest = path.read_bytes().split(b"\n")  # every whole line ends with a newline
+    found = [parsed(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    with contextlib.suppress(DecisionsError):
+        found += [parsed(path, len(lines) + 1, rest)] if rest.strip() else []
+    return tuple(found)
+
+
+def parsed(path: Path, number: int, line: bytes) -> Decision:
+    try:
+        said: dict[str, Any] = json.loads(line)
+        boxes = tuple(Box(*map(int, edges)) for edges in said.get("rectangles", []))
+        decision = Decision(
+            str(said["photo"]),
+            str(said.get("path", "")),
+            said["action"],
+            boxes,
+            str(said.get("reason", "")),
+            bool(said.get("undo", False)),
+        )
+        check(decision)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DecisionsError(
+            f"{path} line {number} is no decision ({error}): mend the line or delete it"
+        ) from None
+    return decision
+
+
+def check(decision: Decision) -> None:
+    """Raise ValueError for a decision that cannot be."""
+    if decision.action not in ACTIONS:
+        raise ValueError(f"action {decision.action!r} is none of {', '.join(ACTIONS)}")
+    if decision.action == "accept" and not decision.rectangles:
+        raise ValueError("accepted without a rectangle")
+    for box in decision.rectangles:
+        if box.width < 1 or box.height < 1:
+            raise ValueError(f"the rectangle {list(box)} has no area")
+
+
+def in_force(decisions: Iterable[Decision]) -> dict[str, Decision]:
+    """Photo id -> the decision that holds."""
+    last = {decision.photo: decision for decision in decisions}
+    return {photo: decision for photo, decision in last.items() if decision.action != "open"}
+
+
+def held(store: Path) -> dict[str, Decision]:
+    """The decisions in force on the photos of a store."""
+    return in_force(load(file_in(store)))
+
+
+def decided(held: Mapping[str, Decision]) -> list[str]:
+    """What stands for these decisions in the name of a manifest; nothing where there are none.
+
+    It holds what can change a result: no path, no time, no decision that was taken back.
+    """
+    if not held:
+        return []
+    told = sorted((d.photo, d.action, d.rectangles, d.reason) for d in held.values())
+    return [blake2b(repr(told).encode(), digest_size=10).hexdigest()]
+
+
+class Journal:
+    """The file, open for appending. A decision is on the disk when `append` returns."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, decision: Decision) -> None:
+        """Write one line."""
+        check(decision)
+        said: dict[str, Any] = {"photo": decision.photo, "path": decision.path}
+        said |= {"action": decision.action}
+        said |= {"rectangles": [list(box) for box in decision.rectangles]}
+        said |= {"reason": decision.reason, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+        said |= {"undo": True} if decision.undo else {}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab+") as file:
+            mend_end(file)
+            file.write(json.dumps(said).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def mend_end(file: BinaryIO) -> None:
+    """Let the file end with a whole line: what a killed writer left of its last one goes."""
+    file.seek(0)
+    whole, newline, rest = file.read().rpartition(b"\n")
+    if rest:
+        try:
+            json.loads(rest)
+        except ValueError:
+            file.truncate(len(whole + newline))
+        else:
+            file.write(b"\n")
+
+
+def undone(decision: Decision, before: Decision | None) -> Decision:
+    """The line that takes `decision` back, and says again what held before it."""
+    if before is None:
+        return Decision(decision.photo, decision.path, "open", undo=True)
+    return replace(before, undo=True)
+
+
+def steps(decisions: Iterable[Decision]) -> list[tuple[Decision, Decision | None]]:
+    """Every decision that can still be undone, with what held before it, oldest first."""
+    done: list[tuple[Decision, Decision | None]] = []
+    held: dict[str, Decision] = {}
+    for decision in decisions:
+        if decision.undo:
+            at = next((i for i in reversed(range(len(done))) if same(done[i][0], decision)), None)
+            if at is not None:
+                del done[at]
+        else:
+            done.append((decision, held.get(decision.photo)))
+        held[decision.photo] = decision
+    return [(d, before if before and before.action != "open" else None) for d, before in done]
+
+
+def same(one: Decision, other: Decision) -> bool:
+    return one.photo == other.photo

@@ -1,0 +1,194 @@
+"""The manifest: what is known about each picture. One row a picture, one Parquet file a result."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from operator import attrgetter
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from atelier import files
+from atelier.boxes import Box
+from detectors.base import Detection
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One picture's life so far: every stage fills in a little more.
+
+    Boxes are in pixels of the upright source photo.
+    """
+
+    id: str  # the photo's id; children add a suffix: "3f9a.f2" a second face, "3f9a.z" a close-up
+    photo: str = ""  # digest of the source photo's bytes: says which file to open
+    path: str = ""  # below the source folder; in Ingest's manifest only
+    size_bytes: int = 0  # with mtime_ns: the file as Ingest saw it; in Ingest's manifest only
+    mtime_ns: int = 0
+    clip: str = ""  # the video that this frame is from; in Ingest's manifest only
+    second: float | None = None  # where in the clip; in Ingest's manifest only
+    format: str = ""  # Pillow's name of the file format
+    width: int = 0  # upright, in pixels
+    height: int = 0
+    boxes: tuple[Detection, ...] = ()  # everything the detector found
+    face: Box | None = None  # the canonical face box that the rectangle was built on
+    rectangle: Box | None = None  # the part of the photo that is the picture
+    embedding: str = ""  # names the feature vector: its key in Embed's parts
+    score: float | None = None  # distance to the reference set
+    parent: str = ""  # id of the row that a close-up was made from
+    picture: str = ""  # the written picture, relative to the store
+    drop: str | None = None  # why a stage let go of it, "reason: detail"; None = kept
+    features: bytes = b""  # float32 vector; in Embed's parts only, never in a manifest
+
+
+class Item(NamedTuple):
+    """One row to do: its key in the memo, and the file that holds its photo."""
+
+    key: str
+    row: Row
+    path: Path
+    size_bytes: int = 0
+    mtime_ns: int | None = None  # with size_bytes: the file as Ingest saw it; None = our own
+
+
+PLACES: dict[str, Any] = {"path": "", "size_bytes": 0, "mtime_ns": 0, "clip": "", "second": None}
+IN_MANIFEST = tuple(f.name for f in fields(Row) if f.name != "features")
+values = attrgetter(*IN_MANIFEST)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a manifest's header says, so that nobody reads its rows to know it."""
+
+    kept_digest: str  # stands for the rows that go on, in order
+    outcome: dict[str, int]  # "kept" and each reason -> number of rows
+    notes: list[str]
+    numbers: dict[str, float]
+
+
+class Outcome(NamedTuple):
+    """What a stage made of all its rows, and what a person should know about it."""
+
+    rows: Sequence[Row]
+    notes: Sequence[str] = ()  # sentences
+    numbers: Mapping[str, float] = MappingProxyType({})  # for the report
+
+
+def dropped(row: Row, reason: str) -> Row:
+    """The row of a picture that goes no further: it stays in the books, with the reason."""
+    return replace(row, drop=reason)
+
+
+def outcome(row: Row) -> str:
+    """`kept`, or the reason without its detail."""
+    return "kept" if row.drop is None else row.drop.split(":")[0]
+
+
+def passed_on(rows: Iterable[Row]) -> list[Row]:
+    """The kept rows as the next stage sees them: without the places where photos lie."""
+    return [replace(row, **PLACES) for row in rows if row.drop is None]
+
+
+def digest(rows: Iterable[Row]) -> str:
+    """Stands for these rows in this order: equal rows, equal digest."""
+    hasher = hashlib.blake2b(digest_size=10)
+    for row in rows:
+        hasher.update(repr(values(row)).encode())
+    return hasher.hexdigest()
+
+
+def write(
+    path: Path,
+    rows: Sequence[Row],
+    notes: Sequence[str] = (),
+    numbers: Mapping[str, float] = MappingProxyType({}),
+) -> None:
+    """Write a manifest in one go: readers see no file or the whole one, never half."""
+    facts = {
+        "kept_digest": digest(passed_on(rows)),
+        "outcome": dict(sorted(Counter(map(outcome, rows)).items())),
+        "notes": list(notes),
+        "numbers": dict(numbers),
+    }
+    write_table(path, table(rows).replace_schema_metadata({b"atelier": json.dumps(facts).encode()}))
+
+
+def read(path: Path) -> list[Row]:
+    """The rows of a manifest, in order."""
+    import pyarrow.parquet as pq
+
+    return rows_of(pq.read_table(path))
+
+
+@lru_cache(maxsize=1024)
+def facts(path: Path) -> Facts:
+    """The header of a manifest. A manifest never changes, so it is read once."""
+    import pyarrow.parquet as pq
+
+    return Facts(**json.loads(pq.read_schema(path).metadata[b"atelier"]))
+
+
+def table(rows: Sequence[Row], **more: tuple["pa.DataType", list[Any]]) -> "pa.Table":
+    """Rows as an Arrow table; `more` are further columns: name -> (type, values)."""
+    import pyarrow as pa
+
+    columns: dict[str, Any] = {}
+    for name, kind in schema().items():
+        column = [getattr(row, name) for row in rows]
+        columns[name] = pa.array([plain(value) for value in column], kind)
+    columns |= {name: pa.array(column, kind) for name, (kind, column) in more.items()}
+    return pa.table(columns)
+
+
+def schema() -> dict[str, "pa.DataType"]:
+    import pyarrow as pa
+
+    box = pa.list_(pa.int64(), 4)
+    detections = pa.list_(
+        pa.struct([("label", pa.string()), ("score", pa.float64()), ("box", box)])
+    )
+    kinds: dict[Any, Any] = {
+        int: pa.int64(),
+        str: pa.string(),
+        float | None: pa.float64(),
+        str | None: pa.string(),
+    }
+    kinds |= {Box | None: box, tuple[Detection, ...]: detections}
+    return {f.name: kinds[f.type] for f in fields(Row) if f.name in IN_MANIFEST}
+
+
+def plain(value: Any) -> Any:
+    """A field as Arrow wants it: named tuples become dicts."""
+    if isinstance(value, tuple) and value and isinstance(value[0], Detection):
+        return [found._asdict() for found in value]
+    return value
+
+
+def rows_of(table: "pa.Table") -> list[Row]:
+    """The rows of an Arrow table; columns that are no field of a row are left out."""
+    names = [name for name in IN_MANIFEST if name in table.column_names]
+    columns = {name: table.column(name).to_pylist() for name in names}
+    for name in ("face", "rectangle"):
+        columns[name] = [Box(*box) if box else None for box in columns[name]]
+    columns["boxes"] = [
+        tuple(Detection(d["label"], d["score"], Box(*d["box"])) for d in found)
+        for found in columns["boxes"]
+    ]
+    return [
+        Row(**dict(zip(names, row, strict=True)))
+        for row in zip(*(columns[name] for name in names), strict=True)
+    ]
+
+
+def write_table(path: Path, table: "pa.Table") -> None:
+    """Write a Parquet file in one go."""
+    import pyarrow.parquet as pq
+
+    with files.replacing(path) as partial:
+        pq.write_table(table, partial)

@@ -1,0 +1,57 @@
+"""Sections that several stages read: what a portrait is like, and every picture of the dataset."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from PIL import ImageColor
+
+from pipeline.options import Settings, option
+
+LARGEST = 4096  # pixels a side
+
+
+@dataclass(frozen=True)
+class DatasetConfig(Settings):
+    """What every picture of the dataset is like."""
+
+    size: str = option("1024", "side in pixels, or width x height as in 128x64")
+    channels: Literal["rgb", "grey", "rgba"] = option("rgb", "rgb, grey, or rgba (needs png)")
+    background: str = option("white", "colour of the padding, and behind transparent photos")
+    format: Literal["jpeg", "png"] = option("jpeg", "file format of the pictures")
+    quality: int = option(95, "JPEG quality", low=1, high=100)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not re.fullmatch(r"[1-9]\d{0,4}(x[1-9]\d{0,4})?", self.size):
+            self.refuse("size", "give pixels, as in 1024 or 128x64")
+        if max(self.width_height) > LARGEST:
+            self.refuse("size", f"give at most {LARGEST} pixels a side")
+        if self.channels == "rgba" and self.format != "png":
+            self.refuse("channels", "JPEG has no transparency; set [Dataset] format = png")
+
+        try:
+            opaque = len(ImageColor.getrgb(self.background)) == 3
+        except ValueError:
+            opaque = False
+        if not opaque:
+            self.refuse("background", "give a colour, as white or #f0f0f0")
+
+    @property
+    def width_height(self) -> tuple[int, int]:
+        width, _, height = self.size.partition("x")
+        return int(width), int(height or width)
+
+
+@dataclass(frozen=True)
+class PortraitConfig(Settings):
+    """The shape of a portrait, in faces."""
+
+    face_widths: float = option(3.0, "width of the portrait, in face boxes", low=1)
+    face_heights: float = option(4.0, "height of the portrait, in face boxes", low=1)
+    face_x: float = option(
+        0.5, "where the face's centre is, as a share of the width", low=0, high=1
+    )
+    face_y: float = option(
+        0.4, "where the face's centre is, as a share of the height", low=0, high=1
+    )

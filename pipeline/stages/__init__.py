@@ -1,0 +1,1 @@
+"""What each stage of a photo's way does: pure functions, a file a stage. `tasks.py` calls them."""

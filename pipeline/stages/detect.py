@@ -1,0 +1,176 @@
+"""Find faces and other things in each photo. Slow, so it only measures; Crop decides."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import detectors
+from atelier import pictures
+from atelier.boxes import Box
+from atelier.pictures import Pixels
+from detectors import UNUSABLE, Detection, Detector, Spec
+from pipeline.engine import cluster, processes
+from pipeline.options import Settings, SettingsError, located, option
+from pipeline.photos.folder import read_photo
+from pipeline.rows.manifest import Item, Row, dropped
+
+
+@dataclass(frozen=True)
+class DetectConfig(Settings):
+    """What looks for faces and other things."""
+
+    detector: str = option(
+        "haar",
+        f"what looks, one or several with commas between: {detectors.FORMS}; each may have options,"
+        " as in tfod:FILE.pb?labels=FILE.pbtxt&min_score=0.3. none: each photo is a portrait as it"
+        " is",
+        keyed="never",  # each detector enters the key of its own task
+    )
+    min_face: float = option(
+        0.1, "smallest face to look for, as a share of the photo's longer side", low=0.01, high=1
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        specs = []
+        for text in self.listed:
+            try:
+                specs.append(spec_of(text))
+                detectors.check(specs[-1])
+            except ValueError as error:
+                self.refuse("detector", str(error))
+        if len(set(specs)) < len(specs):
+            self.refuse("detector", "a detector is there twice")
+        if not specs:
+            self.refuse("detector", f"give one of {detectors.FORMS}")
+
+    @property
+    def listed(self) -> list[str]:
+        """Each detector's own text."""
+        return [text.strip() for text in self.detector.split(",") if text.strip()]
+
+    @property
+    def looks(self) -> "list[Look]":
+        return [self.look(text) for text in self.listed]
+
+    def look(self, text: str) -> "Look":
+        """What the Detect of one detector of the list does; empty: the first."""
+        if text and text not in self.listed:
+            self.refuse("detector", f"{text} is none of them")
+        return Look(spec_of(text or self.listed[0]), self.min_face)
+
+
+@dataclass(frozen=True)
+class Look:
+    """One detector, ready to be sent to a worker."""
+
+    spec: Spec
+    min_face: float
+
+    @property
+    def library(self) -> str:
+        """What it loads that must not meet torch."""
+        return "tensorflow" if self.spec.kind in detectors.TENSORFLOW else ""
+
+
+def spec_of(text: str) -> Spec:
+    """One detector of the list, its files where a person means them."""
+    spec = detectors.parse(text)
+    if spec.model and spec.kind != "haar" and not spec.is_address:
+        spec = replace(spec, model=str(located(spec.model)))
+    return replace(spec, labels=str(located(spec.labels))) if spec.labels else spec
+
+
+@cache
+def check(config: DetectConfig) -> None:
+    """Load every model once, so that what is wrong with one is said before the long work.
+
+    That happens in a process of its own: TensorFlow must not be imported where Luigi runs.
+    Raises SettingsError.
+    """
+    models = [look for look in config.looks if look.spec.kind not in ("haar", "none")]
+    if not models:
+        return
+    try:
+        processes.apart(try_out, models)
+    except (ValueError, OSError) as error:
+        raise SettingsError(f"[Detect] detector: {error}") from None
+
+
+def try_out(looks: Sequence[Look]) -> None:
+    for look in looks:
+        detectors.load(look.spec, look.min_face)
+
+
+load = cache(detectors.load)
+
+
+def detect(items: Sequence[Item], look: Look, folder: Path) -> Iterator[list[Row]]:
+    """Read each photo once, decode it small, and write down everything that was found."""
+    cluster.refuse_company(look.library)
+    find = load(look.spec, look.min_face)
+    for start in range(0, len(items), find.together):
+        yield from detected(items[start : start + find.together], find)
+
+
+def detected(items: Sequence[Item], find: Detector) -> Iterator[list[Row]]:
+    seen: dict[str, Pixels] = {}
+    unreadable: dict[str, Row] = {}
+    for item in items:
+        data = read_photo(item)
+        try:
+            seen[item.key] = small(data, find)
+        except pictures.UnreadableError as reason:
+            unreadable[item.key] = dropped(item.row, str(reason))
+    found = dict(zip(seen, find(list(seen.values())), strict=True))
+    for item in items:
+        if item.key in unreadable:
+            yield [unreadable[item.key]]
+        else:
+            boxes = full_size(found[item.key], seen[item.key], item.row)
+            yield [replace(item.row, boxes=boxes)]
+
+
+def small(data: bytes, find: Detector) -> Pixels:
+    """The photo as this detector wants to see it."""
+    decode = pictures.decode_grey if find.channels == 1 else pictures.decode_colour
+    return decode(data, find.long_side)
+
+
+def measure(data: bytes, row: Row, find: Detector) -> tuple[Detection, ...]:
+    """All finds in one photo, in its full-size pixels."""
+    picture = small(data, find)
+    return full_size(find([picture])[0], picture, row)
+
+
+def full_size(found: Sequence[Detection], picture: Pixels, row: Row) -> tuple[Detection, ...]:
+    """Finds in a small picture -> in the pixels of the upright photo."""
+    scale = row.width / picture.shape[1], row.height / picture.shape[0]
+    return tuple(one._replace(box=enlarged(one.box, scale)) for one in found)
+
+
+def enlarged(box: Box, scale: tuple[float, float]) -> Box:
+    x, y = scale
+    return Box(round(box.left * x), round(box.top * y), round(box.right * x), round(box.bottom * y))
+
+
+def notes(rows: Sequence[Row], look: Look) -> list[str]:
+    """What a person should know about a detector and all that it found."""
+    name, classes = detectors.short(look.spec), detectors.class_names(look.spec)
+    unusable = [sum(one.label == UNUSABLE for one in row.boxes) for row in rows]
+    unnamed = [sum(is_unnamed(one.label, classes) for one in row.boxes) for row in rows]
+    counted = (
+        (unusable, "have a box that is no number or has no area, and are left out"),
+        (unnamed, "are of a class that the label map does not name, and are called by its number"),
+    )
+    return detectors.remarks(look.spec) + [
+        f"{name}: {sum(counts)} finds in {sum(map(bool, counts))} photos {what}"
+        for counts, what in counted
+        if sum(counts)
+    ]
+
+
+def is_unnamed(label: str, classes: Mapping[int, str]) -> bool:
+    """Whether the label is the number of a class that has no name, though others have one."""
+    return bool(classes) and label.isdigit() and label not in classes.values()

@@ -1,0 +1,285 @@
+"""Decide which portraits are like the reference set. Features in, scores out; no model."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.options import Settings, option
+from pipeline.rows.manifest import Outcome, Row, dropped
+
+Array = NDArray[np.float64]
+Vectors = Iterable[tuple[str, bytes]]  # the name of an embedding, and its float32 numbers
+
+FEWEST = 10  # reference portraits: fewer say nothing about what is usual
+NEIGHBOURS = 5  # knn: the score is the distance to this one
+FITS = 50  # ppca: how often at most it is fitted anew to score the reference itself
+MOST_COMPONENTS = 200  # ppca: 60 % of these at most
+
+
+@dataclass(frozen=True)
+class FilterPoseConfig(Settings):
+    """Which portraits are like those of a reference set."""
+
+    reference: str = option(
+        "", "folder of good portraits; empty: every portrait passes", keyed="never"
+    )
+    reference_cropped: bool = option(
+        False,
+        "the reference pictures are portraits already: take them whole, but for their borders",
+        keyed="never",
+    )
+    limit: str = option(
+        "135",
+        "keep scores up to: a number (fid only; 120 to 150 is usual); q95: what 95 % of the"
+        " reference stay under; best 0.9: this share of the portraits, whatever their scores",
+    )
+    method: Literal["fid", "knn", "ppca"] = option(
+        "fid",
+        "the score: FID of the one picture against the reference; distance to its 5th nearest"
+        " portrait; or how far outside the reference's own variation it is",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        try:
+            kind, value = parsed(self.limit)
+        except ValueError:
+            kind, value = "", 0.0
+        if not {"number": value > 0, "q": 0 < value <= 100, "best": 0 < value <= 1}.get(kind):
+            self.refuse(
+                "limit", "give a number over 0, a percentile as q95, or a share as best 0.9"
+            )
+        if kind == "number" and self.method != "fid":
+            self.refuse("limit", f"{self.method} has a scale of its own: give q95 or best 0.9")
+
+    def folder(self) -> str:
+        """The folder of the reference set; raises SettingsError where none is named."""
+        if not self.reference:
+            self.refuse("reference", "name the folder that holds the reference set")
+        return self.reference
+
+
+def parsed(limit: str) -> tuple[str, float]:
+    """`135`, `q95`, `best 0.9` -> (number, 135.0), (q, 95.0), (best, 0.9)."""
+    words = limit.strip().lower()
+    for kind in ("best", "q"):
+        if words.startswith(kind):
+            return kind, float(words.removeprefix(kind))
+    return "number", float(words)
+
+
+def filter_pose(
+    rows: Sequence[Row], vectors: Vectors, reference: Vectors, config: FilterPoseConfig
+) -> Outcome:
+    """Score every row and drop those unlike the reference.
+
+    `vectors` are read one by one: they need not fit memory, those of the reference must.
+    """
+    likeness = METHODS[config.method](known(reference, config))
+    of_reference = likeness.left_out()
+    scores = {name: likeness(decoded(vector)) for name, vector in vectors}
+    rows = [replace(row, score=scores[row.embedding]) for row in rows]
+    limit, out = choose(rows, of_reference, likeness, config)
+    said = notes(limit, of_reference, likeness, config)
+    return Outcome([out.get(row.id, row) for row in rows], said, {"limit": limit})
+
+
+def check(reference: Vectors, config: FilterPoseConfig) -> None:
+    """Raise SettingsError where the reference is too small, or the limit refuses everything."""
+    likeness = METHODS[config.method](known(reference, config))
+    kind, value = parsed(config.limit)
+    if kind == "number":
+        check_limit(value, likeness.left_out(), likeness, config)
+
+
+def known(reference: Vectors, config: FilterPoseConfig) -> Array:
+    """The reference's vectors [n, dims], in the order of their names."""
+    by_name = sorted(dict(reference).items())
+    found = [vector for _, data in by_name if np.isfinite(vector := decoded(data)).all()]
+    if len(found) < FEWEST:
+        config.refuse(
+            "reference",
+            f"{len(found)} portraits are left of it, at least {FEWEST} are needed;"
+            " if they are cropped already, set reference_cropped = true",
+        )
+    return np.stack(found)
+
+
+def decoded(vector: bytes) -> Array:
+    return np.frombuffer(vector, np.float32).astype(np.float64)
+
+
+class Likeness(Protocol):
+    """A reference set that says how unlike it a picture is: 0 is the most alike."""
+
+    spread: float  # the trace of the reference's covariance, Tr(Sigma)
+
+    def __init__(self, reference: Array) -> None:
+        """Learn from vectors [n, dims]."""
+
+    def __call__(self, vector: Array) -> float:
+        """The score of one picture's vector."""
+        ...
+
+    def left_out(self) -> Array:
+        """The score of each reference picture against the others."""
+        ...
+
+
+class Gaussian:
+    """FID of one picture: its own covariance is zero, so little of the formula is left."""
+
+    def __init__(self, reference: Array) -> None:
+        self.reference = reference
+        self.mean = reference.mean(axis=0)
+        self.spread = float(reference.var(axis=0, ddof=1).sum())
+
+    def __call__(self, vector: Array) -> float:
+        return fid_of_one(vector, self.mean, self.spread)
+
+    def left_out(self) -> Array:
+        # Without x the mean of n moves by (x - mean) / (n - 1), and the sum of the squared
+        # distances to it falls by |x - mean|^2 n / (n - 1).
+        n = len(self.reference)
+        squares = ((self.reference - self.mean) ** 2).sum(axis=1)
+        spread = ((n - 1) * self.spread - squares * n / (n - 1)) / (n - 2)
+        return np.asarray(squares * (n / (n - 1)) ** 2 + spread)
+
+
+def fid_of_one(vector: Array, mean: Array, spread: float) -> float:
+    """FID between one picture and a set: |f - mean|^2 + Tr(Sigma)."""
+    return float(((vector - mean) ** 2).sum() + spread)
+
+
+class Nearest:
+    """Distance to the fifth nearest reference picture."""
+
+    def __init__(self, reference: Array) -> None:
+        self.reference = reference
+        self.squares = (reference**2).sum(axis=1)
+        self.spread = Gaussian(reference).spread
+
+    def __call__(self, vector: Array) -> float:
+        return float(np.partition(self.distances(vector), NEIGHBOURS - 1)[NEIGHBOURS - 1])
+
+    def distances(self, vector: Array) -> Array:
+        squared = self.squares - 2 * (self.reference @ vector) + (vector**2).sum()
+        return np.asarray(np.sqrt(np.clip(squared, 0, None)))
+
+    def left_out(self) -> Array:
+        nearest = (np.sort(self.distances(vector)) for vector in self.reference)
+        return np.array([distances[NEIGHBOURS] for distances in nearest])  # [0] is to itself
+
+
+class Ppca:
+    """Squared Mahalanobis distance under probabilistic PCA (Tipping and Bishop 1999).
+
+    Counts a deviation against how much the reference itself varies in that direction; what its
+    main components do not cover counts as noise that is equal in all directions.
+    """
+
+    def __init__(self, reference: Array) -> None:
+        self.reference = reference
+        self.mean = reference.mean(axis=0)
+        self.spread = Gaussian(reference).spread
+        n, dims = reference.shape
+        count = int(0.6 * min(n - 1, MOST_COMPONENTS, dims))
+        self.variances, self.directions = main_components(reference - self.mean, count)
+        left = self.spread - self.variances.sum()
+        self.noise = max(left / (dims - count), 1e-9 * self.spread, 1e-30)
+
+    def __call__(self, vector: Array) -> float:
+        offset = vector - self.mean
+        along = self.directions @ offset
+        beside = max((offset**2).sum() - (along**2).sum(), 0.0)
+        return float((along**2 / self.variances).sum() + beside / self.noise)
+
+    def left_out(self) -> Array:
+        """Exact for up to 50 pictures; above, they are left out in 50 groups."""
+        n = len(self.reference)
+        return np.array(
+            [
+                score
+                for group in np.array_split(np.arange(n), min(n, FITS))
+                for others in [Ppca(np.delete(self.reference, group, axis=0))]
+                for score in map(others, self.reference[group])
+            ]
+        )
+
+
+def main_components(centred: Array, count: int) -> tuple[Array, Array]:
+    """Variances [count] and unit vectors [count, dims] of a set's main components, or fewer.
+
+    From the smaller of the two products: far faster than a singular value decomposition.
+    """
+    n, dims = centred.shape
+    wide = n < dims
+    squares, vectors = np.linalg.eigh(centred @ centred.T if wide else centred.T @ centred)
+    main = [i for i in range(len(squares))[: -count - 1 : -1] if squares[i] > 1e-9 * squares[-1]]
+    directions = vectors.T[main]
+    if wide:
+        directions = directions @ centred / np.sqrt(squares[main])[:, None]
+    return squares[main] / (n - 1), directions
+
+
+METHODS: dict[str, type[Likeness]] = {"fid": Gaussian, "knn": Nearest, "ppca": Ppca}
+
+
+def choose(
+    rows: Sequence[Row], of_reference: Array, likeness: Likeness, config: FilterPoseConfig
+) -> tuple[float, dict[str, Row]]:
+    """The limit in use, and the dropped rows by id."""
+    blind = {
+        row.id: replace(dropped(row, "no score: its features are not finite"), score=None)
+        for row in rows
+        if not np.isfinite(row.score or 0.0)
+    }
+    ranked = sorted((row.score or 0.0, row.id, row) for row in rows if row.id not in blind)
+    kind, value = parsed(config.limit)
+    if kind == "best":
+        count = round(value * len(ranked))
+        limit = ranked[count - 1][0] if count else 0.0
+        far, why = ranked[count:], f"not among the {config.limit}"
+    else:
+        limit = value if kind == "number" else float(np.percentile(of_reference, value))
+        check_limit(limit, of_reference, likeness, config)
+        far, why = [found for found in ranked if found[0] > limit], f"the limit is {limit:.4g}"
+    unlike = {
+        name: dropped(row, f"unlike the reference: {score:.4g}, {why}") for score, name, row in far
+    }
+    return limit, blind | unlike
+
+
+def check_limit(
+    limit: float, of_reference: Array, likeness: Likeness, config: FilterPoseConfig
+) -> None:
+    """Raise SettingsError for a limit that refuses everything, whatever the picture."""
+    if config.method == "fid" and limit <= likeness.spread:
+        config.refuse(
+            "limit",
+            f"refuses every picture, as Tr(Sigma) of the reference set alone is"
+            f" {likeness.spread:.4g}; q95 would be {np.percentile(of_reference, 95):.4g}",
+        )
+
+
+def notes(
+    limit: float, of_reference: Array, likeness: Likeness, config: FilterPoseConfig
+) -> list[str]:
+    """What a person should know about the limit."""
+    least, median, most = (float(np.percentile(of_reference, q)) for q in (0, 50, 100))
+    share = float((of_reference <= limit).mean())
+    said = [
+        f"the reference set has {len(of_reference)} portraits, Tr(Sigma) {likeness.spread:.4g}",
+        f"each against the others, by {config.method}, they score {least:.4g} to {most:.4g},"
+        f" median {median:.4g}",
+        f"the limit {limit:.4g} ({config.limit}) keeps {share:.0%} of the reference",
+    ]
+    if share < 0.5:
+        said.append(
+            f"warning: the limit {limit:.4g} would drop most of the reference set itself;"
+            f" q95 would be {np.percentile(of_reference, 95):.4g}"
+        )
+    return said

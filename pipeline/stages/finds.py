@@ -1,0 +1,67 @@
+"""Joins what several detectors found in a photo. Boxes only; no pixels."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from atelier.boxes import iou
+from detectors import FACE, UNUSABLE, Detection, FaceFactors
+from pipeline.photos.geometry import canonical_face
+from pipeline.rows.manifest import Row, dropped, passed_on
+
+ONE_FACE = 0.5  # two detectors mean the same face where their boxes' IoU is at least this
+
+
+def joined_rows(found: Sequence[Sequence[Row]], factors: Sequence[FaceFactors]) -> list[Row]:
+    """Each photo's row once, with the finds of all detectors, in the order of the first's rows.
+
+    A photo that one of them could not do is dropped, with that one's reason.
+    """
+    first, *others = found
+    of_others = [{row.id: row for row in rows} for rows in others]
+    return [
+        joined_row([row, *(rows[row.id] for rows in of_others)], factors)
+        for row in passed_on(first)
+    ]
+
+
+def joined_row(seen: Sequence[Row], factors: Sequence[FaceFactors]) -> Row:
+    reason = next((row.drop for row in seen if row.drop is not None), None)
+    if reason is not None:
+        return dropped(seen[0], reason)
+    return replace(seen[0], boxes=join([row.boxes for row in seen], factors))
+
+
+def join(
+    found: Sequence[Sequence[Detection]], factors: Sequence[FaceFactors]
+) -> tuple[Detection, ...]:
+    """The finds of several detectors in one photo: faces, then all else detector by detector.
+
+    Faces become canonical boxes. Where two detectors found the same one, the box is that of the
+    detector listed first, with the better score; best score first. Unusable boxes are left out.
+    """
+    faces: list[Detection] = []
+    for detections, own in zip(found, factors, strict=True):
+        canonical = [
+            one._replace(box=canonical_face(one.box, own))
+            for one in detections
+            if one.label == FACE
+        ]
+        faces = united(faces, canonical)
+    faces.sort(key=lambda face: (-face.score, face.box))
+    others = [one for some in found for one in some if one.label not in (FACE, UNUSABLE)]
+    return (*faces, *others)
+
+
+def united(known: Sequence[Detection], more: Iterable[Detection]) -> list[Detection]:
+    """Known faces and those of `more` that are none of them. Each known one is met only once."""
+    faces, unmet = list(known), set(range(len(known)))
+    for face in more:
+        overlaps = [(iou(faces[number].box, face.box), -number) for number in unmet]
+        overlap, number = max(overlaps, default=(0.0, 0))
+        if overlap >= ONE_FACE:
+            unmet.remove(-number)
+            best = max(faces[-number].score, face.score)
+            faces[-number] = faces[-number]._replace(score=best)
+        else:
+            faces.append(face)
+    return faces

@@ -1,0 +1,166 @@
+"""Rules on what was found in a photo and where: what drops a portrait. No pixels.
+
+A thing is a label of a detector, `crop` (the portrait's rectangle) or `photo` (all of it); where a
+`face` has a place, it is the one that the portrait was built on. docs/rules.md shows all of it.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from atelier.boxes import Box, contains, iou
+from detectors.base import Detection
+from pipeline.rows.manifest import Row
+
+EYES = ("right eye", "left eye")  # as the person has them: the right one is on the left
+EYE_LINE = "eye line"
+PLACES = ("crop", "photo")
+SAME = 0.5  # boxes of one label that share more (intersection over union) are one thing
+
+Relation = Callable[[Box, Box, float], bool]
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Drops a portrait, for the user's own reason, where `first` stands so to `second`."""
+
+    reason: str
+    first: str
+    relation: str
+    second: str | float  # degrees, after the eye line
+    min_score: float = 0
+    share: float = 0
+
+    def labels(self) -> list[str]:
+        """What a detector must be able to find."""
+        if self.first == EYE_LINE:
+            return list(EYES)
+        return [name for name in (self.first, str(self.second)) if name not in PLACES]
+
+    def judge(self, row: Row) -> str | None:
+        """Why the portrait is dropped, with the detail; None if it is not."""
+        if self.first == EYE_LINE:
+            tilt = eye_line(row, self.min_score)
+            over = tilt is not None and tilt > float(self.second)
+            return f"{self.reason}: {tilt:.0f} degrees" if over else None
+        holds = RELATIONS[self.relation][0]
+        for first in things(row, self.first, self.min_score):
+            for second in things(row, str(self.second), self.min_score):
+                if first != second and holds(first.box, second.box, self.share):
+                    return f"{self.reason}: {first.label} {first.score:.2f}"
+        return None
+
+
+@dataclass(frozen=True)
+class Need:
+    """Drops a portrait without the right number of `label`, of the right height."""
+
+    label: str
+    count: Range = (1, math.inf)
+    height: Range | None = None  # as shares of the height of `of`
+    of: str = "photo"
+    min_score: float = 0
+    reason: str = ""
+
+    def labels(self) -> list[str]:
+        """What a detector must be able to find."""
+        return [self.label]
+
+    def judge(self, row: Row) -> str | None:
+        """Why the portrait is dropped, with the detail; None if it is not."""
+        if self.height is None:
+            found = once(d for d in row.boxes if d.label == self.label)
+            number = sum(d.score >= self.min_score for d in found)
+            if self.count[0] <= number <= self.count[1]:
+                return None
+            return f"{self.reason or f'not {span(self.count)} {self.label}'}: {number}"
+        low, high = self.height
+        whole = place(row, self.of).height
+        heights = [d.box.height / whole for d in things(row, self.label, self.min_score)]
+        fitting = sum(low <= height <= high for height in heights)
+        if self.count[0] <= fitting <= self.count[1]:
+            return None
+        name = f"{self.label} not {span(self.height)} of the height of the {self.of}"
+        return f"{self.reason or name}: {', '.join(f'{h:.2f}' for h in heights) or 'none'}"
+
+
+Rule = Drop | Need
+
+
+def judge(row: Row, rules: Iterable[Rule]) -> str | None:
+    """The reason of the first rule that drops this portrait; None if it passes them all."""
+    return next((reason for rule in rules if (reason := rule.judge(row))), None)
+
+
+def span(limits: Range) -> str:
+    low, high = limits
+    if low == high:
+        return f"{low:g}"
+    return f"{low:g} or more" if high == math.inf else f"{low:g} to {high:g}"
+
+
+def things(row: Row, name: str, min_score: float) -> list[Detection]:
+    """What a rule means by `name`, surest first."""
+    if name in PLACES:
+        return [Detection(name, 1.0, place(row, name))]
+    found = once(d for d in row.boxes if d.label == name and d.score >= min_score)
+    if name == "face" and row.face is not None:
+        return [d for d in found if iou(d.box, row.face) > SAME]
+    return found
+
+
+def place(row: Row, name: str) -> Box:
+    photo = Box(0, 0, row.width, row.height)
+    return row.rectangle or photo if name == "crop" else photo
+
+
+def once(found: Iterable[Detection]) -> list[Detection]:
+    """The finds, surest first, without those that say again what another detector said."""
+    kept: list[Detection] = []
+    for each in sorted(found, key=lambda d: (-d.score, d.box)):
+        if all(d.label != each.label or iou(d.box, each.box) <= SAME for d in kept):
+            kept.append(each)
+    return kept
+
+
+def shared(a: Box, b: Box) -> int:
+    """Pixels that lie in both."""
+    width = min(a.right, b.right) - max(a.left, b.left)
+    height = min(a.bottom, b.bottom) - max(a.top, b.top)
+    return max(width, 0) * max(height, 0)
+
+
+def area(box: Box) -> int:
+    return box.width * box.height
+
+
+def eye_line(row: Row, min_score: float) -> float | None:
+    """By how many degrees the line through the face's eyes is off the level; None without eyes."""
+    eyes = []
+    for label in EYES:
+        found = [d.box for d in things(row, label, min_score)]
+        in_face = [box for box in found if row.face is None or contains(row.face, middle(box))]
+        if not in_face:
+            return None
+        eyes.append(middle(in_face[0]))
+    right, left = eyes
+    return abs(math.degrees(math.atan2(left.top - right.top, left.left - right.left)))
+
+
+def middle(box: Box) -> Box:
+    """The centre, as a box without a size."""
+    x, y = (box.left + box.right) // 2, (box.top + box.bottom) // 2
+    return Box(x, y, x, y)
+
+
+# A relation, and the "share" that it has where none is given; None: it takes none.
+RELATIONS: dict[str, tuple[Relation, float | None]] = {
+    "above": (lambda a, b, _: middle(a).top < b.top, None),
+    "below": (lambda a, b, _: middle(a).top > b.bottom, None),
+    "left of": (lambda a, b, _: middle(a).left < b.left, None),
+    "right of": (lambda a, b, _: middle(a).left > b.right, None),
+    "inside": (lambda a, b, share: shared(a, b) >= share * area(a) > 0, 1),
+    "overlaps": (lambda a, b, share: shared(a, b) > share * area(b), 0),
+    "larger than": (lambda a, b, share: area(a) > share * area(b), 1),
+}

@@ -1,0 +1,104 @@
+"""TrainCropDetector: `python -m detectors train` on reviewed portraits, in a process of its own."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import Field, dataclass, fields, make_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from atelier import files
+from detectors.learning.options import (
+    DETECTOR,
+    NO_FILES,
+    LearningConfig,
+    LearningError,
+    is_finished,
+    key,
+)
+from pipeline.engine import lock
+from pipeline.options import Settings, SettingsError, located, option
+from pipeline.train import child
+
+FOLDER = "detectors"  # in the store
+PATHS = ("labels", "pictures", "held_labels")
+STATUS = re.compile(r"epoch ([\d.]+) of (\d+): ")
+
+
+@dataclass(frozen=True)
+class CropTrainerConfig(Settings):
+    """A detector of one's own crop: the options of `python -m detectors train`."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not files.is_name(getattr(self, "name", "")):
+            self.refuse("name", files.NAMING)
+        self.learning("")
+
+    def learning(self, out: str) -> LearningConfig:
+        """The same options as the training itself checks them; raises SettingsError."""
+        given = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "name"}
+        files = [*PATHS, *(["weights"] if given["weights"] not in NO_FILES else [])]
+        given |= {name: str(located(given[name])) for name in files if given[name]}
+        try:
+            return LearningConfig(**given, out=out)
+        except LearningError as error:
+            raise SettingsError(f"[TrainCropDetector] {error}") from None
+
+
+def declared() -> Iterator[tuple[str, Any, Field[Any]]]:
+    """The training's own options with its own sentences, as (name, type, field)."""
+    yield "name", str, option("portrait", "name of the detector: its run is detectors/name-key")
+    hints = get_type_hints(LearningConfig)
+    for f in fields(LearningConfig):
+        if f.name != "out":
+            known = f.metadata
+            yield (
+                f.name,
+                hints[f.name],
+                option(f.default, known["help"], known["low"], known["high"]),
+            )
+
+
+TrainCropDetectorConfig: type[CropTrainerConfig] = make_dataclass(
+    "TrainCropDetectorConfig",
+    declared(),
+    bases=(CropTrainerConfig,),
+    frozen=True,
+    namespace={"__doc__": CropTrainerConfig.__doc__},
+)
+
+
+def run_of(store: Path, config: CropTrainerConfig) -> Path:
+    """The folder of the run of these options and labels."""
+    name = f"{config.name}-{key(config.learning(''))}"  # type: ignore[attr-defined]
+    return store / FOLDER / name
+
+
+def finished(store: Path, config: CropTrainerConfig) -> bool:
+    """Whether the detector of these options and labels is there."""
+    return is_finished(run_of(store, config))
+
+
+def train(store: Path, config: CropTrainerConfig, say: child.Say) -> Path:
+    """Train to the end, or go on; returns the detector's folder, for `crop:FOLDER`.
+
+    The store's lock is given back: a run has a lock of its own. After SIGINT or SIGTERM the
+    trainer writes a checkpoint, then KeyboardInterrupt is raised. Raises SettingsError without
+    labels, TrainError where training ends early for another reason.
+    """
+    out = run_of(store, config)
+    learning = config.learning(str(out))
+    if not learning.labels:
+        raise SettingsError(
+            "[TrainCropDetector] labels is empty: name a CSV file or a folder of XML files, as"
+            " `python -m pipeline review --export FILE.csv` writes them"
+        )
+    lock.release(store)
+    words = [f"--{f.name}={getattr(learning, f.name)}" for f in fields(learning)]
+    follow(child.command("detectors", words), say)
+    return out / DETECTOR
+
+
+def follow(command: list[str], say: child.Say) -> None:
+    """Run the trainer to its end; raises TrainError unless it finished."""
+    child.judge(*child.follow(command, STATUS, say), "batch or size")

@@ -1,0 +1,133 @@
+"""TrainStyleGAN: `python -m training` on the newest dataset, in a process of its own."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import Field, dataclass, fields, make_dataclass
+from pathlib import Path
+
+from atelier import files
+from pipeline.engine import lock
+from pipeline.options import Settings, SettingsError, located, option
+from pipeline.train import child
+from training import presets
+from training.config import SECTIONS, Config, ConfigError
+from training.run import checkpoints, folder
+
+RUNS = "runs"  # the folder in the store
+DECIDED_HERE = ("data", "out")
+COLLAPSED = 3  # an exit code of `python -m training train`
+STATUS = re.compile(r"([\d.]+) of ([\d.e+]+) kimg ")
+
+
+@dataclass(frozen=True)
+class TrainerConfig(Settings):
+    """Training: the options of `python -m training train`; an empty one is as the preset says."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not files.is_name(self.options()["name"]):
+            self.refuse("name", files.NAMING)
+        self.resolved(64, 64)
+
+    def options(self) -> dict[str, str]:
+        """Every option, an empty one too."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def resolved(self, width: int, height: int) -> Config:
+        """All of training's options, for pictures of this size; raises SettingsError."""
+        given = {name: value for name, value in self.options().items() if value}
+        try:
+            return presets.resolve(given.pop("preset", ""), height, width, given)
+        except ConfigError as error:
+            raise SettingsError(f"[TrainStyleGAN] {error}") from None
+
+    def words(self) -> list[str]:
+        """What is given, for the trainer's command line."""
+        given = {name: value for name, value in self.options().items() if value}
+        if "resume_from" in given:
+            given["resume_from"] = str(located(given["resume_from"]))
+        return [f"--{name}={value}" for name, value in given.items()]
+
+
+def declared() -> Iterator[tuple[str, type[str], Field[str]]]:
+    """Training's own options with its own sentences, as (name, type, field)."""
+    known = f"{', '.join(presets.PRESETS)}: what holds where an option of this section is empty"
+    yield "preset", str, option("config-f", known)
+    for f in (f for section in SECTIONS.values() for f in fields(section)):
+        if f.name not in DECIDED_HERE:
+            default = "stylegan2" if f.name == "name" else ""
+            yield f.name, str, option(default, f.metadata["help"])
+
+
+TrainStyleGANConfig: type[TrainerConfig] = make_dataclass(
+    "TrainStyleGANConfig",
+    declared(),
+    bases=(TrainerConfig,),
+    frozen=True,
+    namespace={"__doc__": TrainerConfig.__doc__},
+)
+
+
+def images_seen(run: Path) -> int:
+    """How far a run's newest checkpoint is."""
+    saved = checkpoints.listed(run)
+    return checkpoints.seen_at(saved[-1]) if saved else 0
+
+
+def finished(data: Path, store: Path, config: TrainerConfig, width: int, height: int) -> bool:
+    """Whether a run of these options on this dataset has reached its total_kimg."""
+    wanted = config.resolved(width, height)
+    total = round(1000 * wanted.run.total_kimg)
+    return any(images_seen(run) >= total for run in known(store) if is_of(run, data, wanted))
+
+
+def known(store: Path) -> list[Path]:
+    """The folders of all runs."""
+    return sorted(path.parent for path in (store / RUNS).glob("*/config.json"))
+
+
+def is_of(run: Path, data: Path, config: Config) -> bool:
+    """Whether this run has the identity of these options, and learnt from this dataset.
+
+    A folder of records is named after what is in it, so that its name tells, wherever it lies.
+    """
+    try:
+        saved = folder.saved(run) or {}
+        given = [saved["config"]["data"]["data"]]
+        given += [change["options"].get("data", "") for change in saved["changes"]]
+        dataset = {name: value for name, value in saved["dataset"].items() if name != "path"}
+    except (ConfigError, KeyError, TypeError):
+        return False  # not written by a trainer of this version
+    same = any(Path(path).parts[-2:] == data.parts[-2:] for path in given)
+    return same and run.name == f"{config.run.name}-{folder.key(config, dataset)}"
+
+
+def told(store: Path) -> Iterator[str]:
+    """A line per run: its name and how far it is."""
+    for run in known(store):
+        total = folder.current(folder.saved(run) or {})["total_kimg"]
+        yield f"{run.name}: {images_seen(run) / 1000:g} of {total:g} kimg"
+
+
+def train(data: Path, store: Path, config: TrainerConfig, say: child.Say) -> None:
+    """Train until total_kimg, or go on; what the trainer prints goes to the terminal.
+
+    The store's lock is given back: this takes days, and a run has a lock of its own.
+
+    After SIGINT or SIGTERM the trainer writes a checkpoint, then KeyboardInterrupt is raised.
+    Raises TrainError where training ends early for another reason.
+    """
+    lock.release(store)
+    words = [f"--data={data}", f"--out={store / RUNS}", *config.words()]
+    follow(child.command("training", words), say)
+
+
+def follow(command: list[str], say: child.Say) -> None:
+    """Run the trainer to its end; raises TrainError unless it finished."""
+    code, reason = child.follow(command, STATUS, say)
+    if code == COLLAPSED:
+        raise child.TrainError(
+            f"training {reason or 'collapsed'}; its checkpoints are kept: lower g_lr and d_lr,"
+            " raise r1_gamma, or set on_collapse = rollback in [TrainStyleGAN], and run it again"
+        )
+    child.judge(code, reason, "batch, or accumulation")

@@ -1,0 +1,63 @@
+"""Made pictures to learn a detector from: bright rectangles of two colours on noise."""
+
+import numpy as np
+from PIL import Image
+
+from atelier.boxes import Box
+from detectors.annotations import Annotated, Labelled, write_csv, write_voc
+from detectors.learning.options import LearningConfig
+
+COLOURS = {"red": (230, 40, 40), "blue": (40, 60, 230)}
+SMALL = {
+    "weights": "none",
+    "size": 64,
+    "batch": 8,
+    "epochs": 2,
+    "check_every": 1,
+    "threads": 1,
+    "alpha": 0.1,
+    "validation": 0.25,
+}
+
+
+def picture(seed, labels=("red",), size=(96, 72)):
+    """(pixels, boxes): one rectangle for each label, side by side."""
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(60, 120, (size[1], size[0], 3)).astype(np.uint8)
+    boxes = []
+    for number, label in enumerate(labels):
+        width, height = rng.integers(18, size[0] // len(labels) - 8), rng.integers(24, 56)
+        left = number * size[0] // len(labels) + rng.integers(0, 8)
+        top = rng.integers(0, size[1] - height)
+        pixels[top : top + height, left : left + width] = COLOURS[label]
+        boxes.append(Labelled(label, Box(*map(int, (left, top, left + width, top + height)))))
+    return pixels, boxes
+
+
+def dataset(folder, count=12, two=False, csv=True):
+    """Write pictures and their labels; returns (labels, folder of the pictures)."""
+    photos = []
+    (folder / "pictures").mkdir(parents=True)
+    for number in range(count):
+        labels = ("red", "blue") if two and number % 2 else ("red",)
+        labels = labels if number != 3 else ()  # one picture without boxes
+        pixels, boxes = picture(number, labels)
+        Image.fromarray(pixels).save(folder / "pictures" / f"{number}.png")
+        photos.append(Annotated(f"{number}.png", 96, 72, tuple(boxes)))
+    if csv:
+        write_csv(folder / "labels.csv", photos)
+    else:
+        write_voc(folder / "labels", photos)
+    return folder / ("labels.csv" if csv else "labels"), folder / "pictures"
+
+
+def config(folder, **more):
+    """Options of a run of seconds, on a data set that is written if it is not there."""
+    if not (folder / "pictures").exists():
+        dataset(folder)
+    given = {
+        "labels": folder / "labels.csv",
+        "pictures": folder / "pictures",
+        "out": folder / "run",
+    }
+    return LearningConfig(**{name: str(path) for name, path in given.items()} | SMALL | more)

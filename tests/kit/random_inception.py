@@ -1,0 +1,13 @@
+"""Random Inception weights for tests and benchmarks, also as a command: FILE."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from training.features.standin import write_inception as write_weights
+
+__all__ = ["write_weights"]
+
+if __name__ == "__main__":
+    write_weights(Path(sys.argv[1]))

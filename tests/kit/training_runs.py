@@ -1,0 +1,90 @@
+"""Small training runs for tests: drawn pictures, the smallest networks."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from training import config, loop, sources
+
+ROOT = Path(__file__).resolve().parents[2]
+# Graphs this small are not worth optimising: half of the time of these tests would go there.
+COMMAND = """
+import sys
+import tensorflow as tf
+tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+from training.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+SMALL = {
+    "fmap_base": 16,
+    "fmap_max": 8,
+    "z_dim": 4,
+    "w_dim": 4,
+    "mapping_layers": 1,
+    "mbstd_group": 2,
+    "batch": 4,
+    "total_kimg": 0.064,
+    "tick_kimg": 0.016,
+    "snapshot_kimg": 0.032,
+    "r1_interval": 4,
+    "pl_interval": 2,
+    "grid_columns": 2,
+    "grid_rows": 1,
+    "ema_kimg": 0.02,
+}
+
+
+def draw(folder, count=12, size=(8, 8), mode="RGB", seed=0):
+    """A folder of made pictures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    for number in range(count):
+        pixels = rng.integers(0, 256, (size[1], size[0], len(mode)), dtype=np.uint8)
+        Image.fromarray(pixels.squeeze()).save(folder / f"{number:03}.png")
+    return folder
+
+
+def small(data, out, **options):
+    return config.configure({**SMALL, "data": str(data), "out": str(out), **options})
+
+
+def train(data, out, say=lambda text: None, **options):
+    """Train in this process."""
+    given = small(data, out, **options)
+    return loop.train(given, sources.open_source(given.data.data), say)
+
+
+def command(data, out, **options):
+    """The same as arguments of `python -m training`."""
+    given = {**SMALL, "data": data, "out": out, **options}
+    return ["train", *(f"--{name}={value}" for name, value in given.items())]
+
+
+def start(arguments, **environment):
+    """`python -m training` in a process of its own."""
+    own = {"CUDA_VISIBLE_DEVICES": "", "PYTHONUNBUFFERED": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return subprocess.Popen(
+        [sys.executable, "-c", COMMAND, *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, **own, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def signal_after(lines, number, end=None):
+    """A `say` that sends this process a signal at status line `lines`."""
+    seen = []
+
+    def say(text):
+        if " kimg  " in text:
+            seen.append(text)
+            if len(seen) == lines:
+                os.kill(os.getpid(), number)
+
+    return say

@@ -1,0 +1,33 @@
+"""Where exports lie: older ones go, a link leads to the newest."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.dataset import publish
+from pipeline.dataset.publish import ExportError
+
+
+def test_older_exports_go_once_the_new_one_is_whole(tmp_path: Path) -> None:
+    for age, name in enumerate(("old", "older", "newest")):
+        (tmp_path / name / "dataset").mkdir(parents=True)
+        (tmp_path / name / "dataset" / "dataset.json").touch()
+        os.utime(tmp_path / name, (0, 1000 - 10 * age))
+    (tmp_path / "newest-stale.partial").mkdir()
+    (tmp_path / "my own").mkdir()
+    newest = tmp_path / "newest"
+    assert publish.prune(tmp_path, 2, newest) == [tmp_path / "older"]
+    assert sorted(os.listdir(tmp_path)) == ["my own", "newest", "old"]
+    assert publish.prune(tmp_path, 1, newest) == [tmp_path / "old"]
+
+
+def test_the_link_leads_to_the_newest_export(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / "exports" / name).mkdir(parents=True)
+        publish.link(tmp_path / "dataset", tmp_path / "exports" / name)
+        assert os.readlink(tmp_path / "dataset") == f"exports/{name}"
+    assert sorted(os.listdir(tmp_path)) == ["dataset", "exports"]
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(ExportError, match="in the way"):
+        publish.link(tmp_path / "mine", tmp_path / "exports" / "one")

@@ -1,0 +1,83 @@
+"""The engine on real worker processes; the laws run most of it in-process."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.engine import cluster, crew, unit
+from pipeline.engine.crew import EngineConfig, MachineError
+from pipeline.rows import memo
+from pipeline.rows.manifest import Row
+from tests.kit import works
+
+LOCAL = EngineConfig("local", workers=2)
+pytestmark = pytest.mark.slow
+
+
+def items(*names):
+    return [unit.Item(name, Row(name), Path("none")) for name in names]
+
+
+def run(work, names, folder, config=LOCAL, size=2, settings=None):
+    """Do the rows; returns the failures, the results and how many rows were counted."""
+    counted = []
+    units = unit.cut(items(*names), size, work, settings, folder)
+    failures = crew.map_units(units, config, folder, counted.append)
+    return failures, memo.read(folder / "parts", set(names)), sum(counted)
+
+
+def test_all_rows_are_done_once(tmp_path):
+    names = [f"{n:03d}" for n in range(25)]
+    failures, results, counted = run(works.measure, names, tmp_path, size=4)
+    assert failures == []
+    assert counted == 25
+    assert {key: row.width for key, (row,) in results.items()} == dict.fromkeys(names, 3)
+
+
+def test_a_reason_of_the_machines_leaves_only_its_row_open(tmp_path):
+    names = ["a", "b", "bad", "c", "d"]
+    failures, results, counted = run(works.fail_on_bad, names, tmp_path, size=5)
+    assert failures == ["[Errno 28] No space left on device: 'bad'"]
+    assert set(results) == {"a", "b", "c", "d"}
+    assert counted == 4
+
+
+def test_a_photo_that_kills_its_worker_is_dropped_and_its_neighbours_survive(tmp_path):
+    names = ["a", "b", "bad", "c", "d", "e"]
+    failures, results, counted = run(works.die_on_bad, names, tmp_path, size=3)
+    assert failures == []
+    assert {key for key, (row,) in results.items() if row.drop} == {"bad"}
+    assert results["bad"][0].drop.startswith("kills its worker:")
+    assert set(results) == set(names)
+    assert len(list((tmp_path / "parts").glob("killed-*.parquet"))) == 1
+    assert counted == 6
+
+
+def test_a_worker_that_dies_once_loses_nothing(tmp_path):
+    names = [f"{n:03d}" for n in range(8)]
+    marker = str(tmp_path / "died")
+    failures, results, _ = run(works.die_once, names, tmp_path, settings=marker)
+    assert failures == []
+    assert {row.drop for (row,) in results.values()} == {None}
+    assert set(results) == set(names)
+
+
+def test_if_every_photo_kills_a_worker_it_is_not_the_photos(tmp_path, monkeypatch):
+    monkeypatch.setattr(crew, "ALL_DIE", 2)
+    with pytest.raises(MachineError, match="2 photos in a row killed their worker"):
+        run(works.die_always, ["a", "b", "c"], tmp_path, size=1)
+
+
+def test_workers_started_by_hand_do_the_same(tmp_path, scheduler):
+    names = [f"{n:03d}" for n in range(10)]
+    config = EngineConfig(scheduler)
+    failures, results, _ = run(works.measure, names, tmp_path / "store", config)
+    assert failures == []
+    assert set(results) == set(names)
+
+
+def test_no_scheduler_at_the_address_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
+    config = EngineConfig("tcp://127.0.0.1:9")
+    with pytest.raises(MachineError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
+        run(works.measure, ["a"], tmp_path, config)

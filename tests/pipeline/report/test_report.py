@@ -1,0 +1,250 @@
+"""The report: the books add up, names are escaped, the page needs nothing but itself."""
+
+import io
+import re
+from collections import Counter
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from atelier.boxes import Box
+from detectors.base import Detection
+from pipeline.photos.thumbnails import thumbnail
+from pipeline.report.charts import histogram
+from pipeline.report.page import (
+    Chapter,
+    ReportConfig,
+    contact_sheet,
+    funnel,
+    funnel_text,
+    page,
+    some,
+)
+from pipeline.rows.manifest import Row, dropped, passed_on
+
+EVIL = '<script>alert("1")</script>\n&.jpg'
+FACE = Box(40, 40, 80, 80)
+VOID = {"meta", "img", "line"}
+
+
+def jpeg(width=120, height=160):
+    file = io.BytesIO()
+    Image.fromarray(np.full((height, width, 3), 120, np.uint8)).save(file, "JPEG")
+    return file.getvalue()
+
+
+PHOTO = jpeg()
+
+
+def source(number, name=None, **facts):
+    path = name or f"folder/{number}.jpg"
+    return Row(f"{number:032x}", f"{number:032x}", path, 9, 9, width=120, height=160, **facts)
+
+
+@pytest.fixture
+def chapters():
+    """Ten files; two faces in one; one refused; one close-up."""
+    files = [source(number) for number in range(8)]
+    files += [dropped(source(8, EVIL), "broken file: <b>short</b>")]
+    files += [dropped(source(9, "text.txt"), "not a photo (.txt)")]
+    rows = passed_on(files)
+    rows = [replace(row, boxes=(Detection("face", 0.9, FACE),)) for row in rows]
+    cropped = [replace(row, face=FACE, rectangle=Box(0, 0, 120, 160)) for row in rows[1:]]
+    cropped += [replace(cropped[0], id=cropped[0].id + ".f2")]
+    cropped += [dropped(rows[0], "several faces: 3")]
+    scored = [replace(row, score=100.0 + 10 * n) for n, row in enumerate(passed_on(cropped))]
+    judged = [row if row.score < 165 else dropped(row, f"unlike: {row.score}") for row in scored]
+    kept = passed_on(judged)
+    closer = [*kept, replace(kept[0], id=kept[0].id + ".z", parent=kept[0].id)]
+    return [
+        Chapter("Ingest", files),
+        Chapter("Crop", cropped),
+        Chapter("FilterPose", judged, ["the limit keeps <all> of the reference"]),
+        Chapter("Zoom", closer),
+    ]
+
+
+def made(chapters, config=None, limit=165.0, photo=PHOTO):
+    return page(
+        chapters,
+        config or ReportConfig(),
+        "/raw/<mine>",
+        limit,
+        lambda row: photo,
+        lambda row: None,
+    )
+
+
+class Tags(HTMLParser):
+    """Collects every tag and attribute, and holds that tags are closed in order."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.seen = [], []
+        self.feed(html)
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.seen.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.seen.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_books_add_up_in_every_stage(chapters):
+    lines = funnel(chapters)
+    for line in lines:
+        assert line.came_in + line.added == line.kept + line.dropped
+    assert [line.came_in for line in lines[1:]] == [line.kept for line in lines[:-1]]
+    assert [line.added for line in lines] == [0, 1, 0, 1]
+    assert lines[0].reasons == {"broken file": 1, "not a photo (.txt)": 1}
+
+
+def test_frames_of_a_clip_are_added_rows():
+    clip = dropped(source(1, "a.mp4"), "video: 2 frames taken")
+    frames = [source(2, clip="a.mp4"), source(3, clip="a.mp4")]
+    (line,) = funnel([Chapter("Ingest", [clip, *frames])])
+    assert (line.came_in, line.added, line.kept, line.dropped) == (1, 2, 2, 1)
+
+
+def test_a_lost_row_is_no_funnel(chapters):
+    with pytest.raises(AssertionError, match="Crop lost 1 rows"):
+        funnel([chapters[0], Chapter("Crop", chapters[1].rows[:7])])
+
+
+def test_funnel_for_the_terminal(chapters):
+    assert funnel_text(chapters).splitlines() == [
+        "stage       in  added  kept  dropped",
+        "Ingest      10            8        2  1 broken file",
+        "                                      1 not a photo (.txt)",
+        "Crop         8      1     8        1  1 several faces",
+        "FilterPose   8            7        1  1 unlike",
+        "Zoom         7      1     8",
+    ]
+
+
+def test_names_are_escaped(chapters):
+    html = made(chapters)
+    assert "<script" not in html and "<mine>" not in html and "<all>" not in html
+    assert "<b>short" not in html
+    assert "&lt;script&gt;alert" in html
+
+
+def test_page_is_well_formed_and_needs_nothing_else(chapters):
+    tags = Tags(made(chapters)).seen
+    counts = Counter(tag for tag, _ in tags)
+    assert not {"script", "link", "iframe", "object"} & set(counts)
+    addresses = [a[n] for _, a in tags for n in ("src", "href") if n in a]
+    assert all(address.startswith(("data:image/jpeg;base64,", "#")) for address in addresses)
+    assert all(attributes["alt"] for tag, attributes in tags if tag == "img")
+    assert not re.search(r"url\(|@import|https?://", made(chapters))
+
+
+def test_links_of_the_funnel_lead_to_a_sheet(chapters):
+    tags = Tags(made(chapters)).seen
+    names = {attributes.get("id") for _, attributes in tags}
+    links = [attributes["href"][1:] for tag, attributes in tags if tag == "a"]
+    assert len(links) == 4 and set(links) <= names
+
+
+def test_same_rows_same_page(chapters):
+    assert made(chapters) == made(chapters)
+
+
+def test_broken_photo_gets_a_tile_with_its_reason(chapters):
+    html = made(chapters, photo=b"not a picture")
+    assert "<img" not in html
+    assert "&lt;b&gt;short&lt;/b&gt;</div>" in html and "not a photo (.txt)</div>" in html
+
+
+def test_missing_photo_gets_a_tile_too(chapters):
+    assert "<img" not in made(chapters, photo=None)
+
+
+def test_limit_is_drawn_with_the_pictures_at_both_sides(chapters):
+    html = made(chapters)
+    assert ">limit 165</text>" in html and 'class="bar past"' in html
+    assert html.index(">160.0</span>") < html.index(">150.0</span>")  # nearest to the limit first
+    assert "Just refused" in html and ">170.0</span>" in html
+    assert "Around the limit" not in made(chapters, limit=None)
+
+
+def test_config_says_how_many_pictures(chapters):
+    few = made(chapters, ReportConfig(per_reason=1), limit=None)
+    assert few.count("<img") == 2 + 1 + 4  # kept, close-ups, one for each reason
+    assert made(chapters, ReportConfig(per_reason=0)).count("<img") == 0
+
+
+def test_written_pictures_are_shown_as_they_are(chapters):
+    rows = [replace(row, picture="pictures/a.jpg") for row in chapters[-1].rows]
+    seen = []
+    page(
+        [*chapters, Chapter("Resize", rows)],
+        ReportConfig(),
+        "/raw",
+        None,
+        lambda row: PHOTO,
+        lambda row: seen.append(row.id) or jpeg(64, 64),
+    )
+    assert sorted(seen) == sorted(row.id for row in rows)
+
+
+def test_choice_stays_when_the_source_grows():
+    rows = [source(number) for number in range(40)]
+    few = some(rows[:20], 6)
+    more = some(rows, 6)
+    assert [row for row in more if row in rows[:20]] == few[: sum(r in rows[:20] for r in more)]
+
+
+def test_copies_bear_the_name_of_the_one_that_was_kept():
+    files = [source(1, "a.jpg"), dropped(replace(source(1, "b.jpg")), "exact copy: a.jpg")]
+    html = made([Chapter("Ingest", files), Chapter("Crop", passed_on(files))], limit=None)
+    assert html.count('alt="a.jpg"') == 1 and html.count('alt="b.jpg"') == 1
+
+
+def test_empty_source_has_a_report():
+    for chapters in ([], [Chapter("Ingest", [])]):
+        html = made(chapters, limit=None)
+        assert Tags(html) and "What became of every photo" in html
+
+
+def test_faces_are_marked_where_nothing_was_cut():
+    row = source(1, boxes=(Detection("face", 0.9, FACE),))
+    (mark,) = thumbnail(row, PHOTO, False, "a", "").marks
+    assert (mark.left, mark.top, mark.width, mark.height) == pytest.approx(
+        (100 / 3, 25, 100 / 3, 25)
+    )
+    assert not thumbnail(replace(row, rectangle=FACE), PHOTO, False, "a", "").marks
+
+
+def test_histogram_counts_everything():
+    values = [1.0, 2.0, 2.0, 9.5]
+    counts = re.findall(r"<title>.*?: (\d+)</title>", histogram(values, "length"))
+    assert sum(map(int, counts)) == len(values)
+
+
+@pytest.mark.parametrize("values", [[5.0], [0.0, 0.0], [1e-9, 2e-9], [1e6, 3e6], [-3.0, 4.0]])
+def test_histogram_of_odd_values_is_drawn(values):
+    svg = histogram(values, "odd & ends", limit=2.0)
+    assert "nan" not in svg and "odd &amp; ends" in svg
+    Tags(svg)
+
+
+def test_histogram_of_nothing_is_nothing():
+    assert histogram([], "none") == ""
+
+
+def test_contact_sheet_centres_each_picture():
+    red, tall = np.zeros((50, 50, 3), np.uint8), np.zeros((80, 20, 3), np.uint8)
+    sheet = contact_sheet([red, tall, red], columns=2, tile=(50, 50))
+    assert sheet.shape == (2 * 58 + 8, 2 * 58 + 8, 3)
+    assert (sheet[8:58, 8:58] == 0).all() and (sheet[66:116, 66:116] == 255).all()
+    assert contact_sheet([], 4, (10, 10)).shape[2] == 3

@@ -1,0 +1,134 @@
+import os
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.photos import folder
+from pipeline.tasks import Ingest
+from tests.kit.store import build, photo, save, set_options
+
+
+def ingested():
+    assert build(Ingest())
+    return {row.path: row for row in Ingest().rows()}
+
+
+def test_equal_bytes_equal_id(store):
+    rows = ingested()
+    assert rows["3.png"].id == rows["copy.png"].id
+    assert rows["3.png"].id != rows["0.png"].id
+    assert (rows["0.png"].width, rows["0.png"].height) == (160, 120)
+
+
+def test_of_copies_the_smallest_path_stays(store):
+    rows = ingested()
+    assert rows["3.png"].drop is None
+    assert rows["copy.png"].drop == "exact copy: 3.png"
+
+
+def test_every_file_is_counted_as_what_it_is(store):
+    source = store.parent / "photos"
+    (source / "zero.jpg").write_bytes(b"")
+    (source / "note.jpg").write_text("hello")
+    (source / "drawing.jpg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    (source / "a.CR2").write_bytes(b"II")
+    (source / "a.txt").write_text("hello")
+    (source / "README").write_text("hello")
+    (source / "clip.mp4").write_bytes(b"0000")
+    (source / "dir.jpg").mkdir()
+    (source / "gone.jpg").symlink_to(source / "nowhere.jpg")
+    os.mkfifo(source / "pipe.jpg")
+    os.rename(source / "0.png", os.fsencode(source) + b"/\xff.png")
+    drops = {path: row.drop for path, row in ingested().items() if row.drop}
+    assert drops == {
+        "zero.jpg": "empty file",
+        "note.jpg": "content is no picture in a known format",
+        "drawing.jpg": "content is no picture in a known format",
+        "a.CR2": "camera raw file (.cr2)",
+        "a.txt": "not a photo (.txt)",
+        "README": "not a photo (no suffix)",
+        "clip.mp4": "video: set video_every",
+        "gone.jpg": "broken link",
+        "pipe.jpg": "not a regular file",
+        "\\xff.png": "file name is not UTF-8",
+        "copy.png": "exact copy: 3.png",
+    }
+
+
+def test_strange_names_are_fine(store):
+    source = store.parent / "photos"
+    names = ["a b.png", 'it\'s "it".png', "line\nbreak.png", "@at.png", "<script>.png", "日本.PNG"]
+    for number, name in enumerate(names):
+        save(source / name, photo(50 + number))
+    rows = ingested()
+    assert all(rows[name].drop is None for name in names)
+
+
+def test_links_are_followed_and_a_loop_ends(store):
+    source = store.parent / "photos"
+    (source / "loop").symlink_to(source)
+    other = store.parent / "other"
+    save(other / "far.png", photo(77))
+    (source / "far").symlink_to(other)
+    rows = ingested()
+    assert "far/far.png" in rows
+    assert len(rows) == 7
+
+
+def test_pixel_limit_is_checked_before_any_decode(store):
+    set_options(Ingest_pixel_limit=100)
+    assert {row.drop.split(":")[0] for row in ingested().values()} == {"too many pixels"}
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("nowhere", "there is no such folder"),
+        ("photos/0.png", "not a folder"),
+        ("store/resize", "lies in the store"),
+    ],
+)
+def test_a_bad_source_is_one_sentence(store, source, said):
+    (store / "resize").mkdir(parents=True)
+    with pytest.raises(ValueError, match=said):
+        folder.listing(store.parent / source, store)
+
+
+def test_an_empty_source_is_an_error(store):
+    (store.parent / "empty").mkdir()
+    set_options(Ingest_source=store.parent / "empty")
+    with pytest.raises(ValueError, match="the folder is empty"):
+        Ingest().complete()
+
+
+def test_photos_in_the_stores_raw_folder_are_fine(store):
+    (store / "raw").mkdir(parents=True)
+    folder.check_source(store / "raw", store, "source")
+
+
+@pytest.fixture
+def clip(store):
+    """Ten frames: five of one scene, five of another, at 10 frames a second."""
+    path = store.parent / "photos" / "clip.avi"
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (160, 120))
+    for number in range(10):
+        frame = photo(1 if number < 5 else 2, [(60, 40, 20 if number < 5 else 60)])
+        frame[:8, :8] = 20 * number
+        video.write(frame)
+    video.release()
+    return path
+
+
+def test_frames_of_a_video_become_photos(store, clip):
+    set_options(Ingest_video_every=2)
+    assert build(Ingest())
+    rows = [row for row in Ingest().rows() if row.clip or row.path == "clip.avi"]
+    rows.sort(key=lambda row: (bool(row.clip), row.second or 0))
+    assert rows[0].drop == "video: 5 frames looked at"
+    assert {row.drop for row in rows[1:]} == {None, "nearly the frame before"}
+    taken = [row for row in rows[1:] if row.drop is None]
+    assert [row.second for row in taken] == [0.0, 0.6]
+    for row in taken:
+        frame = cv2.imread(str(store / row.path))
+        assert np.array_equal(frame.shape, (row.height, row.width, 3))

@@ -1,0 +1,84 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from atelier.boxes import Box
+from pipeline.rows.manifest import Row
+from pipeline.sections import DatasetConfig, PortraitConfig
+from pipeline.stages.zoom import ZoomConfig, rank, zoom
+
+ROW = Row("", "p", width=2000, height=2000, face=Box(900, 700, 1100, 900))
+
+
+def rows(count):
+    return [replace(ROW, id=f"{n:04d}", rectangle=Box(700, 480, 1300, 1280)) for n in range(count)]
+
+
+def zoomed(given, config=None, size="128"):
+    return zoom(given, config or ZoomConfig(), PortraitConfig(), DatasetConfig(size))
+
+
+def test_close_ups_are_the_wanted_share_of_the_dataset():
+    out, _ = zoomed(rows(72))
+    close_ups = [row for row in out if row.parent]
+    assert len(out) == 72 + 28
+    assert len(close_ups) == 28
+    assert [row for row in out if not row.parent] == rows(72)
+
+
+def test_close_up_shows_the_face_at_the_wanted_share():
+    out, _ = zoomed(rows(3), ZoomConfig(share=0.5))
+    assert out[1].id == "0000.z"
+    assert out[1].parent == "0000"
+    assert out[1].rectangle == Box(850, 640, 1150, 1040)
+
+
+def chosen(given, seed):
+    return {row.parent for row in zoomed(given, ZoomConfig(seed=seed))[0] if row.parent}
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("step", [1, 7, 40])
+def test_an_earlier_choice_leaves_only_for_a_newcomer_of_smaller_rank(seed, step):
+    """One for one, beside the places that growth adds."""
+    everyone = np.random.default_rng(seed).permutation(rows(200))
+    for count in range(20, 200 - step, step):
+        old = [row.id for row in everyone[:count]]
+        before, after = chosen(everyone[:count], seed), chosen(everyone[: count + step], seed)
+        gone, come = before - after, after - before
+        assert len(come) - len(gone) == wanted(count + step) - wanted(count) >= 0
+        if gone:
+            assert come.isdisjoint(old)
+            assert max(rank_of(come, seed)) < min(rank_of(gone, seed))
+
+
+def wanted(count):
+    return int(count * 0.28 / 0.72)
+
+
+def rank_of(names, seed):
+    return [rank(replace(ROW, id=name), seed) for name in names]
+
+
+def test_newcomers_that_do_not_qualify_take_no_place():
+    strangers = [replace(row, id=f"x{row.id}", face=None) for row in rows(60)]
+    assert chosen(rows(50), 3) < chosen(rows(50) + strangers, 3)
+
+
+def test_another_seed_is_another_choice():
+    assert chosen(rows(50), 0) != chosen(rows(50), 1)
+
+
+@pytest.mark.parametrize(
+    ("face", "size", "said"),
+    [
+        (Box(800, 600, 1200, 1000), "128", "1 passed over: the portrait is that close already"),
+        (Box(900, 700, 1100, 900), "512", "1 passed over: too few pixels: a close-up would be"),
+        (None, "128", "1 passed over: no face was looked for"),
+    ],
+)
+def test_what_is_passed_over_is_counted(face, size, said):
+    out, notes = zoomed([replace(rows(1)[0], face=face)], ZoomConfig(share=0.6), size)
+    assert len(out) == 1
+    assert any(note.startswith(said) for note in notes)

@@ -1,0 +1,61 @@
+"""The laws of the cache, with every kind of detector as users run them."""
+
+import pytest
+
+from pipeline.rows import manifest
+from tests.kit.commands import run
+from tests.kit.made_graphs import frozen, saved_model
+from tests.kit.store import photo, save
+
+FIND = [(0.9, 1, [0.25, 0.25, 0.75, 0.75])]
+
+
+def model(folder):
+    folder.mkdir()
+    (folder / "label_map.pbtxt").write_text("item {\n  id: 1\n  name: 'portrait'\n}\n")
+    saved_model(folder / "saved_model", FIND)
+    return folder
+
+
+MADE = {
+    "tfod": lambda folder: frozen(folder / "faces.pb", FIND),
+    "hub": lambda folder: saved_model(folder / "hub", FIND),
+    "crop": lambda folder: model(folder / "crop"),
+}
+
+
+def looked(folder, detector, **more):
+    """(what was said, the rows of Detect) of a run."""
+    options = {"Detect_detector": detector, **more}
+    done = run(folder, "run", "Detect", **options)
+    assert done.returncode == 0, done.stderr
+    found = (folder / more.get("store", "store") / "detect").glob("*/*.parquet")
+    newest = max(found, key=lambda path: path.stat().st_mtime_ns)
+    return done.stderr, [(row.id, row.boxes, row.drop) for row in manifest.read(newest)]
+
+
+@pytest.fixture(params=["haar", "haar:profile", "yunet", *MADE])
+def detector(request, tmp_path):
+    if request.param in MADE:
+        return f"{request.param}:{MADE[request.param](tmp_path)}?min_score=0.1&names=face"
+    if request.param == "yunet":
+        data = request.getfixturevalue("test_data")
+        return f"yunet:{data / 'models' / 'face_detection_yunet_2023mar.onnx'}"
+    return request.param
+
+
+@pytest.mark.slow
+def test_the_laws_hold_with(detector, tmp_path):
+    for number in range(5):
+        save(tmp_path / "photos" / f"{number}.png", photo(number, [(60, 60, 24)]))
+    said, rows = looked(tmp_path, detector)
+    assert "Detect: 5 of 5 rows" in said
+    assert len(rows) == 5 and not [drop for _, _, drop in rows if drop]
+
+    # The same rows from other units; nothing for a second run; only what is new for a third one.
+    assert looked(tmp_path, detector, store="other", Engine_rows=1)[1] == rows
+    assert "Detect" not in looked(tmp_path, detector)[0]
+    save(tmp_path / "photos" / "new.png", photo(9, [(60, 60, 24)]))
+    said, grown = looked(tmp_path, detector)
+    assert "Detect: 1 of 1 rows" in said
+    assert len(grown) == 6 and all(row in grown for row in rows)

@@ -1,0 +1,167 @@
+"""Laws that every stage keeps, present and future: they run over `tasks.STAGES`."""
+
+from collections import Counter
+from dataclasses import fields
+from pathlib import Path
+from typing import Literal, get_args, get_origin, get_type_hints
+
+import pytest
+
+from pipeline import options
+from pipeline.rows import manifest
+from pipeline.rows.manifest import dropped
+from pipeline.stage import SetStage, Stage
+from pipeline.tasks import STAGES, Crop, ExportTFRecords, Ingest, Report, Resize
+from tests.kit.store import build, counting, fresh, photo, results, save, set_options
+
+WORKING = [stage for stage in STAGES if issubclass(stage, Stage)]
+every_stage = pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.__name__)
+every_step = pytest.mark.parametrize("stage", [*STAGES, Report], ids=lambda stage: stage.__name__)
+every_working_stage = pytest.mark.parametrize("stage", WORKING, ids=lambda stage: stage.__name__)
+pytestmark = pytest.mark.usefixtures("reference")
+
+
+@every_stage
+@pytest.mark.parametrize("faces", ["largest", "each"])
+def test_no_row_is_lost(store, stage, faces):
+    for number in (20, 21):
+        pair = photo(number, [(20, 40, 22), (100, 50, 20)])
+        save(store.parent / "photos" / f"pair {number}.png", pair)
+    set_options(Crop_faces=faces, Crop_max_faces=3)
+    assert build(stage())
+    came_in, out = stage().incoming(), stage().rows()
+    assert sum(manifest.facts(stage().path).outcome.values()) == len(out)
+    if stage is Ingest:
+        assert Counter(row.path for row in out) == Counter(row.path for row in came_in)
+        return
+    before, after = {row.id for row in came_in}, {row.id for row in out}
+    assert len(before) == len(came_in) and len(after) == len(out)
+    assert all(any(is_or_is_of(name, old) for name in after) for old in before)
+    assert all(any(is_or_is_of(name, old) for old in before) for name in after)
+    assert all(row.parent in before for row in out if row.id.endswith(".z"))
+    if stage is Crop:
+        assert any(name.endswith(".f2") for name in after) == (faces == "each")
+
+
+def is_or_is_of(name, other):
+    """Whether a row is another one, or its child."""
+    return name == other or name.startswith(f"{other}.")
+
+
+@every_stage
+def test_kept_pictures_exist(store, stage):
+    assert build(stage())
+    kept = [row for row in stage().rows() if row.drop is None]
+    assert kept
+    assert all((store / row.picture).is_file() for row in kept if row.picture)
+    assert any(row.picture for row in kept) == (STAGES.index(stage) >= STAGES.index(Resize))
+
+
+@every_step
+def test_a_second_build_runs_nothing(store, stage, monkeypatch):
+    assert build(stage())
+    fresh()
+    for kind in (Stage, SetStage, Report):
+        monkeypatch.setattr(kind, "build", lambda self: pytest.fail("ran again"))
+    assert stage().complete()
+    assert build(stage())
+
+
+OTHER = {
+    "Crop_rules": '[{"need": "face"}]',
+    "Dataset_size": "16",
+    "Dataset_background": "black",
+    "Detect_detector": "haar, none",
+    "Embed_dims": 64,
+    "Embed_weights": "weights.pth",
+    "ExportTFRecords_labels": "folder",
+    "ExportTFRecords_name": "faces",
+    "FilterPose_limit": "best 0.7",
+    "FilterPose_reference": "elsewhere",
+    "Ingest_source": "elsewhere",
+}
+
+
+@every_step
+def test_every_option_changes_the_key_unless_it_cannot_change_a_result(stage, tmp_path):
+    (tmp_path / "weights.pth").write_text("other weights")
+    for config in (stage().config, *map(options.current, stage.shared)):
+        hints = get_type_hints(type(config))
+        for field in fields(config):
+            name = f"{options.section(type(config))}_{field.name}"
+            value = getattr(config, field.name)
+            given = another(name, hints[field.name], value)
+            before = stage().key
+            set_options(**{name: tmp_path / given if name == "Embed_weights" else given})
+            changed = stage().key != before
+            set_options(**{name: value})
+            assert stage().key == before
+            assert changed == (field.metadata["keyed"] != "never"), name
+
+
+def another(name, kind, value):
+    """Another valid value; one that cannot be derived from the old one is in OTHER."""
+    if get_origin(kind) is Literal:
+        return next(choice for choice in get_args(kind) if choice != value)
+    if name in OTHER or kind is str:
+        return OTHER[name]
+    if kind is bool:
+        return not value
+    return value + 1 if kind is int else value * 0.75 + 0.01
+
+
+def test_the_cut_into_units_changes_no_result(store):
+    seen = []
+    for size in (1, 2, 7):
+        set_options(Engine_rows=size, Store_root=store / str(size))
+        assert build(Report())
+        seen.append(results(store / str(size)))
+    assert len(seen[0]) > 10
+    assert seen[0] == seen[1] == seen[2]
+
+
+@every_working_stage
+def test_a_crash_keeps_finished_units(store, stage, monkeypatch):
+    assert build(stage().before()[0]) if stage().before() else True
+    seen, work, cut = [], stage.work, [True]
+
+    def power_cut_after_two(items, config, folder):
+        for item, result in zip(items, work(items, config, folder), strict=True):
+            if cut[0] and len(seen) == 2:
+                raise KeyboardInterrupt
+            seen.append(item.row.id)
+            yield result
+
+    monkeypatch.setattr(stage, "work", staticmethod(power_cut_after_two))
+    with pytest.raises(KeyboardInterrupt):
+        stage().run()
+    assert not stage().complete()
+    cut[0] = False
+    fresh()
+    assert build(stage())
+    assert len(seen) == len(set(seen))
+
+
+@every_working_stage
+def test_a_grown_source_runs_only_new_rows(store, stage, monkeypatch):
+    set_options(FilterPose_limit="q100", Zoom_share=0.4)
+    assert build(Resize())
+    save(store.parent / "photos" / "new.png", photo(9, [(61, 40, 22)]))
+    seen = counting(monkeypatch, stage)
+    fresh()
+    assert build(Resize())
+    new = next(row for row in Ingest().rows() if row.path == "new.png")
+    worked_on = {name.split(".")[0] for name in seen}
+    if stage is Ingest:
+        assert len(seen) == 1
+    else:
+        assert worked_on <= {new.id}
+
+
+def test_drops_of_each_stage_say_why(store):
+    assert build(ExportTFRecords())
+    said = {row.drop for stage in STAGES for row in stage().rows() if row.drop}
+    assert "no face" in said
+    assert any(reason.startswith("exact copy: ") for reason in said)
+    assert dropped(Ingest().rows()[0], "x").drop == "x"
+    assert all(Path(row.picture).suffix == ".jpg" for row in Resize().rows())

@@ -1,0 +1,80 @@
+from dataclasses import fields
+from pathlib import Path
+
+import luigi
+import pytest
+
+from pipeline import options, tasks
+from pipeline.options import SettingsError, current
+from pipeline.stages.crop import CropConfig
+from tests.kit.store import set_options
+
+ROOT = Path(__file__).parents[2]
+every_section = pytest.mark.parametrize("config", list(options.SECTIONS))
+
+
+@every_section
+def test_every_option_has_a_sentence_and_a_default_that_is_allowed(config):
+    assert config.__doc__
+    for field in fields(config()):
+        assert len(field.metadata["help"]) > 10
+
+
+def test_an_option_reaches_the_config():
+    set_options(Crop_max_faces=3)
+    assert current(CropConfig).max_faces == 3
+    assert tasks.Crop(max_faces=4).config.max_faces == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Crop-max_face", "[Crop] has no option max_face; did you mean max_faces?"),
+        ("Crp-max_faces", "there is no section Crp; did you mean Crop?"),
+    ],
+)
+def test_a_misspelt_option_on_the_command_line(name, said):
+    with pytest.raises(SettingsError) as error:
+        options.set_option(name, "3")
+    assert said in str(error.value)
+
+
+def test_a_misspelt_option_in_the_file():
+    luigi.configuration.get_config().set("Crop", "max_face", "3")
+    with pytest.raises(SettingsError, match=r"\[Crop\] max_face: there is no such option; did you"):
+        options.check()
+
+
+def test_a_misspelt_section_in_the_file():
+    luigi.configuration.get_config().set("Cropp", "max_faces", "3")
+    with pytest.raises(SettingsError, match=r"\[Cropp\]: there is no such section; did you mean"):
+        options.check()
+
+
+def test_luigi_cfg_holds_every_option_with_its_sentence():
+    assert (ROOT / "luigi.cfg").read_text() == options.as_cfg()
+
+
+def test_the_options_page_is_up_to_date():
+    assert (ROOT / "docs" / "options.md").read_text() == options.as_markdown()
+
+
+def test_every_recipe_names_options_that_exist():
+    recipes = sorted((ROOT / "recipes").glob("*.cfg"))
+    assert recipes
+    for recipe in recipes:
+        with options.recipe(recipe):
+            options.check()
+
+
+def test_a_file_enters_a_key_by_its_content(tmp_path):
+    from pipeline.stages.embed import EmbedConfig
+
+    weights = tmp_path / "w.pth"
+    weights.write_bytes(b"1")
+    moved = tmp_path / "moved.pth"
+    moved.write_bytes(b"1")
+    before = options.keyed(EmbedConfig(weights=str(weights)))
+    assert options.keyed(EmbedConfig(weights=str(moved))) == before
+    moved.write_bytes(b"other")
+    assert options.keyed(EmbedConfig(weights=str(moved))) != before

@@ -1,0 +1,105 @@
+"""The whole pipeline, photos to records and report: the same bytes whoever does the work."""
+
+import io
+import shutil
+import subprocess
+import sys
+
+import pytest
+from PIL import Image, ImageEnhance
+
+from pipeline import sample
+from pipeline.engine import cluster
+from pipeline.rows import manifest
+from pipeline.stages import embed
+from pipeline.tasks import Crop, Dataset, Detect, ExportTFRecords, FilterPose, Ingest, Resize
+from tests.kit.store import ROOT, build, results, set_options
+
+SITTERS = ("studio/Ada", "studio/Bruno", "studio/Dayo", "outdoors/Kamila", "family/Tariq and Uma")
+LIGHTS = (0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """Drawn portraits, small, each in several lights, a broken one and a copy: 32 files."""
+    folder = tmp_path_factory.mktemp("drawn")
+    for name in SITTERS:
+        large = Image.open(io.BytesIO(sample.photo(f"{name}.jpg")))
+        (folder / name).mkdir(parents=True)
+        for light in LIGHTS:
+            photo = ImageEnhance.Brightness(large.reduce(3)).enhance(light)
+            photo.save(folder / name / f"{light}.jpg", quality=92)
+    whole = (folder / SITTERS[0] / "1.0.jpg").read_bytes()
+    (folder / "studio" / "stopped.jpg").write_bytes(whole[: len(whole) // 2])
+    (folder / "studio" / "to keep.jpg").write_bytes(whole)
+    return folder
+
+
+def made(source, store, scheduler, workers=0, task=Dataset, **more):
+    set_options(
+        Store_root=store,
+        Ingest_source=source,
+        Engine_scheduler=scheduler,
+        Engine_workers=workers,
+        Engine_rows=2,
+        Dataset_size=64,
+        Crop_faces="each",
+        Crop_max_faces=2,
+        ExportTFRecords_labels="folder",
+        **more,
+    )
+    assert build(task())
+    return results(store)
+
+
+def shared_by(count):
+    """Whether that many workers are there and each one looked for faces."""
+    looked = cluster.current.client.run(cluster.loaded, ["cv2"])
+    return list(looked.values()) == [True] * count
+
+
+@pytest.fixture(scope="module")
+def in_process(source, tmp_path_factory):
+    """What one process makes of them: something of everything."""
+    store = tmp_path_factory.mktemp("in-process")
+    files = made(source, store, "in-process")
+    outcomes = [manifest.facts(stage().path).outcome for stage in (Ingest, Detect, Resize)]
+    assert outcomes[0] == {"exact copy": 1, "kept": 31}
+    assert outcomes[1] == {"broken file": 1, "kept": 30}
+    assert outcomes[2]["kept"] > 36
+    assert len(list((Detect().folder / "parts").iterdir())) == 16
+    assert len([name for name in files if name.endswith(".jpg")]) == outcomes[2]["kept"]
+    assert (ExportTFRecords().records / "dataset" / "dataset-rxx.labels").is_file()
+    return files
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_local_workers(source, in_process, tmp_path, workers):
+    assert made(source, tmp_path / "store", "local", workers) == in_process
+    assert shared_by(workers)
+
+
+def test_workers_started_by_hand(source, in_process, tmp_path, scheduler):
+    assert made(source, tmp_path / "store", scheduler) == in_process
+    assert shared_by(2)
+
+
+def test_scores_against_a_reference(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(embed, "check_weights", lambda _: None)  # loads torch once more
+    write = "import sys, random_inception; random_inception.write_weights(sys.argv[1], scenes=1)"
+    line = [sys.executable, "-c", write, str(tmp_path / "weights.pth")]
+    subprocess.run(line, cwd=ROOT / "tests", check=True)
+    more = {
+        "Embed_weights": tmp_path / "weights.pth",
+        "Embed_dims": 64,
+        "FilterPose_reference": source / "family",
+        "FilterPose_limit": "best 0.5",
+    }
+    for crop in (Crop, lambda: Crop(photos="reference")):  # all that needs no torch
+        made(source, tmp_path / "store", "in-process", task=crop, **more)
+    one = made(source, tmp_path / "store", "local", 1, FilterPose, **more)
+    assert len({row.score for row in FilterPose().rows()}) > 30
+    for measured in ("embed", "filterpose"):
+        shutil.rmtree(tmp_path / "store" / measured)
+    assert made(source, tmp_path / "store", "local", 2, FilterPose, **more) == one

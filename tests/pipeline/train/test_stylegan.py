@@ -1,0 +1,298 @@
+"""TrainStyleGAN: the trainer as a child process, and the Luigi task as its users run it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline import options
+from pipeline.options import SettingsError, current
+from pipeline.train import stylegan
+from pipeline.train.child import TrainError
+from pipeline.train.stylegan import TrainStyleGANConfig
+from tests.kit.commands import command, error, run, started, wait_for
+from tests.kit.store import ROOT, set_options
+from training import presets
+from training.config import SECTIONS, configure
+from training.run import checkpoints
+from training.run import folder as runs
+
+LUIGI = [str(Path(sys.executable).with_name("luigi")), "--module", "pipeline", "TrainStyleGAN"]
+STEPS = {"preset": "tiny", "device": "cpu", "threads": 1, "grid_columns": 2, "grid_rows": 1}
+DATASET = {"images": 3, "shape": [16, 16, 3], "classes": 0, "digest": "d", "labels_digest": "l"}
+
+
+def child(script, *words):
+    """The command of a trainer that is a few lines."""
+    return [sys.executable, "-c", script, *words]
+
+
+def follow(script):
+    """Follow such a trainer; returns what Luigi would show."""
+    heard = []
+    stylegan.follow(child(script), lambda *said: heard.append(said))
+    return heard
+
+
+def test_every_option_is_trainings_own():
+    known = {name for section in SECTIONS.values() for name in section.__dataclass_fields__}
+    declared = set(TrainStyleGANConfig().options())
+    assert declared == known - {"data", "out"} | {"preset"}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"preset": "config-g"}, "no preset is called 'config-g': did you mean config-f?"),
+        ({"g_lr": "fast"}, "g_lr = 'fast': write kimg:value pairs"),
+        ({"mixing": "2"}, "mixing = 2.0: give a value between 0 and 1"),
+        ({"device": "tpu"}, "device = 'tpu': choose one of auto, cpu, gpu"),
+        ({"name": "../x"}, "name = '../x': use letters, digits"),
+        ({"name": ""}, "name = '': use letters, digits"),
+    ],
+)
+def test_a_wrong_option_is_one_sentence(given, said):
+    with pytest.raises(SettingsError) as refused:
+        TrainStyleGANConfig(**given)
+    assert f"[TrainStyleGAN] {said}" in str(refused.value)
+
+
+def test_a_misspelt_option_is_an_error():
+    with pytest.raises(SettingsError, match=r"no option g_lrr; did you mean g_lr\?"):
+        options.set_option("TrainStyleGAN-g_lrr", "1")
+
+
+def test_only_what_is_given_goes_to_the_trainer(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "old").mkdir()
+    set_options(TrainStyleGAN_preset="tiny", TrainStyleGAN_resume_from="old")
+    words = current(TrainStyleGANConfig).words()
+    assert words == ["--preset=tiny", "--name=stylegan2", f"--resume_from={tmp_path / 'old'}"]
+
+
+def test_progress_is_read_from_the_status_line(capsys):
+    line = "1.5 of 160 kimg  49 min 49 s left  real +0.10"
+    assert follow(f"print('config'); print({line!r})") == [(line, 0)]
+    assert follow("print('0.075 of 0.1 kimg  1 s left')")[0][1] == 75
+    assert capsys.readouterr().out.splitlines()[:2] == ["config", line]
+
+
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        ("print('error: data is empty', file=sys.stderr); sys.exit(2)", "^data is empty$"),
+        ("print('collapsed at 3 kimg: jump'); sys.exit(3)", "^training collapsed at 3 kimg: jump;"),
+        ("sys.exit(3)", "^training collapsed; its checkpoints are kept: lower g_lr"),
+        ("os.kill(os.getpid(), 15)", "somebody stopped the trainer; the same command goes on"),
+        ("sys.exit(130)", "somebody stopped the trainer; the same command goes on"),
+        ("sys.exit(1)", "failed with exit code 1; its last words are above"),
+        ("os.kill(os.getpid(), 9)", "killed by signal 9 .*smaller batch"),
+    ],
+)
+def test_every_other_end_is_one_sentence(end, said):
+    with pytest.raises(TrainError, match=said):
+        follow(f"import os, sys; {end}")
+
+
+ANSWERS_ONCE = """
+import os, signal, sys, time
+heard = []
+signal.signal(signal.SIGTERM, lambda *_: heard.append("term"))
+signal.signal(signal.SIGINT, lambda *_: heard.append("int"))
+print("ready", flush=True)
+for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+    os.kill(os.getppid(), number)
+    time.sleep(0.2)
+print("heard", *heard)
+sys.exit(130)
+"""
+
+
+def test_signals_are_passed_on_once_and_waited_for(capsys):
+    with pytest.raises(KeyboardInterrupt):
+        follow(ANSWERS_ONCE)
+    told = capsys.readouterr()
+    assert told.out.splitlines() == ["ready", "heard term"]
+    assert "the trainer writes a checkpoint first" in told.err
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_a_reader_that_is_gone_leaves_no_trainer(monkeypatch):
+    def broken(*_, **__):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("builtins.print", broken)
+    with pytest.raises(BrokenPipeError):
+        follow("import time; print('x', flush=True); time.sleep(60)")
+
+
+KILLED = """
+import os, sys
+from pipeline.train import child, stylegan
+child.BEGIN = child.BEGIN.replace('"-m", *', '"-c", FAKE, *')
+child.BEGIN = "FAKE = " + repr(sys.argv[1]) + child.BEGIN
+stylegan.train("data", stylegan.Path(sys.argv[2]), stylegan.TrainStyleGANConfig(), print)
+"""
+TELLS_OF_ITS_END = """
+import pathlib, signal, sys, time
+def end(*_):
+    pathlib.Path(FILE).write_text("saved")
+    sys.exit(130)
+signal.signal(signal.SIGTERM, end)
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_killed_parent_leaves_no_trainer(tmp_path):
+    fake = TELLS_OF_ITS_END.replace("FILE", repr(str(tmp_path / "end")))
+    line = child(KILLED, fake, str(tmp_path / "store"))
+    with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout.readline() == "ready\n"
+        parent.kill()
+    wait_for(tmp_path, "end")
+
+
+@pytest.fixture
+def one_run(tmp_path):
+    """A store with one run of the preset tiny at 2 kimg, on the records one/two/dataset."""
+    config = configure({**presets.PRESETS["tiny"], "data": "/one/two/dataset", "name": "stylegan2"})
+    run = tmp_path / "runs" / f"stylegan2-{runs.key(config, DATASET)}"
+    runs.write_json(run / "config.json", runs.begin(config, DATASET, {}))
+    checkpoints.save(checkpoints.place(run, 2000), {}, {})
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("given", "data", "done"),
+    [
+        ({"total_kimg": "2"}, "/one/two/dataset", True),
+        ({"total_kimg": "2"}, "/moved/two/dataset", True),
+        ({"total_kimg": "2", "g_lr": "1e-5"}, "/one/two/dataset", True),
+        ({"total_kimg": "2.008"}, "/one/two/dataset", False),
+        ({"total_kimg": "2"}, "/one/three/dataset", False),
+        ({"total_kimg": "2", "seed": "1"}, "/one/two/dataset", False),
+        ({"total_kimg": "2", "fmap_max": "16"}, "/one/two/dataset", False),
+        ({"total_kimg": "2", "name": "other"}, "/one/two/dataset", False),
+    ],
+)
+def test_done_is_a_run_of_this_identity_that_is_far_enough(one_run, given, data, done):
+    config = TrainStyleGANConfig(preset="tiny", **given)
+    assert stylegan.finished(Path(data), one_run, config, 16, 16) == done
+
+
+def test_a_dataset_that_came_again_under_another_name_is_the_runs_own(one_run):
+    (path,) = one_run.glob("runs/*/config.json")
+    saved = json.loads(path.read_text())
+    saved["changes"].append({"kimg": 1, "options": {"data": "/one/three/dataset"}})
+    path.write_text(json.dumps(saved))
+    config = TrainStyleGANConfig(preset="tiny", total_kimg="2")
+    for name in ("two", "three"):
+        assert stylegan.finished(Path(f"/one/{name}/dataset"), one_run, config, 16, 16)
+
+
+def test_a_broken_config_is_no_finished_run(one_run):
+    (path,) = one_run.glob("runs/*/config.json")
+    path.write_text("{")
+    config = TrainStyleGANConfig(preset="tiny", total_kimg="2")
+    assert not stylegan.finished(Path("/one/two/dataset"), one_run, config, 16, 16)
+
+
+def test_status_tells_of_runs(one_run):
+    ((name, _),) = [(p.parent.name, p) for p in one_run.glob("runs/*/config.json")]
+    assert list(stylegan.told(one_run)) == [f"{name}: 2 of 8 kimg"]
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("recipes/*.cfg")), ids=lambda path: path.stem)
+def test_every_recipe_holds_only_options_that_there_are(path):
+    with options.recipe(path):
+        options.check()
+        assert current(TrainStyleGANConfig).resolved(1024, 1024)
+
+
+def test_the_recipe_for_portraits_is_the_published_practice():
+    with options.recipe(ROOT / "recipes" / "portraits-1024.cfg"):
+        config = current(TrainStyleGANConfig).resolved(1024, 1024)
+    assert (config.run.batch, config.run.total_kimg, config.data.mirror) == (32, 30445, True)
+    assert config.rate.g_lr == config.rate.d_lr == "0:1e-3, 20000:1e-4, 25000:1e-5"
+    assert config.loss.r1_gamma == "0:10, 25451:5, 28000:3"
+    assert (config.network.fmap_base, config.network.fmap_max) == (16384, 512)
+
+
+def given(folder, **more):
+    """What follows the name of the task, for pictures of 16 px and a tiny network."""
+    training = {f"TrainStyleGAN_{name}": value for name, value in {**STEPS, **more}.items()}
+    return command(folder, Dataset_size=16, **training)[3:]
+
+
+def luigi(folder, **more):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    line = [*LUIGI, *given(folder, **more)]
+    return subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def seen(folder):
+    """The images seen by each checkpoint of the only run."""
+    (run,) = (folder / "store" / "runs").iterdir()
+    return [checkpoints.seen_at(path) for path in checkpoints.listed(run)]
+
+
+@pytest.mark.slow
+def test_photos_to_two_steps_and_two_more(folder):
+    first = luigi(folder, total_kimg=0.016)
+    assert first.returncode == 0, first.stderr
+    assert seen(folder) == [0, 16]
+    assert not (folder / "store" / "lock").exists()
+    again = luigi(folder, total_kimg=0.016)
+    assert again.returncode == 0 and "kimg" not in again.stdout
+    assert luigi(folder, total_kimg=0.032).returncode == 0
+    assert seen(folder) == [0, 16, 32]
+
+
+@pytest.mark.slow
+def test_a_stopped_command_leaves_a_checkpoint_and_goes_on(folder):
+    line = [*LUIGI, *given(folder, total_kimg=400, tick_kimg=0.016)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    with subprocess.Popen(line, cwd=folder, env=environment, **pipes) as luigis:
+        next(text for text in luigis.stdout if " of 400 kimg " in text)
+        used = run(folder, "run", "Ingest", Dataset_size=16)  # training does not hold the store
+        luigis.send_signal(signal.SIGTERM)
+        assert "stopped at" in luigis.stdout.read()
+    assert used.returncode == 0, used.stderr
+    assert luigis.returncode != 0
+    stopped = seen(folder)[-1]
+    assert stopped > 0
+    done = luigi(folder, total_kimg=stopped / 1000 + 0.008)
+    assert done.returncode == 0, done.stderr
+    assert f"goes on from {stopped:010d}.npz" in done.stdout
+    assert seen(folder)[-1] == stopped + 8
+
+
+@pytest.mark.slow
+def test_ctrl_c_at_a_terminal_stops_a_training_in_peace(folder):
+    """The dataset was made by processes of the same command, which are gone by then."""
+    words = {**STEPS, "total_kimg": 400, "tick_kimg": 0.016}
+    words = {f"TrainStyleGAN_{name}": value for name, value in words.items()}
+    local = {"Engine_scheduler": "local", "Engine_workers": 1, "Dataset_size": 16}
+    process = started(folder, "run", "TrainStyleGAN", **local, **words)
+    wait_for(folder, "store/runs/*/checkpoints/*.npz")
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert not [one for one in family if "spawn_main" in " ".join(one.cmdline())]
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "the trainer writes a checkpoint first" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.slow
+def test_what_the_trainer_refuses_is_the_commands_one_sentence(folder):
+    words = {f"TrainStyleGAN_{n}": v for n, v in {**STEPS, "resume_from": "/no/such"}.items()}
+    said = error(run(folder, "run", "TrainStyleGAN", Dataset_size=16, **words))
+    assert said.startswith("/no/such is no checkpoint")

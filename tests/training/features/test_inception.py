@@ -1,0 +1,215 @@
+"""The Inception wrapper equals pytorch-fid. Runs in a process of its own: TensorFlow is in ours."""
+
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SIZES = [(300, 200), (64, 64), (299, 299), (180, 333), (512, 400), (120, 90), (301, 299)]
+
+
+@pytest.fixture(scope="module")
+def child(tmp_path_factory):
+    """Calls a function of this file in a process that has torch."""
+    folder = tmp_path_factory.mktemp("inception")
+    context = get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context, initializer=begin, initargs=(folder,)) as pool:
+        yield lambda function, *arguments: pool.submit(function, *arguments).result()
+
+
+def begin(folder):
+    import os
+
+    warnings.simplefilter("error")
+    os.environ["TORCH_HOME"] = str(folder)
+    weights_file().parent.mkdir(parents=True)
+
+    import torch
+
+    from tests.kit.random_inception import write_weights
+
+    torch.set_num_threads(1)
+    write_weights(weights_file())
+
+
+def weights_file():
+    """Where pytorch-fid keeps its download."""
+    import os
+
+    return Path(os.environ["TORCH_HOME"], "hub/checkpoints/pt_inception-2015-12-05-6726825d.pth")
+
+
+@cache
+def inception(dims=2048, dtype="float32"):
+    from training.features.inception import Inception
+
+    return Inception(weights_file(), dims, dtype)
+
+
+def made(seed, size):
+    """A picture with coarse and fine detail."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
+    pixels = np.asarray(coarse.resize(size, Image.Resampling.BICUBIC))
+    return np.clip(pixels + rng.normal(0, 12, pixels.shape), 0, 255).astype(np.uint8)
+
+
+def pictures(count):
+    return [made(number, SIZES[number % len(SIZES)]) for number in range(count)]
+
+
+def both_ways(dims, folder):
+    """Features of PNG files of mixed sizes, by pytorch-fid itself and by us."""
+    from pytorch_fid.fid_score import get_activations
+    from pytorch_fid.inception import InceptionV3
+
+    paths = [Path(folder, f"{number}.png") for number in range(3)]
+    for path, picture in zip(paths, pictures(3), strict=True):
+        Image.fromarray(picture).save(path)
+    network = InceptionV3([InceptionV3.BLOCK_INDEX_BY_DIM[dims]])
+    theirs = get_activations(paths, network, batch_size=1, dims=dims, num_workers=0)
+    return theirs, inception(dims)(np.asarray(Image.open(path)) for path in paths)
+
+
+@pytest.mark.parametrize("dims", [64, 192, 768, 2048])
+def test_features_are_pytorch_fids(child, tmp_path, dims):
+    theirs, ours = child(both_ways, dims, tmp_path)
+    assert ours.shape == (3, dims) and ours.dtype == np.float32
+    assert np.linalg.norm(ours - theirs) < 1e-5 * np.linalg.norm(theirs)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+def from_the_download():
+    from training.features.inception import Inception
+
+    return Inception(None, 64)(pictures(1)), inception(64)(pictures(1))
+
+
+def test_without_a_file_the_download_is_used(child):
+    np.testing.assert_array_equal(*child(from_the_download))
+
+
+def cut_differently(dtype):
+    network, made_pictures = inception(2048, dtype), pictures(6)
+    whole = network(made_pictures)
+    turned = network(made_pictures[::-1])[::-1]
+    alone = np.concatenate([network([picture]) for picture in made_pictures])
+    return whole, turned, alone, network([])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_features_do_not_depend_on_how_the_work_is_cut(child, dtype):
+    whole, turned, alone, none = child(cut_differently, dtype)
+    assert whole.tobytes() == turned.tobytes() == alone.tobytes()
+    assert none.shape == (0, 2048)
+
+
+def by_dtype(count):
+    return [inception(2048, dtype)(pictures(count)) for dtype in ("float32", "bfloat16")]
+
+
+def test_bfloat16_moves_scores_by_less_than_a_percent(child):
+    from pipeline.stages.filter_pose import Gaussian
+
+    scores = []
+    for features in child(by_dtype, 16):
+        likeness = Gaussian(features[:12].astype(np.float64))
+        scores.append([likeness(vector) for vector in features])
+    np.testing.assert_allclose(scores[1], scores[0], rtol=0.01)
+
+
+def without_one_step():
+    from unittest.mock import patch
+
+    from training.features.inception import Inception
+
+    with patch("training.features.inception.has_one_step", lambda *_: False):
+        return Inception(weights_file())(pictures(2)), inception()(pictures(2))
+
+
+def test_plain_torch_computes_the_same(child):
+    plain, ours = child(without_one_step)
+    np.testing.assert_allclose(ours, plain, rtol=1e-4, atol=1e-4)
+
+
+def frechet(dims, count):
+    """FID of one picture by pytorch-fid: with no covariance, and as a set of two copies."""
+    from pytorch_fid.fid_score import calculate_frechet_distance
+
+    features = inception(dims)(pictures(20)).astype(np.float64)
+    reference = features[:12]
+    mean, covariance = reference.mean(axis=0), np.cov(reference, rowvar=False)
+    ones, twos = [], []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scipy's sqrtm(disp=) and singular matrices
+        for vector in features[12 : 12 + count]:
+            nothing, copies = np.zeros_like(covariance), np.stack([vector, vector])
+            ones.append(calculate_frechet_distance(vector, nothing, mean, covariance))
+            moments = copies.mean(axis=0), np.cov(copies, rowvar=False)
+            twos.append(calculate_frechet_distance(*moments, mean, covariance))
+    return features, ones, twos
+
+
+@pytest.mark.parametrize(
+    ("dims", "count"), [(64, 3), pytest.param(2048, 1, marks=pytest.mark.slow)]
+)
+def test_the_score_is_pytorch_fids(child, dims, count):
+    from pipeline.stages.filter_pose import Gaussian
+
+    features, ones, twos = child(frechet, dims, count)
+    likeness = Gaussian(features[:12])
+    scores = [likeness(vector) for vector in features[12 : 12 + count]]
+    np.testing.assert_allclose(scores, ones, rtol=1e-6)
+    np.testing.assert_allclose(scores, twos, rtol=1e-6)
+
+
+def what_it_says(weights, home=None):
+    """The error's class and message; `home` is an empty place for downloads."""
+    from unittest.mock import patch
+    from urllib.error import URLError
+
+    from training.features.inception import Inception
+
+    with (
+        patch.dict("os.environ", {"TORCH_HOME": str(home)} if home else {}),
+        patch("torch.hub.urlopen", side_effect=URLError("no network")),
+        pytest.raises((ValueError, OSError)) as error,
+    ):
+        Inception(weights)
+    return error.type, str(error.value)
+
+
+def test_no_network_and_no_file_names_both_ways_out(child, tmp_path):
+    kind, said = child(what_it_says, None, tmp_path)
+    assert kind is ConnectionError
+    assert said == (
+        "Inception's weights cannot be downloaded (<urlopen error no network>): make"
+        " https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
+        "pt_inception-2015-12-05-6726825d.pth reachable, or name a file that has them:"
+        " [Embed] weights = FILE for a dataset, --inception FILE for metrics"
+    )
+
+
+def write_others(folder):
+    import torch
+
+    torch.save({"layer": torch.zeros(2)}, folder / "others.pth")
+    torch.save([1], folder / "list.pth")
+    (folder / "text.pth").write_text("not weights at all")
+    (folder / "empty.pth").write_bytes(b"")
+    (folder / "truncated.pth").write_bytes(weights_file().read_bytes()[:100_000])
+
+
+def test_a_file_of_anything_else_is_one_sentence(child, tmp_path):
+    child(write_others, tmp_path)
+    for name in ("others", "list", "text", "empty", "truncated"):
+        path = tmp_path / f"{name}.pth"
+        kind, said = child(what_it_says, path)
+        assert kind is ValueError
+        assert said.startswith(f"{path} holds no weights of pytorch-fid's Inception: ")
+        assert "\n" not in said

@@ -1,0 +1,262 @@
+"""Metrics of a run: named after what made them, and written down once."""
+
+import json
+from xml.dom import minidom
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.kit.training_runs import draw, train
+from training import cli, sources
+from training.config import ConfigError
+from training.features.client import Answer, Extractor, FeaturesError, Net, batched
+from training.metrics import compare, fakes, figures, scores
+from training.metrics import measure as metrics
+from training.metrics.compare import Gallery
+from training.run import checkpoints
+
+
+class MeanColours:
+    """Features without a process: the mean of each quarter of a picture."""
+
+    label, dims, fingerprint = "mean-colours", 4, "mean colours"
+
+    def __init__(self):
+        self.seen = 0
+
+    def stream(self, batches):
+        for batch in batches:
+            self.seen += len(batch)
+            quarters = [
+                [
+                    half.mean()
+                    for part in np.array_split(p, 2)
+                    for half in np.array_split(part, 2, 1)
+                ]
+                for p in batch
+            ]
+            yield Answer(np.float32(quarters), ())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A tiny run with two classes, and its source."""
+    folder = tmp_path_factory.mktemp("run")
+    data = draw(folder / "data", 40)
+    names = sorted(path.name for path in data.iterdir())
+    labels = {"labels": [[name, number % 2] for number, name in enumerate(names)]}
+    (data / "dataset.json").write_text(json.dumps(labels))
+    train(data, folder / "run", labels=True)
+    return folder / "run", sources.open_source(data)
+
+
+# Names.
+
+
+def test_only_the_real_inception_gives_a_fid():
+    assert metrics.named("fid50k_full", "") == "fid50k_full"
+    assert metrics.named("fid2k", "random-inception") == "frechet2k(random-inception)"
+    assert metrics.named("kid2k", "classifier") == "kid2k(classifier)"
+    assert metrics.named("fid2k", "inception-0123abcd") == "frechet2k(inception-0123abcd)"
+
+
+def test_names_of_metrics():
+    wanted = metrics.parse("fid50k_full, kid2k,pr2k,frechet10k")
+    assert [(m.what, m.fakes, m.full) for m in wanted] == [
+        ("fid", 50000, True),
+        ("kid", 2000, False),
+        ("pr", 2000, False),
+        ("fid", 10000, False),
+    ]
+    with pytest.raises(ConfigError, match="metrics = 'fid': write fid, kid or pr, thousands of"):
+        metrics.parse("fid")
+
+
+# Measuring a run.
+
+
+def measure(run, source, seen=64, network=None, count=40, **more):
+    generator = generator_of(run)
+    wanted = [metrics.Metric(what, count, full=False) for what in ("fid", "kid", "pr")]
+    made = fakes.Fakes(generator, source.labels)
+    with network or MeanColours() as chosen:
+        return metrics.measure(run, seen, made, source, wanted, chosen, lambda _: None, **more)
+
+
+def generator_of(run):
+    from training.networks.generator import Generator, NetworkConfig
+
+    found, _ = checkpoints.newest(run)
+    generator = Generator(NetworkConfig(**found.about["network"]), 0)
+    for name, variable in generator.values.items():
+        variable.assign(found.arrays[f"G_ema/{name}"])
+    return generator
+
+
+def test_fakes_do_not_depend_on_how_many_are_made(trained):
+    run, source = trained
+    made = fakes.Fakes(generator_of(run), source.labels)
+    many = [picture for pictures, _ in made.batches(40) for picture in pictures]
+    few = [picture for pictures, _ in made.batches(5) for picture in pictures]
+    np.testing.assert_array_equal(many[:5], few)
+    assert many[0].shape == (8, 8, 3) and many[0].dtype == np.uint8
+    classes = [label for _, labels in made.batches(40) for label in labels]
+    assert set(classes) == {0, 1}
+
+
+def test_rows_charts_and_events(trained):
+    run, source = trained
+    rows = measure(run, source)
+    names = [row["metric"] for row in rows]
+    assert names[0] == "frechet0k(mean-colours)" and len(names) == 4
+    assert all(np.isfinite(row["value"]) and row["seen"] == 64 for row in rows)
+    assert {row["fakes"] for row in rows} == {row["reals"] for row in rows} == {40}
+    better = {row["metric"]: row["better"] for row in rows}
+    assert better["pr0k_recall(mean-colours)"] == "higher"
+
+    # Measured again: the same figures, each once; the real images are not read again.
+    network = MeanColours()
+    again = measure(run, source, network=network)
+    assert [row["value"] for row in again] == [row["value"] for row in rows]
+    assert len(figures.read(run)) == 4 and network.seen == 40
+
+    measure(run, source, seen=32)
+    assert len(figures.read(run)) == 8
+    assert len(minidom.parse(str(run / "metrics.svg")).getElementsByTagName("polyline")) == 4
+    assert len(list((run / "tensorboard/metrics").glob("events.*"))) == 3
+
+    figures.forget_after(run, 40)
+    assert {row["seen"] for row in figures.read(run)} == {32}
+    assert len(list((run / "tensorboard/metrics").glob("events.*"))) == 1
+
+
+def test_a_stop_leaves_nothing_half_done(trained, tmp_path):
+    run, source = trained
+    before = figures.read(run)
+    assert measure(run, source, count=39, stopped=lambda: True) == []
+    assert figures.read(run) == before
+    assert not list((run / "metrics").glob("*/fakes.npy"))
+
+
+def test_a_broken_cache_is_made_again(trained):
+    run, source = trained
+    first = measure(run, source)
+    for path in (run / "metrics").glob("reals-*.npy"):
+        path.write_bytes(path.read_bytes()[:200])
+    assert [r["value"] for r in measure(run, source)] == [r["value"] for r in first]
+
+
+def test_what_fails_while_training_is_said(trained, monkeypatch):
+    run, source = trained
+    said = []
+
+    def look(wanted):
+        return metrics.look(run, 64, None, source, wanted, Net("inception"), said.append)
+
+    def fails(*_):
+        raise FeaturesError("no weights")
+
+    monkeypatch.setattr(metrics, "opened", fails)
+    assert look("fid2k") == [] and said == ["no metrics at 0.064 kimg: no weights"]
+    assert look("") == [] and len(said) == 1
+    metrics.ready(run, source, "", Net("inception"))
+    with pytest.raises(FeaturesError, match="no weights"):
+        metrics.ready(run, source, "fid2k", Net("inception"))
+
+
+@pytest.mark.slow
+def test_the_command_measures_with_a_classifier(trained, capsys):
+    run, _ = trained
+    command = ["metrics", "--run", str(run), "--metrics", "fid1k", "--standin", "classifier"]
+    assert cli.main([*command, "--device", "cpu"]) == 0
+    said = capsys.readouterr().out
+    assert "held-out images" in said and "frechet1k(classifier)" in said and "fid" not in said
+    names = {row["metric"] for row in figures.read(run)}
+    assert {"frechet1k(classifier)", "label_accuracy(classifier)"} <= names
+    assert len(list((run / "metrics").glob("classifier-*.pt"))) == 1
+
+
+# Two sets of pictures.
+
+
+@pytest.fixture
+def sets(tmp_path):
+    """The same pictures clean, blurred, and as noise; of two sizes."""
+    rng = np.random.default_rng(0)
+    for number in range(24):
+        size = (40, 30) if number % 2 else (32, 32)
+        coarse = Image.fromarray(rng.integers(0, 256, (5, 5, 3), dtype=np.uint8))
+        clean = coarse.resize(size, Image.Resampling.BICUBIC)
+        noise = Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
+        blurred = clean.resize((4, 4)).resize(size, Image.Resampling.BICUBIC)
+        for name, picture in (("clean", clean), ("blurred", blurred), ("noise", noise)):
+            place = tmp_path / name / f"{number:02}.png"
+            place.parent.mkdir(exist_ok=True)
+            picture.save(place)
+    return tmp_path
+
+
+def scored(monkeypatch, one, two):
+    monkeypatch.setattr(compare, "Extractor", lambda *_: MeanColours())
+    return compare.compare(one, two, Net("inception"))
+
+
+def test_equal_folders_have_no_distance(sets, monkeypatch):
+    found = scored(monkeypatch, sets / "clean", sets / "clean")
+    assert found["frechet(mean-colours)"] < 1e-6
+    assert found["pr_precision(mean-colours)"] == found["pr_recall(mean-colours)"] == 1
+
+
+@pytest.mark.slow
+def test_noise_is_farther_than_a_blur(sets):
+    with Extractor(Net("random-inception", device="cpu", threads=1)) as network:
+        assert network.label == "random-inception"
+        clean, blurred, noise = (
+            np.concatenate(
+                [answer.features for answer in network.stream(batched(Gallery(sets / name)))]
+            )
+            for name in ("clean", "blurred", "noise")
+        )
+    # Some of the 2048 numbers: the eigenvalues of all take longer than the features.
+    clean, blurred, noise = (scores.moments(rows[:, ::16]) for rows in (clean, blurred, noise))
+    blur = scores.frechet(clean, blurred)
+    assert scores.frechet(clean, clean) < 1e-3 * blur < blur < scores.frechet(clean, noise)
+
+
+def test_pictures_of_any_mode_are_read(tmp_path):
+    for mode in ("L", "RGB", "RGBA", "P", "CMYK", "1", "LA"):
+        Image.new(mode, (3, 2)).save(tmp_path / f"{mode}.{'tif' if mode == 'CMYK' else 'png'}")
+    shapes = [picture.shape for picture in Gallery(tmp_path)]
+    assert {shape[:2] for shape in shapes} == {(2, 3)} and {s[2] for s in shapes} == {1, 3, 4}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("score /nowhere /nowhere", "/nowhere is no set of pictures: name a folder, a zip or"),
+        ("score {0}/one {0}/one", "{0}/one holds 1 pictures: a score needs at least two"),
+        ("score {0}/two {0}/two --inception /x", "inception = /x: there is no such file"),
+        ("score {0}/two {0}/two --standin classifier", "standin = classifier, but the dataset has"),
+        ("metrics --run {0}", "run = {0}: there is no config.json in it"),
+        ("metrics --run {0} --metrics fod", "metrics = 'fod': write fid, kid or pr"),
+        ("metrics --run {0} --metrics ,", "metrics is empty: name some"),
+        ("metrics --run RUN --checkpoint x.npz", "checkpoint = x.npz: that is none of the "),
+        ("metrics --run RUN --data {0}/two", "RUN was trained on 40 images of 8 x 8 x 3"),
+    ],
+)
+def test_a_wrong_input_gets_one_sentence(tmp_path, capsys, trained, arguments, sentence):
+    draw(tmp_path / "one", 1)
+    draw(tmp_path / "two", 2)
+    words, expected = (
+        text.format(tmp_path).replace("RUN", str(trained[0])) for text in (arguments, sentence)
+    )
+    assert cli.main(words.split()) == 2
+    out, error = capsys.readouterr()
+    assert out == "" and error.startswith(f"error: {expected}") and error.count("\n") == 1

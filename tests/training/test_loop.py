@@ -1,0 +1,259 @@
+"""A run is the same run, however often it is stopped, killed, cut into rounds or taken over."""
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from tests.kit.training_runs import command, draw, signal_after, small, start, train
+from training import loop, sources
+from training.config import ConfigError
+from training.metrics import figures as measured
+from training.run import checkpoints, grids, journal
+from training.run import folder as runs
+from training.run.checkpoints import CheckpointError
+from training.state import StateError
+
+ROOT = Path(__file__).parents[2]
+CLOCKS = {"time", "seconds_per_kimg"}
+ALL = {
+    "augment": "ada",
+    "augment_pipe": "blit",
+    "ada_kimg": 0.2,
+    "ada_target": -0.9,
+    "mirror": True,
+}
+
+
+def curve(run):
+    """stats.jsonl without what a clock says."""
+    lines = journal.read(run / "stats.jsonl")
+    return [{k: v for k, v in line.items() if k not in CLOCKS} for line in lines]
+
+
+def last(run):
+    return checkpoints.load(checkpoints.listed(run)[-1])
+
+
+def assert_same_run(one, two):
+    assert curve(one) == curve(two)
+    a, b = last(one), last(two)
+    assert a.path.name == b.path.name
+    assert a.about["counters"] == b.about["counters"]
+    assert a.arrays.keys() == b.arrays.keys()
+    for name in a.arrays:
+        np.testing.assert_array_equal(a.arrays[name], b.arrays[name], err_msg=name)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_optimiser():
+    options = tf.config.optimizer.get_experimental_options()
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    yield
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False, **options})
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, no_optimiser):
+    """An undisturbed run, with its data beside it."""
+    folder = tmp_path_factory.mktemp("training")
+    data = draw(folder / "data")
+    assert train(data, folder / "whole", **ALL) == "finished"
+    return folder / "whole"
+
+
+def test_a_run_leaves_what_it_promises(whole):
+    names = {path.name for path in whole.iterdir()}
+    assert {"config.json", "stats.jsonl", "tensorboard", "progress.mp4", "checkpoints"} <= names
+    assert {"real_scores.jsonl", "real_scores.svg", "grids"} <= names
+    assert [line["seen"] for line in curve(whole)] == [16, 32, 48, 64]
+    pictures = {path.name for path in (whole / "grids").iterdir()}
+    assert {"reals.png", "fakes-0000000064.png", "psi0.7-0000000064.png"} <= pictures
+    assert last(whole).arrays["loss/p"] > 0
+    assert not list(whole.rglob("*.partial*"))
+
+
+def test_tensorboard_has_the_names_people_know(whole):
+    (path,) = (whole / "tensorboard").iterdir()
+    records = tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
+    events = [tf.compat.v1.Event.FromString(record) for record in records]
+    tags = {(value.tag, event.step) for event in events for value in event.summary.value}
+    known = {"Loss/scores/real", "Loss/scores/fake", "pl_lengths", "learning_rate/G"}
+    assert {(name, 64) for name in known} <= tags
+
+
+def test_a_run_in_pieces_is_the_undisturbed_one(whole, tmp_path):
+    """One piece ends in the middle of a tick, one by a signal, one because all is done."""
+    data, run, said = whole.parent / "data", tmp_path / "run", []
+    assert train(data, run, total_kimg=0.024, **ALL) == "finished"
+    assert train(data, run, signal_after(1, signal.SIGTERM), **ALL) == "stopped"
+    newest = checkpoints.listed(run)[-1]
+    newest.write_bytes(newest.read_bytes()[:-2000])
+    assert train(data, run, said.append, **ALL) == "finished"
+    assert_same_run(run, whole)
+    assert said[0].startswith(f"{newest} is broken or no checkpoint")
+    assert said[0].endswith("the one before is used")
+    (change,) = json.loads((run / "config.json").read_text())["changes"]
+    assert change == {"kimg": 0.024, "options": {"total_kimg": 0.064}}
+
+
+def test_rounds_change_nothing(whole, tmp_path):
+    options = {**ALL, "total_kimg": 0.032}
+    data = whole.parent / "data"
+    train(data, tmp_path / "run", accumulation=2, **options)
+    expected, found = curve(whole)[:2], curve(tmp_path / "run")
+    for one, two in zip(expected, found, strict=True):
+        for name in one:
+            np.testing.assert_allclose(two[name], one[name], rtol=2e-3, atol=2e-5, err_msg=name)
+
+
+def test_a_grown_dataset_is_taken_over_by_name_only(whole, tmp_path):
+    grown = draw(tmp_path / "grown", 20)
+    with pytest.raises(ConfigError) as error:
+        train(grown, whole, **ALL)
+    assert "was trained on another dataset (12 images of 8 x 8 x 3, " in str(error.value)
+    assert str(error.value).endswith(f"go on from this run with --resume_from {whole}")
+    options = {**ALL, "resume_from": whole, "total_kimg": 0.08}
+    assert train(grown, tmp_path / "on", **options) == "finished"
+    assert [line["seen"] for line in curve(tmp_path / "on")] == [80]
+    options |= {"restart_schedule": True, "total_kimg": 0.016, "freeze_d": 4}
+    assert train(grown, tmp_path / "anew", **options) == "finished"
+    before, after = last(whole).arrays, last(tmp_path / "anew").arrays
+    np.testing.assert_array_equal(before["D/b8/fromrgb/weight"], after["D/b8/fromrgb/weight"])
+    assert not np.array_equal(before["D/b4/conv/weight"], after["D/b4/conv/weight"])
+
+
+def test_a_collapse_is_rolled_back(tmp_path, monkeypatch):
+    data, said = draw(tmp_path / "data"), []
+
+    class Watch(loop.collapse.Watch):
+        def hear(self, line):
+            once = line["seen"] >= 48 and line["learning_rate/G"] > 0.0015
+            return loop.collapse.Collapse(40, 48, "made up") if once else super().hear(line)
+
+    monkeypatch.setattr(loop.collapse, "Watch", Watch)
+    assert train(data, tmp_path / "run", said.append, on_collapse="rollback") == "finished"
+    assert {
+        "collapsed at 0.048 kimg: made up",
+        "back to 0.032 kimg with half the learning rate",
+    } <= {*said}
+    lines = curve(tmp_path / "run")
+    assert [line["seen"] for line in lines] == [16, 32, 48, 64]
+    assert [round(line["learning_rate/G"], 4) for line in lines] == [0.002, 0.002, 0.001, 0.001]
+    known = json.loads((tmp_path / "run/config.json").read_text())
+    assert known["rollbacks"] == [{"kimg": 0.048, "to_kimg": 0.032, "reason": "made up"}]
+
+
+def test_steps_that_are_not_finite_are_left_out(tmp_path):
+    data = draw(tmp_path / "data")
+    end = train(data, tmp_path / "run", d_lr="1e30", g_lr="1e30", on_collapse="ignore")
+    assert end == "finished"
+    lines = curve(tmp_path / "run")
+    assert sum(line["skipped/G"] + line["skipped/D"] for line in lines) > 0
+    for name, array in last(tmp_path / "run").arrays.items():
+        if name.startswith("G/") or name.startswith("D/"):
+            assert np.isfinite(array).all(), name
+
+
+def test_the_disk_is_looked_at_before_writing(tmp_path, monkeypatch):
+    usage = checkpoints.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(checkpoints.shutil, "disk_usage", lambda _: usage._replace(free=10**6))
+    with pytest.raises(
+        CheckpointError, match=r"has 1 MB free and the next checkpoint needs \d+ MB"
+    ):
+        checkpoints.save(tmp_path / "c/1.npz", {"a": np.zeros(4)}, {})
+    assert list((tmp_path / "c").iterdir()) == []
+
+
+def test_other_networks_are_named(whole, tmp_path):
+    data = draw(tmp_path / "data", size=(16, 8))
+    with pytest.raises(CheckpointError, match=r"for 8 x 8 x 3 images, this run's are 16 x 8 x 3"):
+        train(data, tmp_path / "run", resume_from=whole)
+    with pytest.raises(CheckpointError, match=r"w_dim = 4 \(here 8\); give the same"):
+        train(whole.parent / "data", tmp_path / "run2", resume_from=whole, w_dim=8)
+    with pytest.raises(ConfigError, match=r"^w_dim = 8, but .* has w_dim = 4: give that, or"):
+        train(whole.parent / "data", whole, w_dim=8)
+    with pytest.raises(StateError, match=r"^freeze_d = 99: D has 7 layers, leave one to learn"):
+        train(whole.parent / "data", tmp_path / "run3", freeze_d=99)
+
+
+def test_a_name_makes_a_folder_of_its_own(tmp_path):
+    data = draw(tmp_path / "data")
+    dataset = sources.identity(sources.open_source(data))
+    one = runs.folder(small(data, tmp_path, name="a"), dataset)
+    assert one.parent == tmp_path and one.name.startswith("a-")
+    assert runs.folder(small(data, tmp_path, name="a", total_kimg=9, g_lr="1"), dataset) == one
+    others = [small(data, tmp_path, name="a", **o) for o in ({"seed": 1}, {"w_dim": 9})]
+    assert len({one, *(runs.folder(config, dataset) for config in others)}) == 3
+    assert runs.folder(small(data, tmp_path, name="a"), {**dataset, "images": 1}) != one
+
+
+def test_the_last_checkpoints_and_the_best_one_stay(tmp_path):
+    for seen in range(1, 7):
+        checkpoints.save(checkpoints.place(tmp_path, seen), {"a": np.zeros(1)}, {})
+    figures = [
+        ("frechet2k(classifier)", {1: 1.0, 2: 0.0, 5: 3.0}),
+        ("kid2k(classifier)", {1: 0.0, 2: 1.0}),
+        ("label_accuracy(classifier)", {3: 0.0, 4: 1.0}),  # no distance: nothing is kept for it
+    ]
+    rows = [{"seen": s, "metric": m, "value": v} for m, some in figures for s, v in some.items()]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    checkpoints.retain(tmp_path, 2, measured.best(tmp_path))
+    assert [checkpoints.seen_at(path) for path in checkpoints.listed(tmp_path)] == [1, 2, 5, 6]
+
+
+def test_grids_follow_the_published_size():
+    assert grids.grid_size(1024, 1024) == (7, 4)
+    assert grids.grid_size(256, 256) == (30, 16)
+    assert grids.grid_size(64, 64, 8, 4) == (8, 4)
+
+
+@pytest.mark.parametrize(("mode", "labels"), [("L", True), ("RGBA", False)])
+def test_grey_transparent_and_labelled_images_train(tmp_path, mode, labels):
+    data = draw(tmp_path / "data", 4, size=(16, 8), mode=mode)
+    rows = [[f"{n:03}.png", n % 2] for n in range(4)]
+    (data / "dataset.json").write_text(json.dumps({"labels": rows}))
+    assert train(data, tmp_path / "run", total_kimg=0.004, labels=labels) == "finished"
+    assert ("G/mapping/embed/weight" in last(tmp_path / "run").arrays) == labels
+    with Image.open(tmp_path / "run/grids/fakes-0000000004.png") as grid:
+        assert (grid.mode, grid.size) == (mode, (32, 8))
+
+
+@pytest.mark.slow
+def test_kill_9_at_any_moment_loses_nothing(whole, tmp_path):
+    data, run = whole.parent / "data", tmp_path / "run"
+    arguments = command(data, run, **ALL, snapshot_kimg=0.016)
+    rng = np.random.default_rng(int(time.time()))
+    for lines in (1, 3):
+        process = start(arguments)
+        while lines and (text := process.stdout.readline()):
+            lines -= " kimg  " in text
+        time.sleep(rng.uniform(0, 0.1))
+        process.kill()
+        process.communicate()
+    assert train(data, run, **ALL, snapshot_kimg=0.016) == "finished"
+    assert curve(run) == curve(whole)
+
+
+@pytest.mark.slow
+def test_commands(whole, tmp_path):
+    data, run = whole.parent / "data", tmp_path / "run"
+    process = start([*command(data, run, **ALL, total_kimg=25000), "--device", "cpu"])
+    while " kimg  " not in process.stdout.readline():
+        pass
+    process.send_signal(signal.SIGINT)
+    assert "the same command goes on" in process.communicate(timeout=120)[0]
+    assert process.returncode == 130
+    assert checkpoints.seen_at(checkpoints.listed(run)[-1]) >= 16
+
+    arguments = ["generate", "--run", whole, "--seeds", "0-2,7", "--out", tmp_path / "pictures"]
+    process = start(arguments)
+    said = process.communicate(timeout=120)[0]
+    assert said.startswith("4 pictures in ") and process.returncode == 0, said
+    names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    assert names == ["seed0000.png", "seed0001.png", "seed0002.png", "seed0007.png"]

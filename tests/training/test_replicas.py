@@ -1,0 +1,138 @@
+"""Several devices and several machines train as one does: the same curve within float error."""
+
+import json
+import re
+import signal
+import socket
+
+import numpy as np
+import pytest
+
+from tests.kit.training_runs import command, draw, small, start
+from training import devices, replicas
+from training.config import ConfigError
+from training.run import checkpoints, journal
+
+CLOCKS = {"time", "seconds_per_kimg"}
+ALL = {"batch": 8, "augment": "ada", "augment_pipe": "blit", "ada_kimg": 0.2, "device": "cpu"}
+
+pytestmark = pytest.mark.slow
+
+
+def ended(process, code=0):
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == code, err
+    return out + err
+
+
+def workers(*arguments):
+    """Two processes that train together over loopback, each with its own arguments."""
+    with socket.socket() as one, socket.socket() as two:
+        for each in (one, two):
+            each.bind(("127.0.0.1", 0))
+        hosts = [f"127.0.0.1:{each.getsockname()[1]}" for each in (one, two)]
+    tasks = [{"type": "worker", "index": index} for index in (0, 1)]
+    configs = [{"cluster": {"worker": hosts}, "task": task} for task in tasks]
+    both = zip(arguments * (2 // len(arguments)), configs, strict=True)
+    return [start(own, TF_CONFIG=json.dumps(config)) for own, config in both]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """(data, run) of one device."""
+    folder = tmp_path_factory.mktemp("alone")
+    data = draw(folder / "data")
+    ended(start(command(data, folder / "run", **ALL)))
+    return data, folder / "run"
+
+
+def assert_same_curve(one, two):
+    lines = [journal.read(run / "stats.jsonl") for run in (one, two)]
+    assert len(lines[0]) == len(lines[1]) > 1
+    for a, b in zip(*lines, strict=True):
+        assert a.keys() == b.keys()
+        for name in a.keys() - CLOCKS:
+            np.testing.assert_allclose(a[name], b[name], rtol=1e-3, atol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_two_devices_give_the_curve_of_one(alone, tmp_path, accumulation):
+    data, run = alone
+    more = {"devices": 2, "accumulation": accumulation}
+    said = ended(start(command(data, tmp_path / "run", **ALL, **more)))
+    assert "2 replicas" in said
+    assert_same_curve(run, tmp_path / "run")
+
+
+def test_two_machines_give_the_curve_of_one(alone, tmp_path):
+    data, run = alone
+    for process in workers(command(data, tmp_path / "run", **ALL)):
+        assert "2 replicas on 2 workers" in ended(process)
+    assert_same_curve(run, tmp_path / "run")
+    found = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert found["changes"] == []
+
+
+def test_a_signal_to_one_machine_stops_both_and_they_go_on(alone, tmp_path):
+    data, run = alone
+    both = workers(command(data, tmp_path / "run", **ALL))
+    while " kimg  " not in both[1].stdout.readline():
+        pass
+    both[1].send_signal(signal.SIGTERM)
+    for process in both:
+        assert "the same command goes on" in ended(process, code=130)
+    assert len(checkpoints.listed(tmp_path / "run")) > 1
+    for process in workers(command(data, tmp_path / "run", **ALL)):
+        assert "goes on from" in ended(process)
+    assert_same_curve(run, tmp_path / "run")
+
+
+def test_machines_that_begin_differently_are_told(alone, tmp_path):
+    data, _ = alone
+    lines = [command(data, tmp_path / "run", **ALL, seed=seed) for seed in (0, 1)]
+    for process in workers(*lines):
+        assert "is another run" in ended(process, code=2)
+    assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_a_lost_machine_ends_the_others(alone, tmp_path):
+    data, _ = alone
+    both = workers(command(data, tmp_path / "run", **ALL, total_kimg=100))
+    while " kimg  " not in both[0].stdout.readline():
+        pass
+    both[1].kill()
+    said = ended(both[0], code=2)
+    assert re.search(r"error: another worker .* same command", said), said
+    both[1].communicate()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"batch": 6}, "batch = 6 over 4 devices"),
+        ({"batch": 24, "mbstd_group": 4}, "mbstd_group = 4 does not divide the 6 images"),
+        ({"batch": 4}, "pl_shrink = 1"),
+    ],
+)
+def test_a_batch_that_cannot_be_dealt_out_is_named(tmp_path, options, said):
+    four = replicas.Replicas()
+    four.count = 4
+    given = {"mbstd_group": 1, **options}
+    with pytest.raises(ConfigError, match=said):
+        four.check(small(tmp_path, tmp_path, **given))
+
+
+@pytest.mark.parametrize(
+    "text", ["{", '{"cluster": {}}', '{"cluster": {"worker": ["a:1"]}, "task": {"index": 3}}']
+)
+def test_a_broken_cluster_is_shown_as_it_should_be(monkeypatch, text):
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(ConfigError, match=r"give the machines as in .*a:2222"):
+        replicas.cluster()
+
+
+@pytest.mark.parametrize(("there", "said"), [(0, "no GPU"), (1, "devices = 2")])
+def test_more_gpus_than_there_are(monkeypatch, tmp_path, there, said):
+    monkeypatch.setattr(devices.tf.config, "list_physical_devices", lambda _: ["GPU"] * there)
+    with pytest.raises(ConfigError, match=said):
+        devices.gpus(small(tmp_path, tmp_path, device="gpu", devices=2))

@@ -1,0 +1,108 @@
+"""What a run keeps, and what it never loses, when it goes on otherwise than it began."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from tests.kit.training_runs import draw, small, train
+from training.config import Config, ConfigError
+from training.devices import Replicas
+from training.run import checkpoints, collapse, journal
+from training.run.checkpoints import CheckpointError
+
+SHORT = {"total_kimg": 0.016, "snapshot_kimg": 0.016}
+
+
+def p_of(run):
+    return float(checkpoints.load(checkpoints.listed(run)[-1]).arrays["loss/p"])
+
+
+def test_a_fixed_augmentation_is_the_commands_own(tmp_path):
+    data, run = draw(tmp_path / "data"), tmp_path / "run"
+    train(data, run, **SHORT)
+    assert p_of(run) == 0
+    fixed = {"augment": "fixed", "augment_pipe": "blit"}
+    train(data, run, **SHORT | fixed | {"augment_p": 0.25, "total_kimg": 0.02})
+    assert p_of(run) == 0.25
+    train(data, run, **SHORT | fixed | {"augment_p": 0.5, "total_kimg": 0.024})
+    assert p_of(run) == 0.5
+    train(data, tmp_path / "other", **SHORT | {"resume_from": run, "total_kimg": 0.028})
+    assert p_of(tmp_path / "other") == 0
+
+
+def test_with_no_whole_checkpoint_nothing_is_overwritten(tmp_path):
+    data, run = draw(tmp_path / "data"), tmp_path / "run"
+    train(data, run, **SHORT)
+    written = (run / "stats.jsonl").read_bytes()
+    for path in checkpoints.listed(run):
+        path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(CheckpointError, match=r"^none of the 2 checkpoints of .* bring one back"):
+        train(data, run, **SHORT)
+    assert (run / "stats.jsonl").read_bytes() == written
+
+
+def test_a_broken_checkpoint_is_set_aside(tmp_path):
+    data, run = draw(tmp_path / "data"), tmp_path / "run"
+    train(data, run, **SHORT | {"keep": 1})
+    broken = checkpoints.listed(run)[-1]
+    checkpoints.save(checkpoints.place(run, 8), **whole(broken))
+    broken.write_bytes(broken.read_bytes()[:100])
+    train(data, run, **SHORT | {"keep": 1, "total_kimg": 0.012})
+    assert [path.name for path in checkpoints.listed(run)] == ["0000000012.npz"]
+    assert broken.with_suffix(".broken").exists()
+
+
+def whole(path):
+    known = checkpoints.load(path)
+    counters = known.about["counters"] | {"seen": 8, "minibatches": 2, "tally": {}}
+    return {"arrays": known.arrays, "about": known.about | {"counters": counters}}
+
+
+def test_scores_of_reals_do_not_depend_on_how_a_minibatch_is_cut(tmp_path):
+    data, run = draw(tmp_path / "data", 7), tmp_path / "run"
+    train(data, run, **SHORT)
+    train(data, run, **SHORT | {"total_kimg": 0.032, "accumulation": 2})
+    rows = [json.loads(text) for text in (run / "real_scores.jsonl").read_text().splitlines()]
+    assert [len(row["scores"]) for row in rows] == [6] * 3
+    assert all(len(row["images"]) == 6 for row in rows)
+
+
+def test_parts_smaller_than_a_group_are_refused():
+    with pytest.raises(ConfigError, match=r"^mbstd_group = 4 does not divide the 2 images"):
+        small("data", "out", batch=4, mbstd_group=4, accumulation=2)
+    config = small("data", "out", batch=8, mbstd_group=4)
+    config.check_parts(2)
+    with pytest.raises(ConfigError, match=r"the 2 images .* devices = 4\): choose a larger batch"):
+        config.check_parts(4)
+    small("data", "out", batch=2, mbstd_group=4)
+
+
+def test_one_process_agrees_with_itself(tmp_path):
+    Replicas().check_same(tmp_path, {"seen": 1})
+    assert Config().run.devices == 0
+
+
+def test_a_tick_holds_the_means_of_what_was_finite():
+    tally = journal.Tally({})
+    for loss in (1.0, math.nan, 3.0):
+        tally.add(
+            {"Loss/G/loss": loss, "skipped/G": math.isnan(loss), "rate": 0.5, "bad": math.inf}
+        )
+    line = tally.close()
+    assert (line["Loss/G/loss"], line["skipped/G"], line["minibatches"]) == (2.0, 1.0, 3)
+    assert math.isnan(line["bad"])
+
+
+def test_a_watch_that_goes_on_hears_the_same():
+    rng = np.random.default_rng(0)
+    lines = []
+    for number in range(120):
+        drift = number / 20  # what is usual now was a jump once
+        line = {name: drift + 0.05 * rng.normal() for name in collapse.SIGNALS}
+        lines.append(line | {"seen": number, "diversity": 1.0, "minibatches": 9})
+    lines[100] |= dict.fromkeys(collapse.SIGNALS, 900.0)
+    heard = [collapse.Watch(lines[:n]).hear(lines[n]) for n in range(120)]
+    assert [what.seen for what in heard if what] == [100]
+    assert collapse.found(lines) == heard[100]

@@ -1,0 +1,98 @@
+"""Two sets of pictures against each other: folders and zips of any sizes, or NVlabs' TFRecords."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from PIL import Image
+
+from training.features.client import Extractor, Net, Pixels, batched
+from training.metrics import scores
+from training.metrics.measure import SEED, gathered, lessons, named
+from training.sources import (
+    MODES,
+    PICTURES,
+    DataError,
+    FolderStore,
+    Records,
+    Store,
+    ZipStore,
+    open_source,
+)
+
+
+class Gallery:
+    """Pictures one after the other, each in its own size, as HWC uint8."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises DataError where there are fewer than two."""
+        self.path = path
+        self.records: Records | None = None
+        self.store: Store | None = None
+        if path.suffix == ".tfrecords" or (path.is_dir() and any(path.glob("*.tfrecords"))):
+            opened = open_source(path)
+            assert isinstance(opened, Records)
+            self.records, self.count = opened, len(opened)
+        elif path.is_dir() or (path.suffix == ".zip" and path.is_file()):
+            self.store = FolderStore(path) if path.is_dir() else ZipStore(path)
+            self.names = [n for n in self.store.names if Path(n).suffix.lower() in PICTURES]
+            self.count = len(self.names)
+        else:
+            raise DataError(f"{path} is no set of pictures: name a folder, a zip or TFRecords")
+        if self.count < 2:
+            raise DataError(f"{path} holds {self.count} pictures: a score needs at least two")
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Pixels]:
+        if self.records:
+            yield from map(self.records.read, range(self.count))
+            return
+        assert self.store
+        for name in self.names:
+            yield decoded(self.store.open(name), f"{self.path}/{name}")
+
+
+def decoded(content: bytes, where: str) -> Pixels:
+    """A picture as grey, RGB or RGBA; raises DataError."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            if image.mode.startswith(("I", "F")):
+                raise DataError(f"{where} has mode {image.mode}: save it with 8 bits per channel")
+            if image.mode not in MODES:
+                clear = image.has_transparency_data
+                pixels = np.asarray(image.convert("RGBA" if clear else "RGB"))
+            else:
+                pixels = np.asarray(image)
+    except OSError as error:
+        raise DataError(f"{where} cannot be read as a picture: {error}") from None
+    return pixels.reshape(*pixels.shape[:2], -1)
+
+
+def compare(one: Path, two: Path, net: Net) -> dict[str, float]:
+    """Frechet distance, KID, precision and recall of the pictures in `two` against those in `one`.
+
+    A classifier learns from the labels of `one`, anew every time.
+    """
+    reals, fakes = Gallery(one), Gallery(two)
+    with TemporaryDirectory() as scratch, opened(one, net, Path(scratch)) as extractor:
+        a, b = (
+            gathered(Path(scratch, name), extractor, batched(gallery), len(gallery))[0]
+            for name, gallery in (("one.npy", reals), ("two.npy", fakes))
+        )
+        distance = scores.frechet(scores.moments(a), scores.moments(b))
+        found = {"fid": distance, "kid": scores.kid(a, b, SEED)}
+        if min(len(a), len(b)) > scores.NEIGHBOURS:
+            found["pr_precision"], found["pr_recall"] = scores.precision_recall(a, b)
+        return {named(name, extractor.label): value for name, value in found.items()}
+
+
+def opened(one: Path, net: Net, scratch: Path) -> Extractor:
+    """The features process; a classifier is taught with the pictures of `one`."""
+    if net.kind != "classifier":
+        return Extractor(net)
+    place = Net(net.kind, str(scratch / "classifier.pt"), net.device, net.threads)
+    return Extractor(place, lessons(open_source(one)))

@@ -1,0 +1,1 @@
+"""Generator and discriminator: an architecture, tables of parameters, layers, the two networks."""

@@ -1,0 +1,215 @@
+"""Layers of StyleGAN2, NHWC: dense, convolution, modulation, FIR resampling. Exact to any order."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from training.networks.parameters import Layer, Tensor
+
+TAPS = np.array([1, 3, 3, 1], np.float32) / 8  # the FIR filter along one axis
+SLOPE = 0.2  # of the leaky ReLU
+GAIN = math.sqrt(2)  # what the leaky ReLU is multiplied by
+
+
+KEEPING = ContextVar("KEEPING", default=False)
+
+
+def normalise(x: Tensor) -> Tensor:
+    """x / sqrt(mean(x^2)) over the last axis."""
+    return x * tf.math.rsqrt(tf.reduce_mean(x**2, axis=-1, keepdims=True) + 1e-8)
+
+
+def leaky(x: Tensor) -> Tensor:
+    """Leaky ReLU without gain: max(x, 0.2 x)."""
+    return tf.nn.leaky_relu(x, SLOPE)
+
+
+def dense(x: Tensor, layer: Layer, lrmul: float = 1.0) -> Tensor:
+    """x [n, i] -> [n, o]; the weight is scaled by lrmul / sqrt(i), the bias by lrmul."""
+    scale = lrmul / math.sqrt(layer["weight"].shape[0])
+    return x @ (layer["weight"] * scale) + layer["bias"] * lrmul
+
+
+def equalised(weight: Tensor, dtype: Any, gain: float = 1.0) -> Tensor:
+    """A stored kernel HWIO times gain / sqrt(fan in), in the dtype of the convolution."""
+    return tf.cast(weight * (gain * coefficient(weight)), dtype)
+
+
+def coefficient(weight: Tensor) -> float:
+    """1 / sqrt(fan in) of a kernel HWIO."""
+    return 1 / math.sqrt(math.prod(weight.shape[:-1]))
+
+
+def conv(x: Tensor, weight: Tensor, down: bool = False) -> Tensor:
+    """Convolution of x with `weight` HWIO, same size, or FIR and stride 2 to half the size."""
+    if not down:
+        return tf.nn.conv2d(x, weight, 1, "SAME")
+    if weight.shape[0] == 1:
+        return tf.nn.conv2d(down2(x), weight, 1, "VALID")
+    return tf.nn.conv2d(blur(x, 2), weight, 2, "VALID")
+
+
+def conv_up(x: Tensor, weight: Tensor) -> Tensor:
+    """Zero insertion, convolution with `weight` HWIO and FIR, to twice the size; gain 1/4."""
+    n, height, width, _ = x.shape
+    kernel = transposed(weight)
+    size = [tf.shape(x)[0] if n is None else n, 2 * height + 1, 2 * width + 1, weight.shape[3]]
+    return blur(tf.nn.conv2d_transpose(x, kernel, size, 2, "VALID"), 1)
+
+
+def transposed(weight: Tensor) -> Tensor:
+    """A kernel HWIO, flipped along height and width, as HWOI: what tf.nn.conv2d_transpose takes.
+
+    Stacking the taps in reverse is 20 times faster than a slice with negative steps.
+    """
+    size, _, inputs, outputs = weight.shape
+    taps = tf.unstack(tf.reshape(weight, [size * size, inputs, outputs]))
+    taps = tf.transpose(tf.stack(taps[::-1]), [0, 2, 1])
+    return tf.reshape(taps, [size, size, outputs, inputs])
+
+
+def modulate(row: Tensor, layer: Layer) -> Tensor:
+    """Styles s = A(w): row [n, w_dim] -> [n, i], float32."""
+    return dense(row, {"weight": layer["affine/weight"], "bias": layer["affine/bias"]})
+
+
+def demodulation(styles: Tensor, weight: Tensor) -> Tensor:
+    """d_o = rsqrt(sum_i s_i^2 sum_k W_kio^2 + 1e-8), [n, o] (Karras et al. 2020, eq. 3)."""
+    power = tf.reduce_sum(weight**2, axis=[0, 1]) * coefficient(weight) ** 2
+    return tf.math.rsqrt(styles**2 @ power + 1e-8)
+
+
+def styled_conv(x: Tensor, row: Tensor, noise: Tensor | None, layer: Layer, up: bool) -> Tensor:
+    """Modulate, convolve, demodulate, add noise [n or 1, h, w, 1] and bias, activate.
+
+    Unfused: scaling x by the styles and the result by d equals convolving each sample with its own
+    demodulated kernel. The gain of the activation is moved in front of it.
+    """
+    styles = modulate(row, layer)
+    factor = demodulation(styles, layer["weight"]) * (GAIN * coefficient(layer["weight"]))
+    x = x * tf.cast(styles, x.dtype)[:, None, None]
+    weight = tf.cast(layer["weight"], x.dtype)
+    x = conv_up(x, weight) if up else conv(x, weight)
+    x = x * tf.cast(4 * factor if up else factor, x.dtype)[:, None, None]
+    if noise is not None:
+        x = x + tf.cast(noise * (GAIN * layer["noise_strength"]), x.dtype)
+    return leaky(x + tf.cast(GAIN * layer["bias"], x.dtype))
+
+
+def to_rgb(x: Tensor, row: Tensor, layer: Layer) -> Tensor:
+    """A modulated 1x1 convolution to image channels, without demodulation; float32."""
+    styles = modulate(row, layer) * coefficient(layer["weight"])
+    x = x * tf.cast(styles, x.dtype)[:, None, None]
+    x = tf.nn.conv2d(x, tf.cast(layer["weight"], x.dtype), 1, "VALID")
+    return tf.cast(x, tf.float32) + layer["bias"]
+
+
+def blur(x: Tensor, pad: int) -> Tensor:
+    """FIR filter with `pad` zeros on every side: [n, h, w, c] -> [n, h + 2 pad - 3, ...].
+
+    The filter is symmetric, so the gradient is the same filter with the complementary padding.
+    """
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def run(x: Tensor) -> Any:
+        return depthwise(x, pad, 1), lambda upstream: blur(upstream, 3 - pad)
+
+    return run(x)
+
+
+def down2(x: Tensor) -> Tensor:
+    """FIR filter, then every second pixel: [n, h, w, c] -> [n, h / 2, w / 2, c]."""
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def run(x: Tensor) -> Any:
+        return depthwise(x, 1, 2), lambda upstream: up2(upstream) / 4
+
+    return run(x)
+
+
+def up2(x: Tensor) -> Tensor:
+    """Zero insertion, then the FIR filter with gain 4: [n, h, w, c] -> [n, 2 h, 2 w, c]."""
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def run(x: Tensor) -> Any:
+        return interleaved(x), lambda upstream: down2(upstream) * 4
+
+    return run(x)
+
+
+def depthwise(x: Tensor, pad: int, stride: int) -> Tensor:
+    """The FIR filter on every channel."""
+    kernel = np.tile(np.outer(TAPS, TAPS)[:, :, None, None], [1, 1, x.shape[3], 1])
+    edges = [[0, 0], [pad, pad], [pad, pad], [0, 0]]
+    return tf.nn.depthwise_conv2d(x, tf.cast(kernel, x.dtype), [1, stride, stride, 1], edges)
+
+
+def interleaved(x: Tensor) -> Tensor:
+    """`up2` by zero insertion."""
+    n, height, width, channels = x.shape
+    n = tf.shape(x)[0] if n is None else n
+    x = tf.reshape(x, [n, height, 1, width, 1, channels])
+    x = tf.pad(x, [[0, 0], [0, 0], [0, 1], [0, 0], [0, 1], [0, 0]])
+    x = tf.reshape(x, [n, 2 * height, 2 * width, channels])
+    x = tf.pad(x, [[0, 0], [2, 1], [2, 1], [0, 0]])
+    return depthwise(x, 0, 1) * 4
+
+
+@contextmanager
+def keeping() -> Iterator[None]:
+    """While a gradient of a gradient is traced: keep all activations, it needs them anyway."""
+    token = KEEPING.set(True)
+    try:
+        yield
+    finally:
+        KEEPING.reset(token)
+
+
+def recompute(function: Callable[..., Any], inputs: Sequence[Tensor]) -> Any:
+    """function(*inputs), of which only `inputs` are kept; exact to any order.
+
+    The gradient is itself such a function, so the gradient of a gradient recomputes too (unlike
+    tf.recompute_grad, which has none). `function` may depend on tensors through `inputs` only.
+    Memory is saved inside tf.function alone, and by first-order gradients alone; for those of R1
+    and path length, which come out right but take twice the work and more memory, see `keeping`.
+    """
+    if KEEPING.get():
+        return function(*inputs)
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def run(*inputs: Tensor) -> Any:
+        outputs = function(*inputs)
+        single = not isinstance(outputs, (tuple, list))
+
+        def gradient(*upstream: Tensor) -> Any:
+            return recompute(vjp(function, len(inputs), single), [*inputs, *upstream])
+
+        return outputs, gradient
+
+    return run(*inputs)
+
+
+def vjp(function: Callable[..., Any], count: int, single: bool) -> Callable[..., Any]:
+    """(inputs, upstream) -> the gradients of <function(inputs), upstream> for `count` inputs."""
+
+    def run(*arguments: Tensor) -> Any:
+        given, upstream = arguments[:count], arguments[count:]
+        # The dependency keeps the graph optimiser from merging this pass with the first one.
+        with tf.control_dependencies(upstream):
+            inputs = [tf.identity(tensor) for tensor in given]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(inputs)
+            outputs = function(*inputs)
+        return tape.gradient(
+            outputs,
+            inputs,
+            output_gradients=upstream[0] if single else list(upstream),
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+
+    return run

@@ -1,0 +1,112 @@
+"""Pictures of a run: grids of the same latents, a film of them, and samples by seed."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from PIL import Image
+
+from training.batches import encode
+from training.networks.generator import Generator
+from training.networks.parameters import Tensor
+
+Pixels = NDArray[np.uint8]  # ..., H, W, C
+AT_ONCE = 8  # images generated at a time: a grid in one batch is a common way out of memory
+FILM_SIDE = 1920  # pixels: the longer side of the film, at most
+
+
+class Painter:
+    """Turns latents into pixels with a generator's constant noise, a few at a time."""
+
+    def __init__(self, generator: Generator, at_once: int = AT_ONCE) -> None:
+        self.generator, self.at_once = generator, at_once
+        self.paint = tf.function(self.painted, autograph=False)
+
+    def __call__(self, z: NDArray[np.float32], labels: NDArray[np.float32], psi: float) -> Pixels:
+        """z [n, z_dim] and labels [n, classes] -> uint8 [n, H, W, C]."""
+        found = []
+        for start in range(0, len(z), self.at_once):
+            stop = start + self.at_once
+            rows = [filled(part[start:stop], self.at_once) for part in (z, labels)]
+            images = self.paint(*rows, tf.constant(psi, tf.float32)).numpy()
+            found.append(encode(images[: len(z[start:stop])]))
+        return np.concatenate(found)
+
+    def painted(self, z: Tensor, labels: Tensor, psi: Tensor) -> Tensor:
+        w = self.generator.map(z, labels if self.generator.config.labels else None)
+        ws = self.generator.broadcast(self.generator.truncate(w, psi))
+        return self.generator.synthesize(ws, "const")
+
+
+def filled(rows: NDArray[np.float32], count: int) -> Tensor:
+    """Rows filled up with the last one, so that every batch is equally long."""
+    return tf.constant(np.concatenate([rows, np.repeat(rows[-1:], count - len(rows), axis=0)]))
+
+
+def seeded_latents(seeds: Iterable[int], z_dim: int) -> NDArray[np.float32]:
+    """The z of each seed, as NVlabs' commands draw it."""
+    drawn = [np.random.RandomState(seed).randn(z_dim) for seed in seeds]
+    return np.array(drawn, np.float32).reshape(-1, z_dim)
+
+
+def seeded_labels(
+    seeds: Sequence[int], classes: int, label: int | None = None
+) -> NDArray[np.float32]:
+    """One-hot labels: the given class, or one drawn from each seed; [n, 0] without classes."""
+    if not classes:
+        return np.zeros((len(seeds), 0), np.float32)
+    drawn = [np.random.default_rng(seed).integers(classes) for seed in seeds]
+    return np.eye(classes, dtype=np.float32)[drawn if label is None else [label] * len(seeds)]
+
+
+def grid_size(height: int, width: int, columns: int = 0, rows: int = 0) -> tuple[int, int]:
+    """(columns, rows) of a grid; what is 0 follows NVlabs' rule of a picture of 7680 x 4320."""
+    wide = columns or int(np.clip(7680 // width, 7, 32))
+    high = rows or int(np.clip(4320 // height, 4, 32))
+    return wide, high
+
+
+def tiled(pictures: Pixels, columns: int) -> Pixels:
+    """[n, H, W, C] -> one picture, row by row; n is a multiple of `columns`."""
+    count, height, width, channels = pictures.shape
+    rows = pictures.reshape(count // columns, columns, height, width, channels)
+    return rows.transpose(0, 2, 1, 3, 4).reshape(-1, columns * width, channels)
+
+
+def write_png(path: Path, pixels: Pixels) -> None:
+    """Write beside, rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    image.save(partial, format="png", compress_level=4)
+    partial.replace(path)
+
+
+def write_film(path: Path, frames: Sequence[Path], per_second: int = 8) -> None:
+    """An mp4 of these pictures; transparent ones are shown on white."""
+    import cv2
+
+    first = on_white(frames[0])
+    scale = min(1.0, FILM_SIDE / max(first.shape[:2]))
+    size = [max(int(side * scale) // 2 * 2, 2) for side in (first.shape[1], first.shape[0])]
+    partial = path.with_suffix(".partial.mp4")
+    film = cv2.VideoWriter(str(partial), cv2.VideoWriter.fourcc(*"mp4v"), per_second, size)
+    if not film.isOpened():
+        raise OSError(
+            f"{path}: OpenCV has no mp4 writer here; the pictures are in {frames[0].parent}"
+        )
+    for frame in frames:
+        film.write(cv2.resize(on_white(frame)[:, :, ::-1], size, interpolation=cv2.INTER_AREA))
+    film.release()
+    partial.replace(path)
+
+
+def on_white(path: Path) -> Pixels:
+    """A picture as RGB."""
+    with Image.open(path) as image:
+        if image.mode != "RGBA":
+            return np.asarray(image.convert("RGB"))
+        white = Image.new("RGBA", image.size, "white")
+        return np.asarray(Image.alpha_composite(white, image).convert("RGB"))

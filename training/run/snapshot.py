@@ -1,0 +1,92 @@
+"""What a snapshot leaves beside the checkpoint: grids, and D's scores of the same real images."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from training.batches import decode, encode
+from training.config import Config
+from training.devices import Replicas
+from training.run import charts, grids
+from training.sources import Source
+from training.state import State
+
+WATCHED = 64  # real images whose scores are followed
+
+
+class Snapshots:
+    """Draws the pictures of a run; latents, labels and real images are the same every time."""
+
+    def __init__(
+        self, run: Path, state: State, config: Config, source: Source, replicas: Replicas
+    ) -> None:
+        self.run, self.state, self.config, self.replicas = run, state, config, replicas
+        size = state.generator.config
+        options = (config.run.grid_columns, config.run.grid_rows)
+        self.columns, self.rows = grids.grid_size(size.height, size.width, *options)
+        self.painter = grids.Painter(state.averaged)
+        seeds = [config.run.seed * 100003 + number for number in range(self.columns * self.rows)]
+        self.z = grids.seeded_latents((seed % 2**32 for seed in seeds), size.z_dim)
+        rng = np.random.default_rng([config.run.seed, 2])
+        self.labels = np.zeros((len(self.z), 0), np.float32)
+        if size.labels:
+            self.labels = source.labels[rng.integers(len(source), size=len(self.z))]
+        numbers = rng.permutation(len(source))[:WATCHED]
+        # Scores depend on a minibatch's other images: always the same few go together.
+        self.group = min(size.mbstd_group, len(numbers))
+        self.numbers = numbers[: len(numbers) // self.group * self.group]
+        self.source = source
+        self.score = tf.function(lambda *args: state.discriminator(*args), autograph=False)
+
+    def leave(self) -> None:
+        """All pictures of this moment; of several processes that train together, one draws."""
+        if self.replicas.chief:
+            self.draw_reals()
+            self.draw()
+            self.score_reals()
+
+    def draw_reals(self) -> None:
+        """A grid of real images as the networks see them, once."""
+        path = self.run / "grids" / "reals.png"
+        if path.exists():
+            return
+        count = self.columns * self.rows
+        pixels = np.stack([self.source.read(i % len(self.source)) for i in range(count)])
+        grids.write_png(path, grids.tiled(encode(decode(pixels).numpy()), self.columns))
+
+    def draw(self) -> None:
+        """Both grids after the images seen so far."""
+        for psi, name in ((1.0, "fakes"), (self.config.run.psi, f"psi{self.config.run.psi:g}")):
+            pictures = self.painter(self.z, self.labels, psi)
+            path = self.run / "grids" / f"{name}-{self.state.seen:010d}.png"
+            grids.write_png(path, grids.tiled(pictures, self.columns))
+
+    def score_reals(self) -> None:
+        """One more line of D's scores of the watched images, and their chart."""
+        scores: list[float] = []
+        for chosen in np.split(self.numbers, len(self.numbers) // self.group):
+            images = decode(np.stack([self.source.read(int(i)) for i in chosen]))
+            labels = tf.constant(self.source.labels[chosen])
+            known = labels if self.state.discriminator.config.labels else None
+            scores += self.score(images, known).numpy()[:, 0].tolist()
+        path = self.run / "real_scores.jsonl"
+        rows = [row for row in read(path) if row["seen"] < self.state.seen]
+        rows.append({"seen": self.state.seen, "images": self.numbers.tolist(), "scores": scores})
+        partial = path.with_suffix(".partial")
+        partial.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        partial.replace(path)
+        charts.write_scores(self.run / "real_scores.svg", rows)
+
+    def film(self) -> None:
+        """progress.mp4 of all untruncated grids."""
+        frames = sorted((self.run / "grids").glob("fakes-*.png"))
+        if frames and self.replicas.chief:
+            grids.write_film(self.run / "progress.mp4", frames)
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The rows of a jsonl file, or none without it."""
+    return [json.loads(text) for text in path.read_text().splitlines()] if path.exists() else []
