@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from numpy.typing import NDArray
+
 from atelier.stop import Interruption
 from training import batches, schedule, sources
 from training.config import Config, ConfigError
@@ -17,7 +19,7 @@ from training.features.client import Net
 from training.metrics import figures
 from training.metrics import measure as metrics
 from training.metrics.fakes import Fakes
-from training.minibatch import Minibatch
+from training.minibatch import Measures, Minibatch
 from training.run import checkpoints, collapse, journal
 from training.run import folder as runs
 from training.run.snapshot import Snapshots
@@ -25,6 +27,8 @@ from training.state import State, network_config, new_state, restored
 
 Say = Callable[[str], None]
 End = Literal["finished", "stopped", "collapsed"]
+# (state, config, labels, scale of the learning rate, replicas) -> (images, labels) -> numbers
+NewStep = Callable[[State, Config, NDArray[Any], float, Replicas], Callable[..., Measures]]
 ROLLBACKS = 8  # at most: the learning rate is 1/256 by then
 
 
@@ -89,19 +93,25 @@ class Run:
 
 
 def train(
-    config: Config, source: sources.Source, say: Say = print, replicas: Replicas | None = None
+    config: Config,
+    source: sources.Source,
+    say: Say = print,
+    replicas: Replicas | None = None,
+    new_step: NewStep = Minibatch,
 ) -> End:
     """Train until total_kimg, a signal, or a collapse; the same call goes on where it stopped.
 
     Several processes that train together call it at the same time, and one of them writes.
+    `new_step` makes what trains on a minibatch; all else is kept here.
     """
     replicas = replicas or Replicas()
     folder = runs.folder(config, sources.identity(source))
     alone = locked(folder) if replicas.chief else nullcontext()
     with alone, explained(config, replicas), Interruption() as interruption:
         run = opened(folder, config, source, say, replicas)
-        while (end := trained(run, interruption, say)) == "collapsed" and rolled_back(run, say):
-            pass
+        while (end := trained(run, interruption, say, new_step)) == "collapsed":
+            if not rolled_back(run, say):
+                break
         return end
 
 
@@ -166,13 +176,13 @@ def remember(folder: Path, known: dict[str, Any], config: Config, seen: int) -> 
         runs.write_json(folder / "config.json", known)
 
 
-def trained(run: Run, interruption: Interruption, say: Say) -> End:
+def trained(run: Run, interruption: Interruption, say: Say, new_step: NewStep) -> End:
     """Minibatch after minibatch, until something ends it."""
     # What is needed.
     config, state, replicas = run.config, run.state, run.replicas
     total, (tick, snapshot) = round(config.run.total_kimg * 1000), run.every
     scale = 0.5 ** len(run.known["rollbacks"])
-    minibatch = Minibatch(state, config, run.source.labels, scale, replicas)
+    minibatch = new_step(state, config, run.source.labels, scale, replicas)
     snapshots = Snapshots(run.folder, state, config, run.source, replicas)
     tally = journal.Tally(state.tally)
     fakes = Fakes(state.averaged, run.source.labels)
