@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.kit.training_runs import draw, train
+from tests.kit.training_runs import draw, rehearse
 from training import cli, sources
 from training.config import ConfigError
 from training.features.client import Answer, Extractor, FeaturesError, Net, batched
@@ -53,7 +53,7 @@ def trained(tmp_path_factory):
     names = sorted(path.name for path in data.iterdir())
     labels = {"labels": [[name, number % 2] for number, name in enumerate(names)]}
     (data / "dataset.json").write_text(json.dumps(labels))
-    train(data, folder / "run", labels=True)
+    rehearse(data, folder / "run", labels=True)
     return folder / "run", sources.open_source(data)
 
 
