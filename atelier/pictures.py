@@ -13,6 +13,7 @@ from PIL import Image, ImageCms, ImageColor, ImageOps, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
 from atelier.boxes import Box, fitted, is_aligned, reduction
+from atelier.errors import Refusal
 
 Pixels = NDArray[np.uint8]
 
@@ -26,7 +27,7 @@ SIDEWAYS = (5, 6, 7, 8)  # orientations that swap width and height
 WIDE_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 
 
-class UnreadableError(ValueError):
+class UnreadableError(Refusal):
     """The bytes are no picture that can be used; the message is the reason to drop it."""
 
 

@@ -1,5 +1,9 @@
 """Object detectors: pictures in, boxes out. `parse` names one, `load` builds it."""
 
+from atelier import stop
+
+stop.quiet_start()
+
 import os
 from pathlib import Path
 from typing import Any

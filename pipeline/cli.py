@@ -12,10 +12,11 @@ from pathlib import Path
 
 import luigi
 
+from atelier.commands import Parser, answered, said
+from atelier.errors import Refusal
+from atelier.options import nearest
 from pipeline import garbage, options, tasks
-from pipeline.dataset.publish import ExportError
 from pipeline.engine import lock
-from pipeline.engine.cluster import MachineError
 from pipeline.engine.crew import EngineConfig
 from pipeline.engine.progress import Bar
 from pipeline.engine.unit import KILLED
@@ -24,43 +25,28 @@ from pipeline.report import chapters
 from pipeline.report.funnel import funnel_text
 from pipeline.review import session
 from pipeline.rows.manifest import facts
-from pipeline.stage import OpenRowsError, Stage, Step, store
+from pipeline.stage import Stage, Step, store
 from pipeline.train import stylegan
 from pipeline.train import tasks as trainers
-from pipeline.train.child import TrainError
 
-FAILED, BAD_SETTINGS, IN_USE, INTERRUPTED = 1, 2, 3, 130
-OURS = (SettingsError, ExportError, OpenRowsError, MachineError, TrainError, OSError)
+KEPT = "stopped; what is finished is kept: the same command goes on"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. What a person did wrong is said in one sentence."""
-    try:
-        words = sys.argv[1:] if arguments is None else arguments
+    words = sys.argv[1:] if arguments is None else arguments
+
+    def command() -> int:
         given = parser().parse_args(set_options(words))
         code: int = given.command(given)
         return code
-    except SettingsError as error:
-        return failed(error, BAD_SETTINGS)
-    except lock.StoreInUseError as error:
-        return failed(error, IN_USE)
-    except BrokenPipeError:  # the reader of what is printed has seen enough
-        sys.stdout = None  # type: ignore[assignment]
-        return FAILED
-    except OURS as error:
-        return failed(error, FAILED)
-    except KeyboardInterrupt:
-        print("\nstopped; what is finished is kept: the same command goes on", file=sys.stderr)
-        return INTERRUPTED
+
+    return answered(command, KEPT)
 
 
-def failed(error: BaseException, code: int) -> int:
-    print(f"error: {error}", file=sys.stderr)
-    return code
-
-
-def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
+def parser() -> Parser:
+    """All commands and their own options."""
+    top = Parser(
         prog="python -m pipeline",
         description="From a folder of photos to a StyleGAN2 dataset. Every option of luigi.cfg can"
         " be given as --Section-option VALUE.",
@@ -128,7 +114,7 @@ def run(given: argparse.Namespace) -> int:
     """Build the task; at the end print the funnel and where the report is."""
     known = {task.__name__: task for task in [*tasks.TASKS, *trainers.TASKS]}
     if given.task not in known:
-        raise SettingsError(f"no task is called {given.task}{options.nearest(given.task, known)}")
+        raise SettingsError(f"no task is called {given.task}{nearest(given.task, known)}")
     lock.hold(store())
     if given.rescan:
         forget_scan(tasks.Ingest())
@@ -153,11 +139,11 @@ def build(task: luigi.Task) -> int:
     if luigi.build([task], log_level="CRITICAL"):
         return 0
     for error in errors:
-        if not isinstance(error, OURS):
+        if not isinstance(error, Refusal | OSError):
             traceback.print_exception(error)
     for error in errors[:1]:
-        return failed(error, BAD_SETTINGS if isinstance(error, SettingsError) else FAILED)
-    return failed(RuntimeError("Luigi could not run the task: is its scheduler reachable?"), FAILED)
+        return said(f"error: {error}", getattr(error, "code", 1))
+    return said("error: Luigi could not run the task: is its scheduler reachable?", 1)
 
 
 def forget_scan(ingest: Step) -> None:
@@ -183,8 +169,8 @@ def status(_: argparse.Namespace) -> int:
     lines = [(step.title, state(step)) for step in steps]
     lines += [("TrainStyleGAN", run) for run in stylegan.told(store())]
     width = max(len(title) for title, _ in lines)
-    for title, said in lines:
-        print(f"{title:{width}}  {said}")
+    for title, story in lines:
+        print(f"{title:{width}}  {story}")
     return 0
 
 

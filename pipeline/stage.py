@@ -16,11 +16,13 @@ from typing import Any, ClassVar
 
 import luigi
 
+from atelier.errors import Failure
+from atelier.options import option
 from pipeline import options
 from pipeline.engine import cluster, crew, lock, unit
 from pipeline.engine.crew import EngineConfig
 from pipeline.engine.progress import Bar
-from pipeline.options import Settings, option, settings
+from pipeline.options import Settings, settings
 from pipeline.photos.folder import PhotoFolder
 from pipeline.rows import manifest, memo
 from pipeline.rows.decisions import Decision, decided
@@ -51,7 +53,7 @@ def store() -> Path:
     return (options.REPOSITORY / options.current(StoreConfig).root).resolve()
 
 
-class OpenRowsError(RuntimeError):
+class OpenRowsError(Failure):
     """Some rows could not be done, for a reason of the machine's: they are still to do."""
 
 

@@ -1,10 +1,11 @@
-"""`python -m training`: train, generate, film."""
+"""`python -m training`: train, generate, film, metrics, score."""
 
 import os
-import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from atelier.stop import leave
 from training.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":
+    leave(main())

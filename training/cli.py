@@ -2,37 +2,35 @@
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any
 
+from atelier.commands import Parser, add_options, answered, say
+from atelier.stop import STOPPED
 from training import presets
 from training.config import SECTIONS, ConfigError
 from training.run import checkpoints, folder
 
-STOPPED = 130  # the exit code after Ctrl-C and SIGTERM: not finished, but nothing is lost
-COLLAPSED = 3
+COLLAPSED = 3  # an exit code
+KEPT = "stopped; the same command goes on from the newest checkpoint"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; a wrong input ends it with one sentence and exit code 2."""
-    given = parser().parse_args(arguments)
-    try:
+    """Run one command; returns the exit code. What a person did wrong is said in one sentence."""
+
+    def command() -> int:
+        given = parser().parse_args(arguments)
         return int(given.command(given))
-    except (ValueError, OSError) as error:
-        if not (isinstance(error, OSError) or type(error).__module__.startswith("training.")):
-            raise  # a fault of ours, not a wrong input
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+
+    return answered(command, KEPT)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """All commands and options; those of a run come from the config's own fields."""
-    top = argparse.ArgumentParser(prog="python -m training", description=__doc__)
-    commands = top.add_subparsers(required=True)
+    top = Parser(prog="python -m training", description=__doc__)
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     train = commands.add_parser("train", help="train, or go on with the same command")
     train.set_defaults(command=train_command)
@@ -95,19 +93,6 @@ def add_net(command: argparse.ArgumentParser) -> None:
     command.add_argument("--threads", type=int, default=0, help="of a CPU; 0: all cores")
 
 
-def add_options(group: Any, section: type[Any]) -> None:
-    """One command line option per field; `--g-lr` and `--g_lr` are the same."""
-    hints = get_type_hints(section)
-    for f in fields(section):
-        names = dict.fromkeys([f"--{f.name.replace('_', '-')}", f"--{f.name}"])
-        kind, help = hints[f.name], f"{f.metadata['help']} [{f.default}]".replace("%", "%%")
-        shown = "|".join(get_args(kind)) if get_origin(kind) is Literal else kind.__name__.upper()
-        more = {"nargs": "?", "const": "true"} if kind is bool else {}
-        group.add_argument(
-            *names, dest=f.name, default=argparse.SUPPRESS, help=help, metavar=shown, **more
-        )
-
-
 def train_command(given: argparse.Namespace) -> int:
     from training import devices, estimates, loop, sources
     from training.state import network_config
@@ -135,12 +120,6 @@ def train_command(given: argparse.Namespace) -> int:
     print(f"{folder.folder(config, dataset)} on {where}", flush=True)
     end = loop.train(config, source, say, replicas)
     return {"finished": 0, "stopped": STOPPED, "collapsed": COLLAPSED}[end]
-
-
-def say(text: str) -> None:
-    """Print, whether or not anybody still listens: training goes on, or saves and stops."""
-    with suppress(BrokenPipeError):
-        print(text, flush=True)
 
 
 def generate_command(given: argparse.Namespace) -> int:

@@ -15,6 +15,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from atelier.errors import Refusal
 from training.config import Config, ConfigError
 from training.networks.parameters import Tensor
 
@@ -184,7 +185,7 @@ LOST = (
 )
 
 
-class DeviceError(ValueError):
+class DeviceError(Refusal):
     """What a device, or another machine, could not do."""
 
 

@@ -1,14 +1,15 @@
 """The training loop: from a config and a source to a run."""
 
-import fcntl
 import json
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Callable, Generator
+from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from atelier import files
+from atelier.arrays import save_arrays
 from atelier.stop import Interruption
 from training import batches, schedule, sources
 from training.config import Config, ConfigError
@@ -84,7 +85,7 @@ class Run:
             "counters": self.state.counters(),
         }
         path = checkpoints.place(self.folder, self.state.seen)
-        checkpoints.save(path, self.state.arrays(), about)
+        save_arrays(path, self.state.arrays(), about)
         checkpoints.retain(self.folder, self.config.run.keep, figures.best(self.folder))
 
 
@@ -97,7 +98,10 @@ def train(
     """
     replicas = replicas or Replicas()
     folder = runs.folder(config, sources.identity(source))
-    alone = locked(folder) if replicas.chief else nullcontext()
+    busy = ConfigError(
+        f"{folder} is being trained by another process: wait for it, or choose another out"
+    )
+    alone = files.alone(folder / "lock", busy) if replicas.chief else nullcontext()
     with alone, explained(config, replicas), Interruption() as interruption:
         run = opened(folder, config, source, say, replicas)
         while (end := trained(run, interruption, say)) == "collapsed" and rolled_back(run, say):
@@ -163,7 +167,7 @@ def remember(folder: Path, known: dict[str, Any], config: Config, seen: int) -> 
     if differing:
         known["changes"].append({"kimg": seen / 1000, "options": differing})
     if differing or not (folder / "config.json").exists():
-        runs.write_json(folder / "config.json", known)
+        files.write_json(folder / "config.json", known)
 
 
 def trained(run: Run, interruption: Interruption, say: Say) -> End:
@@ -243,23 +247,9 @@ def rolled_back(run: Run, say: Say) -> bool:
     if run.replicas.chief:
         checkpoints.forget_after(run.folder, seen)
         figures.forget_after(run.folder, seen)
-        runs.write_json(run.folder / "config.json", run.known)
+        files.write_json(run.folder / "config.json", run.known)
     say(f"back to {seen / 1000:g} kimg with half the learning rate")
     return True
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """One process per run."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ConfigError(
-                f"{folder} is being trained by another process: wait for it, or choose another out"
-            ) from None
-        yield
 
 
 def printed(config: Config, dataset: Any) -> str:

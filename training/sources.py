@@ -20,6 +20,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from PIL import Image
 
+from atelier.errors import Refusal
+
 Pixels = NDArray[np.uint8]  # H, W, C
 Size = tuple[int, int, int]  # H, W, C
 
@@ -28,7 +30,7 @@ PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 LEVEL = re.compile(r"-r(\d\d)\.tfrecords$")
 
 
-class DataError(ValueError):
+class DataError(Refusal):
     """A dataset that cannot be used; the message names the file."""
 
 

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from atelier import files
 from detectors.annotations.photo import (
     COLUMNS,
     EDGES,
@@ -16,9 +17,10 @@ from detectors.annotations.photo import (
 
 def write_csv(path: Path, photos: Iterable[Annotated]) -> None:
     """One line per box; a photo without boxes has a line without class and edges."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
+    with (
+        files.replacing(path) as partial,
+        partial.open("w", newline="", encoding="utf-8") as file,
+    ):
         lines = csv.writer(file, lineterminator="\n")
         lines.writerow(COLUMNS)
         for photo in photos:
@@ -26,7 +28,6 @@ def write_csv(path: Path, photos: Iterable[Annotated]) -> None:
             lines.writerows([*size, each.label, *counted_from_1(each.box)] for each in photo.boxes)
             if not photo.boxes:
                 lines.writerow([*size, *[""] * 5])
-    partial.replace(path)
 
 
 def csv_entries(path: Path) -> Iterator[Entry]:

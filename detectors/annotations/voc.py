@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, repeat
 from pathlib import Path, PurePosixPath
 
+from atelier import files
 from detectors.annotations.photo import EDGES, Annotated, AnnotationError, Entry, counted_from_1
 from detectors.annotations.sizes import PhotoSizes
 
@@ -49,11 +50,8 @@ def own_files(folder: Path) -> set[Path]:
 
 
 def write_tree(path: Path, tree: ElementTree.Element) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     ElementTree.indent(tree, "\t")
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(ElementTree.tostring(tree, encoding="utf-8") + b"\n")
-    partial.replace(path)
+    files.write(path, ElementTree.tostring(tree, encoding="utf-8") + b"\n")
 
 
 def voc_tree(photo: Annotated) -> ElementTree.Element:

@@ -2,42 +2,34 @@
 
 import argparse
 import os
-import signal
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from detectors.annotations import AnnotationError
+from atelier.commands import Parser, add_options, answered, say
+from atelier.stop import STOPPED
 from detectors.learning.options import METRICS, LearningConfig, LearningError, config_of, saved
 
-WRONG_INPUT = 2
-STOPPED = 130  # after Ctrl-C and SIGTERM: not finished, but nothing is lost
+KEPT = "stopped; the same command goes on"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; a wrong input ends it with one sentence and exit code 2."""
-    given = parser().parse_args(arguments)
-    try:
+    """Run one command; returns the exit code. What a person did wrong is said in one sentence."""
+
+    def command() -> int:
+        given = parser().parse_args(arguments)
         return int(given.command(given))
-    except (LearningError, AnnotationError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return WRONG_INPUT
-    except KeyboardInterrupt:
-        return STOPPED
+
+    return answered(command, KEPT)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """All commands; the options of a training are the config's own fields."""
-    top = argparse.ArgumentParser(prog="python -m detectors", description=__doc__)
-    commands = top.add_subparsers(required=True)
-    train = commands.add_parser(
-        "train", help="train a detector, or go on with the same command", allow_abbrev=False
-    )
+    top = Parser(prog="python -m detectors", description=__doc__)
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    train = commands.add_parser("train", help="train a detector, or go on with the same command")
     train.set_defaults(command=train_command)
-    add_options(train)
+    add_options(train, LearningConfig)
     export = commands.add_parser("export", help="write the detector of a finished run again")
     export.set_defaults(command=export_command)
     export.add_argument("--run", required=True, type=Path, help="folder of the run")
@@ -53,40 +45,13 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def add_options(command: argparse.ArgumentParser) -> None:
-    """One option per field; `--check-every` and `--check_every` are the same."""
-    hints = get_type_hints(LearningConfig)
-    for f in fields(LearningConfig):
-        names = dict.fromkeys([f"--{f.name.replace('_', '-')}", f"--{f.name}"])
-        kind, help = hints[f.name], f"{f.metadata['help']} [{f.default}]".replace("%", "%%")
-        shown = "|".join(get_args(kind)) if get_origin(kind) is Literal else kind.__name__.upper()
-        more: dict[str, Any] = {"nargs": "?", "const": "true"} if kind is bool else {}
-        command.add_argument(
-            *names, dest=f.name, default=argparse.SUPPRESS, help=help, metavar=shown, **more
-        )
-
-
 def train_command(given: argparse.Namespace) -> int:
     known = {f.name for f in fields(LearningConfig)}
     config = LearningConfig(**{name: value for name, value in vars(given).items() if name in known})
-    with interrupted_by_sigterm():
-        set_up(config.threads)
-        from detectors.learning.train import train
+    set_up(config.threads)
+    from detectors.learning.train import train
 
-        return {"finished": 0, "stopped": STOPPED}[train(config, say)]
-
-
-@contextmanager
-def interrupted_by_sigterm() -> Iterator[None]:
-    """SIGTERM is Ctrl-C: what is read or exported just now, the same command does again."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    except KeyboardInterrupt:
-        say("stopped: the same command goes on")
-        raise
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    return {"finished": 0, "stopped": STOPPED}[train(config, say)]
 
 
 def set_up(threads: int) -> None:
@@ -99,12 +64,6 @@ def set_up(threads: int) -> None:
     ):
         set_threads(threads or os.cpu_count() or 1)
     tf.config.experimental.enable_op_determinism()
-
-
-def say(text: str) -> None:
-    """Print, whether or not anybody still listens."""
-    with suppress(BrokenPipeError):
-        print(text, flush=True)
 
 
 def export_command(given: argparse.Namespace) -> int:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from detectors.learning import charts, files
+from atelier import files
+from detectors.learning import charts
 from detectors.learning.examples import Example
 from detectors.learning.measures import Finds, Measured, constant_box, measure
 from detectors.learning.options import METRICS

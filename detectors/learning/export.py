@@ -6,7 +6,6 @@ and `detection_classes`, the signature of TensorFlow's Object Detection API.
 
 import json
 import math
-import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from atelier import files
 from detectors.learning import records
 from detectors.learning.finder import MOST, OUTPUTS, answers, finder
 from detectors.learning.options import LearningError, stored_side
@@ -44,22 +44,21 @@ def write(folder: Path, model: Any, classes: Sequence[str], mirror: bool, surest
     Scores are bent so that 0.5, where detectors usually cut, is where F1 was best: `surest`.
     """
     bend = bend_of(surest)
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     detect = tf.function(finder(model, mirror, bend), input_signature=[PICTURES])
     module = tf.Module()
     module.model, module.detect = model, detect
-    tf.saved_model.save(
-        module, str(partial / SAVED), signatures={"serving_default": detect.get_concrete_function()}
-    )
-    (partial / FROZEN).write_bytes(frozen(detect.get_concrete_function()))
-    (partial / LITE).write_bytes(lite(model, mirror, bend))
-    long_side = stored_side(model.input_shape[1])
-    (partial / SCALE).write_text(json.dumps({"long_side": long_side}) + "\n")
-    records.write_label_map(partial / LABELS, classes)
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    with files.replacing(folder) as partial:
+        partial.mkdir()
+        tf.saved_model.save(
+            module,
+            str(partial / SAVED),
+            signatures={"serving_default": detect.get_concrete_function()},
+        )
+        (partial / FROZEN).write_bytes(frozen(detect.get_concrete_function()))
+        (partial / LITE).write_bytes(lite(model, mirror, bend))
+        long_side = stored_side(model.input_shape[1])
+        (partial / SCALE).write_text(json.dumps({"long_side": long_side}) + "\n")
+        records.write_label_map(partial / LABELS, classes)
 
 
 def bend_of(surest: float) -> float:

@@ -1,14 +1,14 @@
 """The loop of a run: step by step, measured, saved, stopped and gone on with."""
 
-import json
 import math
-import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from detectors.learning import files, state
+from atelier import files
+from atelier.arrays import save_arrays
+from atelier.stop import Interruption
+from detectors.learning import state
 from detectors.learning.batches import Batches
 from detectors.learning.examples import Example
 from detectors.learning.learner import Learner, found
@@ -52,7 +52,7 @@ class Course:
         """To the last step, or until nothing gets better, or until it is told to stop."""
         if self.stale:
             return "finished"
-        with stopping() as stop:
+        with Interruption() as stop:
             for step, batch in self.batches.since(self.step):
                 self.losses.append(self.learner.step(step, batch, self.batches.steps))
                 self.step = step + 1
@@ -60,7 +60,7 @@ class Course:
                     raise LearningError(f"the loss is {self.losses[-1]} at step {step}: lower rate")
                 if self.due:
                     self.check()
-                if stop:
+                if stop.signal:
                     self.save()
                     self.say("stopped, a checkpoint is written: the same command goes on")
                     return "stopped"
@@ -90,8 +90,7 @@ class Course:
         self.say(told(row, self.config.epochs, self.best))
         self.losses = []
         self.save()
-        lines = "".join(json.dumps(each) + "\n" for each in self.history)
-        files.write(self.path.with_name(HISTORY), lines)
+        files.write_lines(self.path.with_name(HISTORY), self.history)
 
     def row(self, measured: Measured) -> dict[str, Any]:
         names = self.losses[0]
@@ -106,7 +105,7 @@ class Course:
     def save(self) -> None:
         arrays = state.gathered(self.learner.groups()) | self.weights
         names = ("step", "history", "best", "losses")
-        state.save(self.path, arrays, {name: getattr(self, name) for name in names})
+        save_arrays(self.path, arrays, {name: getattr(self, name) for name in names})
 
     def load(self) -> None:
         arrays, about = state.load(self.path)
@@ -132,16 +131,3 @@ def told(row: Mapping[str, Any], epochs: int, best: Mapping[str, Any]) -> str:
         f" IoU {row['mean_iou']:.3f} (best at {best['epoch']:g}:"
         f" {best['map50']:.3f}, {best['map5095']:.3f})"
     )
-
-
-@contextmanager
-def stopping() -> Iterator[list[int]]:
-    """Gathers SIGINT and SIGTERM, for a step to end in peace."""
-    received: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {n: signal.signal(n, lambda got, _: received.append(got)) for n in numbers}
-    try:
-        yield received
-    finally:
-        for n, handler in before.items():
-            signal.signal(n, handler)

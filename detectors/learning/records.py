@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from atelier import files
 from detectors.learning.examples import Boxes, Example
 from detectors.learning.options import LearningError
 
@@ -21,12 +22,9 @@ Values = Mapping[str, list[Any]]  # of a record, by name
 
 def write(path: Path, examples: Sequence[Example], classes: Sequence[str]) -> None:
     """One record per picture; boxes are shares of its sides, classes count from 1."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    with tf.io.TFRecordWriter(str(partial)) as file:
+    with files.replacing(path) as partial, tf.io.TFRecordWriter(str(partial)) as file:
         for example in examples:
             file.write(record(example, classes).SerializeToString(deterministic=True))
-    partial.replace(path)
 
 
 def record(example: Example, classes: Sequence[str]) -> Any:

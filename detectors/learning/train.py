@@ -1,14 +1,13 @@
 """A run: the same command begins it, goes on after a kill, and does nothing once it is finished."""
 
-import fcntl
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from detectors.learning import evaluation, export, files, records
+from atelier import files
+from detectors.learning import evaluation, export, records
 from detectors.learning.examples import Example, apart, digest, gather, split
 from detectors.learning.learner import Learner, found
 from detectors.learning.loop import Course, End
@@ -48,7 +47,8 @@ def train(config: LearningConfig, say: Say) -> End:
         say(f"{out} is finished: there is nothing to do")
         return "finished"
     out.mkdir(parents=True, exist_ok=True)
-    with alone(out):
+    busy = LearningError(f"{out}: another training writes there; wait for it")
+    with files.alone(out / "lock", busy):
         learnt, held, classes = prepared(config, begun, say)
         say(f"{len(learnt)} pictures to learn from, {len(held)} held out, classes {classes}")
         course = Course(Learner(config, len(classes)), learnt, held, say)
@@ -136,14 +136,3 @@ def finish(
     )
     evaluation.write(out, measured, finds, held, classes, say)
     say(f"[Detect] detector = crop:{out / DETECTOR}")
-
-
-@contextmanager
-def alone(out: Path) -> Iterator[None]:
-    """One training at a time in a folder; the lock goes with the process."""
-    with (out / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise LearningError(f"{out}: another training writes there; wait for it") from None
-        yield

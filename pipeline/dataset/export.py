@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from atelier import files
+from atelier.options import option
 from pipeline.dataset import pack, publish, records
 from pipeline.dataset.labels import Labels, labels_of
 from pipeline.dataset.pack import Progress
 from pipeline.dataset.publish import ExportError
 from pipeline.dataset.records import Shape
 from pipeline.engine.crew import EngineConfig
-from pipeline.options import Settings, keyed, option
+from pipeline.options import Settings, keyed
 from pipeline.rows.manifest import Item, Row
 from pipeline.sections import DatasetConfig
 

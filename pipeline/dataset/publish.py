@@ -5,11 +5,13 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from atelier.errors import Failure
+
 DESCRIPTION = "dataset.json"  # an export has one; what has none is left alone
 UNFINISHED = ".partial"
 
 
-class ExportError(ValueError):
+class ExportError(Failure):
     """The records cannot be written; the message says why, and the way out."""
 
 

@@ -9,10 +9,13 @@ import socket
 from pathlib import Path
 
 from atelier import files
+from atelier.errors import Failure
 
 
-class StoreInUseError(RuntimeError):
+class StoreInUseError(Failure):
     """Somebody else works on this store; the message says who."""
+
+    code = 3
 
 
 def hold(store: Path) -> None:

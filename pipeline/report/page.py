@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.options import Settings, option
+from atelier.options import option
+from pipeline.options import Settings
 from pipeline.photos.folder import bytes_of
 from pipeline.photos.thumbnails import Open, Thumbnail, contact_sheet, thumbnail
 from pipeline.report.charts import histogram

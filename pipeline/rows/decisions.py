@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from atelier.boxes import Box
+from atelier.errors import Refusal
 
 Action = Literal["accept", "refuse", "open"]
 ACTIONS = ("accept", "refuse", "open")  # open: undone, nothing is decided
 REFUSED = "refused"  # the reason of who gives none
 
 
-class DecisionsError(OSError):
+class DecisionsError(Refusal):
     """A line of the file that cannot be read; the message names it."""
 
 

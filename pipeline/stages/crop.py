@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from atelier.boxes import Box, aligned, contains, within
+from atelier.options import option
 from detectors import Spec
-from pipeline.options import Settings, SettingsError, option
+from pipeline.options import Settings, SettingsError
 from pipeline.photos.geometry import around
 from pipeline.rows.decisions import Decision
 from pipeline.rows.manifest import Row, dropped

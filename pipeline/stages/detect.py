@@ -8,10 +8,11 @@ from pathlib import Path
 import detectors
 from atelier import pictures
 from atelier.boxes import Box
+from atelier.options import option
 from atelier.pictures import Pixels
 from detectors import UNUSABLE, Detection, Detector, Spec
 from pipeline.engine import cluster, processes
-from pipeline.options import Settings, SettingsError, located, option
+from pipeline.options import Settings, SettingsError, located
 from pipeline.photos.folder import read_photo
 from pipeline.rows.manifest import Item, Row, dropped
 

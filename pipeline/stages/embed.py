@@ -10,9 +10,10 @@ import numpy as np
 
 from atelier import pictures
 from atelier.boxes import Box
+from atelier.options import option
 from atelier.pictures import Pixels
 from pipeline.engine import cluster, processes
-from pipeline.options import Settings, SettingsError, option
+from pipeline.options import Settings, SettingsError
 from pipeline.photos.folder import read_photo
 from pipeline.rows.manifest import Item, Row, dropped
 

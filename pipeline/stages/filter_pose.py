@@ -7,7 +7,8 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.options import Settings, option
+from atelier.options import option
+from pipeline.options import Settings
 from pipeline.rows.manifest import Outcome, Row, dropped
 
 Array = NDArray[np.float64]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from atelier import pictures
 from atelier.listing import VIDEOS
-from pipeline.options import Settings, option
+from atelier.options import option
+from pipeline.options import Settings
 from pipeline.photos import video
 from pipeline.photos.folder import check_photo, read_photo
 from pipeline.rows.manifest import Item, Row, dropped

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, TypeGuard
 
+from atelier.errors import Refusal
 from detectors import FACE, TENSORFLOW, Spec, class_names
 from detectors.labelmap import holes
 from pipeline.rows.manifest import Row
@@ -22,7 +23,7 @@ FACE_POINTS = ("right eye", "left eye", "nose", "right mouth", "left mouth")  # 
 CASCADE_LABELS = {"profile": "profile", "upperbody": "upper body"}
 
 
-class RuleError(ValueError):
+class RuleError(Refusal):
     """A rule that cannot be: the message says which, and what there is."""
 
 

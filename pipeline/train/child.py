@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from atelier.errors import Failure
 from pipeline.options import REPOSITORY
 
 WRONG_INPUT, STOPPED = 2, 130  # exit codes of every trainer
@@ -28,7 +29,7 @@ if os.getppid() == int(sys.argv[1]):
 """
 
 
-class TrainError(RuntimeError):
+class TrainError(Failure):
     """Training did not finish; the message says why, and the way out."""
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from atelier import files
+from atelier.options import option
 from detectors.learning.options import (
     DETECTOR,
     NO_FILES,
@@ -16,7 +17,7 @@ from detectors.learning.options import (
     key,
 )
 from pipeline.engine import lock
-from pipeline.options import Settings, SettingsError, located, option
+from pipeline.options import Settings, SettingsError, located
 from pipeline.train import child
 
 FOLDER = "detectors"  # in the store

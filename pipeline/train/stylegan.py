@@ -6,8 +6,9 @@ from dataclasses import Field, dataclass, fields, make_dataclass
 from pathlib import Path
 
 from atelier import files
+from atelier.options import option
 from pipeline.engine import lock
-from pipeline.options import Settings, SettingsError, located, option
+from pipeline.options import Settings, SettingsError, located
 from pipeline.train import child
 from training import presets
 from training.config import SECTIONS, Config, ConfigError

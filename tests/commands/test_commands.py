@@ -59,7 +59,7 @@ def test_status_runs_nothing(folder):
             2,
             "[Crop] has no option max_face; did you mean max_faces?",
         ),
-        (["run"], {"Crop_max_faces": 0}, 2, "[Crop] max_faces = 0: give a value at least 1"),
+        (["run"], {"Crop_max_faces": 0}, 2, "[Crop] max_faces = 0: give a value of at least 1"),
         (["run"], {"Crop_max_faces": "x"}, 2, "[Crop] max_faces = 'x': give a whole number"),
         (["run"], {"Crop_enlarge": "x"}, 2, "[Crop] enlarge = 'x': give true or false"),
         (["run"], {"Detect_detector": "x"}, 2, "[Detect] detector = 'x': no detector is called"),

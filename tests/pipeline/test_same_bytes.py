@@ -87,9 +87,8 @@ def test_workers_started_by_hand(source, in_process, tmp_path, scheduler):
 
 def test_scores_against_a_reference(source, tmp_path, monkeypatch):
     monkeypatch.setattr(embed, "check_weights", lambda _: None)  # loads torch once more
-    write = "import sys, random_inception; random_inception.write_weights(sys.argv[1], scenes=1)"
-    line = [sys.executable, "-c", write, str(tmp_path / "weights.pth")]
-    subprocess.run(line, cwd=ROOT / "tests", check=True)
+    line = [sys.executable, "-m", "tests.kit.random_inception", str(tmp_path / "weights.pth"), "1"]
+    subprocess.run(line, cwd=ROOT, check=True)
     more = {
         "Embed_weights": tmp_path / "weights.pth",
         "Embed_dims": 64,

@@ -6,7 +6,7 @@ from training import presets
 from training.config import NAMES, ConfigError, configure
 
 WRONG = {
-    "bach": ("8", "no option is called 'bach': did you mean batch?"),
+    "bach": ("8", "no option is called 'bach'; did you mean batch?"),
     "batch": ("x", "batch = 'x': give a whole number"),
     "mirror": ("perhaps", "mirror = 'perhaps': give true or false"),
     "augment_p": (1.5, "augment_p = 1.5: give a value between 0 and 1"),

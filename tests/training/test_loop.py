@@ -10,6 +10,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from atelier import arrays
+from atelier.arrays import save_arrays
 from tests.kit.training_runs import command, draw, signal_after, small, start, train
 from training import loop, sources
 from training.config import ConfigError
@@ -161,12 +163,12 @@ def test_steps_that_are_not_finite_are_left_out(tmp_path):
 
 
 def test_the_disk_is_looked_at_before_writing(tmp_path, monkeypatch):
-    usage = checkpoints.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(checkpoints.shutil, "disk_usage", lambda _: usage._replace(free=10**6))
+    usage = arrays.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(arrays.shutil, "disk_usage", lambda _: usage._replace(free=10**6))
     with pytest.raises(
         CheckpointError, match=r"has 1 MB free and the next checkpoint needs \d+ MB"
     ):
-        checkpoints.save(tmp_path / "c/1.npz", {"a": np.zeros(4)}, {})
+        save_arrays(tmp_path / "c/1.npz", {"a": np.zeros(4)}, {})
     assert list((tmp_path / "c").iterdir()) == []
 
 
@@ -195,7 +197,7 @@ def test_a_name_makes_a_folder_of_its_own(tmp_path):
 
 def test_the_last_checkpoints_and_the_best_one_stay(tmp_path):
     for seen in range(1, 7):
-        checkpoints.save(checkpoints.place(tmp_path, seen), {"a": np.zeros(1)}, {})
+        save_arrays(checkpoints.place(tmp_path, seen), {"a": np.zeros(1)}, {})
     figures = [
         ("frechet2k(classifier)", {1: 1.0, 2: 0.0, 5: 3.0}),
         ("kid2k(classifier)", {1: 0.0, 2: 1.0}),

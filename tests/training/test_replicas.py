@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.kit.training_runs import command, draw, small, start
-from training import devices, replicas
+from training import devices
 from training.config import ConfigError
 from training.run import checkpoints, journal
 
@@ -115,7 +115,7 @@ def test_a_lost_machine_ends_the_others(alone, tmp_path):
     ],
 )
 def test_a_batch_that_cannot_be_dealt_out_is_named(tmp_path, options, said):
-    four = replicas.Replicas()
+    four = devices.Replicas()
     four.count = 4
     given = {"mbstd_group": 1, **options}
     with pytest.raises(ConfigError, match=said):
@@ -128,7 +128,7 @@ def test_a_batch_that_cannot_be_dealt_out_is_named(tmp_path, options, said):
 def test_a_broken_cluster_is_shown_as_it_should_be(monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(ConfigError, match=r"give the machines as in .*a:2222"):
-        replicas.cluster()
+        devices.cluster()
 
 
 @pytest.mark.parametrize(("there", "said"), [(0, "no GPU"), (1, "devices = 2")])

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from atelier.arrays import save_arrays
 from tests.kit.training_runs import draw, small, train
 from training.config import Config, ConfigError
 from training.devices import Replicas
@@ -47,7 +48,7 @@ def test_a_broken_checkpoint_is_set_aside(tmp_path):
     data, run = draw(tmp_path / "data"), tmp_path / "run"
     train(data, run, **SHORT | {"keep": 1})
     broken = checkpoints.listed(run)[-1]
-    checkpoints.save(checkpoints.place(run, 8), **whole(broken))
+    save_arrays(checkpoints.place(run, 8), **whole(broken))
     broken.write_bytes(broken.read_bytes()[:100])
     train(data, run, **SHORT | {"keep": 1, "total_kimg": 0.012})
     assert [path.name for path in checkpoints.listed(run)] == ["0000000012.npz"]

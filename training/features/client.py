@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from atelier.errors import Refusal
 from training.features import frames
 
 Pixels = NDArray[np.uint8]  # H, W, C
@@ -26,7 +27,7 @@ LAST_WORDS = 300  # characters of a dead process' own words that are shown
 GRACE = 5  # seconds to end in
 
 
-class FeaturesError(ValueError):
+class FeaturesError(Refusal):
     """The features process cannot go on; the message says why."""
 
 

@@ -3,7 +3,6 @@
 Their figures follow one run on one dataset. They compare with nothing else, and are never FID.
 """
 
-import json
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,6 +14,8 @@ import torch
 from numpy.typing import NDArray
 from pytorch_fid import inception as fid
 from torch import Tensor, nn
+
+from atelier import files
 
 DIMS = 128  # features of the classifier
 SIDES = (32, 64)  # pixels: what the classifier sees, by the size of the pictures
@@ -156,10 +157,9 @@ class School:
             "seconds": round(time.perf_counter() - began, 1),
         }
         saved = {"side": self.side, "classes": self.classes, "scale": scale}
-        partial = path.with_suffix(".partial")
-        torch.save({**saved, "state": whole.cpu().state_dict()}, partial)
-        path.with_suffix(".json").write_text(json.dumps(about, indent=1) + "\n")
-        partial.replace(path)
+        files.write_json(path.with_suffix(".json"), about)
+        with files.replacing(path) as partial:
+            torch.save({**saved, "state": whole.cpu().state_dict()}, partial)
         return about
 
 

@@ -1,13 +1,13 @@
 """metrics.jsonl of a run: one row per figure, and the same for TensorBoard and as a chart."""
 
-import fcntl
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from atelier import files
 from training.run import charts
+from training.run.journal import Board
 
 DISTANCES = ("fid", "frechet", "kid")  # how names of metrics begin: less is better
 
@@ -15,15 +15,8 @@ Row = dict[str, Any]
 
 
 def read(run: Path) -> list[Row]:
-    """All rows, in the order of measuring; a line that a crash cut short is left out."""
-    path = run / "metrics.jsonl"
-    rows = []
-    for text in path.read_text().splitlines() if path.exists() else ():
-        try:
-            rows.append(json.loads(text))
-        except ValueError:
-            continue
-    return rows
+    """All rows, in the order of measuring."""
+    return files.read_lines(run / "metrics.jsonl")
 
 
 def write(run: Path, new: Sequence[Row]) -> list[Row]:
@@ -32,8 +25,6 @@ def write(run: Path, new: Sequence[Row]) -> list[Row]:
     with alone(run):
         old = read(run)
         rewrite(run, [*(row for row in old if (row["seen"], row["metric"]) not in again), *new])
-    from training.run.journal import Board
-
     board = Board(run / "tensorboard" / "metrics", map(line, new), anew=not old)
     board.close()
     return list(new)
@@ -59,26 +50,17 @@ def forget_after(run: Path, seen: int) -> None:
         if len(kept) == len(rows):
             return
         rewrite(run, kept)
-    from training.run.journal import Board
-
     Board(run / "tensorboard" / "metrics", map(line, kept)).close()
 
 
-@contextmanager
-def alone(run: Path) -> Iterator[None]:
+def alone(run: Path) -> AbstractContextManager[None]:
     """Training and `python -m training metrics` may both write: one after the other."""
-    run.mkdir(parents=True, exist_ok=True)
-    with (run / "metrics.lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    return files.alone(run / "metrics.lock")
 
 
 def rewrite(run: Path, rows: Sequence[Row]) -> None:
-    """Write beside, rename; then the chart."""
-    path = run / "metrics.jsonl"
-    partial = path.with_suffix(".partial")
-    partial.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    partial.replace(path)
+    """The file, then the chart."""
+    files.write_lines(run / "metrics.jsonl", rows)
     charts.write_metrics(run / "metrics.svg", rows)
 
 

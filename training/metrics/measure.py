@@ -12,7 +12,6 @@ Any other network gives another number, so its figures have another name: freche
 
 import hashlib
 import json
-import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,6 +25,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from atelier import files
 from training import sources
 from training.batches import READERS
 from training.config import ConfigError
@@ -248,9 +248,8 @@ def reals_of(
             if stopped():
                 raise Stopped
 
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    gathered(partial, extractor, batches(), count)
-    partial.replace(path)
+    with files.replacing(path) as partial:
+        gathered(partial, extractor, batches(), count)
     return np.asanyarray(np.load(path, mmap_mode="r"))
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from atelier.errors import Refusal
+
 Rows = NDArray[np.floating]  # [n, dims]
 Floats = NDArray[np.float64]
 
@@ -17,7 +19,7 @@ NEIGHBOURS = 3  # k of precision and recall
 ROUNDING = 1e-12  # of squared lengths: squared distances below it are 0
 
 
-class ScoreError(ValueError):
+class ScoreError(Refusal):
     """Features that cannot be scored; the message says why."""
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -104,14 +103,3 @@ def changed(known: Mapping[str, Any], config: Config) -> dict[str, Any]:
     before = current(known)
     now = config.options()
     return {n: now[n] for n in NAMES if n not in NOT_SAVED and before.get(n) != now[n]}
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write beside, sync, rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(path.suffix + ".partial")
-    with partial.open("w") as file:
-        json.dump(value, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)

@@ -31,7 +31,7 @@ def test_every_option_is_the_trainings_own():
     ("given", "said"),
     [
         ({"size": "100"}, "size = 100: give a multiple of 32, as 96"),
-        ({"epochs": "0"}, "epochs = 0: give a value at least 1"),
+        ({"epochs": "0"}, "epochs = 0: give a value of at least 1"),
         ({"backbone": "resnet"}, "backbone = 'resnet': choose one of mobilenetv2"),
         ({"name": "../x"}, "name = '../x': use letters, digits"),
     ],

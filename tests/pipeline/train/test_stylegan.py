@@ -5,11 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import psutil
 import pytest
 
+from atelier import files
+from atelier.arrays import save_arrays
 from pipeline import options
 from pipeline.options import SettingsError, current
 from pipeline.train import stylegan
@@ -40,7 +43,7 @@ def follow(script):
 
 
 def test_every_option_is_trainings_own():
-    known = {name for section in SECTIONS.values() for name in section.__dataclass_fields__}
+    known = {f.name for section in SECTIONS.values() for f in fields(section)}
     declared = set(TrainStyleGANConfig().options())
     assert declared == known - {"data", "out"} | {"preset"}
 
@@ -163,8 +166,8 @@ def one_run(tmp_path):
     """A store with one run of the preset tiny at 2 kimg, on the records one/two/dataset."""
     config = configure({**presets.PRESETS["tiny"], "data": "/one/two/dataset", "name": "stylegan2"})
     run = tmp_path / "runs" / f"stylegan2-{runs.key(config, DATASET)}"
-    runs.write_json(run / "config.json", runs.begin(config, DATASET, {}))
-    checkpoints.save(checkpoints.place(run, 2000), {}, {})
+    files.write_json(run / "config.json", runs.begin(config, DATASET, {}))
+    save_arrays(checkpoints.place(run, 2000), {}, {})
     return tmp_path
 
 
