@@ -74,7 +74,26 @@ def add_options(
         )
 
 
-def answered(command: Callable[[], int], stopped: str = "stopped") -> int:
+def run_command(
+    parser: Callable[[], Parser],
+    arguments: Sequence[str] | None,
+    stopped: str,
+    prepared: Callable[[Sequence[str]], Sequence[str]] = list,
+) -> int:
+    """Parse a command line and run the `command` that it names; returns the exit code.
+
+    `prepared` takes out of the words what the parser does not know.
+    """
+
+    def command() -> int:
+        words = sys.argv[1:] if arguments is None else arguments
+        given = parser().parse_args(prepared(words))
+        return int(given.command(given))
+
+    return answered(command, stopped)
+
+
+def answered(command: Callable[[], int], stopped: str) -> int:
     """Run a command; its exit code, after one sentence where it did not end well.
 
     `stopped` is said after Ctrl-C, SIGTERM and SIGHUP. A fault of ours is raised.

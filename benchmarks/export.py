@@ -23,6 +23,7 @@ from PIL import Image
 
 from pipeline.dataset import records
 from pipeline.engine import cluster
+from pipeline.stages.ingest import IngestConfig
 
 SIZE = 1024
 DISTINCT = 20  # pictures that are drawn; the others are copies of them
@@ -138,7 +139,13 @@ def ours(ready: Path, out: Path, workers: int) -> list[float]:
     done: list[tuple[float, int]] = []
     began = time.perf_counter()
     config = EngineConfig(scheduler="local", workers=workers)
-    pack_folder(ready, out, config, lambda rows: done.append((time.perf_counter(), rows)))
+    pack_folder(
+        ready,
+        out,
+        IngestConfig().pixel_limit,
+        config,
+        lambda rows: done.append((time.perf_counter(), rows)),
+    )
     whole = time.perf_counter() - began
     counted = [(moment, rows) for moment, rows in done if rows]
     first, last = counted[0], counted[-1]

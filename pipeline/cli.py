@@ -3,7 +3,6 @@
 import argparse
 import logging
 import shutil
-import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -12,10 +11,11 @@ from pathlib import Path
 
 import luigi
 
-from atelier.commands import Parser, answered, said
+from atelier.commands import Parser, run_command, said
 from atelier.errors import Refusal
 from atelier.options import nearest
 from pipeline import garbage, options, tasks
+from pipeline.dataset.ready import listed, pack_folder
 from pipeline.engine import lock
 from pipeline.engine.crew import EngineConfig
 from pipeline.engine.progress import Bar
@@ -26,6 +26,7 @@ from pipeline.report.funnel import funnel_text
 from pipeline.review import session
 from pipeline.rows.manifest import facts
 from pipeline.stage import Stage, Step, store
+from pipeline.stages.ingest import IngestConfig
 from pipeline.train import stylegan
 from pipeline.train import tasks as trainers
 
@@ -34,14 +35,7 @@ KEPT = "stopped; what is finished is kept: the same command goes on"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. What a person did wrong is said in one sentence."""
-    words = sys.argv[1:] if arguments is None else arguments
-
-    def command() -> int:
-        given = parser().parse_args(set_options(words))
-        code: int = given.command(given)
-        return code
-
-    return answered(command, KEPT)
+    return run_command(parser, arguments, KEPT, set_options)
 
 
 def parser() -> Parser:
@@ -238,11 +232,10 @@ def collect_garbage(given: argparse.Namespace) -> int:
 
 
 def pack_records(given: argparse.Namespace) -> int:
-    from pipeline.dataset.ready import listed, pack_folder
-
     total = len(listed(given.folder)[0])
     with Bar("records", total, lambda *_: None) as bar:
-        notes = pack_folder(given.folder, given.out, current(EngineConfig), bar.advance)
+        limit, on = current(IngestConfig).pixel_limit, current(EngineConfig)
+        notes = pack_folder(given.folder, given.out, limit, on, bar.advance)
     print(*notes, given.out, sep="\n")
     return 0
 

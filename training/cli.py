@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from atelier.commands import Parser, add_options, answered, say
+from atelier.commands import Parser, add_options, run_command, say
 from atelier.stop import STOPPED
 from training import presets
 from training.config import SECTIONS, ConfigError
@@ -19,12 +19,7 @@ KEPT = "stopped; the same command goes on from the newest checkpoint"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. What a person did wrong is said in one sentence."""
-
-    def command() -> int:
-        given = parser().parse_args(arguments)
-        return int(given.command(given))
-
-    return answered(command, KEPT)
+    return run_command(parser, arguments, KEPT)
 
 
 def parser() -> Parser:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from atelier.commands import Parser, add_options, answered, say
+from atelier.commands import Parser, add_options, run_command, say
 from atelier.stop import STOPPED
 from detectors.learning.options import METRICS, LearningConfig, LearningError, config_of, saved
 
@@ -15,12 +15,7 @@ KEPT = "stopped; the same command goes on"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. What a person did wrong is said in one sentence."""
-
-    def command() -> int:
-        given = parser().parse_args(arguments)
-        return int(given.command(given))
-
-    return answered(command, KEPT)
+    return run_command(parser, arguments, KEPT)
 
 
 def parser() -> Parser:

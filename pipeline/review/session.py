@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.options import SettingsError
-from pipeline.review import screen
+from pipeline.review import exchange, screen
 from pipeline.review.photos import Photo, ordered, photos
 from pipeline.review.state import REASONS, State, begin, counts
 from pipeline.rows.decisions import Decision, Journal, file_in, in_force, load, steps
@@ -78,16 +78,12 @@ def told(state: State) -> str:
 
 def export(sitting: Sitting, path: Path) -> str:
     """Write what is accepted; returns a sentence."""
-    from pipeline.review import exchange
-
     number = exchange.export(path, sitting.photos(), in_force(sitting.decided))
     return f"{number} photos in {path}"
 
 
 def bring_in(sitting: Sitting, path: Path) -> list[str]:
     """Accept what a file says; returns sentences."""
-    from pipeline.review import exchange
-
     before = in_force(sitting.decided)
     number, warnings = exchange.bring_in(path, sitting.photos(), sitting.journal)
     after = in_force(sitting.decided)
