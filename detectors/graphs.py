@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from atelier.pictures import Pixels as Image
@@ -30,7 +31,7 @@ class Graph(NamedTuple):
     batches: bool  # whether it takes more than one picture at a time
 
 
-def opened(path: Path) -> Graph:
+def open_graph(path: Path) -> Graph:
     """A frozen graph from a file, a SavedModel from a folder, or from the one folder in it.
 
     Raises ValueError with one sentence for what is neither, or has another signature.
@@ -58,8 +59,6 @@ def single_threaded() -> None:
 
 def frozen(path: Path) -> Graph:
     """A graph whose weights are constants."""
-    from google.protobuf.message import DecodeError
-
     graph = tf.compat.v1.GraphDef()
     try:
         graph.ParseFromString(path.read_bytes())

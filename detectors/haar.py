@@ -9,7 +9,7 @@ import numpy as np
 
 from atelier.boxes import Box, iou
 from atelier.pictures import Pixels as Image
-from detectors.base import FACE, Detection, ordered
+from detectors.base import FACE, Detection, Spec, ordered
 
 SCALE_FACTOR = 1.1
 MIN_NEIGHBORS = 6
@@ -31,6 +31,11 @@ CASCADES = {
     "profile": Cascade("haarcascade_profileface.xml", "profile", both_ways=True),
     "upperbody": Cascade("haarcascade_upperbody.xml", "upper body", faces=2.0),
 }
+
+
+def load_cascade(spec: Spec, min_face: float) -> "HaarDetector":
+    """The cascade that `spec` names."""
+    return HaarDetector(min_face, spec.model, "".join(spec.names), **spec.given)
 
 
 class HaarDetector:

@@ -1,6 +1,9 @@
 """Detectors that are TensorFlow models with the signature of the Object Detection API."""
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 import cv2
@@ -9,13 +12,52 @@ from numpy.typing import NDArray
 
 from atelier.boxes import NOWHERE, Box
 from atelier.pictures import Pixels as Image
-from detectors.base import UNUSABLE, Detection, large_enough, ordered
-from detectors.graphs import Graph, Values
+from detectors.base import UNUSABLE, Detection, Spec, large_enough, ordered
+from detectors.graphs import Graph, Values, open_graph
+from detectors.hub import folder_of
+from detectors.spec import class_names, within
 
 BATCH = 4  # pictures: a batch is always full, so that what is found does not depend on the others
 STEP = 32  # pixels: sides are padded to multiples of it, so that few shapes occur
 LONG_SIDE = 320
 MIN_SCORE = 0.5
+SCALE = "detector.json"  # beside an exported detector: the scale that it was measured at
+
+
+def load_graph(spec: Spec, min_face: float, step: int = STEP) -> "TensorFlowDetector":
+    """The frozen graph or the SavedModel that `spec` names."""
+    names = class_names(spec)
+    graph = open_graph(Path(spec.model))
+    return TensorFlowDetector(graph, names, min_face, step=step, **spec.given)
+
+
+def load_hub(spec: Spec, min_face: float) -> "TensorFlowDetector":
+    """The SavedModel behind a handle."""
+    names = class_names(spec)
+    graph = open_graph(folder_of(spec.model))
+    return TensorFlowDetector(graph, names, min_face, **spec.given)
+
+
+def load_crop(spec: Spec, min_face: float) -> "TensorFlowDetector":
+    """A detector of one's own crop, which stretches what it sees to a square: no padding."""
+    side = spec.long_side or exported_side(Path(spec.model))
+    return load_graph(replace(spec, long_side=side), min_face, step=1)
+
+
+def exported_side(folder: Path) -> int | None:
+    """The long side that a crop detector was exported for; None where its folder says nothing.
+
+    Raises ValueError with the file where it cannot be read.
+    """
+    path = folder / SCALE
+    if not path.is_file():
+        return None
+    try:
+        return int(within(int(json.loads(path.read_text())["long_side"]), 32, 4096))
+    except (ValueError, TypeError, KeyError):
+        raise ValueError(
+            f"{path} names no long_side of 32 to 4096 pixels: export the detector again"
+        ) from None
 
 
 class TensorFlowDetector:

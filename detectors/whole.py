@@ -5,7 +5,12 @@ from typing import Literal
 
 from atelier.boxes import Box
 from atelier.pictures import Pixels as Image
-from detectors.base import Detection
+from detectors.base import Detection, Spec
+
+
+def load_whole(spec: Spec, min_face: float) -> "WholePicture":
+    """It takes no model and no options."""
+    return WholePicture()
 
 
 class WholePicture:

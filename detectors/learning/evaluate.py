@@ -14,7 +14,7 @@ from detectors.learning import evaluation
 from detectors.learning.examples import Example, decoded, gather, shrunk
 from detectors.learning.measures import Finds, measure
 from detectors.learning.options import RUN, LearningError
-from detectors.spec import SCALE
+from detectors.tfod import SCALE
 
 LONGEST = 1024  # pixels: how large labelled pictures are kept
 FAINT = 0.01  # the score from which on finds are measured, where the detector has no option
@@ -44,7 +44,7 @@ def opened(named: str) -> Detector:
     """A detector that tells faint finds, too."""
     try:
         spec = detectors.parse(named)
-        if spec.min_score is None and spec.kind != "none":
+        if spec.min_score is None and "min_score" in detectors.KINDS[spec.kind].options:
             spec = replace(spec, min_score=FAINT)
         return detectors.load(spec, 0)
     except ValueError as error:

@@ -17,7 +17,7 @@ import tensorflow as tf
 from detectors.learning import records
 from detectors.learning.finder import MOST, OUTPUTS, answers, finder
 from detectors.learning.options import LearningError, stored_side
-from detectors.spec import SCALE
+from detectors.tfod import SCALE
 
 FROZEN, LITE, SAVED, LABELS = "frozen.pb", "detector.tflite", "saved_model", "label_map.pbtxt"
 WRITTEN = {FROZEN, LITE, SAVED, LABELS, SCALE}
