@@ -62,7 +62,7 @@ def from_annotations(
     pictures = Path(folder)
     if not folder or not pictures.is_dir():
         raise LearningError(f"pictures = {folder!r}: give the folder of the pictures")
-    read = annotations.read(labels, pictures, wanted or None)
+    read = annotations.read_annotations(labels, pictures, wanted or None)
     for warning in read.warnings:
         say(f"warning: {warning}")
     if not read.photos:

@@ -33,7 +33,7 @@ def test_records_of_the_object_detection_api_are_read(test_data):
     from detectors import annotations
 
     found, classes = records.examples(test_data / "raccoon/data/test.record")
-    table = annotations.read(test_data / "raccoon/data/test_labels.csv")
+    table = annotations.read_annotations(test_data / "raccoon/data/test_labels.csv")
     assert classes == ["raccoon"]
     said = {photo.filename: photo for photo in table.photos}
     assert {each.name for each in found} <= set(said)
