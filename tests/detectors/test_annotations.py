@@ -4,6 +4,7 @@ import sys
 import pytest
 from PIL import Image
 
+from atelier import pictures
 from atelier.boxes import Box
 from detectors.annotations import (
     Annotated,
@@ -122,10 +123,10 @@ def test_a_box_outside_is_cut_and_a_tiny_one_left_out(tmp_path):
 def test_a_wrong_filename_is_mended_by_the_files_own_name(tmp_path):
     folder = voc(tmp_path, [(1, 1, 9, 9)], filename="other.png")
     assert [photo.filename for photo in read_annotations(folder).photos] == ["one.png"]
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
-    Image.new("RGB", (100, 80)).save(pictures / "one.jpg")
-    found = read_annotations(folder, pictures)
+    photos = tmp_path / "pictures"
+    photos.mkdir()
+    Image.new("RGB", (100, 80)).save(photos / "one.jpg")
+    found = read_annotations(folder, photos)
     assert [photo.filename for photo in found.photos] == ["one.jpg"]
     assert found.warnings == [
         f"{folder / 'one.xml'}: <filename> is 'other.png'; taken as 'one.jpg', by its own name"
@@ -181,8 +182,9 @@ def test_a_heic_photo_has_a_size(tmp_path):
 def test_a_photo_of_too_many_pixels_is_refused(tmp_path, monkeypatch):
     (tmp_path / "pictures").mkdir()
     Image.new("RGB", (100, 80)).save(tmp_path / "pictures" / "one.jpg")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(AnnotationError, match=r"one\.jpg cannot be opened \(Image size"):
+    monkeypatch.setattr(pictures, "PIXEL_LIMIT", 100)
+    said = r"one\.jpg cannot be opened \(too many pixels: 100 x 80, the limit is 100\)"
+    with pytest.raises(AnnotationError, match=said):
         read_annotations(voc(tmp_path, [(1, 1, 9, 9)]), tmp_path / "pictures")
 
 
