@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.learning.examples import Boxes, Example, decoded
+from detectors.learning import Boxes, Example
+from detectors.learning.examples import decoded
 from detectors.learning.measures import RECALLS, Finds, Measured, ious
 
 WIDTH, HEIGHT, MARGIN = 640, 440, 56  # pixels

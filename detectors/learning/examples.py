@@ -2,12 +2,10 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from atelier.pictures import (
     PIXEL_LIMIT,
@@ -19,26 +17,11 @@ from atelier.pictures import (
 )
 from detectors import annotations
 from detectors.annotations import Annotated
+from detectors.learning import Example, records
 from detectors.learning.options import LearningError
 
 QUALITY = 95
 RECORDS = (".record", ".tfrecord", ".tfrecords")
-
-Boxes = NDArray[np.float32]  # [n, 4]: left, top, right, bottom as shares of the picture
-Classes = NDArray[np.int32]  # [n], from 0
-
-
-@dataclass(frozen=True)
-class Example:
-    """One picture, encoded, with its boxes; `origin` is the digest of the file it came from."""
-
-    name: str
-    encoded: bytes
-    width: int
-    height: int
-    boxes: Boxes
-    classes: Classes
-    origin: str
 
 
 def gather(
@@ -51,8 +34,6 @@ def gather(
     AnnotationError with one sentence for what cannot be learnt from.
     """
     if labels.suffix in RECORDS:
-        from detectors.learning import records
-
         found, classes = records.examples(labels, wanted)
     else:
         found, classes = from_annotations(labels, pictures, wanted, longest, say)

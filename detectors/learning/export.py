@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from detectors.learning import records
 from detectors.learning.finder import MOST, OUTPUTS, answers, finder
@@ -69,10 +70,6 @@ def bend_of(surest: float) -> float:
 
 def with_constants(concrete: Any) -> Any:
     """The same function with its weights inside; outputs are in the order of their names."""
-    from tensorflow.python.framework.convert_to_constants import (
-        convert_variables_to_constants_v2,
-    )
-
     return convert_variables_to_constants_v2(concrete)
 
 

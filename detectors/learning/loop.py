@@ -8,9 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from detectors.learning import files, state
+from detectors.learning import Example, files, state
 from detectors.learning.batches import Batches
-from detectors.learning.examples import Example
 from detectors.learning.learner import Learner, found
 from detectors.learning.measures import Measured, measure
 from detectors.learning.options import LearningError

@@ -9,10 +9,10 @@ from PIL import Image, ImageCms
 from atelier import pictures
 from detectors import labelmap
 from detectors.annotations import AnnotationError
-from detectors.learning import augment, batches, examples, records, schedule
+from detectors.learning import Example, augment, batches, examples, learner, records
 from detectors.learning.augment import Sample
 from detectors.learning.batches import Batches
-from detectors.learning.examples import Example, apart, gather, pixels_of, split
+from detectors.learning.examples import apart, gather, pixels_of, split
 from detectors.learning.options import LearningConfig, LearningError
 from detectors.learning.targets import IGNORED, target
 from tests.kit.learning import COLOURS, config, dataset, picture
@@ -276,11 +276,11 @@ def test_every_picture_is_drawn_once_in_a_round(tmp_path):
 
 
 def test_the_rate_rises_then_falls():
-    rates = [schedule.share_of_rate(step, 1000) for step in range(1000)]
+    rates = [learner.share_of_rate(step, 1000) for step in range(1000)]
     top = int(np.argmax(rates))
     assert 20 < top < 40
     assert rates[:top] == sorted(rates[:top])
     assert rates[top:] == sorted(rates[top:], reverse=True)
-    assert rates[-1] == pytest.approx(schedule.LAST_SHARE, abs=1e-3)
-    assert schedule.ema_weight(0, 0.99) == 0.1
-    assert schedule.ema_weight(10**6, 0.99) == 0.99
+    assert rates[-1] == pytest.approx(learner.LAST_SHARE, abs=1e-3)
+    assert learner.ema_weight(0, 0.99) == 0.1
+    assert learner.ema_weight(10**6, 0.99) == 0.99

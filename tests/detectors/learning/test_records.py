@@ -16,7 +16,7 @@ def test_records_come_back(tmp_path):
     labels, pictures = dataset(tmp_path, 5, two=True)
     found, classes = gather(labels, str(pictures), (), 48, print)
     path = tmp_path / "train.tfrecord"
-    records.write(path, found, classes)
+    records.write_records(path, found, classes)
     again, names = records.examples(path, classes)
     assert names == classes
     for one, other in zip(found, again, strict=True):
