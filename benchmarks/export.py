@@ -24,6 +24,7 @@ from PIL import Image
 from pipeline.dataset import records
 from pipeline.engine import cluster
 from pipeline.stages.ingest import IngestConfig
+from tests.kit.records import read_records
 
 SIZE = 1024
 DISTINCT = 20  # pictures that are drawn; the others are copies of them
@@ -59,7 +60,7 @@ def compare(folder: Path, asked: argparse.Namespace) -> None:
             busy[child].append(cpu)
             seconds[child].append(whole)
             seconds["packing"] += packing
-            contents[child] = list(records.read(folder / "out" / "out-r06.tfrecords"))
+            contents[child] = list(read_records(folder / "out" / "out-r06.tfrecords"))
             shutil.rmtree(folder / "out")
     same = np.array_equal(contents["loop"], contents["ours"])
     print(f"{asked.pictures} JPEGs of {SIZE} px, {asked.rounds} rounds, medians; equal: {same}")

@@ -10,7 +10,9 @@ from typing import Any
 from atelier.commands import Parser, add_options, run_command, say
 from atelier.stop import STOPPED
 from training import presets
-from training.config import SECTIONS, ConfigError
+from training.config import SECTIONS, ConfigError, configure
+from training.features.client import STANDINS, Net
+from training.networks.architecture import NetworkConfig
 from training.run import checkpoints, folder
 
 COLLAPSED = 3  # an exit code
@@ -75,8 +77,6 @@ def parser() -> Parser:
 
 def add_net(command: argparse.ArgumentParser) -> None:
     """Which features a figure is made of, and where they are computed."""
-    from training.features.client import STANDINS
-
     either = command.add_mutually_exclusive_group()
     either.add_argument(
         "--inception", default="", help="file of pytorch-fid's weights; default: its download"
@@ -118,7 +118,6 @@ def train_command(given: argparse.Namespace) -> int:
 
 
 def generate_command(given: argparse.Namespace) -> int:
-    from training.networks.architecture import NetworkConfig
     from training.networks.generator import Generator
     from training.run import grids
 
@@ -157,10 +156,8 @@ def film_command(given: argparse.Namespace) -> int:
 
 def metrics_command(given: argparse.Namespace) -> int:
     from training import devices, sources
-    from training.config import configure
     from training.metrics import figures, measure
     from training.metrics.fakes import Fakes
-    from training.networks.architecture import NetworkConfig
     from training.networks.generator import Generator
 
     if not (wanted := measure.parse(given.metrics)):
@@ -207,8 +204,6 @@ def chosen_checkpoints(run: Path, wanted: str) -> list[Path]:
 
 def chosen_net(given: argparse.Namespace) -> Any:
     """The feature network of a command."""
-    from training.features.client import Net
-
     if given.inception and not Path(given.inception).is_file():
         raise ConfigError(f"inception = {given.inception}: there is no such file")
     return Net(given.standin or "inception", given.inception, given.device, given.threads)

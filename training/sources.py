@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from atelier.errors import Refusal
+from atelier.listing import walk
+from atelier.names import name_key
 
 Pixels = NDArray[np.uint8]  # H, W, C
 Size = tuple[int, int, int]  # H, W, C
@@ -155,7 +157,7 @@ class FolderStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        files = {f.relative_to(path).as_posix(): f for f in path.rglob("*") if f.is_file()}
+        files = {file.relative_to(path).as_posix(): file for file in walk(path)}
         self.names = sorted(name for name in files if not f"/{name}".count("/."))
         sizes = [(name, files[name].stat().st_size) for name in self.names]
         self.digest = hashlib.sha256(json.dumps(sizes).encode()).hexdigest()[:16]
@@ -234,7 +236,7 @@ class Pictures:
         rows = json.loads(self.store.open("dataset.json"))["labels"] if known else None
         if not rows:
             return np.zeros((len(self), 0), np.float32)
-        by_name = {name.replace("\\", "/"): label for name, label in rows}
+        by_name = {name_key(name): label for name, label in rows}
         missing = [name for name in self.names if name not in by_name]
         if missing:
             raise DataError(f"{where} has no label for {missing[0]}: label every picture or none")

@@ -20,13 +20,13 @@ __all__ = [
     "AnnotationError",
     "Annotations",
     "Labelled",
-    "read",
+    "read_annotations",
     "write_csv",
     "write_voc",
 ]
 
 
-def read(
+def read_annotations(
     path: Path, pictures: Path | None = None, classes: Collection[str] | None = None
 ) -> Annotations:
     """The photos of a CSV table or of a folder of XML files, in the order of their names.

@@ -7,6 +7,7 @@ from itertools import chain, repeat
 from pathlib import Path, PurePosixPath
 
 from atelier import files
+from atelier.names import name_key
 from detectors.annotations.photo import EDGES, Annotated, AnnotationError, Entry, counted_from_1
 from detectors.annotations.sizes import PhotoSizes
 
@@ -117,7 +118,7 @@ def photo_of(
     warn: Callable[[str], None],
 ) -> str:
     """The photo that an XML file is about: the one of its own name, whatever `<filename>` says."""
-    said = PurePosixPath(text(tree, "filename").replace("\\", "/")).name
+    said = PurePosixPath(name_key(text(tree, "filename"))).name
     own = PurePosixPath(name.as_posix())
     matching = [own.with_name(said)] if PurePosixPath(said).stem == own.stem else []
     if sizes:

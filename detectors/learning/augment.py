@@ -8,7 +8,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from detectors.learning.examples import Boxes, Classes
+from detectors.learning import Boxes, Classes
 from detectors.learning.options import LearningConfig
 from detectors.learning.targets import IGNORED
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atelier import files, svg
-from detectors.learning.examples import Boxes, Example, decoded
+from detectors.learning import Boxes, Example
+from detectors.learning.examples import decoded
 from detectors.learning.measures import RECALLS, Finds, Measured, ious
 
 COLOURS = ("#c30", "#36c", "#393", "#939", "#c80", "#088")

@@ -1,6 +1,7 @@
 """The command line: train, export, evaluate."""
 
 import argparse
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import fields
@@ -62,8 +63,6 @@ def set_up(threads: int) -> None:
 
 
 def export_command(given: argparse.Namespace) -> int:
-    import json
-
     config, known = config_of(given.run), saved(given.run) or {}
     from detectors.learning import export, network
 

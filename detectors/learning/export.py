@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from atelier import files
 from detectors.learning import records
 from detectors.learning.finder import MOST, OUTPUTS, answers, finder
 from detectors.learning.options import LearningError, stored_side
-from detectors.spec import SCALE
+from detectors.tfod import SCALE
 
 FROZEN, LITE, SAVED, LABELS = "frozen.pb", "detector.tflite", "saved_model", "label_map.pbtxt"
 WRITTEN = {FROZEN, LITE, SAVED, LABELS, SCALE}
@@ -68,10 +69,6 @@ def bend_of(surest: float) -> float:
 
 def with_constants(concrete: Any) -> Any:
     """The same function with its weights inside; outputs are in the order of their names."""
-    from tensorflow.python.framework.convert_to_constants import (
-        convert_variables_to_constants_v2,
-    )
-
     return convert_variables_to_constants_v2(concrete)
 
 

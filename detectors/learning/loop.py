@@ -8,9 +8,8 @@ from typing import Any, Literal
 from atelier import files
 from atelier.arrays import save_arrays
 from atelier.stop import Interruption
-from detectors.learning import state
+from detectors.learning import Example, state
 from detectors.learning.batches import Batches
-from detectors.learning.examples import Example
 from detectors.learning.learner import Learner, found
 from detectors.learning.measures import Measured, measure
 from detectors.learning.options import LearningError

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from atelier import files
-from detectors.learning import evaluation, export, records
-from detectors.learning.examples import Example, apart, digest, gather, split
+from detectors.learning import Example, evaluate, export, records
+from detectors.learning.examples import apart, digest, gather, split
 from detectors.learning.learner import Learner, found
 from detectors.learning.loop import Course, End
 from detectors.learning.measures import measure
@@ -89,7 +89,7 @@ def prepared(
             parts = split(examples, config.validation, config.seed)
         check_boxes(config, *parts)
         for path, some in zip(paths, parts, strict=True):
-            records.write(path, some, classes)
+            records.write_records(path, some, classes)
         records.write_label_map(out / "records" / "label_map.pbtxt", classes)
         begun = {
             "config": asdict(config),
@@ -128,11 +128,11 @@ def finish(
     measured = {
         "detector": best,
         "its last weights": last,
-        "constant box": evaluation.constant(learnt, held, learner.kinds),
+        "constant box": evaluate.constant(learnt, held, learner.kinds),
     }
     say(
         f"held out: {len(held)} pictures; the detector is of epoch {course.best['epoch']:g}, the"
         " best on these same pictures"
     )
-    evaluation.write(out, measured, finds, held, classes, say)
+    evaluate.write_report(out, measured, finds, held, classes, say)
     say(f"[Detect] detector = crop:{out / DETECTOR}")

@@ -171,7 +171,7 @@ def read(item: Item, plan: Plan) -> Pixels:
 
 def channels_of(data: bytes) -> int:
     """1 for grey, 3 for colours, 4 for colours with transparency."""
-    with pictures.readable(), pictures.opened(data) as image:
+    with pictures.readable(), pictures.open_picture(data) as image:
         if image.has_transparency_data:
             return 4
         return 1 if image.mode in ("1", "L", *pictures.WIDE_MODES) else 3

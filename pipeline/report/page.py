@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from markupsafe import Markup
+
 from atelier.options import option
 from pipeline.options import Settings
 from pipeline.photos.folder import bytes_of
@@ -183,8 +185,6 @@ def scored_rows(chapters: Sequence[Chapter]) -> list[Row]:
 
 def charts(chapters: Sequence[Chapter], limit: float | None) -> list[tuple[str, str]]:
     """(title, SVG) of every distribution that there is something to show of."""
-    from markupsafe import Markup
-
     sides = (
         [max(row.width, row.height) for row in chapters[0].rows if row.width] if chapters else []
     )

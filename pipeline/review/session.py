@@ -7,8 +7,10 @@ from pathlib import Path
 
 from pipeline.options import SettingsError
 from pipeline.review import exchange, screen
+from pipeline.review.ahead import Ahead
 from pipeline.review.photos import Photo, ordered, photos
 from pipeline.review.state import REASONS, State, begin, counts
+from pipeline.review.view import Look
 from pipeline.rows.decisions import Decision, Journal, file_in, in_force, load, steps
 from pipeline.rows.manifest import Row
 from pipeline.stages.crop import Recipe
@@ -60,8 +62,6 @@ def look_through(sitting: Sitting, order: Sequence[str], reasons: Sequence[str])
 
 def opened(sitting: Sitting, start: State) -> State:
     """Run the window. It loads OpenCV, which ends the process where there is no screen."""
-    from pipeline.review.ahead import Ahead
-    from pipeline.review.view import Look
     from pipeline.review.window import Window
 
     portrait, recipe = sitting.recipe.portrait, sitting.recipe

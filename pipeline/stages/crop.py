@@ -9,7 +9,7 @@ from typing import Literal
 
 from atelier.boxes import Box, aligned, contains, within
 from atelier.options import option
-from detectors import Spec
+from detectors import FACE, KINDS, Spec
 from pipeline.options import Settings, SettingsError
 from pipeline.photos.geometry import around
 from pipeline.rows.decisions import Decision
@@ -73,7 +73,8 @@ def checked(config: CropConfig, looks: Iterable[Look]) -> list[Spec]:
 
 def wanted(specs: Iterable[Spec]) -> str:
     """What these detectors look for: a detector of one's own crop finds no faces."""
-    return "portrait" if all(spec.kind == "crop" for spec in specs) else "face"
+    sought = {KINDS[spec.kind].seeks for spec in specs}
+    return sought.pop() if len(sought) == 1 else FACE
 
 
 def notes(rows: Iterable[Row], config: CropConfig) -> list[str]:

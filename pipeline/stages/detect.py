@@ -38,7 +38,7 @@ class DetectConfig(Settings):
         for text in self.listed:
             try:
                 specs.append(spec_of(text))
-                detectors.check(specs[-1])
+                detectors.check_spec(specs[-1])
             except ValueError as error:
                 self.refuse("detector", str(error))
         if len(set(specs)) < len(specs):
@@ -72,13 +72,13 @@ class Look:
     @property
     def library(self) -> str:
         """What it loads that must not meet torch."""
-        return "tensorflow" if self.spec.kind in detectors.TENSORFLOW else ""
+        return detectors.KINDS[self.spec.kind].library
 
 
 def spec_of(text: str) -> Spec:
     """One detector of the list, its files where a person means them."""
     spec = detectors.parse(text)
-    if spec.model and spec.kind != "haar" and not spec.is_address:
+    if detectors.on_disk(spec):
         spec = replace(spec, model=str(located(spec.model)))
     return replace(spec, labels=str(located(spec.labels))) if spec.labels else spec
 
@@ -90,7 +90,7 @@ def check(config: DetectConfig) -> None:
     That happens in a process of its own: TensorFlow must not be imported where Luigi runs.
     Raises SettingsError.
     """
-    models = [look for look in config.looks if look.spec.kind not in ("haar", "none")]
+    models = [look for look in config.looks if detectors.KINDS[look.spec.kind].is_given]
     if not models:
         return
     try:

@@ -11,16 +11,13 @@ from functools import lru_cache
 from typing import Any, TypeGuard
 
 from atelier.errors import Refusal
-from detectors import FACE, TENSORFLOW, Spec, class_names
-from detectors.labelmap import holes
+from detectors import Spec, findable
 from pipeline.rows.manifest import Row
 from pipeline.stages.rules import EYE_LINE, PLACES, RELATIONS, Drop, Need, Range, Rule, span
 
 DROP_KEYS = ("drop", "if", "min_score", "share")
 NEED_KEYS = ("need", "count", "height", "of", "min_score", "reason")
 ANY_NUMBER = (1, math.inf)
-FACE_POINTS = ("right eye", "left eye", "nose", "right mouth", "left mouth")  # YuNet's
-CASCADE_LABELS = {"profile": "profile", "upperbody": "upper body"}
 
 
 class RuleError(Refusal):
@@ -142,18 +139,6 @@ def check_labels(rules: Sequence[Rule], specs: Iterable[Spec]) -> None:
                 f"rule {number} names {label!r}, which no detector finds; they find"
                 f" {', '.join(sorted(known))}"
             )
-
-
-def findable(spec: Spec) -> set[str] | None:
-    """All labels that a detector may give; None where nobody knows."""
-    if spec.kind in TENSORFLOW:
-        names = class_names(spec)
-        return set(names.values()) if names and not holes(names) else None
-    if spec.kind == "yunet":
-        return {FACE, *FACE_POINTS}
-    if spec.kind == "none":
-        return {"photo"}
-    return {*spec.names} or {CASCADE_LABELS.get(spec.model, FACE)}
 
 
 def unseen(rules: Sequence[Rule], rows: Iterable[Row]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("atelier", "detectors", "training", "pipeline")
 HEAVY = {"tensorflow", "torch", "torchvision", "keras", "cv2", "pandas", "pyarrow", "dask"}
-HEAVY |= {"distributed", "jinja2", "scipy", "pytorch_fid", "tensorflow_hub"}
+HEAVY |= {"distributed", "jinja2", "scipy", "pytorch_fid", "tensorflow_hub", "wand"}
 
 
 class Import(NamedTuple):
@@ -109,30 +109,6 @@ def loads_heavy(module: str) -> bool:
             return True
         waiting += [each.target for each in imports() if each.module == now and not each.late]
     return False
-
-
-def circles(graph: dict[str, set[str]]) -> list[list[str]]:
-    """The groups of nodes that reach each other."""
-    found, order, low, stack = [], dict[str, int](), dict[str, int](), list[str]()
-
-    def visit(node: str) -> None:
-        order[node] = low[node] = len(order)
-        stack.append(node)
-        for other in sorted(graph.get(node, ())):
-            if other not in order:
-                visit(other)
-            if other in stack:
-                low[node] = min(low[node], low[other])
-        if low[node] == order[node]:
-            group = stack[stack.index(node) :]
-            del stack[stack.index(node) :]
-            if len(group) > 1:
-                found.append(sorted(group))
-
-    for node in sorted(graph):
-        if node not in order:
-            visit(node)
-    return found
 
 
 def floors(graph: dict[str, set[str]]) -> int:

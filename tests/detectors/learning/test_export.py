@@ -45,7 +45,7 @@ def pictures(count=3, size=(96, 64)):
 
 
 def test_both_graphs_agree_in_our_loaders(folder):
-    saved, frozen = graphs.opened(folder), graphs.opened(folder / export.FROZEN)
+    saved, frozen = graphs.open_graph(folder), graphs.open_graph(folder / export.FROZEN)
     assert saved.batches
     assert frozen.batches
     for size in ((96, 64), (64, 96), (64, 64)):
@@ -56,7 +56,7 @@ def test_both_graphs_agree_in_our_loaders(folder):
 
 
 def test_finds_do_not_depend_on_the_other_pictures(folder):
-    run = graphs.opened(folder).run
+    run = graphs.open_graph(folder).run
     together, alone = run(pictures()), run(pictures()[1:2])
     for name in graphs.OUTPUTS:
         np.testing.assert_allclose(together[name][1:2], alone[name], atol=1e-4)
@@ -72,7 +72,7 @@ def test_a_detector_of_the_folder_finds_the_classes(folder):
 
 
 def test_the_label_map_counts_from_1(folder):
-    assert labelmap.read(folder / export.LABELS) == {1: "red", 2: "blue"}
+    assert labelmap.read_label_map(folder / export.LABELS) == {1: "red", 2: "blue"}
 
 
 def test_tflite_finds_what_the_graph_finds(folder):
@@ -84,7 +84,7 @@ def test_tflite_finds_what_the_graph_finds(folder):
     (fed,) = interpreter.get_input_details()
     assert (fed["shape"].tolist(), fed["dtype"]) == ([1, 64, 64, 3], np.uint8)
     run = interpreter.get_signature_runner()
-    saved = graphs.opened(folder).run
+    saved = graphs.open_graph(folder).run
     for one in pictures(size=(64, 64)):
         lite, full = run(image_tensor=one[None]), saved(one[None])
         assert lite["detection_scores"][0, 0] > 0

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.dataset import records
 from pipeline.dataset.publish import ExportError
 from pipeline.dataset.ready import pack_folder
 from pipeline.stages.ingest import IngestConfig
 from tests.kit.exports import HERE, content, draw, pictures
+from tests.kit.records import read_records
 
 LIMIT = IngestConfig().pixel_limit
 
@@ -73,5 +73,5 @@ def test_the_records_of_dataset_tool_come_out_equal(tmp_path: Path) -> None:
     pack_folder(golden / "png", tmp_path / "clothing32", LIMIT, HERE, lambda _: None)
     for theirs in sorted((golden / "clothing32").glob("*.tfrecords")):
         ours = tmp_path / "clothing32" / theirs.name
-        np.testing.assert_array_equal(list(records.read(ours)), list(records.read(theirs)))
+        np.testing.assert_array_equal(list(read_records(ours)), list(read_records(theirs)))
     assert len(list((tmp_path / "clothing32").glob("*.tfrecords"))) == 4
