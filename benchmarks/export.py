@@ -26,6 +26,9 @@ from pipeline.engine import cluster
 from pipeline.stages.ingest import IngestConfig
 from tests.kit.records import read_records
 
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+from tests.kit.records import read_records  # noqa: E402
+
 SIZE = 1024
 DISTINCT = 20  # pictures that are drawn; the others are copies of them
 
