@@ -24,10 +24,9 @@ from PIL import Image
 from pipeline.dataset import records
 from pipeline.engine import cluster
 from pipeline.stages.ingest import IngestConfig
-from tests.kit.records import read_records
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))
-from tests.kit.records import read_records  # noqa: E402
+from tests.kit.records import read_records
 
 SIZE = 1024
 DISTINCT = 20  # pictures that are drawn; the others are copies of them
