@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from atelier.options import OptionError, Section, nearest, option
 from training import schedule
+from training.augment import check_pipe
 
 
 class ConfigError(OptionError):
@@ -81,9 +82,9 @@ class AugmentConfig(Options):
     ada_target: float = option(0.6, "sign of D on real images to aim at", low=-1, high=1)
     ada_kimg: float = option(500.0, "kimg in which p could rise from 0 to 1", low=0.001)
     ada_interval: int = option(4, "minibatches from one change of p to the next", low=1)
-    augment_pipe: Literal[
-        "blit", "geom", "color", "filter", "noise", "cutout", "bg", "bgc", "bgcf", "bgcfn", "bgcfnc"
-    ] = option("bgc", "what may be done: b blit, g geometry, c colour, ...")
+    augment_pipe: str = option(
+        "bgc", "what may be done: b blit, g geometry, c colour, ...", check=check_pipe
+    )
 
 
 @dataclass(frozen=True)

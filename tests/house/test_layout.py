@@ -27,7 +27,8 @@ FLOORS = {
     ],
     "training": [
         {"networks", "schedule", "sources", "features"},
-        {"config", "augment", "batches", "losses", "adam", "draws"},
+        {"augment", "batches", "losses", "adam", "draws"},
+        {"config"},
         {"presets", "devices", "estimates", "state"},
         {"phases", "run"},
         {"exchange"},

@@ -45,7 +45,7 @@ def test_options_are_read_from_text():
 def test_every_preset_is_a_config():
     for name in presets.PRESETS:
         assert presets.resolve(name, 64, 64, {"seed": 3}).run.seed == 3
-    with pytest.raises(ConfigError, match=r"^no preset is called 'config-g': did you mean config-"):
+    with pytest.raises(ConfigError, match=r"^no preset is called 'config-g'; did you mean config-"):
         presets.resolve("config-g", 64, 64, {})
 
 

@@ -3,27 +3,11 @@
 Every change is linear in the image and exact to second order, so R1 may be taken through it.
 """
 
-from dataclasses import dataclass
-
 import tensorflow as tf
 
-from training.augment import colour, filter, geometry
+from training.augment import PIPES, colour, filter, geometry
 from training.augment.chance import Drawn
 from training.networks.parameters import Tensor
-
-PRESETS = {
-    "blit": ("blit",),
-    "geom": ("geom",),
-    "color": ("color",),
-    "filter": ("filter",),
-    "noise": ("noise",),
-    "cutout": ("cutout",),
-    "bg": ("blit", "geom"),
-    "bgc": ("blit", "geom", "color"),
-    "bgcf": ("blit", "geom", "color", "filter"),
-    "bgcfn": ("blit", "geom", "color", "filter", "noise"),
-    "bgcfnc": ("blit", "geom", "color", "filter", "noise", "cutout"),
-}
 
 # One uniform number per name and sample; a "?" decides whether the change is made at all.
 DRAWS = (
@@ -37,19 +21,7 @@ DRAWS = (
 )
 
 
-@dataclass(frozen=True)
-class AugmentConfig:
-    """Which groups of changes are made; bgc = blit, geometry and colour."""
-
-    preset: str = "bgc"
-
-    def __post_init__(self) -> None:
-        if self.preset not in PRESETS:
-            choices = ", ".join(PRESETS)
-            raise ValueError(f"no augmentation is called {self.preset!r}; choose from {choices}")
-
-
-def augment(images: Tensor, p: Tensor | float, draws: Tensor, config: AugmentConfig) -> Tensor:
+def augment(images: Tensor, p: Tensor | float, draws: Tensor, pipe: str) -> Tensor:
     """Images NHWC in [-1, 1], changed as the pairs of seeds `draws` [n, 2] say, each with chance p.
 
     A sample that no change falls on comes back bit for bit. Colour acts on RGB alone; of a
@@ -58,11 +30,11 @@ def augment(images: Tensor, p: Tensor | float, draws: Tensor, config: AugmentCon
     seeds = tf.unstack(draws, num=images.shape[0])
     uniform = [tf.random.stateless_uniform([len(DRAWS)], seed, alg="philox") for seed in seeds]
     noise = None
-    if "noise" in PRESETS[config.preset]:
+    if "noise" in PIPES[pipe]:
         size = images.shape[1:]
         pairs = [seed + tf.constant([0, 1], seed.dtype) for seed in seeds]
         noise = tf.stack([tf.random.stateless_normal(size, pair, alg="philox") for pair in pairs])
-    return changed(images, p, tf.stack(uniform), noise, config)
+    return changed(images, p, tf.stack(uniform), noise, pipe)
 
 
 def changed(
@@ -70,12 +42,12 @@ def changed(
     p: Tensor | float,
     uniform: Tensor,
     noise: Tensor | None,
-    config: AugmentConfig,
+    pipe: str,
 ) -> Tensor:
     """`augment` for given draws: uniform [n, len(DRAWS)] in [0, 1), noise like images."""
     p = tf.convert_to_tensor(p, tf.float32)
     drawn = dict(zip(DRAWS, tf.unstack(uniform, axis=1), strict=True))
-    groups = PRESETS[config.preset]
+    groups = PIPES[pipe]
     size = (images.shape[1], images.shape[2])
     result = moved(images, drawn, p, groups)
     if "color" in groups:

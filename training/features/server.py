@@ -32,7 +32,7 @@ REAL_DIGEST = "6726825d"
 PATIENCE = 30  # seconds without a byte, after which a download has failed
 
 
-class Net(Protocol):
+class FeatureNetwork(Protocol):
     """Pictures to features; one that classifies leaves its guesses in `classes`."""
 
     dims: int
@@ -96,7 +96,9 @@ def chosen_device(wanted: str) -> Literal["cpu", "cuda"]:
     return "cpu"
 
 
-def build(wanted: dict[str, Any], device: Literal["cpu", "cuda"]) -> tuple[Net, str, str]:
+def build(
+    wanted: dict[str, Any], device: Literal["cpu", "cuda"]
+) -> tuple[FeatureNetwork, str, str]:
     """The network, the label that its figures carry, and what tells it from all others.
 
     The label is empty for pytorch-fid's own weights alone.

@@ -51,7 +51,7 @@ def test_every_option_is_trainings_own():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"preset": "config-g"}, "no preset is called 'config-g': did you mean config-f?"),
+        ({"preset": "config-g"}, "no preset is called 'config-g'; did you mean config-f?"),
         ({"g_lr": "fast"}, "g_lr = 'fast': write kimg:value pairs"),
         ({"mixing": "2"}, "mixing = 2.0: give a value between 0 and 1"),
         ({"device": "tpu"}, "device = 'tpu': choose one of auto, cpu, gpu"),
