@@ -27,21 +27,24 @@ def is_name(text: str) -> bool:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, lasting: bool = True) -> Iterator[Path]:
     """A name beside `path` for a file or a folder; it gets the final name once the context ends.
 
-    What has the final name is whole, and stays so through a loss of power. A folder that was
-    there is replaced.
+    What has the final name is whole; `lasting`, it stays so through a loss of power, which takes
+    a disk some milliseconds. A folder that was there is replaced.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = partial_of(path)
     try:
         yield partial
-        sync(partial)
+        if lasting:
+            for inner in (*partial.rglob("*"), partial):
+                sync(inner)
         if partial.is_dir() and path.is_dir():
             shutil.rmtree(path)
         partial.replace(path)
-        sync(path.parent)
+        if lasting:
+            sync(path.parent)
     finally:
         remove(partial)
 
@@ -52,9 +55,9 @@ def partial_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.{host}-{os.getpid()}.partial")
 
 
-def write(path: Path, data: bytes | str) -> None:
+def write(path: Path, data: bytes | str, lasting: bool = True) -> None:
     """Write a file in one go; text as UTF-8."""
-    with replacing(path) as partial:
+    with replacing(path, lasting) as partial:
         partial.write_bytes(data.encode() if isinstance(data, str) else data)
 
 

@@ -103,6 +103,7 @@ def train(
     )
     alone = files.alone(folder / "lock", busy) if replicas.chief else nullcontext()
     with alone, explained(config, replicas), Interruption() as interruption:
+        files.sweep(folder)
         run = opened(folder, config, source, say, replicas)
         while (end := trained(run, interruption, say)) == "collapsed" and rolled_back(run, say):
             pass

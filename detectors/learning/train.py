@@ -49,6 +49,7 @@ def train(config: LearningConfig, say: Say) -> End:
     out.mkdir(parents=True, exist_ok=True)
     busy = LearningError(f"{out}: another training writes there; wait for it")
     with files.alone(out / "lock", busy):
+        files.sweep(out)
         learnt, held, classes = prepared(config, begun, say)
         say(f"{len(learnt)} pictures to learn from, {len(held)} held out, classes {classes}")
         course = Course(Learner(config, len(classes)), learnt, held, say)

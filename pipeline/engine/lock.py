@@ -44,7 +44,9 @@ def take(path: Path) -> None:
             f"{path.parent} is in use by process {holder['pid']} on {holder['host']}: wait for it,"
             f" or, if it is gone, delete {path}"
         )
-    files.write(path, json.dumps(identity()).encode())
+    if holder is not None and holder != identity():
+        files.sweep(path.parent)  # it died: what it left half-written goes
+    files.write(path, json.dumps(identity()))
 
 
 def release(store: Path) -> None:

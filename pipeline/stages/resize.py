@@ -40,7 +40,7 @@ def resize(items: Sequence[Item], config: DatasetConfig, folder: Path) -> Iterat
             yield [dropped(row, str(reason))]
             continue
         name = Path("pictures", item.key[:2], f"{item.key}.{SUFFIXES[config.format]}")
-        files.write(folder / name, picture(pixels, config))
+        files.write(folder / name, picture(pixels, config), lasting=False)
         yield [replace(row, picture=str(Path(*folder.parts[-2:], name)))]
 
 
