@@ -29,6 +29,25 @@ CENTRE = (
 )  # how far it is off its middle
 MARGIN = HALF - 1  # fine pixels that halving the size reads beyond the image on each side
 
+DRAWS = (
+    *("flip?", "flip", "turn?", "turn", "whole?", "whole x", "whole y"),
+    *("scale?", "scale", "before?", "before", "stretch?", "stretch", "after?", "after"),
+    *("part?", "part x", "part y"),
+)
+
+
+def moved(images: Tensor, drawn: Drawn, p: Tensor, groups: tuple[str, ...]) -> Tensor:
+    """Blit and geometry: one warp where both are made, whole pixels where only the first is."""
+    size = (images.shape[1], images.shape[2])
+    whole = blit(drawn, p, size) if "blit" in groups else None
+    result = images if whole is None else move(images, whole)
+    if "geom" not in groups:
+        return result
+    inverse = geometry(drawn, p, size)
+    warped = warp(images, inverse if whole is None else whole @ inverse)
+    made = tf.reduce_any(inverse != tf.eye(3), axis=[1, 2])
+    return tf.where(made[:, None, None, None], warped, result)
+
 
 def blit(drawn: Drawn, p: Tensor, size: tuple[int, int]) -> Tensor:
     """Flip, turn by quarters, shift by whole pixels: output -> input coordinates [n, 3, 3]."""

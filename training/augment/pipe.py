@@ -10,15 +10,7 @@ from training.augment.chance import Drawn
 from training.networks.parameters import Tensor
 
 # One uniform number per name and sample; a "?" decides whether the change is made at all.
-DRAWS = (
-    *("flip?", "flip", "turn?", "turn", "whole?", "whole x", "whole y"),
-    *("scale?", "scale", "before?", "before", "stretch?", "stretch", "after?", "after"),
-    *("part?", "part x", "part y"),
-    *("brightness?", "brightness", "contrast?", "contrast", "luma?", "luma", "hue?", "hue"),
-    *("saturation?", "saturation"),
-    *("band0?", "band0", "band1?", "band1", "band2?", "band2", "band3?", "band3"),
-    *("noise?", "noise", "cutout?", "cutout x", "cutout y"),
-)
+DRAWS = (*geometry.DRAWS, *colour.DRAWS, *filter.DRAWS)
 
 
 def augment(images: Tensor, p: Tensor | float, draws: Tensor, pipe: str) -> Tensor:
@@ -48,30 +40,10 @@ def changed(
     p = tf.convert_to_tensor(p, tf.float32)
     drawn = dict(zip(DRAWS, tf.unstack(uniform, axis=1), strict=True))
     groups = PIPES[pipe]
-    size = (images.shape[1], images.shape[2])
-    result = moved(images, drawn, p, groups)
-    if "color" in groups:
-        result = colour.colour(result, colour.matrix(drawn, p))
-    if "filter" in groups:
-        result = filter.filtered(result, filter.band_gains(drawn, p))
-    if noise is not None:
-        result = result + noise * filter.noise_strength(drawn, p)
-    if "cutout" in groups:
-        result = result * filter.cutout_mask(drawn, p, size)
+    result = geometry.moved(images, drawn, p, groups)
+    result = colour.coloured(result, drawn, p, groups)
+    result = filter.spoilt(result, drawn, p, groups, noise)
     return tf.where(touched(drawn, p)[:, None, None, None], result, images)
-
-
-def moved(images: Tensor, drawn: Drawn, p: Tensor, groups: tuple[str, ...]) -> Tensor:
-    """Blit and geometry: one warp where both are made, whole pixels where only the first is."""
-    size = (images.shape[1], images.shape[2])
-    blit = geometry.blit(drawn, p, size) if "blit" in groups else None
-    result = images if blit is None else geometry.move(images, blit)
-    if "geom" not in groups:
-        return result
-    inverse = geometry.geometry(drawn, p, size)
-    warped = geometry.warp(images, inverse if blit is None else blit @ inverse)
-    made = tf.reduce_any(inverse != tf.eye(3), axis=[1, 2])
-    return tf.where(made[:, None, None, None], warped, result)
 
 
 def touched(drawn: Drawn, p: Tensor) -> Tensor:
