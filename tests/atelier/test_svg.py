@@ -1,6 +1,7 @@
 """Charts are valid XML, hold every finite point, and tick at round values."""
 
 import math
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
@@ -13,7 +14,7 @@ def test_ticks_are_round_and_inside(span):
     ticks = list(svg.Axis("", *span).ticks())
     assert 3 <= len(ticks) <= svg.TICKS + 1
     assert all(span[0] - 1e-9 <= tick <= span[1] + 1e-9 for tick in ticks)
-    steps = {round(b - a, 9) for a, b in zip(ticks, ticks[1:], strict=False)}
+    steps = {round(b - a, 9) for a, b in pairwise(ticks)}
     assert len(steps) == 1
     mantissa = steps.pop() / 10 ** math.floor(math.log10(span[1] - span[0]))
     assert any(math.isclose(mantissa * 10**n % 1, 0, abs_tol=1e-6) for n in range(3))
