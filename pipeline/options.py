@@ -16,7 +16,20 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 import luigi
 from luigi.configuration import LuigiConfigParser, get_config
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+
+def repository() -> Path:
+    """The checkout that this module lies in; of an installed Atelier the project's folder.
+
+    That is where LUIGI_CONFIG_PATH's file lies, or else the current folder.
+    """
+    code = Path(__file__).resolve().parent.parent
+    if (code / "pyproject.toml").is_file():
+        return code
+    recipe = os.environ.get("LUIGI_CONFIG_PATH", "")
+    return Path(recipe).resolve().parent if recipe else Path.cwd()
+
+
+REPOSITORY = repository()
 T = TypeVar("T")
 C = TypeVar("C", bound="Settings")
 
@@ -170,6 +183,8 @@ def find_repository_config() -> None:
     own = str(REPOSITORY / "luigi.cfg")
     if own not in LuigiConfigParser._config_paths:
         LuigiConfigParser._config_paths = [own, *LuigiConfigParser._config_paths]
+        if not Path(own).is_file():  # installed, in a new project: what Luigi itself needs
+            get_config().read_string(LUIGI)
         LuigiConfigParser.reload()
 
 
