@@ -156,16 +156,3 @@ def test_options_prints_what_is_committed():
         [sys.executable, "-m", "pipeline", "options"], cwd=ROOT, capture_output=True, text=True
     )
     assert done.stdout == (ROOT / "docs" / "options.md").read_text()
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [([], "LUIGI_CONFIG_PATH=recipes/sample.cfg"), (["SRC=/photos"], '--Ingest-source "$SRC"')],
-)
-def test_make_dataset_builds_the_sample_only_without_a_source(words, said):
-    line = ["make", "-n", "dataset", *words]
-    environment = {name: value for name, value in os.environ.items() if name != "SRC"}
-    done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert said in done.stdout
-    assert ("sample.cfg" in done.stdout) == (not words)
