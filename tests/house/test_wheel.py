@@ -19,10 +19,10 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """A wheel of the tracked files, unpacked: the folder that holds the packages."""
+    """A wheel of the checkout, unpacked: the folder that holds the packages."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
-    for name in tracked("pyproject.toml", "README.md", "LICENSE", *PACKAGES):
+    for name in ["pyproject.toml", "README.md", "LICENSE", *files_of_the_packages()]:
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, source / name)
     offline = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet"]
@@ -35,11 +35,10 @@ def installed(tmp_path_factory):
     return folder / "installed"
 
 
-def tracked(*places):
-    """The files of the checkout, as git lists them."""
-    line = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *places]
-    listed = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True)
-    return [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+def files_of_the_packages():
+    """Every file that somebody wrote, as paths from the checkout on."""
+    found = (path for name in PACKAGES for path in (ROOT / name).rglob("*") if path.is_file())
+    return [path.relative_to(ROOT) for path in found if path.parent.name != "__pycache__"]
 
 
 def here(installed, folder, *words, **environment):
@@ -50,8 +49,7 @@ def here(installed, folder, *words, **environment):
 
 
 def test_every_file_of_the_packages_is_in_the_wheel(installed):
-    missing = [name for name in tracked(*PACKAGES) if not (installed / name).is_file()]
-    assert missing == []
+    assert [name for name in files_of_the_packages() if not (installed / name).is_file()] == []
 
 
 def test_help_and_status_work_from_another_folder(installed, tmp_path):
