@@ -13,10 +13,12 @@ install() {
         return
     fi
     # Until pip begins to write packages nothing has changed.
-    grep -q '^Installing collected packages' .venv/setup.log || rm -f .venv/unfinished
+    if ! grep -q '^Installing collected packages' .venv/setup.log; then
+        if [ -n "${was_ready:-}" ]; then mv .venv/unfinished .venv/ready; else rm -f .venv/unfinished; fi
+    fi
     local reason
     if grep -q 'No space left on device' .venv/setup.log; then
-        reason="the disk is full: 8 GB are needed, with an NVIDIA card 12, and as much again while it goes on"
+        reason="the disk is full: .venv takes 9 GB, with an NVIDIA card 13, and the download comes on top"
     elif grep -qE 'NewConnectionError|NameResolutionError|Network is unreachable|timed out|ProxyError|ConnectionResetError' .venv/setup.log; then
         reason="the package index does not answer: is there a network?"
     else
@@ -29,7 +31,8 @@ install() {
 
 # Install Atelier with these extras. Who is killed meanwhile leaves the mark that begins anew.
 install_atelier() {
-    : >.venv/unfinished
+    local was_ready=
+    if mv .venv/ready .venv/unfinished 2>/dev/null; then was_ready=yes; else : >.venv/unfinished; fi
     install --editable ".[$1]"
     rm .venv/unfinished
 }
@@ -37,6 +40,7 @@ install_atelier() {
 if [ "${1:-}" = board ]; then
     echo "setup: installing TensorBoard"
     install_atelier dev,board
+    touch .venv/ready
     exit
 fi
 
@@ -93,7 +97,7 @@ if [ -e .venv/unfinished ]; then
 fi
 .venv/bin/python -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear .venv ||
     fail "no virtual environment could be made in $PWD/.venv: is the disk full, or the folder not yours?"
-echo "setup: installing Python packages into .venv (8 GB on the first run, some minutes)"
+echo "setup: installing Python packages into .venv (9 GB on the first run, some minutes)"
 install_atelier dev
 
 # cuDNN and NCCL for TensorFlow (CUDA 12) and for torch (CUDA 13) have the same paths: those of

@@ -81,7 +81,7 @@ def test_a_set_up_is_ready_only_at_its_end(setup):
     ("words", "reason"),
     [
         ("NewConnectionError: Network is unreachable", "the package index does not answer"),
-        ("ERROR: [Errno 28] No space left on device", "the disk is full: 8 GB are needed"),
+        ("ERROR: [Errno 28] No space left on device", "the disk is full: .venv takes 9 GB"),
         ("ERROR: No matching distribution found for x", "No matching distribution found for x"),
     ],
 )
@@ -99,8 +99,17 @@ def test_a_failed_download_keeps_what_is_there(setup):
     mine = setup.venv / "lib" / "mine"
     mine.touch()
     assert setup(PIP_SAYS="NewConnectionError", PIP_CODE="1")[0].returncode == 1
+    assert (setup.venv / "ready").exists()
     assert setup()[0].returncode == 0
     assert mine.exists()
+
+
+@pytest.mark.parametrize("words", [[], ["board"]])
+def test_what_was_killed_is_not_ready(setup, words):
+    assert setup()[0].returncode == 0
+    setup(*words, PIP_KILLED="1")
+    assert not (setup.venv / "ready").exists()
+    assert setup()[0].returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -175,6 +184,7 @@ def test_cuda_libraries_that_did_not_come_are_tried_again(setup):
 def test_board_installs_tensorboard_beside_the_rest(setup):
     assert setup()[0].returncode == 0
     assert without_words_of_pip(setup("board")[1]) == ["--editable .[dev,board]"]
+    assert (setup.venv / "ready").exists()
 
 
 def test_the_cuda_libraries_are_those_that_tensorflow_asks_for():
