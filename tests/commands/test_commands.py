@@ -115,6 +115,14 @@ def test_gc_lists_first_and_deletes_only_what_no_recipe_reaches(folder):
     assert (folder / "store" / "dataset" / "dataset.json").is_file()
 
 
+def test_source_says_where_photos_are_taken_from(folder):
+    assert run(folder, "source").stdout == f"{folder}/photos\n"
+    given = ("source", "TrainStyleGAN", "--retry")
+    assert run(folder, *given, Ingest_source="").stdout == "\n"
+    (folder / "store" / "raw").mkdir(parents=True)
+    assert run(folder, *given, Ingest_source="").stdout == f"{folder}/store/raw\n"
+
+
 def test_rescan_reads_every_file_again(folder):
     assert run(folder, "run", "Detect").returncode == 0
     first = folder / "photos" / "0.jpg"
