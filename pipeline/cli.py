@@ -1,4 +1,4 @@
-"""`python -m pipeline`: run, status, review, report, gc, records, sample, options."""
+"""`python -m pipeline`: run, source, status, review, report, gc, records, sample, options."""
 
 import argparse
 import logging
@@ -54,13 +54,18 @@ def parser() -> Parser:
         made.set_defaults(command=function)
         return made
 
-    run_ = command("run", run, "build a task and all that it needs; what is done is not redone")
     trainings = "TrainStyleGAN, TrainCropDetector"
-    run_.add_argument(
-        "task", nargs="?", default="Dataset", help=f"Dataset, {trainings}, or a stage"
-    )
-    run_.add_argument("--retry", action="store_true", help="try photos again that killed a worker")
-    run_.add_argument("--rescan", action="store_true", help="read all source files again")
+    for like_run in (
+        command("run", run, "build a task and all that it needs; what is done is not redone"),
+        command("source", source, "say where run, given the same words, takes its photos from"),
+    ):
+        like_run.add_argument(
+            "task", nargs="?", default="Dataset", help=f"Dataset, {trainings}, or a stage"
+        )
+        like_run.add_argument(
+            "--retry", action="store_true", help="try photos again that killed a worker"
+        )
+        like_run.add_argument("--rescan", action="store_true", help="read all source files again")
     command("status", status, "say what is done and what is open; runs nothing")
     command("report", report, "write the report of what is done")
     gc = command("gc", collect_garbage, "list results that no recipe reaches")
@@ -122,6 +127,16 @@ def run(given: argparse.Namespace) -> int:
     if isinstance(task, tasks.Dataset):
         print(funnel_text(chapters.chapters(tasks.in_use())))
         print(store() / "report.html")
+    if isinstance(task, trainers.TrainStyleGAN) and (grid := task.grid()):
+        print(grid)
+    return 0
+
+
+def source(_: argparse.Namespace) -> int:
+    """Print the folder of photos; an empty line where none is named and the store has no raw/."""
+    ingest = tasks.Ingest()
+    folder = ingest.photo_folder.root
+    print(folder if ingest.config.source or folder.exists() else "")
     return 0
 
 

@@ -17,7 +17,20 @@ from luigi.configuration import LuigiConfigParser, get_config
 
 from atelier.options import OptionError, Section, nearest, shown, span
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+
+def repository() -> Path:
+    """The checkout that this module lies in; of an installed Atelier the project's folder.
+
+    That is where LUIGI_CONFIG_PATH's file lies, or else the current folder.
+    """
+    code = Path(__file__).resolve().parent.parent
+    if (code / "pyproject.toml").is_file():
+        return code
+    recipe = os.environ.get("LUIGI_CONFIG_PATH", "")
+    return Path(recipe).resolve().parent if recipe else Path.cwd()
+
+
+REPOSITORY = repository()
 T = TypeVar("T")
 C = TypeVar("C", bound="Settings")
 
@@ -128,6 +141,8 @@ def find_repository_config() -> None:
     own = str(REPOSITORY / "luigi.cfg")
     if own not in LuigiConfigParser._config_paths:
         LuigiConfigParser._config_paths = [own, *LuigiConfigParser._config_paths]
+        if not Path(own).is_file():  # installed, in a new project: what Luigi itself needs
+            get_config().read_string(LUIGI)
         LuigiConfigParser.reload()
 
 

@@ -5,7 +5,9 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from atelier.stop import leave
+from training import cuda
 from training.cli import main
 
 if __name__ == "__main__":
+    cuda.prepare()  # no command has imported TensorFlow yet
     leave(main())

@@ -106,13 +106,14 @@ def train_command(given: argparse.Namespace) -> int:
     except ValueError as error:
         raise ConfigError(f"{config.data.data}: {error}") from None
     dataset = sources.identity(source)
-    print(loop.printed(config, dataset))
     if given.dry_run:
+        print(loop.printed(config, dataset))
         print(estimates.report(config, network, len(source)))
         return 0
     replicas = devices.choose(config)
-    where = devices.described(replicas, config)
-    print(f"{folder.folder(config, dataset)} on {where}", flush=True)
+    print(f"training on {devices.described(replicas, config)}")
+    print(loop.printed(config, dataset))
+    print(folder.folder(config, dataset), flush=True)
     end = loop.train(config, source, say, replicas)
     return {"finished": 0, "stopped": STOPPED, "collapsed": COLLAPSED}[end]
 

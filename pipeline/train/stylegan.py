@@ -77,9 +77,26 @@ def images_seen(run: Path) -> int:
 
 def finished(data: Path, store: Path, config: TrainerConfig, width: int, height: int) -> bool:
     """Whether a run of these options on this dataset has reached its total_kimg."""
+    return any(runs_at_end(data, store, config, width, height))
+
+
+def runs_at_end(
+    data: Path, store: Path, config: TrainerConfig, width: int, height: int
+) -> Iterator[Path]:
+    """The runs of these options on this dataset that have reached their total_kimg."""
     wanted = config.resolved(width, height)
     total = round(1000 * wanted.run.total_kimg)
-    return any(images_seen(run) >= total for run in known(store) if is_of(run, data, wanted))
+    yield from (r for r in known(store) if is_of(r, data, wanted) and images_seen(r) >= total)
+
+
+def grid(data: Path, store: Path, config: TrainerConfig, width: int, height: int) -> Path | None:
+    """The newest grid of the finished run, truncated: what its generator draws."""
+    grids = [
+        path
+        for run in runs_at_end(data, store, config, width, height)
+        for path in sorted((run / "grids").glob("psi*.png"), key=lambda path: path.stem[-10:])
+    ]
+    return grids[-1] if grids else None
 
 
 def known(store: Path) -> list[Path]:

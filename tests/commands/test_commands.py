@@ -115,6 +115,14 @@ def test_gc_lists_first_and_deletes_only_what_no_recipe_reaches(folder):
     assert (folder / "store" / "dataset" / "dataset.json").is_file()
 
 
+def test_source_says_where_photos_are_taken_from(folder):
+    assert run(folder, "source").stdout == f"{folder}/photos\n"
+    given = ("source", "TrainStyleGAN", "--retry")
+    assert run(folder, *given, Ingest_source="").stdout == "\n"
+    (folder / "store" / "raw").mkdir(parents=True)
+    assert run(folder, *given, Ingest_source="").stdout == f"{folder}/store/raw\n"
+
+
 def test_rescan_reads_every_file_again(folder):
     assert run(folder, "run", "Detect").returncode == 0
     first = folder / "photos" / "0.jpg"
@@ -156,16 +164,3 @@ def test_options_prints_what_is_committed():
         [sys.executable, "-m", "pipeline", "options"], cwd=ROOT, capture_output=True, text=True
     )
     assert done.stdout == (ROOT / "docs" / "options.md").read_text()
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [([], "LUIGI_CONFIG_PATH=recipes/sample.cfg"), (["SRC=/photos"], '--Ingest-source "$SRC"')],
-)
-def test_make_dataset_builds_the_sample_only_without_a_source(words, said):
-    line = ["make", "-n", "dataset", *words]
-    environment = {name: value for name, value in os.environ.items() if name != "SRC"}
-    done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert said in done.stdout
-    assert ("sample.cfg" in done.stdout) == (not words)

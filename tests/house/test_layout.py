@@ -26,8 +26,8 @@ FLOORS = {
         {"learning"},
     ],
     "training": [
-        {"networks", "schedule", "sources", "features"},
-        {"augment", "batches", "losses", "adam", "draws"},
+        {"networks", "schedule", "sources", "cuda"},
+        {"augment", "batches", "losses", "adam", "draws", "features"},
         {"config"},
         {"presets", "devices", "estimates", "state"},
         {"phases", "run"},

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atelier.errors import Refusal
+from training import cuda
 from training.features import frames
 
 Pixels = NDArray[np.uint8]  # H, W, C
@@ -76,7 +77,7 @@ class Extractor:
             stdout=subprocess.PIPE,
             stderr=self.words,
             # Threads that wait by sleeping leave the processor to the generator's.
-            env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "PYTHONPATH": path},
+            env={"OMP_WAIT_POLICY": "PASSIVE", **cuda.environment(), "PYTHONPATH": path},
         )
         try:
             self.taught = self.begin(net, lessons)
