@@ -60,7 +60,7 @@ check: .venv/ready  ## ruff, mypy, pytest: what CI runs
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
-	.venv/bin/pytest -q -n 2 --dist worksteal $(WORDS)
+	.venv/bin/pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(WORDS)
 
 bench: .venv/ready  ## run the benchmarks; they print one table each
 	for name in dataset resize embed export input step; do $(PY) benchmarks/$$name.py || exit 1; done

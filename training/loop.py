@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from numpy.typing import NDArray
+
 from atelier import files
 from atelier.arrays import save_arrays
 from atelier.stop import Interruption
@@ -18,7 +20,7 @@ from training.features.client import Net
 from training.metrics import figures
 from training.metrics import measure as metrics
 from training.metrics.fakes import Fakes
-from training.minibatch import Minibatch
+from training.minibatch import Measures, Minibatch
 from training.run import checkpoints, collapse, journal
 from training.run import folder as runs
 from training.run.snapshot import Snapshots
@@ -26,6 +28,8 @@ from training.state import State, network_config, new_state, restored
 
 Say = Callable[[str], None]
 End = Literal["finished", "stopped", "collapsed"]
+# (state, config, labels, scale of the learning rate, replicas) -> (images, labels) -> numbers
+NewStep = Callable[[State, Config, NDArray[Any], float, Replicas], Callable[..., Measures]]
 ROLLBACKS = 8  # at most: the learning rate is 1/256 by then
 
 
@@ -90,11 +94,16 @@ class Run:
 
 
 def train(
-    config: Config, source: sources.Source, say: Say = print, replicas: Replicas | None = None
+    config: Config,
+    source: sources.Source,
+    say: Say = print,
+    replicas: Replicas | None = None,
+    new_step: NewStep = Minibatch,
 ) -> End:
     """Train until total_kimg, a signal, or a collapse; the same call goes on where it stopped.
 
     Several processes that train together call it at the same time, and one of them writes.
+    `new_step` makes what trains on a minibatch; all else is kept here.
     """
     replicas = replicas or Replicas()
     folder = runs.folder(config, sources.identity(source))
@@ -105,8 +114,9 @@ def train(
     with alone, explained(config, replicas), Interruption() as interruption:
         files.sweep(folder)
         run = opened(folder, config, source, say, replicas)
-        while (end := trained(run, interruption, say)) == "collapsed" and rolled_back(run, say):
-            pass
+        while (end := trained(run, interruption, say, new_step)) == "collapsed":
+            if not rolled_back(run, say):
+                break
         return end
 
 
@@ -171,13 +181,13 @@ def remember(folder: Path, known: dict[str, Any], config: Config, seen: int) -> 
         files.write_json(folder / "config.json", known)
 
 
-def trained(run: Run, interruption: Interruption, say: Say) -> End:
+def trained(run: Run, interruption: Interruption, say: Say, new_step: NewStep) -> End:
     """Minibatch after minibatch, until something ends it."""
     # What is needed.
     config, state, replicas = run.config, run.state, run.replicas
     total, (tick, snapshot) = round(config.run.total_kimg * 1000), run.every
     scale = 0.5 ** len(run.known["rollbacks"])
-    minibatch = Minibatch(state, config, run.source.labels, scale, replicas)
+    minibatch = new_step(state, config, run.source.labels, scale, replicas)
     snapshots = Snapshots(run.folder, state, config, run.source, replicas)
     tally = journal.Tally(state.tally)
     fakes = Fakes(state.averaged, run.source.labels)

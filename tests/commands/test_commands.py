@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.commands import command, error, run
+from tests.kit.commands import command, error, run, run_apart, told
 from tests.kit.store import ROOT, photo, save
 
 pytestmark = pytest.mark.slow
 
 
 def test_the_end_of_a_run_is_the_funnel_and_the_report(folder):
-    done = run(folder, "run")
+    done = run_apart(folder, "run")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[-1] == str(folder / "store" / "report.html")
@@ -70,6 +70,11 @@ def test_status_runs_nothing(folder):
 )
 def test_what_is_wrong_is_one_sentence(folder, words, options, code, said):
     assert said in error(run(folder, *words, **options), code)
+
+
+def test_the_process_ends_with_what_main_returns(folder):
+    said = error(run_apart(folder, "run", Crop_max_faces=0), code=2)
+    assert said == "[Crop] max_faces = 0: give a value at least 1"
 
 
 def test_a_store_that_cannot_be_written_is_one_sentence(folder):
@@ -160,7 +165,4 @@ def test_records_packs_a_folder_of_ready_pictures(folder):
 
 
 def test_options_prints_what_is_committed():
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline", "options"], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.stdout == (ROOT / "docs" / "options.md").read_text()
+    assert told(["options"]).stdout == (ROOT / "docs" / "options.md").read_text()

@@ -27,6 +27,7 @@ def test_the_map_has_a_cell_per_stride(backbone, stride):
     assert {each.momentum for each in norms} == {0.9}
 
 
+@pytest.mark.slow
 def test_moving_statistics_follow_within_a_hundred_steps():
     """With the momentum of keras.applications the two answers differ beyond recognition."""
     tf.keras.utils.set_random_seed(0)
@@ -151,6 +152,7 @@ def assert_same(one, other, *layers):
             np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_weights_of_an_earlier_run_are_taken_over(tmp_path):
     first = network.build(options(), 2)
     first.save(tmp_path / "model.keras")
@@ -168,6 +170,7 @@ def test_weights_of_an_earlier_run_are_taken_over(tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_weights_of_keras_without_the_top_are_taken_over(tmp_path):
     backbone = network.backbone_of(options())
     backbone.save_weights(tmp_path / "no_top.weights.h5")
@@ -187,6 +190,7 @@ def test_wrong_weights_are_one_sentence(tmp_path):
         network.begin(None, options(weights=str(tmp_path / "gone.h5")))
 
 
+@pytest.mark.slow
 def test_imagenets_weights_are_those_that_keras_keeps(tmp_path, monkeypatch):
     """Keras looks for the file by name before it asks the network; this one is of our making."""
     monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: str(tmp_path))

@@ -17,7 +17,10 @@ from tests.kit.learning import SMALL, config, dataset
 from tests.kit.store import ROOT
 
 FOUR_STEPS = {"epochs": 4, "check_every": 2, "mirror": True}  # an epoch is one step
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.usefixtures("plain_graphs"),
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
 
 
 def command(folder, **more):
@@ -48,7 +51,7 @@ def quick():
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory, quick):
+def whole(tmp_path_factory, quick, plain_graphs):
     """The folder of a run of four steps, measured after two, and what it said."""
     folder, said = tmp_path_factory.mktemp("whole"), []
     assert run(config(folder, **FOUR_STEPS), said.append) == "finished"
@@ -133,6 +136,7 @@ def wait_for(path, process):
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_another_run_in_the_folder_is_refused(tmp_path, monkeypatch):
     options = config(tmp_path)
     monkeypatch.setattr(train, "Course", stop_here)
@@ -156,6 +160,7 @@ def stop_here(*_):
     raise StopHereError
 
 
+@pytest.mark.slow
 def test_weights_count_by_what_they_hold(tmp_path, monkeypatch):
     monkeypatch.setattr(train, "Course", stop_here)
     (tmp_path / "a.keras").write_bytes(b"one")
@@ -193,6 +198,7 @@ def test_two_trainings_do_not_share_a_folder(tmp_path):
         second.__enter__()
 
 
+@pytest.mark.slow
 def test_labels_to_hold_out_can_be_given(tmp_path, monkeypatch):
     monkeypatch.setattr(train, "Course", stop_here)
     labels, _ = dataset(tmp_path, 8)

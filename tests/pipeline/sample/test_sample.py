@@ -17,6 +17,8 @@ from pipeline.stages import ingest, zoom
 from pipeline.stages.crop import CropConfig, Recipe, crop
 from pipeline.stages.detect import measure
 
+pytestmark = pytest.mark.slow  # draws it all
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

@@ -108,7 +108,10 @@ heard = []
 signal.signal(signal.SIGTERM, lambda *_: heard.append("term"))
 signal.signal(signal.SIGINT, lambda *_: heard.append("int"))
 print("ready", flush=True)
-for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+os.kill(os.getppid(), signal.SIGTERM)
+while not heard:
+    time.sleep(0.01)
+for number in (signal.SIGINT, signal.SIGTERM):
     os.kill(os.getppid(), number)
     time.sleep(0.2)
 print("heard", *heard)
@@ -152,6 +155,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.slow
 def test_a_killed_parent_leaves_no_trainer(tmp_path):
     fake = TELLS_OF_ITS_END.replace("FILE", repr(str(tmp_path / "end")))
     line = child(KILLED, fake, str(tmp_path / "store"))
@@ -288,7 +292,7 @@ def test_ctrl_c_at_a_terminal_stops_a_training_in_peace(folder):
     family = psutil.Process(process.pid).children(recursive=True)
     assert not [one for one in family if "spawn_main" in " ".join(one.cmdline())]
     os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "the trainer writes a checkpoint first" in said
     assert "Traceback" not in said

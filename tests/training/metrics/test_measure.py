@@ -1,13 +1,14 @@
 """Metrics of a run: named after what made them, and written down once."""
 
 import json
+from itertools import islice
 from xml.dom import minidom
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.kit.training_runs import draw, train
+from tests.kit.training_runs import draw, rehearse
 from training import cli, sources
 from training.config import ConfigError
 from training.features.client import Answer, Extractor, FeaturesError, Net, batched
@@ -53,7 +54,7 @@ def trained(tmp_path_factory):
     names = sorted(path.name for path in data.iterdir())
     labels = {"labels": [[name, number % 2] for number, name in enumerate(names)]}
     (data / "dataset.json").write_text(json.dumps(labels))
-    train(data, folder / "run", labels=True)
+    rehearse(data, folder / "run", labels=True)
     return folder / "run", sources.open_source(data)
 
 
@@ -82,12 +83,24 @@ def test_names_of_metrics():
 # Measuring a run.
 
 
-def measure(run, source, seen=64, network=None, count=40, **more):
-    generator = generator_of(run)
-    wanted = [metrics.Metric(what, count, full=False) for what in ("fid", "kid", "pr")]
-    made = fakes.Fakes(generator, source.labels)
-    with network or MeanColours() as chosen:
-        return metrics.measure(run, seen, made, source, wanted, chosen, lambda _: None, **more)
+@pytest.fixture(scope="module")
+def made(trained):
+    """The fakes of the run, whose painter is compiled once."""
+    run, source = trained
+    return fakes.Fakes(generator_of(run), source.labels)
+
+
+@pytest.fixture
+def measure(trained, made):
+    """Measures the run with features that need no process."""
+    run, source = trained
+
+    def measure(seen=64, network=None, count=40, **more):
+        wanted = [metrics.Metric(what, count, full=False) for what in ("fid", "kid", "pr")]
+        with network or MeanColours() as chosen:
+            return metrics.measure(run, seen, made, source, wanted, chosen, lambda _: None, **more)
+
+    return measure
 
 
 def generator_of(run):
@@ -100,9 +113,7 @@ def generator_of(run):
     return generator
 
 
-def test_fakes_do_not_depend_on_how_many_are_made(trained):
-    run, source = trained
-    made = fakes.Fakes(generator_of(run), source.labels)
+def test_fakes_do_not_depend_on_how_many_are_made(made):
     many = [picture for pictures, _ in made.batches(40) for picture in pictures]
     few = [picture for pictures, _ in made.batches(5) for picture in pictures]
     np.testing.assert_array_equal(many[:5], few)
@@ -111,9 +122,9 @@ def test_fakes_do_not_depend_on_how_many_are_made(trained):
     assert set(classes) == {0, 1}
 
 
-def test_rows_charts_and_events(trained):
-    run, source = trained
-    rows = measure(run, source)
+def test_rows_charts_and_events(trained, measure):
+    run, _ = trained
+    rows = measure()
     names = [row["metric"] for row in rows]
     assert names[0] == "frechet0k(mean-colours)" and len(names) == 4
     assert all(np.isfinite(row["value"]) and row["seen"] == 64 for row in rows)
@@ -123,11 +134,11 @@ def test_rows_charts_and_events(trained):
 
     # Measured again: the same figures, each once; the real images are not read again.
     network = MeanColours()
-    again = measure(run, source, network=network)
+    again = measure(network=network)
     assert [row["value"] for row in again] == [row["value"] for row in rows]
     assert len(figures.read(run)) == 4 and network.seen == 40
 
-    measure(run, source, seen=32)
+    measure(seen=32)
     assert len(figures.read(run)) == 8
     assert len(minidom.parse(str(run / "metrics.svg")).getElementsByTagName("polyline")) == 4
     assert len(list((run / "tensorboard/metrics").glob("events.*"))) == 3
@@ -137,20 +148,20 @@ def test_rows_charts_and_events(trained):
     assert len(list((run / "tensorboard/metrics").glob("events.*"))) == 1
 
 
-def test_a_stop_leaves_nothing_half_done(trained, tmp_path):
-    run, source = trained
+def test_a_stop_leaves_nothing_half_done(trained, measure):
+    run, _ = trained
     before = figures.read(run)
-    assert measure(run, source, count=39, stopped=lambda: True) == []
+    assert measure(count=39, stopped=lambda: True) == []
     assert figures.read(run) == before
     assert not list((run / "metrics").glob("*/fakes.npy"))
 
 
-def test_a_broken_cache_is_made_again(trained):
-    run, source = trained
-    first = measure(run, source)
+def test_a_broken_cache_is_made_again(trained, measure):
+    run, _ = trained
+    first = measure()
     for path in (run / "metrics").glob("reals-*.npy"):
         path.write_bytes(path.read_bytes()[:200])
-    assert [r["value"] for r in measure(run, source)] == [r["value"] for r in first]
+    assert [r["value"] for r in measure()] == [r["value"] for r in first]
 
 
 def test_what_fails_while_training_is_said(trained, monkeypatch):
@@ -218,11 +229,10 @@ def test_equal_folders_have_no_distance(sets, monkeypatch):
 def test_noise_is_farther_than_a_blur(sets):
     with Extractor(Net("random-inception", device="cpu", threads=1)) as network:
         assert network.label == "random-inception"
+        some = (islice(Gallery(sets / name), 10) for name in ("clean", "blurred", "noise"))
         clean, blurred, noise = (
-            np.concatenate(
-                [answer.features for answer in network.stream(batched(Gallery(sets / name)))]
-            )
-            for name in ("clean", "blurred", "noise")
+            np.concatenate([answer.features for answer in network.stream(batched(pictures))])
+            for pictures in some
         )
     # Some of the 2048 numbers: the eigenvalues of all take longer than the features.
     clean, blurred, noise = (scores.moments(rows[:, ::16]) for rows in (clean, blurred, noise))
