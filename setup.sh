@@ -101,7 +101,7 @@ echo "setup: installing Python packages into .venv (9 GB on the first run, some 
 install_atelier dev
 
 # cuDNN and NCCL for TensorFlow (CUDA 12) and for torch (CUDA 13) have the same paths: those of
-# TensorFlow go to a folder of their own, which training/cuda.py reads.
+# TensorFlow go to a folder of their own, which atelier/cuda.py reads.
 cuda=.venv/cuda-for-tensorflow
 card() { compgen -G '/proc/driver/nvidia/gpus/*' || nvidia-smi -L | grep '^GPU '; }
 if [ "${GPU:-}" = 0 ]; then

@@ -4,8 +4,8 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from atelier import cuda
 from atelier.stop import leave
-from training import cuda
 from training.cli import main
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from atelier import cuda
 from atelier.errors import Refusal
-from training import cuda
 from training.config import Config, ConfigError
 from training.networks.parameters import Tensor
 

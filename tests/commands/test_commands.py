@@ -74,7 +74,7 @@ def test_what_is_wrong_is_one_sentence(folder, words, options, code, said):
 
 def test_the_process_ends_with_what_main_returns(folder):
     said = error(run_apart(folder, "run", Crop_max_faces=0), code=2)
-    assert said == "[Crop] max_faces = 0: give a value at least 1"
+    assert said == "[Crop] max_faces = 0: give a value of at least 1"
 
 
 def test_a_store_that_cannot_be_written_is_one_sentence(folder):

@@ -6,8 +6,8 @@ from importlib.metadata import requires
 
 import pytest
 
+from atelier import cuda
 from tests.kit.store import ROOT
-from training import cuda
 
 # Stands for every Python: makes a .venv with itself in it, and answers as its pip does.
 PYTHON = """#!/bin/bash

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from atelier import cuda
 from atelier.errors import Refusal
-from training import cuda
 from training.features import frames
 
 Pixels = NDArray[np.uint8]  # H, W, C

@@ -22,7 +22,7 @@ SITE = Path(sysconfig.get_path("purelib"))
 SCRIPT = """
 import sys
 from pathlib import Path
-from training import cuda
+from atelier import cuda
 cuda.FOLDER = Path(sys.argv[1])
 cuda.prepare()
 from training import devices
