@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit.training_runs import command, draw
-from training import cli, cuda, loop
+from training import cli, loop
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = Path(sysconfig.get_path("purelib"))
