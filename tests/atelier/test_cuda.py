@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from atelier import cuda
 from tests.kit.training_runs import command, draw
 from training import cli, loop
 
