@@ -105,7 +105,7 @@ def set_options(words: Sequence[str]) -> list[str]:
         if given is None:
             raise SettingsError(f"--{name}: give a value")
         options.set_option(name, given)
-    options.check()
+    options.check_recipe()
     return others
 
 
@@ -121,7 +121,7 @@ def run(given: argparse.Namespace) -> int:
         forget_killed()
     task = known[given.task]()
     if not task.complete():
-        code = build(task)
+        code = build_task(task)
         if code:
             return code
     if isinstance(task, tasks.Dataset):
@@ -140,7 +140,7 @@ def source(_: argparse.Namespace) -> int:
     return 0
 
 
-def build(task: luigi.Task) -> int:
+def build_task(task: luigi.Task) -> int:
     """Let Luigi build it; returns 0, or the exit code after saying why."""
     logging.getLogger("luigi-interface").setLevel(logging.CRITICAL)
     errors: list[Exception] = []
@@ -176,7 +176,7 @@ def status(_: argparse.Namespace) -> int:
     for stage in [*tasks.of_reference(), *tasks.in_use()]:
         steps += tasks.detects(stage.photos) if isinstance(stage, tasks.Detect) else [stage]
     lines = [(step.title, state(step)) for step in steps]
-    lines += [("TrainStyleGAN", run) for run in stylegan.told(store())]
+    lines += [("TrainStyleGAN", run) for run in stylegan.tell_runs(store())]
     width = max(len(title) for title, _ in lines)
     for title, story in lines:
         print(f"{title:{width}}  {story}")
@@ -186,16 +186,16 @@ def status(_: argparse.Namespace) -> int:
 def state(stage: Step) -> str:
     """Where a stage stands."""
     if stage.complete():
-        return f"done  {told(Counter(facts(stage.path).outcome))}"
+        return f"done  {outcome_in_words(Counter(facts(stage.path).outcome))}"
     if not all(before.complete() for before in stage.before()):
         return "waits for the stages before it"
     if not isinstance(stage, Stage):
         return "open"
     done, left = stage.progress()
-    return f"open  {left} of {left + done.total()} rows to do; {told(done)}"
+    return f"open  {left} of {left + done.total()} rows to do; {outcome_in_words(done)}"
 
 
-def told(outcome: Counter[str]) -> str:
+def outcome_in_words(outcome: Counter[str]) -> str:
     """Counts in words: kept, dropped, and each reason."""
     kept = outcome.pop("kept", 0)
     reasons = "".join(f"; {count} {reason}" for reason, count in outcome.items())
@@ -210,7 +210,7 @@ def report(_: argparse.Namespace) -> int:
     page = tasks.Report()
     path = page.path if page.complete() else page.folder / "unfinished.html"
     if not page.complete():
-        chapters.write(path, steps, page.config)
+        chapters.write_report(path, steps, page.config)
     print(path)
     return 0
 
@@ -221,7 +221,7 @@ def review(given: argparse.Namespace) -> int:
         session.check_screen()
     lock.hold(store())
     finding = tasks.Crop()
-    if not finding.complete() and (code := build(finding)):
+    if not finding.complete() and (code := build_task(finding)):
         return code
     lock.release(store())
     file = finding.photo_folder.file

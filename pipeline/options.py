@@ -160,7 +160,7 @@ def recipe(path: Path) -> Iterator[None]:
         luigi.task_register.Register.clear_instance_cache()
 
 
-def check() -> None:
+def check_recipe() -> None:
     """Raise SettingsError for a section, an option or a value of luigi.cfg that cannot be.
 
     Sections of ours begin with a capital letter; Luigi's own do not.

@@ -105,13 +105,13 @@ def train_command(given: argparse.Namespace) -> int:
         network = network_config(config, source.shape, source.labels.shape[1])
     except ValueError as error:
         raise ConfigError(f"{config.data.data}: {error}") from None
-    dataset = sources.identity(source)
+    dataset = sources.dataset_identity(source)
     if given.dry_run:
         print(loop.printed(config, dataset))
         print(estimates.report(config, network, len(source)))
         return 0
     replicas = devices.choose(config)
-    print(f"training on {devices.described(replicas, config)}")
+    print(f"training on {devices.devices_in_words(replicas, config)}")
     print(loop.printed(config, dataset))
     print(folder.folder(config, dataset), flush=True)
     end = loop.train(config, source, say, replicas)
@@ -123,7 +123,11 @@ def generate_command(given: argparse.Namespace) -> int:
     from training.run import grids
 
     seeds = numbers(given.seeds)
-    found = checkpoints.newest(given.run)[0] if given.run.is_dir() else checkpoints.load(given.run)
+    found = (
+        checkpoints.newest(given.run)[0]
+        if given.run.is_dir()
+        else checkpoints.load_checkpoint(given.run)
+    )
     if found is None:
         raise ConfigError(f"run = {given.run}: there is no whole checkpoint in it")
     config = NetworkConfig(**found.about["network"])
@@ -161,38 +165,38 @@ def metrics_command(given: argparse.Namespace) -> int:
     from training.metrics.fakes import Fakes
     from training.networks.generator import Generator
 
-    if not (wanted := measure.parse(given.metrics)):
+    if not (wanted := measure.parse_metrics(given.metrics)):
         raise ConfigError("metrics is empty: name some, as in fid2k,kid2k,pr2k")
-    known = folder.saved(given.run)
+    known = folder.saved_run(given.run)
     if known is None:
         raise ConfigError(f"run = {given.run}: there is no config.json in it")
     found = chosen_checkpoints(given.run, given.checkpoint)
     source = sources.open_source(given.data or known["dataset"]["path"])
     own = {name: value for name, value in known["dataset"].items() if name != "path"}
-    if own != (there := dict(sources.identity(source))):
+    if own != (there := dict(sources.dataset_identity(source))):
         raise ConfigError(
-            f"{given.run} was trained on {folder.described(own)}, and here are"
-            f" {folder.described(there)}: name its own dataset with --data"
+            f"{given.run} was trained on {folder.dataset_in_words(own)}, and here are"
+            f" {folder.dataset_in_words(there)}: name its own dataset with --data"
         )
     os.environ.pop("TF_CONFIG", None)  # one process measures
     devices.choose(configure({"device": given.device, "devices": 1, "threads": given.threads}))
     precision = folder.current(known)["precision"]
     generator = Generator(NetworkConfig(**known["network"], dtype=precision), 0)
     fakes = Fakes(generator, source.labels)
-    with measure.opened(given.run, source, chosen_net(given)) as extractor:
+    with measure.open_extractor(given.run, source, chosen_net(given)) as extractor:
         for path in found:
-            arrays = checkpoints.load(path).arrays
+            arrays = checkpoints.load_checkpoint(path).arrays
             for name, variable in generator.values.items():
                 variable.assign(arrays[f"G_ema/{name}"])
             seen = checkpoints.seen_at(path)
             rows = measure.measure(given.run, seen, fakes, source, wanted, extractor)
-            print(figures.table(rows), flush=True)
+            print(figures.figures_table(rows), flush=True)
     return 0
 
 
 def chosen_checkpoints(run: Path, wanted: str) -> list[Path]:
     """The files of `all`, `newest`, or one that is named."""
-    listed = checkpoints.listed(run)
+    listed = checkpoints.list_checkpoints(run)
     if wanted not in ("all", "newest"):
         named = Path(wanted).resolve()
         if named not in [path.resolve() for path in listed]:

@@ -13,7 +13,7 @@ class ConfigError(OptionError):
     """A setting that cannot be: the message names it, its value and the way out."""
 
 
-def steps(default: str, help: str) -> Any:
+def steps_option(default: str, help: str) -> Any:
     """A field that holds a list of steps by kimg."""
     return option(default, help, check=schedule.steps)
 
@@ -50,7 +50,7 @@ class ArchitectureConfig(Options):
 class LossConfig(Options):
     """Losses, regularisation and averages."""
 
-    r1_gamma: str = steps("10", "weight of R1, by kimg: 0:10, 25451:5")
+    r1_gamma: str = steps_option("10", "weight of R1, by kimg: 0:10, 25451:5")
     r1_interval: int = option(16, "minibatches from one R1 step to the next; 0: none", low=0)
     pl_weight: float = option(2.0, "weight of the path length penalty; 0: none", low=0)
     pl_interval: int = option(4, "minibatches from one path length step to the next", low=1)
@@ -66,8 +66,8 @@ class LossConfig(Options):
 class RateConfig(Options):
     """Adam, for each network on its own."""
 
-    g_lr: str = steps("0.002", "learning rate of the generator, by kimg: 0:1e-3, 20000:1e-4")
-    d_lr: str = steps("0.002", "learning rate of the discriminator, by kimg")
+    g_lr: str = steps_option("0.002", "learning rate of the generator, by kimg: 0:1e-3, 20000:1e-4")
+    d_lr: str = steps_option("0.002", "learning rate of the discriminator, by kimg")
     beta1: float = option(0.0, "Adam's beta 1", low=0, high=0.999999)
     beta2: float = option(0.99, "Adam's beta 2", low=0, high=0.999999)
     epsilon: float = option(1e-8, "Adam's epsilon", low=0)

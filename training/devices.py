@@ -166,7 +166,7 @@ def cpus(config: Config) -> list[str]:
     return [f"CPU:{number}" for number in range(count)]
 
 
-def described(replicas: Replicas, config: Config) -> str:
+def devices_in_words(replicas: Replicas, config: Config) -> str:
     """The devices, for people, and why a card that is there is none of them."""
     names = [named(device) for device in tf.config.get_visible_devices("GPU")]
     threads = config.run.threads or os.cpu_count()

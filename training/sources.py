@@ -102,7 +102,9 @@ class Records:
             raise DataError(f"{where}: {data.size} bytes are no picture of shape {shape} (C, H, W)")
         pixels = data.reshape(shape).transpose(1, 2, 0)
         if self.shape != (0, 0, 0) and pixels.shape != self.shape:
-            raise DataError(f"{where} is {named(pixels.shape)}, the others {named(self.shape)}")
+            raise DataError(
+                f"{where} is {in_words(pixels.shape)}, the others {in_words(self.shape)}"
+            )
         return pixels
 
     def read_labels(self) -> NDArray[np.float32]:
@@ -196,8 +198,8 @@ class Pictures:
         for name in self.names[1:]:
             if (shape := self.looked_at(name)) != self.shape:
                 raise DataError(
-                    f"{store.path}/{name} is {named(shape)}, but {self.names[0]} is"
-                    f" {named(self.shape)}: make all pictures alike"
+                    f"{store.path}/{name} is {in_words(shape)}, but {self.names[0]} is"
+                    f" {in_words(self.shape)}: make all pictures alike"
                 )
         self.labels = self.read_labels()
 
@@ -256,14 +258,14 @@ def dense(where: str, labels: list[Any]) -> NDArray[np.float32]:
     raise DataError(f"{where}: labels are whole numbers from 0 on, or vectors of one length")
 
 
-def named(shape: Iterable[int]) -> str:
+def in_words(shape: Iterable[int]) -> str:
     """64 x 128 RGB, as people write it: width x height."""
     height, width, channels = shape
     kind = {1: "grey", 3: "RGB", 4: "RGBA"}.get(channels, f"with {channels} channels")
     return f"{width} x {height} {kind}"
 
 
-def identity(source: Source) -> Mapping[str, Any]:
+def dataset_identity(source: Source) -> Mapping[str, Any]:
     """What a run remembers of its dataset, so that another one is noticed."""
     labels = hashlib.sha256(source.labels.tobytes()).hexdigest()[:16]
     return {

@@ -9,7 +9,13 @@ from pathlib import Path
 
 from atelier.commands import Parser, add_options, run_command, say
 from atelier.stop import STOPPED
-from detectors.learning.options import METRICS, LearningConfig, LearningError, config_of, saved
+from detectors.learning.options import (
+    METRICS,
+    LearningConfig,
+    LearningError,
+    config_of,
+    saved_config,
+)
 
 KEPT = "stopped; the same command goes on"
 
@@ -63,7 +69,7 @@ def set_up(threads: int) -> None:
 
 
 def export_command(given: argparse.Namespace) -> int:
-    config, known = config_of(given.run), saved(given.run) or {}
+    config, known = config_of(given.run), saved_config(given.run) or {}
     from detectors.learning import export, network
 
     export.check_place(given.out)
@@ -71,10 +77,10 @@ def export_command(given: argparse.Namespace) -> int:
         metrics = json.loads((given.run / METRICS).read_text())
     except FileNotFoundError:
         raise LearningError(f"{given.run} is not finished: run its training again first") from None
-    model = network.build(config, len(known["classes"]))
-    network.take_over(model, network.opened(given.run / "model.keras"), config)
+    model = network.build_detector(config, len(known["classes"]))
+    network.take_over(model, network.open_model(given.run / "model.keras"), config)
     surest = metrics["measured"]["detector"]["surest"]
-    export.write(given.out, model, known["classes"], given.mirror or config.mirror, surest)
+    export.write_detector(given.out, model, known["classes"], given.mirror or config.mirror, surest)
     print(f"{given.out} holds the detector of {given.run}")
     return 0
 

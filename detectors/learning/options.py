@@ -151,7 +151,7 @@ def differing(config: LearningConfig, saved: Mapping[str, Any]) -> Iterator[str]
             yield f"{name} = {value} (there {then.get(name)})"
 
 
-def saved(out: Path) -> dict[str, Any] | None:
+def saved_config(out: Path) -> dict[str, Any] | None:
     """What config.json of a run holds; None where there is no run."""
     try:
         found = json.loads((out / RUN).read_text())
@@ -164,7 +164,7 @@ def saved(out: Path) -> dict[str, Any] | None:
 
 def config_of(out: Path) -> LearningConfig:
     """The options of a run that exists."""
-    known = saved(out)
+    known = saved_config(out)
     if known is None:
         raise LearningError(f"{out}: there is no run in it; name the --out of a training")
     return LearningConfig(**known["config"])

@@ -80,7 +80,7 @@ def finished(store: Path, config: CropTrainerConfig) -> bool:
     return is_finished(run_of(store, config))
 
 
-def train(store: Path, config: CropTrainerConfig, say: child.Say) -> Path:
+def train_detector(store: Path, config: CropTrainerConfig, say: child.Say) -> Path:
     """Train to the end, or go on; returns the detector's folder, for `crop:FOLDER`.
 
     The store's lock is given back: a run has a lock of its own. After SIGINT or SIGTERM the
@@ -96,10 +96,10 @@ def train(store: Path, config: CropTrainerConfig, say: child.Say) -> Path:
         )
     lock.release(store)
     words = [f"--{f.name}={getattr(learning, f.name)}" for f in fields(learning)]
-    follow(child.command("detectors", words), say)
+    follow_trainer(child.command("detectors", words), say)
     return out / DETECTOR
 
 
-def follow(command: list[str], say: child.Say) -> None:
+def follow_trainer(command: list[str], say: child.Say) -> None:
     """Run the trainer to its end; raises TrainError unless it finished."""
     child.judge(*child.follow(command, STATUS, say), "batch or size")

@@ -34,7 +34,9 @@ class TrainStyleGAN(luigi.Task):
 
     def run(self) -> None:
         cluster.close()  # days without photos to work on
-        stylegan.train(self.requires().dataset, store(), self.config, partial(show_progress, self))
+        stylegan.train_generator(
+            self.requires().dataset, store(), self.config, partial(show_progress, self)
+        )
 
 
 @settings(crop_detector.TrainCropDetectorConfig)
@@ -46,7 +48,7 @@ class TrainCropDetector(luigi.Task):
 
     def run(self) -> None:
         cluster.close()
-        crop_detector.train(store(), self.config, partial(show_progress, self))
+        crop_detector.train_detector(store(), self.config, partial(show_progress, self))
 
 
 TASKS: list[type[luigi.Task]] = [TrainStyleGAN, TrainCropDetector]

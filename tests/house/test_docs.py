@@ -30,7 +30,7 @@ def test_commands_and_recipes_that_are_named_exist(page):
 @pytest.mark.parametrize("recipe", HEADS, ids=lambda recipe: recipe.name)
 def test_recipes_set_only_what_there_is(recipe):
     with options.recipe(recipe):
-        options.check()
+        options.check_recipe()
 
 
 def test_every_word_of_the_engine_is_in_the_glossary():
