@@ -1,12 +1,24 @@
-"""Files that are whole or not there, and names that they can have."""
+"""Files that are whole or not there, names that they can have, and one writer at a time."""
 
+import fcntl
+import json
 import os
 import re
-from collections.abc import Iterator
+import shutil
+import socket
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from atelier.errors import Refusal
 
 NAMING = "use letters, digits, _ - and . only"
+PARTIAL = re.compile(r"\..+\.(?P<host>[^.]*)-(?P<pid>\d+)\.partial")
+
+
+class BrokenLineError(Refusal):
+    """A line of a file that cannot be read; the message names it."""
 
 
 def is_name(text: str) -> bool:
@@ -15,18 +27,104 @@ def is_name(text: str) -> bool:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to; it gets the final name once the context ends well."""
+def replacing(path: Path, lasting: bool = True) -> Iterator[Path]:
+    """A name beside `path` for a file or a folder; it gets the final name once the context ends.
+
+    What has the final name is whole; `lasting`, it stays so through a loss of power, which takes
+    a disk some milliseconds. A folder that was there is replaced.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = partial_of(path)
     try:
         yield partial
+        if lasting:
+            for inner in (*partial.rglob("*"), partial):
+                sync(inner)
+        if partial.is_dir() and path.is_dir():
+            shutil.rmtree(path)
         partial.replace(path)
+        if lasting:
+            sync(path.parent)
     finally:
-        partial.unlink(missing_ok=True)
+        remove(partial)
 
 
-def write(path: Path, data: bytes) -> None:
-    """Write a file in one go."""
-    with replacing(path) as partial:
-        partial.write_bytes(data)
+def partial_of(path: Path) -> Path:
+    """Where this process writes what will be `path`."""
+    host = socket.gethostname().replace(".", "_")
+    return path.with_name(f".{path.name}.{host}-{os.getpid()}.partial")
+
+
+def write(path: Path, data: bytes | str, lasting: bool = True) -> None:
+    """Write a file in one go; text as UTF-8."""
+    with replacing(path, lasting) as partial:
+        partial.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write anything that JSON can hold in one go, for people to read too."""
+    write(path, json.dumps(value, indent=1) + "\n")
+
+
+def write_lines(path: Path, rows: Iterable[Any]) -> None:
+    """Write a file of one JSON value a line in one go."""
+    write(path, "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def read_lines(path: Path) -> list[Any]:
+    """One JSON value a line; none where there is no file.
+
+    A last line that a crash cut short is left out. Raises BrokenLineError for any other.
+    """
+    rows = []
+    lines = path.read_text().splitlines() if path.exists() else []
+    for number, line in enumerate(lines, start=1):
+        try:
+            rows.append(json.loads(line))
+        except ValueError as error:
+            if number < len(lines):
+                raise BrokenLineError(
+                    f"{path} line {number} is no JSON ({error}): mend the line or delete it"
+                ) from None
+    return rows
+
+
+def sync(path: Path) -> None:
+    """Make what was written to a file last, or the names that a folder got."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what processes of this machine that died left half-written below a folder."""
+    own = socket.gethostname().replace(".", "_")
+    for path in folder.rglob(".*.partial"):
+        found = PARTIAL.fullmatch(path.name)
+        if found and found["host"] == own and not Path(f"/proc/{found['pid']}").exists():
+            remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone(path: Path, refusal: Refusal | None = None) -> Iterator[None]:
+    """Hold the lock file `path` against other processes; it is let go by their end, too.
+
+    Where another holds it `refusal` is raised; without one this waits.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if refusal else 0))
+        except OSError:
+            raise refusal or AssertionError from None
+        yield

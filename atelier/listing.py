@@ -21,7 +21,7 @@ def walk(source: Path) -> Iterator[Path]:
             continue
         seen.add((facts.st_dev, facts.st_ino))
         folders.sort()
-        yield from (Path(folder, name) for name in names)
+        yield from (Path(folder, name) for name in sorted(names))
 
 
 def raise_error(error: OSError) -> None:

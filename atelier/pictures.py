@@ -13,6 +13,7 @@ from PIL import Image, ImageCms, ImageColor, ImageOps, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
 from atelier.boxes import Box, fitted, is_aligned, reduction
+from atelier.errors import Refusal
 
 Pixels = NDArray[np.uint8]
 
@@ -23,10 +24,11 @@ Image.MAX_IMAGE_PIXELS = None  # Ingest checks the size itself, before any decod
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "HEIF", "AVIF")
 ORIENTATION = 0x0112  # EXIF tag
 SIDEWAYS = (5, 6, 7, 8)  # orientations that swap width and height
+PIXEL_LIMIT = 200_000_000  # of a picture, where nobody says otherwise
 WIDE_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 
 
-class UnreadableError(ValueError):
+class UnreadableError(Refusal):
     """The bytes are no picture that can be used; the message is the reason to drop it."""
 
 
@@ -36,6 +38,13 @@ class Header(NamedTuple):
     format: str
     width: int
     height: int
+    orientation: int = 1  # of EXIF, 1 to 8
+
+    @property
+    def stored(self) -> tuple[int, int]:
+        """(width, height) as the file has them, not turned upright."""
+        sides = self.width, self.height
+        return sides[::-1] if self.orientation in SIDEWAYS else sides
 
 
 def id_of(data: bytes) -> str:
@@ -47,15 +56,16 @@ def header(data: bytes, pixel_limit: int) -> Header:
     """Look at the first bytes only. Raises UnreadableError with the reason to drop the photo."""
     if not data:
         raise UnreadableError("empty file")
-    with readable(), opened(data) as image:
+    with readable(), open_picture(data) as image:
         width, height = image.size
         if width * height > pixel_limit:
             raise UnreadableError(
                 f"too many pixels: {width} x {height}, the limit is {pixel_limit}"
             )
-        if orientation(image, data) in SIDEWAYS:
+        turned = orientation(image, data)
+        if turned in SIDEWAYS:
             width, height = height, width
-        return Header(image.format or "", width, height)
+        return Header(image.format or "", width, height, turned)
 
 
 def decode_grey(data: bytes, long_side: int) -> Pixels:
@@ -69,7 +79,7 @@ def decode_colour(data: bytes, long_side: int) -> Pixels:
 
 
 def decode_whole(data: bytes, long_side: int, mode: str) -> Pixels:
-    with readable(), opened(data) as image:
+    with readable(), open_picture(data) as image:
         if long_side:
             image.draft("L" if mode == "L" else None, fitted_draft(image.size, long_side))
         turned = upright(image)
@@ -92,7 +102,7 @@ def decode(
     With `into` a JPEG may come at 1/2, 1/4 or 1/8 of its size, as long as `box` stays 1.3 times
     larger than what fits into that (width, height), and cuts at whole pixels.
     """
-    with readable(), opened(data) as image:
+    with readable(), open_picture(data) as image:
         turned = orientation(image, data)
         width, height = image.size[::-1] if turned in SIDEWAYS else image.size
         photo = Box(0, 0, width, height)
@@ -206,7 +216,8 @@ def narrowed(image: Image.Image) -> Image.Image:
     return Image.fromarray(((wide + 128) // 257).astype(np.uint8))
 
 
-def opened(data: bytes) -> Image.Image:
+def open_picture(data: bytes) -> Image.Image:
+    """The picture as it is stored, not yet decoded; to be read of within `readable`."""
     return Image.open(io.BytesIO(data), formats=FORMATS)
 
 

@@ -1,29 +1,96 @@
-"""A signal asks for a stop; what runs ends in peace."""
+"""Ctrl-C, SIGTERM and SIGHUP: what runs ends in peace, and without a traceback."""
 
+import os
 import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
+from typing import Any, NoReturn
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOPPED = 130  # the exit code: not finished, but nothing is lost
+PATIENCE = 10  # seconds to clean up before one more signal ends the process at once
+
+
+def quiet_start() -> None:
+    """While `python -m PACKAGE` still loads its libraries a signal ends it at once, in silence.
+
+    To be called first by a package that is a command; where it is imported it does nothing.
+    """
+    if sys.argv[0] == "-m":
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, lambda *_: os._exit(STOPPED))
+
+
+@contextmanager
+def heard() -> Iterator[None]:
+    """The first signal raises KeyboardInterrupt; further ones leave it the time to clean up.
+
+    What the process was started to ignore, as by nohup, it goes on to ignore.
+    """
+    first = Once()
+    before = listen(first)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process; a signal meanwhile neither interrupts its last steps nor prints anything."""
+    listen(Once(began=time.monotonic()))
+    sys.exit(code)
+
+
+def listen(handler: Callable[[int, FrameType | None], None]) -> dict[int, Any]:
+    """Let it hear all signals that are not ignored; gives what heard them before."""
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in SIGNALS}
+    for number, old in before.items():
+        if old is not signal.SIG_IGN:
+            signal.signal(number, handler)
+    return before
+
+
+class Once:
+    """Raises KeyboardInterrupt at the first signal; one more, much later, ends the process."""
+
+    def __init__(self, began: float = 0.0) -> None:
+        self.began = began
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if not self.began:
+            self.began = time.monotonic()
+            raise KeyboardInterrupt
+        if time.monotonic() - self.began > PATIENCE:
+            os._exit(STOPPED)
 
 
 class Interruption:
-    """SIGTERM and Ctrl-C ask for a stop; a Ctrl-C after that ends the process at once.
+    """A signal asks for a stop; a Ctrl-C after that raises KeyboardInterrupt, once.
 
     A second SIGTERM does not: one comes from the system for each thread of a parent that dies.
     """
 
     def __init__(self) -> None:
         self.signal = 0
-        self.before: dict[int, object] = {}
+        self.raised = False
+        self.before: dict[int, Any] = {}
 
     def __enter__(self) -> "Interruption":
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self.before[number] = signal.signal(number, self.asked)
+        self.before = listen(self.asked)
         return self
 
     def asked(self, number: int, frame: FrameType | None) -> None:
-        if self.signal and number == signal.SIGINT:
+        if self.signal and number == signal.SIGINT and not self.raised:
+            self.raised = True
             raise KeyboardInterrupt
-        self.signal = number
+        self.signal = self.signal or number
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self.before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
+            if not self.raised:
+                signal.signal(number, handler)

@@ -23,6 +23,10 @@ from PIL import Image
 
 from pipeline.dataset import records
 from pipeline.engine import cluster
+from pipeline.stages.ingest import IngestConfig
+
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+from tests.kit.records import read_records
 
 SIZE = 1024
 DISTINCT = 20  # pictures that are drawn; the others are copies of them
@@ -58,7 +62,7 @@ def compare(folder: Path, asked: argparse.Namespace) -> None:
             busy[child].append(cpu)
             seconds[child].append(whole)
             seconds["packing"] += packing
-            contents[child] = list(records.read(folder / "out" / "out-r06.tfrecords"))
+            contents[child] = list(read_records(folder / "out" / "out-r06.tfrecords"))
             shutil.rmtree(folder / "out")
     same = np.array_equal(contents["loop"], contents["ours"])
     print(f"{asked.pictures} JPEGs of {SIZE} px, {asked.rounds} rounds, medians; equal: {same}")
@@ -138,7 +142,13 @@ def ours(ready: Path, out: Path, workers: int) -> list[float]:
     done: list[tuple[float, int]] = []
     began = time.perf_counter()
     config = EngineConfig(scheduler="local", workers=workers)
-    pack_folder(ready, out, config, lambda rows: done.append((time.perf_counter(), rows)))
+    pack_folder(
+        ready,
+        out,
+        IngestConfig().pixel_limit,
+        config,
+        lambda rows: done.append((time.perf_counter(), rows)),
+    )
     whole = time.perf_counter() - began
     counted = [(moment, rows) for moment, rows in done if rows]
     first, last = counted[0], counted[-1]

@@ -1,10 +1,13 @@
 """`python -m detectors`: train, export and evaluate a detector of one's own crop."""
 
 import os
-import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from atelier import cuda
+from atelier.stop import leave
 from detectors.learning.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":
+    cuda.prepare()  # no command has imported TensorFlow yet
+    leave(main())

@@ -1,12 +1,16 @@
-"""What every detector fulfils: pictures in, labelled boxes out."""
+"""What every detector is told and fulfils: a `Spec`; pictures in, labelled boxes out."""
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol
 
 from atelier.boxes import Box
 from atelier.pictures import Pixels
 
 FACE = "face"  # what a crop is built on
+# In the order of YuNet's outputs. Right and left are the person's own: the right eye is at the
+# left of the picture.
+FACE_POINTS = ("right eye", "left eye", "nose", "right mouth", "left mouth")
 # A find whose box is not a number, or has no area: it is recorded so that it can be counted.
 UNUSABLE = "unusable box"
 
@@ -29,6 +33,25 @@ class FaceFactors(NamedTuple):
     side: float = 1.0
     x: float = 0.5
     y: float = 0.5
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One detector and its options; None is the detector's own default."""
+
+    kind: str
+    model: str = ""  # a cascade's name, a file, a folder or a Hub handle
+    labels: str = ""  # a label map, .pbtxt
+    names: tuple[str, ...] = ()  # of class 1, 2, ...
+    min_score: float | None = None  # finds below it are not written down
+    face: FaceFactors | None = None
+    long_side: int | None = None  # pixels: how large it sees the photo
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The `min_score` and the `long_side` that a person gave: the others have defaults."""
+        stated = {"min_score": self.min_score, "long_side": self.long_side}
+        return {name: value for name, value in stated.items() if value is not None}
 
 
 class Detector(Protocol):

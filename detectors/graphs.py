@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
-from atelier.pictures import Pixels as Image
+from atelier.pictures import Pixels
 
 INPUT = "image_tensor"
 OUTPUTS = ("num_detections", "detection_boxes", "detection_scores", "detection_classes")
@@ -25,12 +26,12 @@ Values = dict[str, NDArray[np.float32]]
 class Graph(NamedTuple):
     """A model ready to run: NHWC uint8 RGB -> the four outputs, each with the batch first."""
 
-    run: Callable[[Image], Values]
+    run: Callable[[Pixels], Values]
     size: tuple[int, int] | None  # (height, width) that it insists on
     batches: bool  # whether it takes more than one picture at a time
 
 
-def opened(path: Path) -> Graph:
+def open_graph(path: Path) -> Graph:
     """A frozen graph from a file, a SavedModel from a folder, or from the one folder in it.
 
     Raises ValueError with one sentence for what is neither, or has another signature.
@@ -58,8 +59,6 @@ def single_threaded() -> None:
 
 def frozen(path: Path) -> Graph:
     """A graph whose weights are constants."""
-    from google.protobuf.message import DecodeError
-
     graph = tf.compat.v1.GraphDef()
     try:
         graph.ParseFromString(path.read_bytes())
@@ -127,7 +126,7 @@ def made(called: Any, shape: Any, outputs: Iterable[Any]) -> Graph:
     height, width = dims[1:3]
     size = (height, width) if height and width else None
 
-    def run(images: Image) -> Values:
+    def run(images: Pixels) -> Values:
         found = called(tf.constant(images))
         return {name: found[name].numpy() for name in OUTPUTS}
 

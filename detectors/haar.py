@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from atelier.boxes import Box, iou
-from atelier.pictures import Pixels as Image
-from detectors.base import FACE, Detection, ordered
+from atelier.pictures import Pixels
+from detectors.base import FACE, Detection, Spec, ordered
 
 SCALE_FACTOR = 1.1
 MIN_NEIGHBORS = 6
@@ -31,6 +31,11 @@ CASCADES = {
     "profile": Cascade("haarcascade_profileface.xml", "profile", both_ways=True),
     "upperbody": Cascade("haarcascade_upperbody.xml", "upper body", faces=2.0),
 }
+
+
+def load_cascade(spec: Spec, min_face: float) -> "HaarDetector":
+    """The cascade that `spec` names."""
+    return HaarDetector(min_face, spec.model, "".join(spec.names), **spec.given)
 
 
 class HaarDetector:
@@ -57,18 +62,18 @@ class HaarDetector:
         if self.cascade.empty():
             raise ValueError(f"no {self.kind.file} in {folder}: install opencv-python>=4.14,<5")
 
-    def __call__(self, images: Sequence[Image]) -> list[list[Detection]]:
+    def __call__(self, images: Sequence[Pixels]) -> list[list[Detection]]:
         return [self.find(image) for image in images]
 
-    def find(self, image: Image) -> list[Detection]:
+    def find(self, image: Pixels) -> list[Detection]:
         found = self.one_way(image)
         if self.kind.both_ways:
             mirrored = self.one_way(np.ascontiguousarray(image[:, ::-1]))
             found += [one._replace(box=flipped(one.box, image.shape[1])) for one in mirrored]
-            found = apart(ordered(found))
+            found = apart_from(ordered(found))
         return ordered([one for one in found if one.score >= self.min_score])
 
-    def one_way(self, image: Image) -> list[Detection]:
+    def one_way(self, image: Pixels) -> list[Detection]:
         smallest = max(1, round(self.min_face * self.kind.faces * max(image.shape[:2])))
         boxes, neighbors = self.cascade.detectMultiScale2(
             image,
@@ -82,7 +87,7 @@ class HaarDetector:
         ]
 
 
-def apart(found: Sequence[Detection]) -> list[Detection]:
+def apart_from(found: Sequence[Detection]) -> list[Detection]:
     """Of finds that overlap, the surest: a head may look both ways to a cascade."""
     kept: list[Detection] = []
     for one in found:

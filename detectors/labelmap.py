@@ -23,7 +23,7 @@ class Token(NamedTuple):
     line: int
 
 
-def read(path: Path) -> dict[int, str]:
+def read_label_map(path: Path) -> dict[int, str]:
     """Class number -> its display name, or else its name.
 
     Raises ValueError with file and line for what is no label map, a number that is missing,

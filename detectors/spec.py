@@ -1,7 +1,6 @@
 """How a detector is named: `kind:model?option=value&option=value`, as a web address is."""
 
-import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from hashlib import blake2b
 from hashlib import file_digest as hash_of_file
@@ -9,43 +8,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from detectors.base import FaceFactors
-
-OWN = ("names", "min_score", "face", "long_side")  # options of every detector that looks
-MODEL_OPTIONS = ("labels", *OWN)
-OPTIONS: dict[str, tuple[str, ...]] = {
-    "haar": OWN,
-    "yunet": ("min_score", "face", "long_side"),
-    "tfod": MODEL_OPTIONS,
-    "hub": MODEL_OPTIONS,
-    "crop": MODEL_OPTIONS,
-    "none": (),
-}
-FORMS = (
-    "haar, haar:profile, haar:upperbody, yunet:FILE.onnx, tfod:FILE.pb, tfod:FOLDER, hub:HANDLE,"
-    " crop:FOLDER, none"
-)
-CASCADES = ("", "profile", "upperbody")
-SCALE = "detector.json"  # beside an exported detector: the scale that it was measured at
-TENSORFLOW = ("tfod", "hub", "crop")
-
-
-@dataclass(frozen=True)
-class Spec:
-    """One detector and its options; None is the detector's own default."""
-
-    kind: str
-    model: str = ""  # a cascade's name, a file, a folder or a Hub handle
-    labels: str = ""  # a label map, .pbtxt
-    names: tuple[str, ...] = ()  # of class 1, 2, ...
-    min_score: float | None = None  # finds below it are not written down
-    face: FaceFactors | None = None
-    long_side: int | None = None  # pixels: how large it sees the photo
-
-    @property
-    def is_address(self) -> bool:
-        """Whether the model is one of TensorFlow Hub's, named by its address."""
-        return self.kind == "hub" and "://" in self.model
+from detectors.base import FaceFactors, Spec
+from detectors.kinds import FORMS, KINDS
+from detectors.labelmap import holes, read_label_map
 
 
 def parse(text: str) -> Spec:
@@ -55,34 +20,37 @@ def parse(text: str) -> Spec:
     """
     name, _, query = text.strip().partition("?")
     kind, _, model = name.partition(":")
-    if kind not in OPTIONS:
+    if kind not in KINDS:
         raise ValueError(f"no detector is called {name!r}; there are {FORMS}")
     check_model(kind, model)
     given: dict[str, Any] = {"model": unquote(model)}
     for pair in filter(None, query.split("&")):
         key, _, value = pair.partition("=")
-        if key not in OPTIONS[kind]:
-            known = ", ".join(OPTIONS[kind]) or "none"
+        if key not in KINDS[kind].options:
+            known = ", ".join(KINDS[kind].options) or "none"
             raise ValueError(f"{name} has no option {key!r}; there are: {known}")
-        given[key] = read(f"{name}?{key}", key, unquote(value))
+        given[key] = read_option(f"{name}?{key}", key, unquote(value))
     spec = Spec(kind, **given)
     if spec.labels and spec.names:
         raise ValueError(f"{name} has labels and names: give the file or the list, not both")
-    if kind == "haar" and len(spec.names) > 1:
+    if len(spec.names) > 1 and not KINDS[kind].is_mapped:
         raise ValueError(f"{name} finds one thing: give one name")
     return spec
 
 
-def check_model(kind: str, model: str) -> None:
-    if kind == "haar" and model not in CASCADES:
-        raise ValueError(f"there is no cascade {model!r}: give haar, haar:profile, haar:upperbody")
-    if kind == "none" and model:
-        raise ValueError(f"the detector none takes no model, but was given {model!r}")
-    if kind in ("yunet", *TENSORFLOW) and not model:
-        raise ValueError(f"{kind} needs its model; there are {FORMS}")
+def check_model(name: str, model: str) -> None:
+    """Raise ValueError for a model that a kind does not know, or lacks."""
+    kind = KINDS[name]
+    if kind.is_given and not model:
+        raise ValueError(f"{name} needs its model; there are {FORMS}")
+    if kind.is_given or model in kind.models:
+        return
+    if len(kind.models) == 1:
+        raise ValueError(f"the detector {name} takes no model, but was given {model!r}")
+    raise ValueError(f"there is no {kind.noun} {model!r}: give {', '.join(kind.forms)}")
 
 
-def read(what: str, key: str, value: str) -> Any:
+def read_option(what: str, key: str, value: str) -> Any:
     """The value of an option in its own type."""
     try:
         match key:
@@ -111,11 +79,17 @@ def within(value: float, low: float, high: float) -> float:
     return value
 
 
+def on_disk(spec: Spec) -> bool:
+    """Whether its model is a file or a folder: it comes with no library, and is no address."""
+    kind = KINDS[spec.kind]
+    return kind.is_given and not (kind.addresses and "://" in spec.model)
+
+
 def label_map(spec: Spec) -> Path | None:
     """The label map that was given, or else the one that lies beside the model."""
     if spec.labels:
         return Path(spec.labels)
-    if spec.names or spec.kind not in TENSORFLOW or spec.is_address:
+    if spec.names or not KINDS[spec.kind].is_mapped or not on_disk(spec):
         return None
     model = Path(spec.model)
     if not model.is_dir():
@@ -125,20 +99,22 @@ def label_map(spec: Spec) -> Path | None:
     return next((path for path in beside if path.is_file()), None)
 
 
-def exported_side(spec: Spec) -> int | None:
-    """The long side that a crop detector was exported for; None where its folder says nothing.
+def class_names(spec: Spec) -> dict[int, str]:
+    """Class number -> label, from the list or the label map; empty if there is neither.
 
-    Raises ValueError with the file where it cannot be read.
+    Raises ValueError with file and line for a broken label map.
     """
-    path = Path(spec.model) / SCALE
-    if spec.kind != "crop" or not path.is_file():
-        return None
-    try:
-        return int(within(int(json.loads(path.read_text())["long_side"]), 32, 4096))
-    except (ValueError, TypeError, KeyError):
-        raise ValueError(
-            f"{path} names no long_side of 32 to 4096 pixels: export the detector again"
-        ) from None
+    path = label_map(spec)
+    return read_label_map(path) if path else dict(enumerate(spec.names, start=1))
+
+
+def findable(spec: Spec) -> set[str] | None:
+    """All labels that a detector may give; None where nobody knows."""
+    kind = KINDS[spec.kind]
+    if not kind.is_mapped:
+        return {*spec.names} or {*kind.model(spec.model).labels}
+    names = class_names(spec)
+    return set(names.values()) if names and not holes(names) else None
 
 
 def identity(spec: Spec) -> dict[str, Any]:
@@ -149,9 +125,9 @@ def identity(spec: Spec) -> dict[str, Any]:
     labels = label_map(spec)
     own = replace(spec, labels="", face=None)  # the factors are applied after the detection
     known = vars(own) | {"labels": content(labels) if labels else ""}
-    if spec.kind == "crop":
-        known["version"] = 2  # photos are not padded
-    if spec.kind == "yunet" or (spec.kind in TENSORFLOW and not spec.is_address):
+    if version := KINDS[spec.kind].version:
+        known["version"] = version
+    if on_disk(spec):
         known["model"] = content(Path(spec.model))
     return known
 
@@ -173,18 +149,14 @@ def file_digest(path: Path, size: int, mtime_ns: int) -> str:
         return hash_of_file(file, "blake2b").hexdigest()[:20]
 
 
-def check(spec: Spec) -> None:
+def check_spec(spec: Spec) -> None:
     """Raise ValueError where a file is missing or of another kind than its detector takes."""
     if spec.labels and not Path(spec.labels).is_file():
         raise ValueError(f"labels={spec.labels}: there is no such file")
-    if spec.kind in ("haar", "none") or spec.is_address:
+    if not on_disk(spec):
         return
-    path = Path(spec.model)
+    kind, path = KINDS[spec.kind], Path(spec.model)
     if not path.exists():
         raise ValueError(f"{spec.kind}:{spec.model}: there is no such file or folder")
-    if spec.kind == "yunet" and (path.is_dir() or path.suffix != ".onnx"):
-        raise ValueError(f"{spec.kind}:{spec.model}: give YuNet's model, a file *.onnx")
-    if spec.kind == "tfod" and path.is_file() and path.suffix != ".pb":
-        raise ValueError(f"{spec.kind}:{spec.model}: give a frozen graph *.pb, or a SavedModel")
-    if spec.kind == "crop" and not path.is_dir():
-        raise ValueError(f"{spec.kind}:{spec.model}: give the folder that the training exported")
+    if not kind.fits(path):
+        raise ValueError(f"{spec.kind}:{spec.model}: give {kind.wants}")

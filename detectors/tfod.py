@@ -1,6 +1,9 @@
 """Detectors that are TensorFlow models with the signature of the Object Detection API."""
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 import cv2
@@ -8,14 +11,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atelier.boxes import NOWHERE, Box
-from atelier.pictures import Pixels as Image
-from detectors.base import UNUSABLE, Detection, large_enough, ordered
-from detectors.graphs import Graph, Values
+from atelier.pictures import Pixels
+from detectors.base import UNUSABLE, Detection, Spec, large_enough, ordered
+from detectors.graphs import Graph, Values, open_graph
+from detectors.hub import folder_of
+from detectors.spec import class_names, within
 
 BATCH = 4  # pictures: a batch is always full, so that what is found does not depend on the others
 STEP = 32  # pixels: sides are padded to multiples of it, so that few shapes occur
 LONG_SIDE = 320
 MIN_SCORE = 0.5
+SCALE = "detector.json"  # beside an exported detector: the scale that it was measured at
+
+
+def load_graph(spec: Spec, min_face: float, step: int = STEP) -> "TensorFlowDetector":
+    """The frozen graph or the SavedModel that `spec` names."""
+    names = class_names(spec)
+    graph = open_graph(Path(spec.model))
+    return TensorFlowDetector(graph, names, min_face, step=step, **spec.given)
+
+
+def load_hub(spec: Spec, min_face: float) -> "TensorFlowDetector":
+    """The SavedModel behind a handle."""
+    names = class_names(spec)
+    graph = open_graph(folder_of(spec.model))
+    return TensorFlowDetector(graph, names, min_face, **spec.given)
+
+
+def load_crop(spec: Spec, min_face: float) -> "TensorFlowDetector":
+    """A detector of one's own crop, which stretches what it sees to a square: no padding."""
+    side = spec.long_side or exported_side(Path(spec.model))
+    return load_graph(replace(spec, long_side=side), min_face, step=1)
+
+
+def exported_side(folder: Path) -> int | None:
+    """The long side that a crop detector was exported for; None where its folder says nothing.
+
+    Raises ValueError with the file where it cannot be read.
+    """
+    path = folder / SCALE
+    if not path.is_file():
+        return None
+    try:
+        return int(within(int(json.loads(path.read_text())["long_side"]), 32, 4096))
+    except (ValueError, TypeError, KeyError):
+        raise ValueError(
+            f"{path} names no long_side of 32 to 4096 pixels: export the detector again"
+        ) from None
 
 
 class TensorFlowDetector:
@@ -40,7 +82,7 @@ class TensorFlowDetector:
         self.graph, self.names, self.step = graph, names, step
         self.min_face, self.min_score, self.long_side = min_face, min_score, long_side
 
-    def __call__(self, images: Sequence[Image]) -> list[list[Detection]]:
+    def __call__(self, images: Sequence[Pixels]) -> list[list[Detection]]:
         fed = [shaped(image, self.graph, self.step) for image in images]
         found: list[list[Detection]] = [[] for _ in images]
         for numbers in groups(fed, BATCH if self.graph.batches else 1):
@@ -79,7 +121,7 @@ def in_pixels(box: NDArray[np.float32], size: tuple[float, float]) -> Box:
     return Box(round(left), round(top), round(right), round(bottom))
 
 
-def clipped(found: Detection, image: Image) -> Detection:
+def clipped(found: Detection, image: Pixels) -> Detection:
     """The part of it that lies in the picture; what has no area is `UNUSABLE`."""
     height, width = image.shape[:2]
     left, top, right, bottom = found.box
@@ -89,10 +131,10 @@ def clipped(found: Detection, image: Image) -> Detection:
     return found._replace(box=box)
 
 
-def shaped(image: Image, graph: Graph, step: int) -> Image:
+def shaped(image: Pixels, graph: Graph, step: int) -> Pixels:
     """As the graph takes it: of the size it insists on, or padded at the right and bottom."""
     if graph.size:
-        stretched: Image = cv2.resize(image, graph.size[::-1], interpolation=cv2.INTER_AREA)
+        stretched: Pixels = cv2.resize(image, graph.size[::-1], interpolation=cv2.INTER_AREA)
         return stretched
     if not graph.batches:
         return image
@@ -102,13 +144,13 @@ def shaped(image: Image, graph: Graph, step: int) -> Image:
     return padded
 
 
-def seen_size(image: Image, fed: Image, graph: Graph) -> tuple[float, float]:
+def seen_size(image: Pixels, fed: Pixels, graph: Graph) -> tuple[float, float]:
     """(height, width) in the picture's own pixels of what the graph saw."""
     shape = image.shape if graph.size else fed.shape
     return shape[0], shape[1]
 
 
-def groups(fed: Sequence[Image], batch: int) -> list[list[int]]:
+def groups(fed: Sequence[Pixels], batch: int) -> list[list[int]]:
     """Numbers of pictures of one shape, `batch` at a time; the last one fills a group up."""
     by_shape: dict[tuple[int, ...], list[int]] = {}
     for number, image in enumerate(fed):

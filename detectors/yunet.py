@@ -8,18 +8,20 @@ import cv2
 import numpy as np
 
 from atelier.boxes import Box
-from atelier.pictures import Pixels as Image
-from detectors.base import FACE, Detection, large_enough
+from atelier.pictures import Pixels
+from detectors.base import FACE, FACE_POINTS, Detection, Spec, large_enough
 
-# In the order of the network's outputs. Right and left are the person's own: the right eye is at
-# the left of the picture.
-POINTS = ("right eye", "left eye", "nose", "right mouth", "left mouth")
 POINT_SIDE = 0.1  # of a point's box, as a share of the face's width
 OVERLAP = 0.3  # faces that overlap more than this are one
 MOST = 500
 BLANK = 64  # side of the picture that a model is tried on
 LONG_SIDE = 480
 MIN_SCORE = 0.7
+
+
+def load_yunet(spec: Spec, min_face: float) -> "YuNetDetector":
+    """The network in the file that `spec` names."""
+    return YuNetDetector(Path(spec.model), min_face, **spec.given)
 
 
 class YuNetDetector:
@@ -50,10 +52,10 @@ class YuNetDetector:
         finally:
             cv2.utils.logging.setLogLevel(level)
 
-    def __call__(self, images: Sequence[Image]) -> list[list[Detection]]:
+    def __call__(self, images: Sequence[Pixels]) -> list[list[Detection]]:
         return [self.find(image) for image in images]
 
-    def find(self, image: Image) -> list[Detection]:
+    def find(self, image: Pixels) -> list[Detection]:
         height, width = image.shape[:2]
         self.network.setInputSize((width, height))
         _, rows = self.network.detect(np.ascontiguousarray(image[:, :, ::-1]))
@@ -74,7 +76,7 @@ def as_detections(row: list[float]) -> list[Detection]:
     face = Box(round(left), round(top), round(left + width), round(top + height))
     side = max(2, round(POINT_SIDE * width))
     boxes = [centred(x, y, side) for x, y in zip(points[::2], points[1::2], strict=True)]
-    named = zip((FACE, *POINTS), (face, *boxes), strict=True)
+    named = zip((FACE, *FACE_POINTS), (face, *boxes), strict=True)
     return [Detection(label, score, box) for label, box in named]
 
 

@@ -3,6 +3,10 @@
 Read `tasks.py` first: it is the way of a photo, stage by stage.
 """
 
+from atelier import stop
+
+stop.quiet_start()  # what follows takes half a second to load
+
 from pipeline import options, tasks, train
 from pipeline.train.tasks import TrainCropDetector, TrainStyleGAN
 

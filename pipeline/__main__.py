@@ -1,8 +1,7 @@
 """`python -m pipeline`."""
 
-import sys
-
+from atelier.stop import leave
 from pipeline.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

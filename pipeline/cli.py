@@ -1,9 +1,8 @@
-"""`python -m pipeline`: run, status, review, report, gc, records, sample, options."""
+"""`python -m pipeline`: run, source, status, review, report, gc, records, sample, options."""
 
 import argparse
 import logging
 import shutil
-import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -12,10 +11,12 @@ from pathlib import Path
 
 import luigi
 
+from atelier.commands import Parser, run_command, said
+from atelier.errors import Refusal
+from atelier.options import nearest
 from pipeline import garbage, options, tasks
-from pipeline.dataset.publish import ExportError
+from pipeline.dataset.ready import listed, pack_folder
 from pipeline.engine import lock
-from pipeline.engine.cluster import MachineError
 from pipeline.engine.crew import EngineConfig
 from pipeline.engine.progress import Bar
 from pipeline.engine.unit import KILLED
@@ -24,43 +25,22 @@ from pipeline.report import chapters
 from pipeline.report.funnel import funnel_text
 from pipeline.review import session
 from pipeline.rows.manifest import facts
-from pipeline.stage import OpenRowsError, Stage, Step, store
+from pipeline.stage import Stage, Step, store
+from pipeline.stages.ingest import IngestConfig
 from pipeline.train import stylegan
 from pipeline.train import tasks as trainers
-from pipeline.train.child import TrainError
 
-FAILED, BAD_SETTINGS, IN_USE, INTERRUPTED = 1, 2, 3, 130
-OURS = (SettingsError, ExportError, OpenRowsError, MachineError, TrainError, OSError)
+KEPT = "stopped; what is finished is kept: the same command goes on"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. What a person did wrong is said in one sentence."""
-    try:
-        words = sys.argv[1:] if arguments is None else arguments
-        given = parser().parse_args(set_options(words))
-        code: int = given.command(given)
-        return code
-    except SettingsError as error:
-        return failed(error, BAD_SETTINGS)
-    except lock.StoreInUseError as error:
-        return failed(error, IN_USE)
-    except BrokenPipeError:  # the reader of what is printed has seen enough
-        sys.stdout = None  # type: ignore[assignment]
-        return FAILED
-    except OURS as error:
-        return failed(error, FAILED)
-    except KeyboardInterrupt:
-        print("\nstopped; what is finished is kept: the same command goes on", file=sys.stderr)
-        return INTERRUPTED
+    return run_command(parser, arguments, KEPT, set_options)
 
 
-def failed(error: BaseException, code: int) -> int:
-    print(f"error: {error}", file=sys.stderr)
-    return code
-
-
-def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
+def parser() -> Parser:
+    """All commands and their own options."""
+    top = Parser(
         prog="python -m pipeline",
         description="From a folder of photos to a StyleGAN2 dataset. Every option of luigi.cfg can"
         " be given as --Section-option VALUE.",
@@ -74,13 +54,18 @@ def parser() -> argparse.ArgumentParser:
         made.set_defaults(command=function)
         return made
 
-    run_ = command("run", run, "build a task and all that it needs; what is done is not redone")
     trainings = "TrainStyleGAN, TrainCropDetector"
-    run_.add_argument(
-        "task", nargs="?", default="Dataset", help=f"Dataset, {trainings}, or a stage"
-    )
-    run_.add_argument("--retry", action="store_true", help="try photos again that killed a worker")
-    run_.add_argument("--rescan", action="store_true", help="read all source files again")
+    for like_run in (
+        command("run", run, "build a task and all that it needs; what is done is not redone"),
+        command("source", source, "say where run, given the same words, takes its photos from"),
+    ):
+        like_run.add_argument(
+            "task", nargs="?", default="Dataset", help=f"Dataset, {trainings}, or a stage"
+        )
+        like_run.add_argument(
+            "--retry", action="store_true", help="try photos again that killed a worker"
+        )
+        like_run.add_argument("--rescan", action="store_true", help="read all source files again")
     command("status", status, "say what is done and what is open; runs nothing")
     command("report", report, "write the report of what is done")
     gc = command("gc", collect_garbage, "list results that no recipe reaches")
@@ -120,7 +105,7 @@ def set_options(words: Sequence[str]) -> list[str]:
         if given is None:
             raise SettingsError(f"--{name}: give a value")
         options.set_option(name, given)
-    options.check()
+    options.check_recipe()
     return others
 
 
@@ -128,7 +113,7 @@ def run(given: argparse.Namespace) -> int:
     """Build the task; at the end print the funnel and where the report is."""
     known = {task.__name__: task for task in [*tasks.TASKS, *trainers.TASKS]}
     if given.task not in known:
-        raise SettingsError(f"no task is called {given.task}{options.nearest(given.task, known)}")
+        raise SettingsError(f"no task is called {given.task}{nearest(given.task, known)}")
     lock.hold(store())
     if given.rescan:
         forget_scan(tasks.Ingest())
@@ -136,16 +121,26 @@ def run(given: argparse.Namespace) -> int:
         forget_killed()
     task = known[given.task]()
     if not task.complete():
-        code = build(task)
+        code = build_task(task)
         if code:
             return code
     if isinstance(task, tasks.Dataset):
         print(funnel_text(chapters.chapters(tasks.in_use())))
         print(store() / "report.html")
+    if isinstance(task, trainers.TrainStyleGAN) and (grid := task.grid()):
+        print(grid)
     return 0
 
 
-def build(task: luigi.Task) -> int:
+def source(_: argparse.Namespace) -> int:
+    """Print the folder of photos; an empty line where none is named and the store has no raw/."""
+    ingest = tasks.Ingest()
+    folder = ingest.photo_folder.root
+    print(folder if ingest.config.source or folder.exists() else "")
+    return 0
+
+
+def build_task(task: luigi.Task) -> int:
     """Let Luigi build it; returns 0, or the exit code after saying why."""
     logging.getLogger("luigi-interface").setLevel(logging.CRITICAL)
     errors: list[Exception] = []
@@ -153,11 +148,11 @@ def build(task: luigi.Task) -> int:
     if luigi.build([task], log_level="CRITICAL"):
         return 0
     for error in errors:
-        if not isinstance(error, OURS):
+        if not isinstance(error, Refusal | OSError):
             traceback.print_exception(error)
     for error in errors[:1]:
-        return failed(error, BAD_SETTINGS if isinstance(error, SettingsError) else FAILED)
-    return failed(RuntimeError("Luigi could not run the task: is its scheduler reachable?"), FAILED)
+        return said(f"error: {error}", getattr(error, "code", 1))
+    return said("error: Luigi could not run the task: is its scheduler reachable?", 1)
 
 
 def forget_scan(ingest: Step) -> None:
@@ -181,26 +176,26 @@ def status(_: argparse.Namespace) -> int:
     for stage in [*tasks.of_reference(), *tasks.in_use()]:
         steps += tasks.detects(stage.photos) if isinstance(stage, tasks.Detect) else [stage]
     lines = [(step.title, state(step)) for step in steps]
-    lines += [("TrainStyleGAN", run) for run in stylegan.told(store())]
+    lines += [("TrainStyleGAN", run) for run in stylegan.tell_runs(store())]
     width = max(len(title) for title, _ in lines)
-    for title, said in lines:
-        print(f"{title:{width}}  {said}")
+    for title, story in lines:
+        print(f"{title:{width}}  {story}")
     return 0
 
 
 def state(stage: Step) -> str:
     """Where a stage stands."""
     if stage.complete():
-        return f"done  {told(Counter(facts(stage.path).outcome))}"
+        return f"done  {outcome_in_words(Counter(facts(stage.path).outcome))}"
     if not all(before.complete() for before in stage.before()):
         return "waits for the stages before it"
     if not isinstance(stage, Stage):
         return "open"
     done, left = stage.progress()
-    return f"open  {left} of {left + done.total()} rows to do; {told(done)}"
+    return f"open  {left} of {left + done.total()} rows to do; {outcome_in_words(done)}"
 
 
-def told(outcome: Counter[str]) -> str:
+def outcome_in_words(outcome: Counter[str]) -> str:
     """Counts in words: kept, dropped, and each reason."""
     kept = outcome.pop("kept", 0)
     reasons = "".join(f"; {count} {reason}" for reason, count in outcome.items())
@@ -215,7 +210,7 @@ def report(_: argparse.Namespace) -> int:
     page = tasks.Report()
     path = page.path if page.complete() else page.folder / "unfinished.html"
     if not page.complete():
-        chapters.write(path, steps, page.config)
+        chapters.write_report(path, steps, page.config)
     print(path)
     return 0
 
@@ -226,7 +221,7 @@ def review(given: argparse.Namespace) -> int:
         session.check_screen()
     lock.hold(store())
     finding = tasks.Crop()
-    if not finding.complete() and (code := build(finding)):
+    if not finding.complete() and (code := build_task(finding)):
         return code
     lock.release(store())
     file = finding.photo_folder.file
@@ -252,11 +247,10 @@ def collect_garbage(given: argparse.Namespace) -> int:
 
 
 def pack_records(given: argparse.Namespace) -> int:
-    from pipeline.dataset.ready import listed, pack_folder
-
     total = len(listed(given.folder)[0])
     with Bar("records", total, lambda *_: None) as bar:
-        notes = pack_folder(given.folder, given.out, current(EngineConfig), bar.advance)
+        limit, on = current(IngestConfig).pixel_limit, current(EngineConfig)
+        notes = pack_folder(given.folder, given.out, limit, on, bar.advance)
     print(*notes, given.out, sep="\n")
     return 0
 

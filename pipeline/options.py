@@ -3,105 +3,76 @@
 A section of luigi.cfg is one frozen dataclass: `[Crop]` is `CropConfig`.
 """
 
-import difflib
 import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 import luigi
 from luigi.configuration import LuigiConfigParser, get_config
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+from atelier.options import OptionError, Section, nearest, shown, span
+
+
+def repository() -> Path:
+    """The checkout that this module lies in; of an installed Atelier the project's folder.
+
+    That is where LUIGI_CONFIG_PATH's file lies, or else the current folder.
+    """
+    code = Path(__file__).resolve().parent.parent
+    if (code / "pyproject.toml").is_file():
+        return code
+    recipe = os.environ.get("LUIGI_CONFIG_PATH", "")
+    return Path(recipe).resolve().parent if recipe else Path.cwd()
+
+
+REPOSITORY = repository()
 T = TypeVar("T")
 C = TypeVar("C", bound="Settings")
 
-# What an option does to the key of a result: it enters by its value, by the content of the file
-# that it names, or, if it cannot change a result, not at all.
-Keyed = Literal["value", "content", "never"]
-
-KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
-TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 SECTIONS: dict[type["Settings"], type] = {}
 
 
-class SettingsError(ValueError):
+class SettingsError(OptionError):
     """A setting that cannot be: the message names it, its value and the way out."""
 
 
-def option(
-    default: Any,
-    help: str,
-    low: float | None = None,
-    high: float | None = None,
-    keyed: Keyed = "value",
-) -> Any:
-    """A dataclass field: its default, a sentence with the unit, and the range that is allowed."""
-    return field(default=default, metadata={"help": help, "low": low, "high": high, "keyed": keyed})
-
-
 @dataclass(frozen=True)
-class Settings:
-    """The options of one section, checked when made."""
+class Settings(Section):
+    """The options of one section of luigi.cfg."""
+
+    refusal = SettingsError
 
     def __post_init__(self) -> None:
-        hints = get_type_hints(type(self))
+        super().__post_init__()
         for f in fields(self):
-            value = checked(
-                f"[{section(type(self))}] {f.name}",
-                hints[f.name],
-                getattr(self, f.name),
-                f.metadata,
-            )
+            value = getattr(self, f.name)
             if f.metadata["keyed"] == "content" and value and located(value).is_file():
-                value = str(located(value))
-            object.__setattr__(self, f.name, value)
+                object.__setattr__(self, f.name, str(located(value)))
 
-    def refuse(self, name: str, way_out: str) -> None:
-        """Raise the error that names option `name`, its value and the way out."""
-        raise SettingsError(f"[{section(type(self))}] {name} = {getattr(self, name)!r}: {way_out}")
-
-
-def checked(name: str, kind: Any, value: Any, limits: Any) -> Any:
-    """The value in its own type; raises SettingsError where it is out of range."""
-    value = converted(name, kind, value)
-    low, high = limits["low"], limits["high"]
-    if (low is not None and not value >= low) or (high is not None and not value <= high):
-        span = f"between {low} and {high}" if None not in (low, high) else f"at least {low}"
-        raise SettingsError(f"{name} = {value}: give a value {span}")
-    return value
-
-
-def converted(name: str, kind: Any, value: Any) -> Any:
-    """The value, given as text or not, in its own type."""
-    if get_origin(kind) is Literal:
-        if value not in get_args(kind):
-            raise SettingsError(f"{name} = {value!r}: choose one of {', '.join(get_args(kind))}")
-        return value
-    try:
-        if kind is bool and isinstance(value, str):
-            return TRUTH[value.strip().lower()]
-        return kind(value)
-    except (TypeError, ValueError, KeyError):
-        raise SettingsError(f"{name} = {value!r}: give {KINDS[kind]}") from None
+    @classmethod
+    def called(cls, name: str) -> str:
+        return f"[{section(cls)}] {name}"
 
 
 class OptionParameter(luigi.Parameter):
     """One option as Luigi knows it, from luigi.cfg or its command line."""
 
-    def __init__(self, name: str, kind: Any, default: Any, help: str) -> None:
-        super().__init__(default=default, description=help)
-        self.name, self.kind = name, kind
+    def __init__(self, config_class: type[Settings], f: "Field[Any]", kind: Any) -> None:
+        # argparse, which prints the help, takes a per cent sign for the start of a format.
+        super().__init__(default=f.default, description=f.metadata["help"].replace("%", "%%"))
+        self.config_class, self.field, self.kind = config_class, f, kind
 
     def parse(self, text: str) -> Any:
-        return converted(self.name, self.kind, text)
+        return self.normalize(text)
 
     def normalize(self, value: Any) -> Any:
-        return converted(self.name, self.kind, value)
+        known = self.field.metadata
+        return self.config_class.checked(self.field.name, self.kind, value, known)
 
     def serialize(self, value: Any) -> str:
         return shown(value)
@@ -120,8 +91,7 @@ def settings(config_class: type[Settings]) -> Callable[[type[T]], type[T]]:
         hints = get_type_hints(config_class)
         names = [f.name for f in fields(config_class)]
         for f in fields(config_class):
-            name = f"[{section(config_class)}] {f.name}"
-            parameter = OptionParameter(name, hints[f.name], f.default, f.metadata["help"])
+            parameter = OptionParameter(config_class, f, hints[f.name])
             setattr(task, f.name, parameter)
             parameter.__set_name__(task, f.name)  # Luigi's parameters are descriptors since 3.8
         gather = property(
@@ -147,7 +117,8 @@ def keyed(config: Settings) -> dict[str, Any]:
         value = getattr(config, f.name)
         if f.metadata["keyed"] == "content" and Path(value).is_file():
             value = file_digest(Path(value).resolve(), os.stat(value).st_mtime_ns)
-        if f.metadata["keyed"] != "never":
+        unchanged = f.metadata["later"] and value == f.default
+        if f.metadata["keyed"] != "never" and not unchanged:
             entries[f.name] = value
     return entries
 
@@ -170,6 +141,8 @@ def find_repository_config() -> None:
     own = str(REPOSITORY / "luigi.cfg")
     if own not in LuigiConfigParser._config_paths:
         LuigiConfigParser._config_paths = [own, *LuigiConfigParser._config_paths]
+        if not Path(own).is_file():  # installed, in a new project: what Luigi itself needs
+            get_config().read_string(LUIGI)
         LuigiConfigParser.reload()
 
 
@@ -187,7 +160,7 @@ def recipe(path: Path) -> Iterator[None]:
         luigi.task_register.Register.clear_instance_cache()
 
 
-def check() -> None:
+def check_recipe() -> None:
     """Raise SettingsError for a section, an option or a value of luigi.cfg that cannot be.
 
     Sections of ours begin with a capital letter; Luigi's own do not.
@@ -217,11 +190,6 @@ def check_given(config: Settings) -> None:
         raise SettingsError(
             f"give the options of {name} as --{name}-option, so that all stages see it"
         )
-
-
-def nearest(name: str, known: Any) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(sorted(known))}"
 
 
 def set_option(name: str, value: str) -> None:
@@ -286,15 +254,3 @@ def as_markdown() -> str:
             sentence = f.metadata["help"].replace("|", "\\|") + span(f.metadata)
             text += f"| `{f.name}` | {default} | {sentence} |\n"
     return text
-
-
-def shown(default: Any) -> str:
-    return str(default).lower() if isinstance(default, bool) else str(default)
-
-
-def span(limits: Any) -> str:
-    """The allowed range, in words."""
-    low, high = limits["low"], limits["high"]
-    if low is None and high is None:
-        return ""
-    return f" ({low} to {high})" if high is not None else f" (at least {low})"

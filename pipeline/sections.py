@@ -6,7 +6,8 @@ from typing import Literal
 
 from PIL import ImageColor
 
-from pipeline.options import Settings, option
+from atelier.options import option
+from pipeline.options import Settings
 
 LARGEST = 4096  # pixels a side
 

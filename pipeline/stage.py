@@ -16,11 +16,13 @@ from typing import Any, ClassVar
 
 import luigi
 
+from atelier.errors import Failure
+from atelier.options import option
 from pipeline import options
 from pipeline.engine import cluster, crew, lock, unit
 from pipeline.engine.crew import EngineConfig
 from pipeline.engine.progress import Bar
-from pipeline.options import Settings, option, settings
+from pipeline.options import Settings, settings
 from pipeline.photos.folder import PhotoFolder
 from pipeline.rows import manifest, memo
 from pipeline.rows.decisions import Decision, decided
@@ -51,7 +53,7 @@ def store() -> Path:
     return (options.REPOSITORY / options.current(StoreConfig).root).resolve()
 
 
-class OpenRowsError(RuntimeError):
+class OpenRowsError(Failure):
     """Some rows could not be done, for a reason of the machine's: they are still to do."""
 
 
@@ -90,7 +92,7 @@ class Step(luigi.Task):
 
     @cached_property
     def key(self) -> str:
-        options.check()
+        options.check_recipe()
         options.check_given(self.config)
         configs = [self.config, *self.read_too()]
         values = [[type(config).__name__, options.keyed(config)] for config in configs]
@@ -141,11 +143,11 @@ class Step(luigi.Task):
 
     def incoming(self) -> list[Row]:
         """The rows that come in, in order, as the first stage before this one passed them on."""
-        return manifest.passed_on(manifest.read(self.before()[0].path))
+        return manifest.passed_on(manifest.read_manifest(self.before()[0].path))
 
     def rows(self) -> list[Row]:
         """What this stage made of every row that came in."""
-        return manifest.read(self.path)
+        return manifest.read_manifest(self.path)
 
     def run(self) -> None:
         """Called by Luigi."""
@@ -162,7 +164,7 @@ class Step(luigi.Task):
 
     def tell(self, outcome: Outcome) -> None:
         """Write the manifest, and print what a person should know."""
-        manifest.write(self.path, *outcome)
+        manifest.write_manifest(self.path, *outcome)
         for note in outcome.notes:
             print(f"{type(self).__name__}: {note}", flush=True)
 
@@ -223,7 +225,7 @@ class Stage(Step):
         rows = self.incoming()
         keys = [self.row_key(row) if row.drop is None else "" for row in rows]
         self.do_open(rows, keys)
-        results = memo.read(self.folder / "parts", set(keys))
+        results = memo.read_parts(self.folder / "parts", set(keys))
         outcomes = [
             self.merged(row, result)
             for row, key in zip(rows, keys, strict=True)

@@ -75,7 +75,7 @@ def inception_weights(tmp_path_factory):
     own = tmp_path_factory.getbasetemp() / "inception.pth"
     path = own.parent.parent / own.name if "PYTEST_XDIST_WORKER" in os.environ else own
     if not path.exists():
-        line = [sys.executable, "tests/kit/random_inception.py", str(own)]
+        line = [sys.executable, "-m", "tests.kit.random_inception", str(own)]
         subprocess.run(line, cwd=ROOT, check=True)
         own.replace(path)
     return path

@@ -1,1 +1,5 @@
-"""StyleGAN2: records in, a trained generator out. Imports nothing of the other packages."""
+"""StyleGAN2: records in, a trained generator out."""
+
+from atelier import stop
+
+stop.quiet_start()

@@ -2,37 +2,32 @@
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any
 
+from atelier.commands import Parser, add_options, run_command, say
+from atelier.stop import STOPPED
 from training import presets
-from training.config import SECTIONS, ConfigError
+from training.config import SECTIONS, ConfigError, configure
+from training.features.client import STANDINS, Net
+from training.networks.architecture import NetworkConfig
 from training.run import checkpoints, folder
 
-STOPPED = 130  # the exit code after Ctrl-C and SIGTERM: not finished, but nothing is lost
-COLLAPSED = 3
+COLLAPSED = 3  # an exit code
+KEPT = "stopped; the same command goes on from the newest checkpoint"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; a wrong input ends it with one sentence and exit code 2."""
-    given = parser().parse_args(arguments)
-    try:
-        return int(given.command(given))
-    except (ValueError, OSError) as error:
-        if not (isinstance(error, OSError) or type(error).__module__.startswith("training.")):
-            raise  # a fault of ours, not a wrong input
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    """Run one command; returns the exit code. What a person did wrong is said in one sentence."""
+    return run_command(parser, arguments, KEPT)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """All commands and options; those of a run come from the config's own fields."""
-    top = argparse.ArgumentParser(prog="python -m training", description=__doc__)
-    commands = top.add_subparsers(required=True)
+    top = Parser(prog="python -m training", description=__doc__)
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     train = commands.add_parser("train", help="train, or go on with the same command")
     train.set_defaults(command=train_command)
@@ -82,8 +77,6 @@ def parser() -> argparse.ArgumentParser:
 
 def add_net(command: argparse.ArgumentParser) -> None:
     """Which features a figure is made of, and where they are computed."""
-    from training.features.client import STANDINS
-
     either = command.add_mutually_exclusive_group()
     either.add_argument(
         "--inception", default="", help="file of pytorch-fid's weights; default: its download"
@@ -93,19 +86,6 @@ def add_net(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto")
     command.add_argument("--threads", type=int, default=0, help="of a CPU; 0: all cores")
-
-
-def add_options(group: Any, section: type[Any]) -> None:
-    """One command line option per field; `--g-lr` and `--g_lr` are the same."""
-    hints = get_type_hints(section)
-    for f in fields(section):
-        names = dict.fromkeys([f"--{f.name.replace('_', '-')}", f"--{f.name}"])
-        kind, help = hints[f.name], f"{f.metadata['help']} [{f.default}]".replace("%", "%%")
-        shown = "|".join(get_args(kind)) if get_origin(kind) is Literal else kind.__name__.upper()
-        more = {"nargs": "?", "const": "true"} if kind is bool else {}
-        group.add_argument(
-            *names, dest=f.name, default=argparse.SUPPRESS, help=help, metavar=shown, **more
-        )
 
 
 def train_command(given: argparse.Namespace) -> int:
@@ -125,31 +105,29 @@ def train_command(given: argparse.Namespace) -> int:
         network = network_config(config, source.shape, source.labels.shape[1])
     except ValueError as error:
         raise ConfigError(f"{config.data.data}: {error}") from None
-    dataset = sources.identity(source)
-    print(loop.printed(config, dataset))
+    dataset = sources.dataset_identity(source)
     if given.dry_run:
+        print(loop.printed(config, dataset))
         print(estimates.report(config, network, len(source)))
         return 0
     replicas = devices.choose(config)
-    where = devices.described(replicas, config)
-    print(f"{folder.folder(config, dataset)} on {where}", flush=True)
+    print(f"training on {devices.devices_in_words(replicas, config)}")
+    print(loop.printed(config, dataset))
+    print(folder.folder(config, dataset), flush=True)
     end = loop.train(config, source, say, replicas)
     return {"finished": 0, "stopped": STOPPED, "collapsed": COLLAPSED}[end]
 
 
-def say(text: str) -> None:
-    """Print, whether or not anybody still listens: training goes on, or saves and stops."""
-    with suppress(BrokenPipeError):
-        print(text, flush=True)
-
-
 def generate_command(given: argparse.Namespace) -> int:
-    from training.networks.architecture import NetworkConfig
     from training.networks.generator import Generator
     from training.run import grids
 
     seeds = numbers(given.seeds)
-    found = checkpoints.newest(given.run)[0] if given.run.is_dir() else checkpoints.load(given.run)
+    found = (
+        checkpoints.newest(given.run)[0]
+        if given.run.is_dir()
+        else checkpoints.load_checkpoint(given.run)
+    )
     if found is None:
         raise ConfigError(f"run = {given.run}: there is no whole checkpoint in it")
     config = NetworkConfig(**found.about["network"])
@@ -183,44 +161,42 @@ def film_command(given: argparse.Namespace) -> int:
 
 def metrics_command(given: argparse.Namespace) -> int:
     from training import devices, sources
-    from training.config import configure
     from training.metrics import figures, measure
     from training.metrics.fakes import Fakes
-    from training.networks.architecture import NetworkConfig
     from training.networks.generator import Generator
 
-    if not (wanted := measure.parse(given.metrics)):
+    if not (wanted := measure.parse_metrics(given.metrics)):
         raise ConfigError("metrics is empty: name some, as in fid2k,kid2k,pr2k")
-    known = folder.saved(given.run)
+    known = folder.saved_run(given.run)
     if known is None:
         raise ConfigError(f"run = {given.run}: there is no config.json in it")
     found = chosen_checkpoints(given.run, given.checkpoint)
     source = sources.open_source(given.data or known["dataset"]["path"])
     own = {name: value for name, value in known["dataset"].items() if name != "path"}
-    if own != (there := dict(sources.identity(source))):
+    if own != (there := dict(sources.dataset_identity(source))):
         raise ConfigError(
-            f"{given.run} was trained on {folder.described(own)}, and here are"
-            f" {folder.described(there)}: name its own dataset with --data"
+            f"{given.run} was trained on {folder.dataset_in_words(own)}, and here are"
+            f" {folder.dataset_in_words(there)}: name its own dataset with --data"
         )
     os.environ.pop("TF_CONFIG", None)  # one process measures
     devices.choose(configure({"device": given.device, "devices": 1, "threads": given.threads}))
     precision = folder.current(known)["precision"]
     generator = Generator(NetworkConfig(**known["network"], dtype=precision), 0)
     fakes = Fakes(generator, source.labels)
-    with measure.opened(given.run, source, chosen_net(given)) as extractor:
+    with measure.open_extractor(given.run, source, chosen_net(given)) as extractor:
         for path in found:
-            arrays = checkpoints.load(path).arrays
+            arrays = checkpoints.load_checkpoint(path).arrays
             for name, variable in generator.values.items():
                 variable.assign(arrays[f"G_ema/{name}"])
             seen = checkpoints.seen_at(path)
             rows = measure.measure(given.run, seen, fakes, source, wanted, extractor)
-            print(figures.table(rows), flush=True)
+            print(figures.figures_table(rows), flush=True)
     return 0
 
 
 def chosen_checkpoints(run: Path, wanted: str) -> list[Path]:
     """The files of `all`, `newest`, or one that is named."""
-    listed = checkpoints.listed(run)
+    listed = checkpoints.list_checkpoints(run)
     if wanted not in ("all", "newest"):
         named = Path(wanted).resolve()
         if named not in [path.resolve() for path in listed]:
@@ -233,8 +209,6 @@ def chosen_checkpoints(run: Path, wanted: str) -> list[Path]:
 
 def chosen_net(given: argparse.Namespace) -> Any:
     """The feature network of a command."""
-    from training.features.client import Net
-
     if given.inception and not Path(given.inception).is_file():
         raise ConfigError(f"inception = {given.inception}: there is no such file")
     return Net(given.standin or "inception", given.inception, given.device, given.threads)

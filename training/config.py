@@ -1,43 +1,32 @@
 """The options of a run: declared once, checked when made, saved before the first step."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
+from atelier.options import OptionError, Section, nearest, option
 from training import schedule
-
-KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
-TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+from training.augment import check_pipe
 
 
-class ConfigError(ValueError):
+class ConfigError(OptionError):
     """A setting that cannot be: the message names it, its value and the way out."""
 
 
-def option(default: Any, help: str, low: float | None = None, high: float | None = None) -> Any:
-    """A dataclass field: its default, a sentence with the unit, and the range that is allowed."""
-    return field(default=default, metadata={"help": help, "low": low, "high": high})
-
-
-def steps(default: str, help: str) -> Any:
+def steps_option(default: str, help: str) -> Any:
     """A field that holds a list of steps by kimg."""
-    return field(default=default, metadata={"help": help, "steps": True})
+    return option(default, help, check=schedule.steps)
 
 
 @dataclass(frozen=True)
-class Section:
-    """Options that belong together, each converted and checked when made."""
+class Options(Section):
+    """Options of a run that belong together."""
 
-    def __post_init__(self) -> None:
-        hints = get_type_hints(type(self))
-        for f in fields(self):
-            value = checked(f.name, hints[f.name], getattr(self, f.name), f.metadata)
-            object.__setattr__(self, f.name, value)
+    refusal = ConfigError
 
 
 @dataclass(frozen=True)
-class DataConfig(Section):
+class DataConfig(Options):
     """What to learn from."""
 
     data: str = option("", "folder of NVlabs TFRecords, ada-pytorch zip, or folder of pictures")
@@ -46,7 +35,7 @@ class DataConfig(Section):
 
 
 @dataclass(frozen=True)
-class ArchitectureConfig(Section):
+class ArchitectureConfig(Options):
     """The size of both networks; part of a run's identity."""
 
     fmap_base: int = option(16384, "feature maps: fmap_base / 2^stage, at most fmap_max", low=1)
@@ -58,10 +47,10 @@ class ArchitectureConfig(Section):
 
 
 @dataclass(frozen=True)
-class LossConfig(Section):
+class LossConfig(Options):
     """Losses, regularisation and averages."""
 
-    r1_gamma: str = steps("10", "weight of R1, by kimg: 0:10, 25451:5")
+    r1_gamma: str = steps_option("10", "weight of R1, by kimg: 0:10, 25451:5")
     r1_interval: int = option(16, "minibatches from one R1 step to the next; 0: none", low=0)
     pl_weight: float = option(2.0, "weight of the path length penalty; 0: none", low=0)
     pl_interval: int = option(4, "minibatches from one path length step to the next", low=1)
@@ -74,18 +63,18 @@ class LossConfig(Section):
 
 
 @dataclass(frozen=True)
-class RateConfig(Section):
+class RateConfig(Options):
     """Adam, for each network on its own."""
 
-    g_lr: str = steps("0.002", "learning rate of the generator, by kimg: 0:1e-3, 20000:1e-4")
-    d_lr: str = steps("0.002", "learning rate of the discriminator, by kimg")
+    g_lr: str = steps_option("0.002", "learning rate of the generator, by kimg: 0:1e-3, 20000:1e-4")
+    d_lr: str = steps_option("0.002", "learning rate of the discriminator, by kimg")
     beta1: float = option(0.0, "Adam's beta 1", low=0, high=0.999999)
     beta2: float = option(0.99, "Adam's beta 2", low=0, high=0.999999)
     epsilon: float = option(1e-8, "Adam's epsilon", low=0)
 
 
 @dataclass(frozen=True)
-class AugmentConfig(Section):
+class AugmentConfig(Options):
     """Augmentation of what the discriminator sees."""
 
     augment: Literal["none", "fixed", "ada"] = option("none", "none, a fixed p, or adaptive p")
@@ -93,13 +82,13 @@ class AugmentConfig(Section):
     ada_target: float = option(0.6, "sign of D on real images to aim at", low=-1, high=1)
     ada_kimg: float = option(500.0, "kimg in which p could rise from 0 to 1", low=0.001)
     ada_interval: int = option(4, "minibatches from one change of p to the next", low=1)
-    augment_pipe: Literal[
-        "blit", "geom", "color", "filter", "noise", "cutout", "bg", "bgc", "bgcf", "bgcfn", "bgcfnc"
-    ] = option("bgc", "what may be done: b blit, g geometry, c colour, ...")
+    augment_pipe: str = option(
+        "bgc", "what may be done: b blit, g geometry, c colour, ...", check=check_pipe
+    )
 
 
 @dataclass(frozen=True)
-class RunConfig(Section):
+class RunConfig(Options):
     """How long, how much at once, what is kept, and where."""
 
     out: str = option("", "folder of the run; with a name, the folder that holds runs")
@@ -179,7 +168,7 @@ class Config:
         return {name: value for part in asdict(self).values() for name, value in part.items()}
 
 
-SECTIONS: dict[str, type[Section]] = {
+SECTIONS: dict[str, type[Options]] = {
     "data": DataConfig,
     "network": ArchitectureConfig,
     "loss": LossConfig,
@@ -195,40 +184,7 @@ def configure(options: Mapping[str, Any]) -> Config:
     parts: dict[str, dict[str, Any]] = {part: {} for part in SECTIONS}
     for name, value in options.items():
         if name not in NAMES:
-            near = difflib.get_close_matches(name, NAMES, n=1)
-            hint = f"did you mean {near[0]}?" if near else "see python -m training train --help"
-            raise ConfigError(f"no option is called {name!r}: {hint}")
+            raise ConfigError(f"no option is called {name!r}{nearest(name, NAMES)}")
         parts[NAMES[name]][name] = value
     made: dict[str, Any] = {part: section(**parts[part]) for part, section in SECTIONS.items()}
     return Config(**made)
-
-
-def checked(name: str, kind: Any, value: Any, limits: Mapping[str, Any]) -> Any:
-    """The value in its own type; raises ConfigError where it is out of range."""
-    value = converted(name, kind, value)
-    low, high = limits.get("low"), limits.get("high")
-    if (low is not None and not value >= low) or (high is not None and not value <= high):
-        span = f"between {low} and {high}" if high is not None else f"of at least {low}"
-        raise ConfigError(f"{name} = {value}: give a value {span}")
-    if limits.get("steps"):
-        try:
-            schedule.steps(value)
-        except ValueError as error:
-            raise ConfigError(f"{name} = {value!r}: {error}") from None
-    return value
-
-
-def converted(name: str, kind: Any, value: Any) -> Any:
-    """The value, given as text or not, in its own type."""
-    if get_origin(kind) is Literal:
-        if value not in get_args(kind):
-            raise ConfigError(f"{name} = {value!r}: choose one of {', '.join(get_args(kind))}")
-        return value
-    try:
-        if kind is bool and isinstance(value, str):
-            return TRUTH[value.strip().lower()]
-        if kind is int and isinstance(value, float) and value != int(value):
-            raise ValueError
-        return kind(value)
-    except (TypeError, ValueError, KeyError):
-        raise ConfigError(f"{name} = {value!r}: give {KINDS[kind]}") from None

@@ -2,12 +2,12 @@
 
 import math
 
+from atelier.arrays import SPARE
 from training.config import Config
 from training.networks.architecture import NetworkConfig
 from training.networks.discriminator import discriminator_table
 from training.networks.generator import generator_table
 from training.networks.parameters import Table, count
-from training.run.checkpoints import SPARE
 
 BYTES = {"float32": 4, "bfloat16": 2}
 # Feature maps kept per convolution in the costliest step, and with `recompute`, which spares the

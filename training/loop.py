@@ -1,16 +1,17 @@
 """The training loop: from a config and a source to a run."""
 
-import fcntl
 import json
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Callable, Generator
+from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from numpy.typing import NDArray
 
+from atelier import files
+from atelier.arrays import save_arrays
 from atelier.stop import Interruption
 from training import batches, schedule, sources
 from training.config import Config, ConfigError
@@ -87,8 +88,8 @@ class Run:
             "network": self.known["network"],
             "counters": self.state.counters(),
         }
-        path = checkpoints.place(self.folder, self.state.seen)
-        checkpoints.save(path, self.state.arrays(), about)
+        path = checkpoints.checkpoint_path(self.folder, self.state.seen)
+        save_arrays(path, self.state.arrays(), about)
         checkpoints.retain(self.folder, self.config.run.keep, figures.best(self.folder))
 
 
@@ -105,27 +106,31 @@ def train(
     `new_step` makes what trains on a minibatch; all else is kept here.
     """
     replicas = replicas or Replicas()
-    folder = runs.folder(config, sources.identity(source))
-    alone = locked(folder) if replicas.chief else nullcontext()
+    folder = runs.folder(config, sources.dataset_identity(source))
+    busy = ConfigError(
+        f"{folder} is being trained by another process: wait for it, or choose another out"
+    )
+    alone = files.alone(folder / "lock", busy) if replicas.chief else nullcontext()
     with alone, explained(config, replicas), Interruption() as interruption:
-        run = opened(folder, config, source, say, replicas)
+        files.sweep(folder)
+        run = open_run(folder, config, source, say, replicas)
         while (end := trained(run, interruption, say, new_step)) == "collapsed":
             if not rolled_back(run, say):
                 break
         return end
 
 
-def opened(
+def open_run(
     folder: Path, config: Config, source: sources.Source, say: Say, replicas: Replicas
 ) -> Run:
     """The run as its newest checkpoint left it, or a new one; config.json is written first."""
-    dataset = sources.identity(source)
+    dataset = sources.dataset_identity(source)
     network = network_config(config, source.shape, source.labels.shape[1])
     about = {k: v for k, v in asdict(network).items() if k not in ("dtype", "recompute")}
-    known = runs.saved(folder)
+    known = runs.saved_run(folder)
     if known is not None:
         runs.check_same(folder, known, config, dataset)
-    known = known or runs.begin(config, dataset, about)
+    known = known or runs.begin_run(config, dataset, about)
     newest, broken = newest_whole(folder, say)
     with replicas.strategy.scope():
         state = new_state(config, network)
@@ -156,7 +161,7 @@ def newest_whole(
 def taken_over(state: State, config: Config, about: dict[str, Any], say: Say) -> None:
     """Begin where another run was: weights, slots, means and images seen."""
     path = Path(config.run.resume_from)
-    old = newest_whole(path, say)[0] if path.is_dir() else checkpoints.load(path)
+    old = newest_whole(path, say)[0] if path.is_dir() else checkpoints.load_checkpoint(path)
     if old is None:
         raise ConfigError(f"resume_from = {path}: there is no whole checkpoint in it")
     checkpoints.same_network(about, old.about["network"], old.path)
@@ -173,7 +178,7 @@ def remember(folder: Path, known: dict[str, Any], config: Config, seen: int) -> 
     if differing:
         known["changes"].append({"kimg": seen / 1000, "options": differing})
     if differing or not (folder / "config.json").exists():
-        runs.write_json(folder / "config.json", known)
+        files.write_json(folder / "config.json", known)
 
 
 def trained(run: Run, interruption: Interruption, say: Say, new_step: NewStep) -> End:
@@ -191,7 +196,7 @@ def trained(run: Run, interruption: Interruption, say: Say, new_step: NewStep) -
         metrics.ready(run.folder, run.source, *run.measuring, say)
     with closing(reals), closing(run.journal()) as log:
         # A new run begins with a picture and a checkpoint of nothing.
-        if not checkpoints.listed(run.folder):
+        if not checkpoints.list_checkpoints(run.folder):
             snapshots.leave()
             run.save()
 
@@ -253,23 +258,9 @@ def rolled_back(run: Run, say: Say) -> bool:
     if run.replicas.chief:
         checkpoints.forget_after(run.folder, seen)
         figures.forget_after(run.folder, seen)
-        runs.write_json(run.folder / "config.json", run.known)
+        files.write_json(run.folder / "config.json", run.known)
     say(f"back to {seen / 1000:g} kimg with half the learning rate")
     return True
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """One process per run."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ConfigError(
-                f"{folder} is being trained by another process: wait for it, or choose another out"
-            ) from None
-        yield
 
 
 def printed(config: Config, dataset: Any) -> str:

@@ -175,7 +175,7 @@ class Phases:
     def augmented(self, images: Tensor, draws: Draws, what: str) -> Tensor:
         if self.config.augment.augment == "none":
             return images
-        pipe = augment.AugmentConfig(self.config.augment.augment_pipe)
+        pipe = self.config.augment.augment_pipe
         return augment.augment(images, self.state.p, draws.seeds(f"augment {what}"), pipe)
 
     def known(self, labels: Tensor) -> Tensor | None:

@@ -1,9 +1,9 @@
 """Named sets of options, as a table; what the command line gives comes on top."""
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
+from atelier.options import nearest
 from training.config import Config, ConfigError, configure
 
 CONFIG_F: dict[str, Any] = {"fmap_base": 16384, "r1_gamma": "10"}
@@ -43,9 +43,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 def resolve(preset: str, height: int, width: int, given: Mapping[str, Any]) -> Config:
     """The config of a preset for images of this size, with what is given on top."""
     if preset not in PRESETS:
-        near = difflib.get_close_matches(preset, PRESETS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(PRESETS)}"
-        raise ConfigError(f"no preset is called {preset!r}: {hint}")
+        raise ConfigError(f"no preset is called {preset!r}{nearest(preset, PRESETS)}")
     table = PRESETS[preset]
     if preset == "auto":
         table = auto(height, width, max(configure(devices_of(given)).run.devices, 1))

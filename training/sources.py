@@ -20,6 +20,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from PIL import Image
 
+from atelier.errors import Refusal
+from atelier.listing import walk
+from atelier.names import name_key
+
 Pixels = NDArray[np.uint8]  # H, W, C
 Size = tuple[int, int, int]  # H, W, C
 
@@ -28,7 +32,7 @@ PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 LEVEL = re.compile(r"-r(\d\d)\.tfrecords$")
 
 
-class DataError(ValueError):
+class DataError(Refusal):
     """A dataset that cannot be used; the message names the file."""
 
 
@@ -98,7 +102,9 @@ class Records:
             raise DataError(f"{where}: {data.size} bytes are no picture of shape {shape} (C, H, W)")
         pixels = data.reshape(shape).transpose(1, 2, 0)
         if self.shape != (0, 0, 0) and pixels.shape != self.shape:
-            raise DataError(f"{where} is {named(pixels.shape)}, the others {named(self.shape)}")
+            raise DataError(
+                f"{where} is {in_words(pixels.shape)}, the others {in_words(self.shape)}"
+            )
         return pixels
 
     def read_labels(self) -> NDArray[np.float32]:
@@ -153,7 +159,7 @@ class FolderStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        files = {f.relative_to(path).as_posix(): f for f in path.rglob("*") if f.is_file()}
+        files = {file.relative_to(path).as_posix(): file for file in walk(path)}
         self.names = sorted(name for name in files if not f"/{name}".count("/."))
         sizes = [(name, files[name].stat().st_size) for name in self.names]
         self.digest = hashlib.sha256(json.dumps(sizes).encode()).hexdigest()[:16]
@@ -192,8 +198,8 @@ class Pictures:
         for name in self.names[1:]:
             if (shape := self.looked_at(name)) != self.shape:
                 raise DataError(
-                    f"{store.path}/{name} is {named(shape)}, but {self.names[0]} is"
-                    f" {named(self.shape)}: make all pictures alike"
+                    f"{store.path}/{name} is {in_words(shape)}, but {self.names[0]} is"
+                    f" {in_words(self.shape)}: make all pictures alike"
                 )
         self.labels = self.read_labels()
 
@@ -232,7 +238,7 @@ class Pictures:
         rows = json.loads(self.store.open("dataset.json"))["labels"] if known else None
         if not rows:
             return np.zeros((len(self), 0), np.float32)
-        by_name = {name.replace("\\", "/"): label for name, label in rows}
+        by_name = {name_key(name): label for name, label in rows}
         missing = [name for name in self.names if name not in by_name]
         if missing:
             raise DataError(f"{where} has no label for {missing[0]}: label every picture or none")
@@ -252,14 +258,14 @@ def dense(where: str, labels: list[Any]) -> NDArray[np.float32]:
     raise DataError(f"{where}: labels are whole numbers from 0 on, or vectors of one length")
 
 
-def named(shape: Iterable[int]) -> str:
+def in_words(shape: Iterable[int]) -> str:
     """64 x 128 RGB, as people write it: width x height."""
     height, width, channels = shape
     kind = {1: "grey", 3: "RGB", 4: "RGBA"}.get(channels, f"with {channels} channels")
     return f"{width} x {height} {kind}"
 
 
-def identity(source: Source) -> Mapping[str, Any]:
+def dataset_identity(source: Source) -> Mapping[str, Any]:
     """What a run remembers of its dataset, so that another one is noticed."""
     labels = hashlib.sha256(source.labels.tobytes()).hexdigest()[:16]
     return {

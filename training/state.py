@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from atelier.errors import Refusal
 from training.adam import Adam
 from training.config import Config
 from training.networks.architecture import NetworkConfig
@@ -17,7 +18,7 @@ from training.networks.parameters import Network, Tensor, new_variable
 Arrays = dict[str, NDArray[Any]]
 
 
-class StateError(ValueError):
+class StateError(Refusal):
     """A checkpoint that does not fit this run."""
 
 

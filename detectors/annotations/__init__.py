@@ -9,7 +9,7 @@ from collections.abc import Collection
 from itertools import groupby
 from pathlib import Path
 
-from detectors.annotations.check import annotated, distinct, known
+from detectors.annotations.check import annotated, distinct, known_classes
 from detectors.annotations.photo import Annotated, AnnotationError, Annotations, Labelled
 from detectors.annotations.sizes import PhotoSizes
 from detectors.annotations.table import csv_entries, write_csv
@@ -20,13 +20,13 @@ __all__ = [
     "AnnotationError",
     "Annotations",
     "Labelled",
-    "read",
+    "read_annotations",
     "write_csv",
     "write_voc",
 ]
 
 
-def read(
+def read_annotations(
     path: Path, pictures: Path | None = None, classes: Collection[str] | None = None
 ) -> Annotations:
     """The photos of a CSV table or of a folder of XML files, in the order of their names.
@@ -43,7 +43,7 @@ def read(
         entries = list(voc_entries(path, sizes, found.warnings.append))
     else:
         entries = list(csv_entries(path))
-    entries = known(distinct(entries, found.warnings), classes)
+    entries = known_classes(distinct(entries, found.warnings), classes)
     entries.sort(key=lambda entry: entry.filename)
     for filename, group in groupby(entries, key=lambda entry: entry.filename):
         photo = annotated(filename, list(group), sizes, found.warnings.append)

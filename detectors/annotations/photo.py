@@ -4,12 +4,13 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from atelier.boxes import Box
+from atelier.errors import Refusal
 
 COLUMNS = ("filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax")
 EDGES = COLUMNS[4:]
 
 
-class AnnotationError(ValueError):
+class AnnotationError(Refusal):
     """What annotations say cannot be; the message names the file, the line and the way out."""
 
 

@@ -4,10 +4,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from detectors import photos
-
-ORIENTATION = 0x0112  # EXIF tag
-SIDEWAYS = (5, 6, 7, 8)  # orientations that swap width and height
+from atelier import pictures
+from atelier.listing import walk
 
 
 class PhotoSizes:
@@ -15,8 +13,7 @@ class PhotoSizes:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
-        self.files = {path.relative_to(folder).as_posix(): path for path in files}
+        self.files = {path.relative_to(folder).as_posix(): path for path in walk(folder)}
         self.stems: dict[str, list[PurePosixPath]] = defaultdict(list)
         for name in map(PurePosixPath, self.files):
             if name.suffix.lower() not in (".xml", ".txt", ".csv", ".json"):
@@ -34,11 +31,10 @@ class PhotoSizes:
     ) -> str | None:
         """Why boxes drawn on a photo of size `said` do not fit this one; None if they do."""
         try:
-            with photos.opened(self.files[filename]) as image:
-                stored, turned = image.size, image.getexif().get(ORIENTATION, 1)
-        except photos.UnreadableError as error:
+            seen = pictures.header(self.files[filename].read_bytes(), pictures.PIXEL_LIMIT)
+        except pictures.UnreadableError as error:
             return f"{filename} cannot be opened ({error}); take the photo or its boxes out"
-        upright = stored[::-1] if turned in SIDEWAYS else stored
+        upright, turned = (seen.width, seen.height), seen.orientation
         if said == upright:
             if turned in (2, 3, 4):
                 warn(
@@ -46,7 +42,7 @@ class PhotoSizes:
                     " the photo as it is shown upright"
                 )
             return None
-        if said == stored:
+        if said == seen.stored:
             return (
                 f"{filename} is {upright[0]} x {upright[1]} pixels upright, and its boxes were"
                 f" drawn on it lying, {said[0]} x {said[1]} (EXIF orientation {turned}): draw them"

@@ -4,6 +4,9 @@ import csv
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from atelier import files
+from atelier.names import name_key
+from atelier.tables import TableError, read_table
 from detectors.annotations.photo import (
     COLUMNS,
     EDGES,
@@ -16,9 +19,10 @@ from detectors.annotations.photo import (
 
 def write_csv(path: Path, photos: Iterable[Annotated]) -> None:
     """One line per box; a photo without boxes has a line without class and edges."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
+    with (
+        files.replacing(path) as partial,
+        partial.open("w", newline="", encoding="utf-8") as file,
+    ):
         lines = csv.writer(file, lineterminator="\n")
         lines.writerow(COLUMNS)
         for photo in photos:
@@ -26,24 +30,14 @@ def write_csv(path: Path, photos: Iterable[Annotated]) -> None:
             lines.writerows([*size, each.label, *counted_from_1(each.box)] for each in photo.boxes)
             if not photo.boxes:
                 lines.writerow([*size, *[""] * 5])
-    partial.replace(path)
 
 
 def csv_entries(path: Path) -> Iterator[Entry]:
     """The lines of a table, whatever the order of its columns; further columns are left out."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = csv.DictReader(file, restval="")
-            header = list(lines.fieldnames or ())
-            if missing := [name for name in COLUMNS if name not in header]:
-                raise AnnotationError(
-                    f"{path} line 1: no column {', '.join(missing)}; it has"
-                    f" {', '.join(header) or 'nothing'}, and should have {','.join(COLUMNS)}"
-                )
-            for line in lines:
-                size, edges = (line["width"], line["height"]), tuple(line[name] for name in EDGES)
-                place = f"{path} line {lines.line_num}"
-                name = line["filename"].replace("\\", "/")
-                yield Entry(place, name, size, line["class"].strip(), edges)
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise AnnotationError(f"{path}: no CSV table ({error}); save it as UTF-8 text") from None
+        for number, line in read_table(path, COLUMNS):
+            size, edges = (line["width"], line["height"]), tuple(line[name] for name in EDGES)
+            name, label = name_key(line["filename"]), line["class"].strip()
+            yield Entry(f"{path} line {number}", name, size, label, edges)
+    except TableError as error:
+        raise AnnotationError(str(error)) from None

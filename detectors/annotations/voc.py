@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, repeat
 from pathlib import Path, PurePosixPath
 
+from atelier import files
+from atelier.names import name_key
 from detectors.annotations.photo import EDGES, Annotated, AnnotationError, Entry, counted_from_1
 from detectors.annotations.sizes import PhotoSizes
 
@@ -49,11 +51,8 @@ def own_files(folder: Path) -> set[Path]:
 
 
 def write_tree(path: Path, tree: ElementTree.Element) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     ElementTree.indent(tree, "\t")
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(ElementTree.tostring(tree, encoding="utf-8") + b"\n")
-    partial.replace(path)
+    files.write(path, ElementTree.tostring(tree, encoding="utf-8") + b"\n")
 
 
 def voc_tree(photo: Annotated) -> ElementTree.Element:
@@ -91,17 +90,17 @@ def voc_entries(
         except ElementTree.ParseError as error:
             raise AnnotationError(f"{file}: no XML ({error}); save it again in LabelImg") from None
         filename = photo_of(file, file.relative_to(folder), tree, sizes, warn)
-        size = text(tree, "size/width"), text(tree, "size/height")
+        size = tag_text(tree, "size/width"), tag_text(tree, "size/height")
         places = chain(object_lines(data), repeat(1))  # there are no lines to count in UTF-16
         things = tree.findall("object")
         if not things:
             yield Entry(f"{file} line 1", filename, size, "", ("", "", "", ""))
         for thing, line in zip(things, places, strict=False):
-            edges = tuple(text(thing, f"bndbox/{name}") for name in EDGES)
-            yield Entry(f"{file} line {line}", filename, size, text(thing, "name"), edges)
+            edges = tuple(tag_text(thing, f"bndbox/{name}") for name in EDGES)
+            yield Entry(f"{file} line {line}", filename, size, tag_text(thing, "name"), edges)
 
 
-def text(tree: ElementTree.Element, tag: str) -> str:
+def tag_text(tree: ElementTree.Element, tag: str) -> str:
     return (tree.findtext(tag) or "").strip()
 
 
@@ -119,7 +118,7 @@ def photo_of(
     warn: Callable[[str], None],
 ) -> str:
     """The photo that an XML file is about: the one of its own name, whatever `<filename>` says."""
-    said = PurePosixPath(text(tree, "filename").replace("\\", "/")).name
+    said = PurePosixPath(name_key(tag_text(tree, "filename"))).name
     own = PurePosixPath(name.as_posix())
     matching = [own.with_name(said)] if PurePosixPath(said).stem == own.stem else []
     if sizes:

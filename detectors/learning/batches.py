@@ -8,9 +8,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.learning import augment
+from detectors.learning import Example, augment
 from detectors.learning.augment import Sample
-from detectors.learning.examples import Example, decoded
+from detectors.learning.examples import decoded
 from detectors.learning.options import LearningConfig
 from detectors.learning.targets import Target, target
 

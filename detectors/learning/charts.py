@@ -1,17 +1,18 @@
 """The curve of precision over recall as SVG, and a sheet of the worst misses as PNG."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
+from itertools import cycle
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.learning.examples import Boxes, Example, decoded
+from atelier import files, svg
+from detectors.learning import Boxes, Example
+from detectors.learning.examples import decoded
 from detectors.learning.measures import RECALLS, Finds, Measured, ious
 
-WIDTH, HEIGHT, MARGIN = 640, 440, 56  # pixels
 COLOURS = ("#c30", "#36c", "#393", "#939", "#c80", "#088")
 TILE, COLUMNS, MOST = 240, 4, 16  # of the sheet
 TRUE_COLOUR, FOUND_COLOUR = (0, 200, 0), (230, 40, 0)  # RGB
@@ -20,54 +21,16 @@ SHOWN = 0.5  # finds of at least this share of the picture's best score are draw
 
 def write_curve(path: Path, measured: Mapping[str, Measured], classes: Sequence[str]) -> None:
     """Precision over recall at IoU 0.5: a line for each class of each of the detectors."""
-    parts = [frame()]
-    number = 0
+    colours, curves = cycle(COLOURS), []
     for name, each in measured.items():
         for kind, label in enumerate(classes):
-            if np.isnan(each.precision[kind, 0]).any():
-                continue
-            said = f"{name}, {label}: AP {each.ap(0.5)[kind]:.3f}"
-            parts.append(line(each.precision[kind, 0], said, number))
-            number += 1
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"'
-        ' font-family="sans-serif" font-size="13">'
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>'
-    )
-    path.write_text("\n".join([head, *parts, "</svg>\n"]), encoding="utf-8")
-
-
-def at(x: float, y: float) -> tuple[float, float]:
-    """Recall and precision -> pixels."""
-    across = MARGIN + (WIDTH - 2 * MARGIN) * x
-    return across, HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * y
-
-
-def frame() -> str:
-    """The axes and their words."""
-    drawn = []
-    for value in np.linspace(0, 1, 6):
-        (x, bottom), (left, y) = at(value, 0), at(0, value)
-        drawn += [
-            f'<line x1="{x:.1f}" y1="{bottom}" x2="{x:.1f}" y2="{MARGIN}" stroke="#ddd"/>',
-            f'<line x1="{left}" y1="{y:.1f}" x2="{WIDTH - MARGIN}" y2="{y:.1f}" stroke="#ddd"/>',
-            f'<text x="{x:.1f}" y="{bottom + 18}" text-anchor="middle">{value:.1f}</text>',
-            f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.1f}</text>',
-        ]
-    titles = [(WIDTH / 2, HEIGHT - 12, "recall"), (WIDTH / 2, 30, "precision at IoU 0.5")]
-    drawn += [f'<text x="{x}" y="{y}" text-anchor="middle">{word}</text>' for x, y, word in titles]
-    return "\n".join(drawn)
-
-
-def line(precision: NDArray[np.float64], said: str, number: int) -> str:
-    colour = COLOURS[number % len(COLOURS)]
-    spots = (at(x, y) for x, y in zip(RECALLS, precision, strict=True))
-    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in spots)
-    y = HEIGHT - MARGIN - 12 - 18 * number
-    return (
-        f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="{points}"/>\n'
-        f'<text x="{MARGIN + 10}" y="{y}" fill="{colour}">{escape(said)}</text>'
-    )
+            if not np.isnan(each.precision[kind, 0]).any():
+                said = f"{name}, {label}: AP {each.ap(0.5)[kind]:.3f}"
+                precision = each.precision[kind, 0].tolist()
+                curves.append(svg.Curve(RECALLS.tolist(), precision, next(colours), 2, said))
+    recall, precision = svg.Axis("recall", 0, 1), svg.Axis("precision", 0, 1)
+    chart = svg.chart("Precision over recall at IoU 0.5", recall, precision, curves)
+    files.write(path, svg.page([chart]))
 
 
 def write_misses(path: Path, finds: Sequence[Finds], examples: Sequence[Example]) -> list[str]:

@@ -1,43 +1,37 @@
 """The command line: train, export, evaluate."""
 
 import argparse
+import json
 import os
-import signal
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from detectors.annotations import AnnotationError
-from detectors.learning.options import METRICS, LearningConfig, LearningError, config_of, saved
+from atelier.commands import Parser, add_options, run_command, say
+from atelier.stop import STOPPED
+from detectors.learning.options import (
+    METRICS,
+    LearningConfig,
+    LearningError,
+    config_of,
+    saved_config,
+)
 
-WRONG_INPUT = 2
-STOPPED = 130  # after Ctrl-C and SIGTERM: not finished, but nothing is lost
+KEPT = "stopped; the same command goes on"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; a wrong input ends it with one sentence and exit code 2."""
-    given = parser().parse_args(arguments)
-    try:
-        return int(given.command(given))
-    except (LearningError, AnnotationError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return WRONG_INPUT
-    except KeyboardInterrupt:
-        return STOPPED
+    """Run one command; returns the exit code. What a person did wrong is said in one sentence."""
+    return run_command(parser, arguments, KEPT)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """All commands; the options of a training are the config's own fields."""
-    top = argparse.ArgumentParser(prog="python -m detectors", description=__doc__)
-    commands = top.add_subparsers(required=True)
-    train = commands.add_parser(
-        "train", help="train a detector, or go on with the same command", allow_abbrev=False
-    )
+    top = Parser(prog="python -m detectors", description=__doc__)
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    train = commands.add_parser("train", help="train a detector, or go on with the same command")
     train.set_defaults(command=train_command)
-    add_options(train)
+    add_options(train, LearningConfig)
     export = commands.add_parser("export", help="write the detector of a finished run again")
     export.set_defaults(command=export_command)
     export.add_argument("--run", required=True, type=Path, help="folder of the run")
@@ -53,40 +47,13 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def add_options(command: argparse.ArgumentParser) -> None:
-    """One option per field; `--check-every` and `--check_every` are the same."""
-    hints = get_type_hints(LearningConfig)
-    for f in fields(LearningConfig):
-        names = dict.fromkeys([f"--{f.name.replace('_', '-')}", f"--{f.name}"])
-        kind, help = hints[f.name], f"{f.metadata['help']} [{f.default}]".replace("%", "%%")
-        shown = "|".join(get_args(kind)) if get_origin(kind) is Literal else kind.__name__.upper()
-        more: dict[str, Any] = {"nargs": "?", "const": "true"} if kind is bool else {}
-        command.add_argument(
-            *names, dest=f.name, default=argparse.SUPPRESS, help=help, metavar=shown, **more
-        )
-
-
 def train_command(given: argparse.Namespace) -> int:
     known = {f.name for f in fields(LearningConfig)}
     config = LearningConfig(**{name: value for name, value in vars(given).items() if name in known})
-    with interrupted_by_sigterm():
-        set_up(config.threads)
-        from detectors.learning.train import train
+    set_up(config.threads)
+    from detectors.learning.train import train
 
-        return {"finished": 0, "stopped": STOPPED}[train(config, say)]
-
-
-@contextmanager
-def interrupted_by_sigterm() -> Iterator[None]:
-    """SIGTERM is Ctrl-C: what is read or exported just now, the same command does again."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    except KeyboardInterrupt:
-        say("stopped: the same command goes on")
-        raise
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    return {"finished": 0, "stopped": STOPPED}[train(config, say)]
 
 
 def set_up(threads: int) -> None:
@@ -101,16 +68,8 @@ def set_up(threads: int) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-def say(text: str) -> None:
-    """Print, whether or not anybody still listens."""
-    with suppress(BrokenPipeError):
-        print(text, flush=True)
-
-
 def export_command(given: argparse.Namespace) -> int:
-    import json
-
-    config, known = config_of(given.run), saved(given.run) or {}
+    config, known = config_of(given.run), saved_config(given.run) or {}
     from detectors.learning import export, network
 
     export.check_place(given.out)
@@ -118,10 +77,10 @@ def export_command(given: argparse.Namespace) -> int:
         metrics = json.loads((given.run / METRICS).read_text())
     except FileNotFoundError:
         raise LearningError(f"{given.run} is not finished: run its training again first") from None
-    model = network.build(config, len(known["classes"]))
-    network.take_over(model, network.opened(given.run / "model.keras"), config)
+    model = network.build_detector(config, len(known["classes"]))
+    network.take_over(model, network.open_model(given.run / "model.keras"), config)
     surest = metrics["measured"]["detector"]["surest"]
-    export.write(given.out, model, known["classes"], given.mirror or config.mirror, surest)
+    export.write_detector(given.out, model, known["classes"], given.mirror or config.mirror, surest)
     print(f"{given.out} holds the detector of {given.run}")
     return 0
 

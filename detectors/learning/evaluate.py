@@ -1,20 +1,26 @@
-"""Measures any detector, as luigi.cfg names it, on labelled pictures."""
+"""Measures detectors on labelled pictures: a table, a curve, a sheet of the worst misses.
 
-from collections.abc import Callable, Iterator, Sequence
+Any detector, as luigi.cfg names it, or the one that a training made, beside the constant box.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 import detectors
-from atelier.pictures import Pixels as Image
+from atelier import files
+from atelier.pictures import Pixels
 from detectors import Detection, Detector
-from detectors.learning import evaluation
-from detectors.learning.examples import Example, decoded, gather, shrunk
-from detectors.learning.measures import Finds, measure
-from detectors.learning.options import RUN, LearningError
-from detectors.spec import SCALE
+from detectors.learning import Example, charts
+from detectors.learning.examples import decoded, gather, shrink
+from detectors.learning.measures import Finds, Measured, constant_box, measure
+from detectors.learning.options import METRICS, RUN, LearningError
+from detectors.tfod import SCALE
 
 LONGEST = 1024  # pixels: how large labelled pictures are kept
 FAINT = 0.01  # the score from which on finds are measured, where the detector has no option
@@ -30,44 +36,44 @@ def evaluate(
     """
     if (out / RUN).exists() or (out / SCALE).exists():
         raise LearningError(f"--out {out} holds a run or a detector: name another folder")
-    detector = opened(named)
+    detector = open_detector(named)
     examples, classes = gather(Path(labels), pictures, (), LONGEST, say)
-    finds = list(found(detector, examples, classes))
+    finds = list(finds_of(detector, examples, classes))
     measured = {named.partition("?")[0]: measure(finds, examples, len(classes))}
     if against:
         learnt, _ = gather(Path(against), pictures, classes, LONGEST, say)
-        measured["constant box"] = evaluation.constant(learnt, examples, len(classes))
-    evaluation.write(out, measured, finds, examples, classes, say)
+        measured["constant box"] = constant(learnt, examples, len(classes))
+    write_report(out, measured, finds, examples, classes, say)
 
 
-def opened(named: str) -> Detector:
+def open_detector(named: str) -> Detector:
     """A detector that tells faint finds, too."""
     try:
         spec = detectors.parse(named)
-        if spec.min_score is None and spec.kind != "none":
+        if spec.min_score is None and "min_score" in detectors.KINDS[spec.kind].options:
             spec = replace(spec, min_score=FAINT)
         return detectors.load(spec, 0)
     except ValueError as error:
         raise LearningError(f"--detector {error}") from None
 
 
-def found(
+def finds_of(
     detector: Detector, examples: Sequence[Example], classes: Sequence[str]
 ) -> Iterator[Finds]:
     """What it finds of these classes; other labels are left out."""
     for example in examples:
-        image = fitted(decoded(example), detector)
+        image = fit_picture(decoded(example), detector)
         (finds,) = detector([image])
         yield as_finds([one for one in finds if one.label in classes], image, classes)
 
 
-def fitted(pixels: Image, detector: Detector) -> Image:
+def fit_picture(pixels: Pixels, detector: Detector) -> Pixels:
     """As large as the detector wants it, and grey if it does."""
-    pixels = shrunk(pixels, detector.long_side or 64)
+    pixels = shrink(pixels, detector.long_side or 64)
     return pixels if detector.channels == 3 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
 
 
-def as_finds(finds: Sequence[Detection], image: Image, classes: Sequence[str]) -> Finds:
+def as_finds(finds: Sequence[Detection], image: Pixels, classes: Sequence[str]) -> Finds:
     height, width = image.shape[:2]
     boxes = np.array([one.box for one in finds], np.float32).reshape(-1, 4)
     return Finds(
@@ -75,3 +81,62 @@ def as_finds(finds: Sequence[Detection], image: Image, classes: Sequence[str]) -
         np.array([classes.index(one.label) for one in finds], np.int32),
         np.array([one.score for one in finds], np.float32),
     )
+
+
+def constant(learnt: Sequence[Example], held: Sequence[Example], kinds: int) -> Measured:
+    """How good the median of the training boxes is."""
+    return measure([constant_box(learnt, kinds)] * len(held), held, kinds)
+
+
+def write_report(
+    out: Path,
+    measured: Mapping[str, Measured],
+    finds: Sequence[Finds],
+    held: Sequence[Example],
+    classes: Sequence[str],
+    say: Callable[[str], None],
+) -> None:
+    """Print the table; write curve.svg, misses.png and metrics.json."""
+    out.mkdir(parents=True, exist_ok=True)
+    say(table_of(measured, classes))
+    charts.write_curve(out / "curve.svg", measured, classes)
+    worst = charts.write_misses(out / "misses.png", finds, held)
+    known = {
+        "pictures": len(held),
+        "measured": {name: figures(each, classes) for name, each in measured.items()},
+        "worst": worst,
+    }
+    files.write_json(out / METRICS, known)
+
+
+def table_of(measured: Mapping[str, Measured], classes: Sequence[str]) -> str:
+    """One line per detector; with several classes one more for each."""
+    lines = [f"{'':<24} {'mAP@0.5':>8} {'@0.5:0.95':>10} {'mean IoU':>9} {'surest':>7}"]
+    for name, each in measured.items():
+        lines.append(
+            f"{name:<24} {each.map50:>8.3f} {each.map5095:>10.3f} {each.mean_iou:>9.3f}"
+            f" {each.surest:>7.2f}"
+        )
+        if len(classes) > 1:
+            both = zip(classes, each.ap(0.5), each.ap(), strict=True)
+            lines += [f"  {label:<22} {at:>8.3f} {over:>10.3f}" for label, at, over in both]
+    return "\n".join(lines)
+
+
+def figures(measured: Measured, classes: Sequence[str]) -> dict[str, Any]:
+    """For JSON; null for what could not be measured."""
+    by_class = {
+        label: {"ap50": finite_or_none(at), "ap5095": finite_or_none(over)}
+        for label, at, over in zip(classes, measured.ap(0.5), measured.ap(), strict=True)
+    }
+    return {
+        "map50": finite_or_none(measured.map50),
+        "map5095": finite_or_none(measured.map5095),
+        "mean_iou": finite_or_none(measured.mean_iou),
+        "surest": finite_or_none(measured.surest),
+        "classes": by_class,
+    }
+
+
+def finite_or_none(value: float) -> float | None:
+    return round(float(value), 6) if math.isfinite(value) else None

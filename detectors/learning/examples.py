@@ -1,38 +1,27 @@
 """Labelled pictures -> examples: upright JPEGs of a modest size with their boxes, split in two."""
 
 import hashlib
-import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
-from detectors import annotations, photos
+from atelier.pictures import (
+    PIXEL_LIMIT,
+    Pixels,
+    UnreadableError,
+    decode_colour,
+    encode,
+    header,
+)
+from detectors import annotations
 from detectors.annotations import Annotated
+from detectors.learning import Example, records
 from detectors.learning.options import LearningError
 
 QUALITY = 95
 RECORDS = (".record", ".tfrecord", ".tfrecords")
-
-Boxes = NDArray[np.float32]  # [n, 4]: left, top, right, bottom as shares of the picture
-Classes = NDArray[np.int32]  # [n], from 0
-
-
-@dataclass(frozen=True)
-class Example:
-    """One picture, encoded, with its boxes; `origin` is the digest of the file it came from."""
-
-    name: str
-    encoded: bytes
-    width: int
-    height: int
-    boxes: Boxes
-    classes: Classes
-    origin: str
 
 
 def gather(
@@ -45,8 +34,6 @@ def gather(
     AnnotationError with one sentence for what cannot be learnt from.
     """
     if labels.suffix in RECORDS:
-        from detectors.learning import records
-
         found, classes = records.examples(labels, wanted)
     else:
         found, classes = from_annotations(labels, pictures, wanted, longest, say)
@@ -62,7 +49,7 @@ def from_annotations(
     pictures = Path(folder)
     if not folder or not pictures.is_dir():
         raise LearningError(f"pictures = {folder!r}: give the folder of the pictures")
-    read = annotations.read(labels, pictures, wanted or None)
+    read = annotations.read_annotations(labels, pictures, wanted or None)
     for warning in read.warnings:
         say(f"warning: {warning}")
     if not read.photos:
@@ -86,13 +73,12 @@ def example(photo: Annotated, pictures: Path, classes: Sequence[str], longest: i
 
 def stored(data: bytes, name: str, longest: int) -> tuple[bytes, int, int]:
     """A photo as it is kept: JPEG bytes, width, height."""
-    pixels = shrunk(opened(data, name), longest)
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=QUALITY, subsampling=0)
-    return file.getvalue(), pixels.shape[1], pixels.shape[0]
+    pixels = shrink(pixels_of(data, name), longest)
+    height, width = pixels.shape[:2]
+    return encode(pixels, "jpeg", QUALITY), width, height
 
 
-def shrunk(pixels: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
+def shrink(pixels: Pixels, longest: int) -> Pixels:
     """Pixels HWC whose longer side is at most `longest`."""
     scale = longest / max(pixels.shape[:2])
     if scale >= 1:
@@ -102,21 +88,16 @@ def shrunk(pixels: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
     return np.asarray(small, np.uint8)
 
 
-def opened(data: bytes, name: str) -> NDArray[np.uint8]:
-    """Pixels of an image file: HWC, uint8, RGB, upright; what is transparent becomes white."""
+def pixels_of(data: bytes, name: str) -> Pixels:
+    """Pixels of an image file as the pipeline sees them: HWC, uint8, sRGB, upright, on white."""
     try:
-        with photos.opened(io.BytesIO(data)) as image:
-            upright = photos.narrowed(ImageOps.exif_transpose(image))
-            if upright.has_transparency_data:
-                upright = upright.convert("RGBA")
-                white = Image.new("RGBA", upright.size, "white")
-                upright = Image.alpha_composite(white, upright)
-            return np.asarray(upright.convert("RGB"))
-    except photos.UnreadableError as error:
+        header(data, PIXEL_LIMIT)
+        return decode_colour(data, 0)
+    except UnreadableError as error:
         raise LearningError(f"{name} cannot be opened ({error}); take it out") from None
 
 
-def decoded(example: Example) -> NDArray[np.uint8]:
+def decoded(example: Example) -> Pixels:
     """The pixels of an example: HWC, uint8, RGB."""
     pixels = cv2.imdecode(
         np.frombuffer(example.encoded, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
@@ -165,7 +146,7 @@ def apart(
     return kept, list(held)
 
 
-def digest(examples: Sequence[Example]) -> str:
+def digest_examples(examples: Sequence[Example]) -> str:
     """Of the pictures, their boxes and classes."""
     told = hashlib.sha256()
     for each in sorted(examples, key=lambda one: one.name):

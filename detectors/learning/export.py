@@ -6,18 +6,19 @@ and `detection_classes`, the signature of TensorFlow's Object Detection API.
 
 import json
 import math
-import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from atelier import files
 from detectors.learning import records
 from detectors.learning.finder import MOST, OUTPUTS, answers, finder
 from detectors.learning.options import LearningError, stored_side
-from detectors.spec import SCALE
+from detectors.tfod import SCALE
 
 FROZEN, LITE, SAVED, LABELS = "frozen.pb", "detector.tflite", "saved_model", "label_map.pbtxt"
 WRITTEN = {FROZEN, LITE, SAVED, LABELS, SCALE}
@@ -38,28 +39,29 @@ def check_place(folder: Path) -> None:
         )
 
 
-def write(folder: Path, model: Any, classes: Sequence[str], mirror: bool, surest: float) -> None:
+def write_detector(
+    folder: Path, model: Any, classes: Sequence[str], mirror: bool, surest: float
+) -> None:
     """Write the detector's folder anew: complete as soon as it has its name.
 
     Scores are bent so that 0.5, where detectors usually cut, is where F1 was best: `surest`.
     """
     bend = bend_of(surest)
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     detect = tf.function(finder(model, mirror, bend), input_signature=[PICTURES])
     module = tf.Module()
     module.model, module.detect = model, detect
-    tf.saved_model.save(
-        module, str(partial / SAVED), signatures={"serving_default": detect.get_concrete_function()}
-    )
-    (partial / FROZEN).write_bytes(frozen(detect.get_concrete_function()))
-    (partial / LITE).write_bytes(lite(model, mirror, bend))
-    long_side = stored_side(model.input_shape[1])
-    (partial / SCALE).write_text(json.dumps({"long_side": long_side}) + "\n")
-    records.write_label_map(partial / LABELS, classes)
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    with files.replacing(folder) as partial:
+        partial.mkdir()
+        tf.saved_model.save(
+            module,
+            str(partial / SAVED),
+            signatures={"serving_default": detect.get_concrete_function()},
+        )
+        (partial / FROZEN).write_bytes(frozen(detect.get_concrete_function()))
+        (partial / LITE).write_bytes(lite(model, mirror, bend))
+        long_side = stored_side(model.input_shape[1])
+        (partial / SCALE).write_text(json.dumps({"long_side": long_side}) + "\n")
+        records.write_label_map(partial / LABELS, classes)
 
 
 def bend_of(surest: float) -> float:
@@ -69,10 +71,6 @@ def bend_of(surest: float) -> float:
 
 def with_constants(concrete: Any) -> Any:
     """The same function with its weights inside; outputs are in the order of their names."""
-    from tensorflow.python.framework.convert_to_constants import (
-        convert_variables_to_constants_v2,
-    )
-
     return convert_variables_to_constants_v2(concrete)
 
 

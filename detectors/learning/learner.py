@@ -1,5 +1,6 @@
 """The networks and optimizers of a run, one step, and what must be saved of them."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -7,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
-from detectors.learning import network, schedule
+from detectors.learning import Example, network
 from detectors.learning.batches import Batch
-from detectors.learning.examples import Example, decoded
+from detectors.learning.examples import decoded
 from detectors.learning.finder import finder
 from detectors.learning.losses import loss
 from detectors.learning.measures import Finds
@@ -17,6 +18,8 @@ from detectors.learning.options import LearningConfig
 
 PRETRAINED_RATE = 0.2  # of the learning rate: a backbone that knows something forgets slowly
 LARGEST_GRADIENT = 10.0  # norm
+WARM_UP = 0.03  # share of the steps in which the learning rate rises
+LAST_SHARE = 0.01  # of the learning rate, at the end
 PICTURES = tf.TensorSpec([None, None, None, 3], tf.uint8)
 
 Find = Callable[[Any], dict[str, Any]]
@@ -29,8 +32,8 @@ class Learner:
         """All chance in the weights comes from the seed."""
         self.config, self.kinds = config, kinds
         keras.utils.set_random_seed(config.seed)
-        self.model = network.build(config, kinds)
-        self.average = network.build(config, kinds)
+        self.model = network.build_detector(config, kinds)
+        self.average = network.build_detector(config, kinds)
         own = {layer.name for layer in network.backbone_of(config).layers}
         backbone = {
             id(w) for layer in self.model.layers if layer.name in own for w in layer.weights
@@ -51,7 +54,7 @@ class Learner:
 
     def begin(self) -> str:
         """Take the weights that training begins with; says which."""
-        said = network.begin(self.model, self.config)
+        said = network.begin_weights(self.model, self.config)
         for one, other in zip(self.average.weights, self.model.weights, strict=True):
             one.assign(other)
         return said
@@ -59,10 +62,10 @@ class Learner:
     def step(self, number: int, batch: Batch, steps: int) -> dict[str, float]:
         """Learn from one batch; `number` counts from 0 to `steps`."""
         pictures, wanted = batch
-        rate = self.config.rate * schedule.share_of_rate(number, steps)
+        rate = self.config.rate * share_of_rate(number, steps)
         for each, _, factor in self.parts:
             each.learning_rate.assign(rate * factor)
-        stays = schedule.ema_weight(number, self.config.ema)
+        stays = ema_weight(number, self.config.ema)
         values = self.compiled(pictures, *wanted, tf.constant(stays, tf.float32))
         return {name: float(value) for name, value in values.items()}
 
@@ -91,6 +94,20 @@ class Learner:
             "average": list(self.average.weights),
             **{f"optimizer{n}": list(each.variables) for n, (each, _, _) in enumerate(self.parts)},
         }
+
+
+def share_of_rate(step: int, steps: int) -> float:
+    """Up in a straight line, then down along half a cosine (arXiv 1608.03983)."""
+    warm = max(WARM_UP * steps, 1.0)
+    if step < warm:
+        return (step + 1) / (warm + 1)
+    along = (step - warm) / max(steps - warm, 1)
+    return LAST_SHARE + (1 - LAST_SHARE) * 0.5 * (1 + math.cos(math.pi * along))
+
+
+def ema_weight(step: int, ema: float) -> float:
+    """How much of the average stays after this step; little at first, when all is new."""
+    return min(ema, (1 + step) / (10 + step))
 
 
 def optimizer(config: LearningConfig) -> Any:

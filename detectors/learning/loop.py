@@ -1,16 +1,15 @@
 """The loop of a run: step by step, measured, saved, stopped and gone on with."""
 
-import json
 import math
-import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from detectors.learning import files, state
+from atelier import files
+from atelier.arrays import save_arrays
+from atelier.stop import Interruption
+from detectors.learning import Example, state
 from detectors.learning.batches import Batches
-from detectors.learning.examples import Example
 from detectors.learning.learner import Learner, found
 from detectors.learning.measures import Measured, measure
 from detectors.learning.options import LearningError
@@ -52,7 +51,7 @@ class Course:
         """To the last step, or until nothing gets better, or until it is told to stop."""
         if self.stale:
             return "finished"
-        with stopping() as stop:
+        with Interruption() as stop:
             for step, batch in self.batches.since(self.step):
                 self.losses.append(self.learner.step(step, batch, self.batches.steps))
                 self.step = step + 1
@@ -60,7 +59,7 @@ class Course:
                     raise LearningError(f"the loss is {self.losses[-1]} at step {step}: lower rate")
                 if self.due:
                     self.check()
-                if stop:
+                if stop.signal:
                     self.save()
                     self.say("stopped, a checkpoint is written: the same command goes on")
                     return "stopped"
@@ -87,11 +86,10 @@ class Course:
         if not self.best or row["map"] > self.best["map"]:
             self.best = row
             self.weights = state.gathered({"best": list(self.learner.average.weights)})
-        self.say(told(row, self.config.epochs, self.best))
+        self.say(status_line(row, self.config.epochs, self.best))
         self.losses = []
         self.save()
-        lines = "".join(json.dumps(each) + "\n" for each in self.history)
-        files.write(self.path.with_name(HISTORY), lines)
+        files.write_lines(self.path.with_name(HISTORY), self.history)
 
     def row(self, measured: Measured) -> dict[str, Any]:
         names = self.losses[0]
@@ -106,10 +104,10 @@ class Course:
     def save(self) -> None:
         arrays = state.gathered(self.learner.groups()) | self.weights
         names = ("step", "history", "best", "losses")
-        state.save(self.path, arrays, {name: getattr(self, name) for name in names})
+        save_arrays(self.path, arrays, {name: getattr(self, name) for name in names})
 
     def load(self) -> None:
-        arrays, about = state.load(self.path)
+        arrays, about = state.load_state(self.path)
         state.spread(arrays, self.learner.groups(), self.path)
         self.weights = {name: value for name, value in arrays.items() if name.startswith("best/")}
         for name, value in about.items():
@@ -125,23 +123,10 @@ def finite(value: float) -> float:
     return round(value, 6) if math.isfinite(value) else 0.0
 
 
-def told(row: Mapping[str, Any], epochs: int, best: Mapping[str, Any]) -> str:
+def status_line(row: Mapping[str, Any], epochs: int, best: Mapping[str, Any]) -> str:
     return (
         f"epoch {row['epoch']:g} of {epochs}: loss {row['centres']:.3f} + {row['boxes']:.3f},"
         f" mAP@0.5 {row['map50']:.3f}, @0.5:0.95 {row['map5095']:.3f},"
         f" IoU {row['mean_iou']:.3f} (best at {best['epoch']:g}:"
         f" {best['map50']:.3f}, {best['map5095']:.3f})"
     )
-
-
-@contextmanager
-def stopping() -> Iterator[list[int]]:
-    """Gathers SIGINT and SIGTERM, for a step to end in peace."""
-    received: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {n: signal.signal(n, lambda got, _: received.append(got)) for n in numbers}
-    try:
-        yield received
-    finally:
-        for n, handler in before.items():
-            signal.signal(n, handler)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.learning.examples import Boxes, Classes, Example
+from detectors.learning import Boxes, Classes, Example
 
 Floats = NDArray[np.float64]
 

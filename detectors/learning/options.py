@@ -3,12 +3,12 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
-KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
-TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+from atelier.options import OptionError, Section, option
+
 ROOM = 1.5  # stored pictures have up to this many times the network's side, for zooming in
 COARSEST = 32  # pixels per cell of the backbone's last level
 # The widths of keras.applications that have ImageNet weights.
@@ -25,18 +25,15 @@ NO_FILES = ("imagenet", "none")  # of weights
 NOT_THE_RESULT = ("out", "threads", "pictures", "labels", "held_labels")
 
 
-class LearningError(ValueError):
+class LearningError(OptionError):
     """Training cannot be done so; the message names the thing, its value and the way out."""
 
 
-def option(default: Any, help: str, low: float | None = None, high: float | None = None) -> Any:
-    """A dataclass field: its default, a sentence with the unit, and the range that is allowed."""
-    return field(default=default, metadata={"help": help, "low": low, "high": high})
-
-
 @dataclass(frozen=True)
-class LearningConfig:
+class LearningConfig(Section):
     """Training of a detector of one's own crop."""
+
+    refusal = LearningError
 
     labels: str = option("", "CSV table, folder of Pascal-VOC XML, or TFRecords (*.record)")
     pictures: str = option("", "folder of the pictures; TFRecords hold their own")
@@ -74,10 +71,7 @@ class LearningConfig:
     threads: int = option(0, "threads of a CPU; 0: all cores", low=0)
 
     def __post_init__(self) -> None:
-        hints = get_type_hints(type(self))
-        for f in fields(self):
-            value = checked(f.name, hints[f.name], getattr(self, f.name), f.metadata)
-            object.__setattr__(self, f.name, value)
+        super().__post_init__()
         if self.size % COARSEST:
             near = round(self.size / COARSEST) * COARSEST
             raise LearningError(f"size = {self.size}: give a multiple of {COARSEST}, as {near}")
@@ -157,7 +151,7 @@ def differing(config: LearningConfig, saved: Mapping[str, Any]) -> Iterator[str]
             yield f"{name} = {value} (there {then.get(name)})"
 
 
-def saved(out: Path) -> dict[str, Any] | None:
+def saved_config(out: Path) -> dict[str, Any] | None:
     """What config.json of a run holds; None where there is no run."""
     try:
         found = json.loads((out / RUN).read_text())
@@ -170,33 +164,7 @@ def saved(out: Path) -> dict[str, Any] | None:
 
 def config_of(out: Path) -> LearningConfig:
     """The options of a run that exists."""
-    known = saved(out)
+    known = saved_config(out)
     if known is None:
         raise LearningError(f"{out}: there is no run in it; name the --out of a training")
     return LearningConfig(**known["config"])
-
-
-def checked(name: str, kind: Any, value: Any, limits: Mapping[str, Any]) -> Any:
-    """The value in its own type; raises LearningError where it is out of range."""
-    value = converted(name, kind, value)
-    low, high = limits["low"], limits["high"]
-    if (low is not None and not value >= low) or (high is not None and not value <= high):
-        span = f"between {low} and {high}" if high is not None else f"of at least {low}"
-        raise LearningError(f"{name} = {value}: give a value {span}")
-    return value
-
-
-def converted(name: str, kind: Any, value: Any) -> Any:
-    """The value, given as text or not, in its own type."""
-    if get_origin(kind) is Literal:
-        if str(value) not in get_args(kind):
-            raise LearningError(f"{name} = {value!r}: choose one of {', '.join(get_args(kind))}")
-        return str(value)
-    try:
-        if kind is bool and isinstance(value, str):
-            return TRUTH[value.strip().lower()]
-        if kind is int and isinstance(value, float) and value != int(value):
-            raise ValueError
-        return kind(value)
-    except (TypeError, ValueError, KeyError):
-        raise LearningError(f"{name} = {value!r}: give {KINDS[kind]}") from None

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 
-from detectors.learning.examples import Boxes, Example
+from atelier import files
+from detectors.learning import Boxes, Example
 from detectors.learning.options import LearningError
 
 BOX = "image/object/bbox/"
@@ -19,14 +21,11 @@ ROUNDED = 1e-6  # so far an edge may lie outside for want of digits
 Values = Mapping[str, list[Any]]  # of a record, by name
 
 
-def write(path: Path, examples: Sequence[Example], classes: Sequence[str]) -> None:
+def write_records(path: Path, examples: Sequence[Example], classes: Sequence[str]) -> None:
     """One record per picture; boxes are shares of its sides, classes count from 1."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    with tf.io.TFRecordWriter(str(partial)) as file:
+    with files.replacing(path) as partial, tf.io.TFRecordWriter(str(partial)) as file:
         for example in examples:
             file.write(record(example, classes).SerializeToString(deterministic=True))
-    partial.replace(path)
 
 
 def record(example: Example, classes: Sequence[str]) -> Any:
@@ -73,8 +72,6 @@ def examples(path: Path, classes: Sequence[str] = ()) -> tuple[list[Example], li
 
 def fields(path: Path) -> Iterator[tuple[int, dict[str, list[Any]]]]:
     """(number, values by name) of each record."""
-    from google.protobuf.message import DecodeError
-
     try:
         for number, data in enumerate(tf.data.TFRecordDataset(str(path)).as_numpy_iterator()):
             found = tf.train.Example.FromString(data).features.feature

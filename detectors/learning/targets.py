@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.learning.examples import Boxes, Classes
+from detectors.learning import Boxes, Classes
 
 IGNORED = -1  # the class of a box that is neither right nor wrong
 REACH = 0.54  # of the box: how far from its centre cells learn of it (TTFNet, arXiv 1909.00700)

@@ -1,15 +1,14 @@
 """A run: the same command begins it, goes on after a kill, and does nothing once it is finished."""
 
-import fcntl
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from detectors.learning import evaluation, export, files, records
-from detectors.learning.examples import Example, apart, digest, gather, split
+from atelier import files
+from detectors.learning import Example, evaluate, export, records
+from detectors.learning.examples import apart, digest_examples, gather, split
 from detectors.learning.learner import Learner, found
 from detectors.learning.loop import Course, End
 from detectors.learning.measures import measure
@@ -21,7 +20,7 @@ from detectors.learning.options import (
     differing,
     is_finished,
     labels_digest,
-    saved,
+    saved_config,
     stored_side,
     weights_digest,
 )
@@ -41,14 +40,16 @@ def train(config: LearningConfig, say: Say) -> End:
         if not getattr(config, name):
             raise LearningError(f"{name} is empty: give --{name}")
     out = Path(config.out)
-    begun = saved(out)
+    begun = saved_config(out)
     if begun is not None:
         same_run(config, begun)
     if is_finished(out):
         say(f"{out} is finished: there is nothing to do")
         return "finished"
     out.mkdir(parents=True, exist_ok=True)
-    with alone(out):
+    busy = LearningError(f"{out}: another training writes there; wait for it")
+    with files.alone(out / "lock", busy):
+        files.sweep(out)
         learnt, held, classes = prepared(config, begun, say)
         say(f"{len(learnt)} pictures to learn from, {len(held)} held out, classes {classes}")
         course = Course(Learner(config, len(classes)), learnt, held, say)
@@ -89,14 +90,14 @@ def prepared(
             parts = split(examples, config.validation, config.seed)
         check_boxes(config, *parts)
         for path, some in zip(paths, parts, strict=True):
-            records.write(path, some, classes)
+            records.write_records(path, some, classes)
         records.write_label_map(out / "records" / "label_map.pbtxt", classes)
         begun = {
             "config": asdict(config),
             "classes": classes,
             "labels_digest": labels_digest(config),
             "weights_digest": weights_digest(config),
-            "pictures_digest": digest([*parts[0], *parts[1]]),
+            "pictures_digest": digest_examples([*parts[0], *parts[1]]),
         }
         files.write_json(out / RUN, begun)
     classes = begun["classes"]
@@ -124,26 +125,17 @@ def finish(
     finds = found(learner.find, held)
     best = measure(finds, held, learner.kinds)
     learner.average.save(out / "model.keras")
-    export.write(out / DETECTOR, learner.average, classes, course.config.mirror, best.surest)
+    export.write_detector(
+        out / DETECTOR, learner.average, classes, course.config.mirror, best.surest
+    )
     measured = {
         "detector": best,
         "its last weights": last,
-        "constant box": evaluation.constant(learnt, held, learner.kinds),
+        "constant box": evaluate.constant(learnt, held, learner.kinds),
     }
     say(
         f"held out: {len(held)} pictures; the detector is of epoch {course.best['epoch']:g}, the"
         " best on these same pictures"
     )
-    evaluation.write(out, measured, finds, held, classes, say)
+    evaluate.write_report(out, measured, finds, held, classes, say)
     say(f"[Detect] detector = crop:{out / DETECTOR}")
-
-
-@contextmanager
-def alone(out: Path) -> Iterator[None]:
-    """One training at a time in a folder; the lock goes with the process."""
-    with (out / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise LearningError(f"{out}: another training writes there; wait for it") from None
-        yield

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from atelier import files
+from atelier.options import option
 from pipeline.dataset import pack, publish, records
 from pipeline.dataset.labels import Labels, labels_of
 from pipeline.dataset.pack import Progress
 from pipeline.dataset.publish import ExportError
 from pipeline.dataset.records import Shape
 from pipeline.engine.crew import EngineConfig
-from pipeline.options import Settings, keyed, option
+from pipeline.options import Settings, keyed
 from pipeline.rows.manifest import Item, Row
 from pipeline.sections import DatasetConfig
 
@@ -76,7 +77,7 @@ def write_export(
         describe(whole / config.name, shape, [row.id for row in ordered], labels, described)
         publish.publish(whole, out)
     pack.clear(out)
-    return notes(shape)
+    return export_notes(shape)
 
 
 def make_newest(out: Path, link: Path, config: ExportTFRecordsConfig) -> None:
@@ -85,7 +86,7 @@ def make_newest(out: Path, link: Path, config: ExportTFRecordsConfig) -> None:
     publish.prune(out.parent, config.keep, out)
 
 
-def check(
+def check_export(
     rows: Sequence[Row],
     photos: Mapping[str, Row],
     to_write: int,
@@ -145,7 +146,7 @@ def describe(
         "alpha": "premultiplied" if shape[0] == 4 else None,
         "levels": levels,
         "classes": labels.classes if labels else None,
-        "read_by_nvlabs_stylegan2": not notes(shape),
+        "read_by_nvlabs_stylegan2": not export_notes(shape),
         "config": config,
         "versions": {library: version(library) for library in LIBRARIES},
         "order": ids,
@@ -153,7 +154,7 @@ def describe(
     (folder / publish.DESCRIPTION).write_text(json.dumps(facts, indent=1) + "\n")
 
 
-def notes(shape: Shape) -> list[str]:
+def export_notes(shape: Shape) -> list[str]:
     """Why NVlabs/stylegan2 cannot read records of this shape; nothing where it can."""
     channels, height, width = shape
     reasons = []

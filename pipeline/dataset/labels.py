@@ -9,6 +9,7 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from atelier.tables import TableError, read_table
 from pipeline.options import SettingsError
 from pipeline.rows.manifest import Row
 
@@ -53,7 +54,7 @@ def by_folder(paths: Sequence[str]) -> list[str]:
 
 def by_table(paths: Sequence[str], table: Path) -> list[str]:
     """What the columns file, label say: `file` is a photo's relative path, or its file name."""
-    label_of = read_table(table)
+    label_of = read_labels(table)
     names = Counter(PurePath(path).name for path in set(paths) if path not in label_of)
     if twice := sorted(name for name, count in names.items() if count > 1 and name in label_of):
         refuse(table, f"several photos are called {twice[0]!r}; give their paths below the source")
@@ -64,17 +65,13 @@ def by_table(paths: Sequence[str], table: Path) -> list[str]:
     return found
 
 
-def read_table(table: Path) -> dict[str, str]:
+def read_labels(table: Path) -> dict[str, str]:
     """File -> label."""
-    import pandas as pd
-
     try:
-        lines = pd.read_csv(table, dtype=str, keep_default_na=False)
-        pairs = list(zip(lines["file"], lines["label"].str.strip(), strict=True))
-    except KeyError as error:
-        refuse(table, f"it has no column {error}; the first line must name file and label")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        refuse(table, f"it is no CSV table ({error}); give columns file and label")
+        lines = read_table(table, ("file", "label"))
+        pairs = [(line["file"], line["label"].strip()) for _, line in lines]
+    except TableError as error:
+        raise SettingsError(f"[ExportTFRecords] labels: {error}") from None
     label_of = dict(pairs)
     for file, label in pairs:
         if label != label_of[file]:

@@ -5,11 +5,14 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from atelier import files
+from atelier.errors import Failure
+
 DESCRIPTION = "dataset.json"  # an export has one; what has none is left alone
 UNFINISHED = ".partial"
 
 
-class ExportError(ValueError):
+class ExportError(Failure):
     """The records cannot be written; the message says why, and the way out."""
 
 
@@ -48,18 +51,10 @@ def gigabytes(count: int) -> str:
 def publish(folder: Path, out: Path) -> None:
     """Give a complete folder its final name, once everything in it is safely on the disk."""
     for path in (*folder.rglob("*"), folder):
-        sync(path)
+        files.sync(path)
     out.parent.mkdir(parents=True, exist_ok=True)
     folder.rename(out)
-    sync(out.parent)
-
-
-def sync(path: Path) -> None:
-    file = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
+    files.sync(out.parent)
 
 
 def prune(exports: Path, keep: int, newest: Path) -> list[Path]:

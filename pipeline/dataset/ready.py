@@ -15,10 +15,11 @@ from pipeline.dataset.records import Shape
 from pipeline.engine.crew import EngineConfig
 from pipeline.photos.folder import read_photo
 from pipeline.rows.manifest import Item, Row
-from pipeline.stages.ingest import IngestConfig
 
 
-def pack_folder(folder: Path, out: Path, on: EngineConfig, progress: Progress) -> list[str]:
+def pack_folder(
+    folder: Path, out: Path, pixel_limit: int, on: EngineConfig, progress: Progress
+) -> list[str]:
     """Make `out`/<name of out>-rNN.tfrecords; returns notes for the person who runs it.
 
     The first picture by file name fixes size and channels. Raises ExportError with the way out.
@@ -27,14 +28,14 @@ def pack_folder(folder: Path, out: Path, on: EngineConfig, progress: Progress) -
     if out.exists():
         raise ExportError(f"{out} exists already: remove it, or give another name")
     pictures, notes = listed(folder)
-    shape = shape_of(pictures[0])
+    shape = shape_of(pictures[0], pixel_limit)
     ordered = [pictures[index] for index in export.order(len(pictures))]
     whole = pack.pack_all(ordered, out.name, shape, out, out.parent, on, progress, exact=True)
     names = [item.path.name for item in ordered]
     export.describe(whole / out.name, shape, names, None, {})
     publish.publish(whole / out.name, out)
     pack.clear(out)
-    return notes + export.notes(shape)
+    return notes + export.export_notes(shape)
 
 
 def listed(folder: Path) -> tuple[list[Item], list[str]]:
@@ -64,11 +65,11 @@ def is_picture(path: Path) -> bool:
     return not path.name.startswith(".") and known.get(path.suffix.lower()) in pictures.FORMATS
 
 
-def shape_of(item: Item) -> Shape:
+def shape_of(item: Item, pixel_limit: int) -> Shape:
     """Channels, height, width of a picture."""
     data = read_photo(item)
     try:
-        seen = pictures.header(data, IngestConfig().pixel_limit)
+        seen = pictures.header(data, pixel_limit)
         return pack.channels_of(data), seen.height, seen.width
     except pictures.UnreadableError as error:
         raise ExportError(f"{item.path}: {error}; mend or remove it") from None

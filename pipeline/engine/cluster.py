@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from atelier.errors import Failure
 from pipeline.engine import processes as interrupt
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ MALLOC = {"MALLOC_TRIM_THRESHOLD_": 1 << 28, "MALLOC_MMAP_THRESHOLD_": 1 << 25}
 ALONE = ("torch", "tensorflow")  # a process that has loaded one of them must not load the other
 
 
-class MachineError(RuntimeError):
+class MachineError(Failure):
     """The machine, not a photo, is at fault: nothing was recorded, run again once it is mended."""
 
 

@@ -10,10 +10,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from atelier.options import option
 from pipeline.engine import cluster
 from pipeline.engine.cluster import MachineError
 from pipeline.engine.unit import Unit
-from pipeline.options import Settings, option
+from pipeline.options import Settings
 
 if TYPE_CHECKING:
     from distributed import Client, Future

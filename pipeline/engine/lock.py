@@ -9,10 +9,13 @@ import socket
 from pathlib import Path
 
 from atelier import files
+from atelier.errors import Failure
 
 
-class StoreInUseError(RuntimeError):
+class StoreInUseError(Failure):
     """Somebody else works on this store; the message says who."""
+
+    code = 3
 
 
 def hold(store: Path) -> None:
@@ -35,22 +38,24 @@ def hold(store: Path) -> None:
 
 
 def take(path: Path) -> None:
-    holder = read(path)
-    if holder is not None and holder != identity() and alive(holder):
+    holder = read_holder(path)
+    if holder is not None and holder != own_identity() and alive(holder):
         raise StoreInUseError(
             f"{path.parent} is in use by process {holder['pid']} on {holder['host']}: wait for it,"
             f" or, if it is gone, delete {path}"
         )
-    files.write(path, json.dumps(identity()).encode())
+    if holder is not None and holder != own_identity():
+        files.sweep(path.parent)  # it died: what it left half-written goes
+    files.write(path, json.dumps(own_identity()))
 
 
 def release(store: Path) -> None:
     """Give the lock back, if it is this command's."""
-    if read(store / "lock") == identity():
+    if read_holder(store / "lock") == own_identity():
         (store / "lock").unlink(missing_ok=True)
 
 
-def identity() -> dict[str, object]:
+def own_identity() -> dict[str, object]:
     """The command's main process: its host, pid and start, so that a reused pid is another one."""
     parent = multiprocessing.parent_process()
     pid = (parent.pid if parent else None) or os.getpid()
@@ -75,7 +80,7 @@ def started(pid: int) -> str | None:
         return None
 
 
-def read(path: Path) -> dict[str, object] | None:
+def read_holder(path: Path) -> dict[str, object] | None:
     """Who holds the lock; nobody where there is none, or nothing that can be read."""
     try:
         found: dict[str, object] = json.loads(path.read_text())

@@ -25,7 +25,7 @@ def unheard() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def apart(function: Callable[..., T], *arguments: object) -> T:
+def run_apart(function: Callable[..., T], *arguments: object) -> T:
     """The function's result from a process of its own, whose libraries stay there.
 
     Raises what the function raises, BrokenProcessPool where the process dies.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 from atelier import pictures
 from atelier.boxes import Box, aligned, fitted
@@ -90,8 +91,6 @@ def contact_sheet(pictures: Sequence[Pixels], columns: int, tile: tuple[int, int
 
 def shrunk(pixels: Pixels, into: tuple[int, int]) -> Pixels:
     """The picture fitted into (width, height); never enlarged."""
-    from PIL import Image
-
     height, width = pixels.shape[:2]
     size = fitted(width, height, into)
     if size[0] >= width or size[1] >= height:
@@ -101,8 +100,6 @@ def shrunk(pixels: Pixels, into: tuple[int, int]) -> Pixels:
 
 def jpeg_uri(pixels: Pixels) -> str:
     """The picture inside a page."""
-    from PIL import Image
-
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=QUALITY, optimize=True)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

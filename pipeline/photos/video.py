@@ -29,7 +29,8 @@ def take(item: Item, every: int, folder: Path) -> tuple[int, list[Row]]:
             continue
         last = small
         if row.id not in rows:
-            files.write(folder.parent.parent / row.path, pictures.encode(frame, "png", 0))
+            path = folder.parent.parent / row.path
+            files.write(path, pictures.encode(frame, "png", 0), lasting=False)
             rows[row.id] = row
     return looked_at, list(rows.values())
 

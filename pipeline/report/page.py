@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.options import Settings, option
+from markupsafe import Markup
+
+from atelier.options import option
+from pipeline.options import Settings
 from pipeline.photos.folder import bytes_of
 from pipeline.photos.thumbnails import Open, Thumbnail, contact_sheet, thumbnail
 from pipeline.report.charts import histogram
@@ -182,8 +185,6 @@ def scored_rows(chapters: Sequence[Chapter]) -> list[Row]:
 
 def charts(chapters: Sequence[Chapter], limit: float | None) -> list[tuple[str, str]]:
     """(title, SVG) of every distribution that there is something to show of."""
-    from markupsafe import Markup
-
     sides = (
         [max(row.width, row.height) for row in chapters[0].rows if row.width] if chapters else []
     )

@@ -3,7 +3,14 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from detectors.annotations import Annotated, AnnotationError, Labelled, read, write_csv, write_voc
+from detectors.annotations import (
+    Annotated,
+    AnnotationError,
+    Labelled,
+    read_annotations,
+    write_csv,
+    write_voc,
+)
 from pipeline.options import SettingsError
 from pipeline.review.photos import Photo
 from pipeline.rows.decisions import Decision, Journal
@@ -45,7 +52,7 @@ def bring_in(path: Path, photos: Sequence[Photo], journal: Journal) -> tuple[int
     Returns how many photos were accepted, and a sentence for each that was not.
     """
     try:
-        found = read(path)
+        found = read_annotations(path)
     except AnnotationError as error:
         raise SettingsError(f"--import {error}") from None
     warnings, number = list(found.warnings), 0

@@ -4,7 +4,6 @@ The same seed gives the same bytes. `recipes/sample.cfg` says what becomes of ea
 """
 
 import io
-import shutil
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from atelier.files import replacing
 from pipeline.sample.canvas import Canvas, Place
 from pipeline.sample.hair import Beard, Style
 from pipeline.sample.person import Person, invent, paint_person
@@ -98,13 +98,11 @@ def draw(folder: Path, seed: int = 0) -> None:
     """Draw the sample's files into the new `folder`. Raises FileExistsError where it is there."""
     if folder.exists():
         raise FileExistsError(f"{folder} exists already: remove it, or give another name")
-    beside = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(beside, ignore_errors=True)
-    for path, data in files(seed):
-        place = beside / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(data)
-    beside.rename(folder)
+    with replacing(folder) as beside:
+        for path, data in files(seed):
+            place = beside / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(data)
 
 
 def files(seed: int = 0) -> Iterator[tuple[str, bytes]]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from atelier.boxes import Box, aligned, contains, within
-from detectors import Spec
-from pipeline.options import Settings, SettingsError, option
+from atelier.options import option
+from detectors import FACE, KINDS, Spec
+from pipeline.options import Settings, SettingsError
 from pipeline.photos.geometry import around
 from pipeline.rows.decisions import Decision
 from pipeline.rows.manifest import Row, dropped
@@ -72,10 +73,11 @@ def checked(config: CropConfig, looks: Iterable[Look]) -> list[Spec]:
 
 def wanted(specs: Iterable[Spec]) -> str:
     """What these detectors look for: a detector of one's own crop finds no faces."""
-    return "portrait" if all(spec.kind == "crop" for spec in specs) else "face"
+    sought = {KINDS[spec.kind].seeks for spec in specs}
+    return sought.pop() if len(sought) == 1 else FACE
 
 
-def notes(rows: Iterable[Row], config: CropConfig) -> list[str]:
+def crop_notes(rows: Iterable[Row], config: CropConfig) -> list[str]:
     """What a person should know about the rules."""
     return unseen(parse(config.rules), rows)
 
@@ -116,7 +118,7 @@ def proposed(row: Row, recipe: Recipe) -> Iterator[Row]:
         numbers = numbered(row, chosen) if config.faces == "each" else [(row, chosen[0])]
         yield from (given(named, box, recipe) for named, box in numbers)
         return
-    faces = counted([found.box for found in row.boxes if found.label == "face"])
+    faces = counted_faces([found.box for found in row.boxes if found.label == "face"])
     if not faces:
         yield dropped(row, f"no {recipe.wanted}")
     elif len(faces) > config.max_faces:
@@ -146,7 +148,7 @@ def given(row: Row, rectangle: Box, recipe: Recipe) -> Row:
     return sized(replace(row, face=face, rectangle=rectangle), recipe)
 
 
-def counted(faces: list[Box]) -> list[Box]:
+def counted_faces(faces: list[Box]) -> list[Box]:
     """The faces that count, largest first."""
     faces = sorted(faces, key=lambda face: (-face.height, face))
     return [face for face in faces if face.height >= COUNTS * faces[0].height]

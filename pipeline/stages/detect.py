@@ -8,10 +8,11 @@ from pathlib import Path
 import detectors
 from atelier import pictures
 from atelier.boxes import Box
+from atelier.options import option
 from atelier.pictures import Pixels
 from detectors import UNUSABLE, Detection, Detector, Spec
 from pipeline.engine import cluster, processes
-from pipeline.options import Settings, SettingsError, located, option
+from pipeline.options import Settings, SettingsError, located
 from pipeline.photos.folder import read_photo
 from pipeline.rows.manifest import Item, Row, dropped
 
@@ -37,7 +38,7 @@ class DetectConfig(Settings):
         for text in self.listed:
             try:
                 specs.append(spec_of(text))
-                detectors.check(specs[-1])
+                detectors.check_spec(specs[-1])
             except ValueError as error:
                 self.refuse("detector", str(error))
         if len(set(specs)) < len(specs):
@@ -71,29 +72,29 @@ class Look:
     @property
     def library(self) -> str:
         """What it loads that must not meet torch."""
-        return "tensorflow" if self.spec.kind in detectors.TENSORFLOW else ""
+        return detectors.KINDS[self.spec.kind].library
 
 
 def spec_of(text: str) -> Spec:
     """One detector of the list, its files where a person means them."""
     spec = detectors.parse(text)
-    if spec.model and spec.kind != "haar" and not spec.is_address:
+    if detectors.on_disk(spec):
         spec = replace(spec, model=str(located(spec.model)))
     return replace(spec, labels=str(located(spec.labels))) if spec.labels else spec
 
 
 @cache
-def check(config: DetectConfig) -> None:
+def check_detectors(config: DetectConfig) -> None:
     """Load every model once, so that what is wrong with one is said before the long work.
 
     That happens in a process of its own: TensorFlow must not be imported where Luigi runs.
     Raises SettingsError.
     """
-    models = [look for look in config.looks if look.spec.kind not in ("haar", "none")]
+    models = [look for look in config.looks if detectors.KINDS[look.spec.kind].is_given]
     if not models:
         return
     try:
-        processes.apart(try_out, models)
+        processes.run_apart(try_out, models)
     except (ValueError, OSError) as error:
         raise SettingsError(f"[Detect] detector: {error}") from None
 
@@ -138,7 +139,7 @@ def small(data: bytes, find: Detector) -> Pixels:
     return decode(data, find.long_side)
 
 
-def measure(data: bytes, row: Row, find: Detector) -> tuple[Detection, ...]:
+def measure_photo(data: bytes, row: Row, find: Detector) -> tuple[Detection, ...]:
     """All finds in one photo, in its full-size pixels."""
     picture = small(data, find)
     return full_size(find([picture])[0], picture, row)
@@ -155,7 +156,7 @@ def enlarged(box: Box, scale: tuple[float, float]) -> Box:
     return Box(round(box.left * x), round(box.top * y), round(box.right * x), round(box.bottom * y))
 
 
-def notes(rows: Sequence[Row], look: Look) -> list[str]:
+def detect_notes(rows: Sequence[Row], look: Look) -> list[str]:
     """What a person should know about a detector and all that it found."""
     name, classes = detectors.short(look.spec), detectors.class_names(look.spec)
     unusable = [sum(one.label == UNUSABLE for one in row.boxes) for row in rows]

@@ -10,9 +10,10 @@ import numpy as np
 
 from atelier import pictures
 from atelier.boxes import Box
+from atelier.options import option
 from atelier.pictures import Pixels
 from pipeline.engine import cluster, processes
-from pipeline.options import Settings, SettingsError, option
+from pipeline.options import Settings, SettingsError
 from pipeline.photos.folder import read_photo
 from pipeline.rows.manifest import Item, Row, dropped
 
@@ -50,7 +51,7 @@ class EmbedConfig(Settings):
 
 def embed(items: Sequence[Item], config: EmbedConfig, folder: Path) -> Iterator[list[Row]]:
     """Decode each portrait at full size and write down its features, batch by batch."""
-    inception = load(config.weights, config.dims, config.dtype, config.device)
+    inception = load_inception(config.weights, config.dims, config.dtype, config.device)
     for start in range(0, len(items), inception.batch):
         yield from embedded(items[start : start + inception.batch], inception)
 
@@ -61,17 +62,17 @@ def check_weights(config: EmbedConfig) -> None:
     Looks in a process of its own: torch must not be imported where Luigi runs.
     """
     try:
-        processes.apart(find_weights, config)
+        processes.run_apart(find_weights, config)
     except (ValueError, OSError) as error:
         raise SettingsError(str(error)) from None
 
 
 def find_weights(config: EmbedConfig) -> None:
-    load(config.weights, config.dims, config.dtype, config.device)
+    load_inception(config.weights, config.dims, config.dtype, config.device)
 
 
 @cache
-def load(weights: str, dims: int, dtype: Any, device: str) -> "Inception":
+def load_inception(weights: str, dims: int, dtype: Any, device: str) -> "Inception":
     """The network, once per process."""
     cluster.refuse_company("torch")
     import torch

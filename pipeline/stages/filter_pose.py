@@ -7,7 +7,8 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.options import Settings, option
+from atelier.options import option
+from pipeline.options import Settings
 from pipeline.rows.manifest import Outcome, Row, dropped
 
 Array = NDArray[np.float64]
@@ -87,7 +88,7 @@ def filter_pose(
     return Outcome([out.get(row.id, row) for row in rows], said, {"limit": limit})
 
 
-def check(reference: Vectors, config: FilterPoseConfig) -> None:
+def check_reference(reference: Vectors, config: FilterPoseConfig) -> None:
     """Raise SettingsError where the reference is too small, or the limit refuses everything."""
     likeness = METHODS[config.method](known(reference, config))
     kind, value = parsed(config.limit)

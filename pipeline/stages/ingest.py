@@ -6,7 +6,8 @@ from pathlib import Path
 
 from atelier import pictures
 from atelier.listing import VIDEOS
-from pipeline.options import Settings, option
+from atelier.options import option
+from pipeline.options import Settings
 from pipeline.photos import video
 from pipeline.photos.folder import check_photo, read_photo
 from pipeline.rows.manifest import Item, Row, dropped
@@ -20,7 +21,7 @@ class IngestConfig(Settings):
         "", "folder of photos, searched recursively; empty: raw/ in the store", keyed="never"
     )
     pixel_limit: int = option(
-        200_000_000, "photos of more pixels are dropped before they are decoded", low=1
+        pictures.PIXEL_LIMIT, "photos of more pixels are dropped before they are decoded", low=1
     )
     video_every: int = option(0, "take every Nth frame of videos; 0: videos are dropped", low=0)
 

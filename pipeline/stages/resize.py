@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image as Pillow
 
 from atelier import files, pictures
 from atelier.boxes import fitted
@@ -39,7 +40,7 @@ def resize(items: Sequence[Item], config: DatasetConfig, folder: Path) -> Iterat
             yield [dropped(row, str(reason))]
             continue
         name = Path("pictures", item.key[:2], f"{item.key}.{SUFFIXES[config.format]}")
-        files.write(folder / name, picture(pixels, config))
+        files.write(folder / name, picture(pixels, config), lasting=False)
         yield [replace(row, picture=str(Path(*folder.parts[-2:], name)))]
 
 
@@ -66,10 +67,8 @@ def picture(pixels: Pixels, config: DatasetConfig) -> bytes:
 
 def manageable(pixels: Pixels) -> Pixels:
     """Halved until ImageMagick takes it: beyond its limits it ends the process."""
-    from PIL import Image
-
     while max(pixels.shape[:2]) > LONGEST or pixels.shape[0] * pixels.shape[1] > MOST_PIXELS:
-        pixels = np.asarray(Image.fromarray(pixels).reduce(2))
+        pixels = np.asarray(Pillow.fromarray(pixels).reduce(2))
     return pixels
 
 

@@ -10,19 +10,17 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, TypeGuard
 
-from detectors import FACE, TENSORFLOW, Spec, class_names
-from detectors.labelmap import holes
+from atelier.errors import Refusal
+from detectors import Spec, findable
 from pipeline.rows.manifest import Row
 from pipeline.stages.rules import EYE_LINE, PLACES, RELATIONS, Drop, Need, Range, Rule, span
 
 DROP_KEYS = ("drop", "if", "min_score", "share")
 NEED_KEYS = ("need", "count", "height", "of", "min_score", "reason")
 ANY_NUMBER = (1, math.inf)
-FACE_POINTS = ("right eye", "left eye", "nose", "right mouth", "left mouth")  # YuNet's
-CASCADE_LABELS = {"profile": "profile", "upperbody": "upper body"}
 
 
-class RuleError(ValueError):
+class RuleError(Refusal):
     """A rule that cannot be: the message says which, and what there is."""
 
 
@@ -38,14 +36,14 @@ def parse(text: str) -> tuple[Rule, ...]:
         ) from None
     if not isinstance(given, list):
         raise RuleError("give a list of rules: [{...}, {...}]")
-    return tuple(parsed(number, rule) for number, rule in enumerate(given, start=1))
+    return tuple(parse_rule(number, rule) for number, rule in enumerate(given, start=1))
 
 
 def no_number(word: str) -> float:
     raise RuleError(f"{word} is no number that a find can have; give another")
 
 
-def parsed(number: int, given: Any) -> Rule:
+def parse_rule(number: int, given: Any) -> Rule:
     kinds = {"drop": DROP_KEYS, "need": NEED_KEYS}
     try:
         kind = next((k for k in kinds if isinstance(given, dict) and k in given), None)
@@ -141,18 +139,6 @@ def check_labels(rules: Sequence[Rule], specs: Iterable[Spec]) -> None:
                 f"rule {number} names {label!r}, which no detector finds; they find"
                 f" {', '.join(sorted(known))}"
             )
-
-
-def findable(spec: Spec) -> set[str] | None:
-    """All labels that a detector may give; None where nobody knows."""
-    if spec.kind in TENSORFLOW:
-        names = class_names(spec)
-        return set(names.values()) if names and not holes(names) else None
-    if spec.kind == "yunet":
-        return {FACE, *FACE_POINTS}
-    if spec.kind == "none":
-        return {"photo"}
-    return {*spec.names} or {CASCADE_LABELS.get(spec.model, FACE)}
 
 
 def unseen(rules: Sequence[Rule], rows: Iterable[Row]) -> list[str]:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from atelier.boxes import Box, aligned
-from pipeline.options import Settings, option
+from atelier.options import option
+from pipeline.options import Settings
 from pipeline.photos.geometry import around
 from pipeline.rows.manifest import Row
 from pipeline.sections import DatasetConfig, PortraitConfig

@@ -9,7 +9,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
+from atelier.errors import Failure
 from pipeline.options import REPOSITORY
 
 WRONG_INPUT, STOPPED = 2, 130  # exit codes of every trainer
@@ -28,7 +30,7 @@ if os.getppid() == int(sys.argv[1]):
 """
 
 
-class TrainError(RuntimeError):
+class TrainError(Failure):
     """Training did not finish; the message says why, and the way out."""
 
 
@@ -64,6 +66,7 @@ def started(command: list[str]) -> Iterator["subprocess.Popen[str]"]:
     with subprocess.Popen(
         command,
         cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": import_path()},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -78,6 +81,12 @@ def started(command: list[str]) -> Iterator["subprocess.Popen[str]"]:
             if trainer.poll() is None and sys.exc_info()[0]:
                 trainer.terminate()
             trainer.wait()
+
+
+def import_path() -> str:
+    """PYTHONPATH for the trainer: the packages that run here, wherever they lie."""
+    code = str(Path(__file__).resolve().parents[2])
+    return os.pathsep.join(filter(None, (code, os.environ.get("PYTHONPATH"))))
 
 
 @contextmanager

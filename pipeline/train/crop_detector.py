@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from atelier import files
+from atelier.options import option
 from detectors.learning.options import (
     DETECTOR,
     NO_FILES,
@@ -16,7 +17,7 @@ from detectors.learning.options import (
     key,
 )
 from pipeline.engine import lock
-from pipeline.options import Settings, SettingsError, located, option
+from pipeline.options import Settings, SettingsError, located
 from pipeline.train import child
 
 FOLDER = "detectors"  # in the store
@@ -79,7 +80,7 @@ def finished(store: Path, config: CropTrainerConfig) -> bool:
     return is_finished(run_of(store, config))
 
 
-def train(store: Path, config: CropTrainerConfig, say: child.Say) -> Path:
+def train_detector(store: Path, config: CropTrainerConfig, say: child.Say) -> Path:
     """Train to the end, or go on; returns the detector's folder, for `crop:FOLDER`.
 
     The store's lock is given back: a run has a lock of its own. After SIGINT or SIGTERM the
@@ -95,10 +96,10 @@ def train(store: Path, config: CropTrainerConfig, say: child.Say) -> Path:
         )
     lock.release(store)
     words = [f"--{f.name}={getattr(learning, f.name)}" for f in fields(learning)]
-    follow(child.command("detectors", words), say)
+    follow_trainer(child.command("detectors", words), say)
     return out / DETECTOR
 
 
-def follow(command: list[str], say: child.Say) -> None:
+def follow_trainer(command: list[str], say: child.Say) -> None:
     """Run the trainer to its end; raises TrainError unless it finished."""
     child.judge(*child.follow(command, STATUS, say), "batch or size")

@@ -46,6 +46,7 @@ def test_every_orientation_comes_out_upright(orientation):
     grey = pictures.decode_grey(data, 0)
     sideways = orientation in pictures.SIDEWAYS
     assert (header.width, header.height) == ((40, 80) if sideways else (80, 40))
+    assert (header.stored, header.orientation) == ((80, 40), orientation)
     assert out.shape == (header.height, header.width, 3)
     assert grey.shape == out.shape[:2]
     flips = {1: 0, 2: 1, 3: 2, 4: 1, 5: 1, 6: 3, 7: 1, 8: 1}

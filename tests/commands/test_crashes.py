@@ -69,13 +69,13 @@ def test_a_worker_killed_in_the_middle_loses_nothing(forty):
 
 def packing(monkeypatch):
     """Note the id of every row whose picture is packed from now on."""
-    seen, read = [], pack.read
+    seen, read = [], pack.read_picture
 
     def noted(item, plan):
         seen.append(item.row.id)
         return read(item, plan)
 
-    monkeypatch.setattr(pack, "read", noted)
+    monkeypatch.setattr(pack, "read_picture", noted)
     return seen
 
 
@@ -87,7 +87,9 @@ def test_kill_9_in_the_middle_redoes_nothing_that_is_finished(forty, stage, monk
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     (folder,) = store.glob(f"{stage}/*/parts")
-    finished = {row.id for rows in memo.read(folder, memo.keys(folder)).values() for row in rows}
+    finished = {
+        row.id for rows in memo.read_parts(folder, memo.keys(folder)).values() for row in rows
+    }
     assert 3 <= len(finished) < 40
 
     # In this process, so that its work can be counted.

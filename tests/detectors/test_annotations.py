@@ -4,12 +4,13 @@ import sys
 import pytest
 from PIL import Image
 
+from atelier import pictures
 from atelier.boxes import Box
 from detectors.annotations import (
     Annotated,
     AnnotationError,
     Labelled,
-    read,
+    read_annotations,
     write_csv,
     write_voc,
 )
@@ -49,7 +50,7 @@ def voc(tmp_path, boxes, name="one.xml", filename="one.jpg", size=(100, 80)):
 
 def test_csv_to_and_fro_loses_nothing(tmp_path):
     write_csv(tmp_path / "boxes.csv", PHOTOS)
-    found = read(tmp_path / "boxes.csv")
+    found = read_annotations(tmp_path / "boxes.csv")
     assert found.photos == PHOTOS
     assert found.warnings == []
     write_csv(tmp_path / "again.csv", found.photos)
@@ -58,7 +59,7 @@ def test_csv_to_and_fro_loses_nothing(tmp_path):
 
 def test_voc_to_and_fro_loses_nothing(tmp_path):
     write_voc(tmp_path / "xml", PHOTOS)
-    found = read(tmp_path / "xml")
+    found = read_annotations(tmp_path / "xml")
     assert found.photos == PHOTOS
     assert found.warnings == []
 
@@ -80,7 +81,7 @@ def test_an_earlier_writing_is_replaced(tmp_path):
     folder = tmp_path / "xml"
     write_voc(folder, PHOTOS)
     write_voc(folder, PHOTOS[:1])
-    assert read(folder).photos == PHOTOS[:1]
+    assert read_annotations(folder).photos == PHOTOS[:1]
     assert [path.name for path in folder.rglob("*") if path.is_file()] == ["one.xml"]
 
 
@@ -93,19 +94,21 @@ def test_what_a_person_wrote_is_not_replaced(tmp_path):
 
 
 def test_tags_come_in_any_order_and_numbers_may_be_floats(tmp_path):
-    found = read(voc(tmp_path, [("11.0", "5.2", "50", "69.8")]))
+    found = read_annotations(voc(tmp_path, [("11.0", "5.2", "50", "69.8")]))
     assert found.photos == [Annotated("one.jpg", 100, 80, (Labelled("dog", Box(10, 4, 50, 70)),))]
 
 
 def test_columns_come_in_any_order(tmp_path):
     header = "more,class,xmin,ymin,xmax,ymax,height,width,filename\n"
-    found = read(table(tmp_path, "?,dog,11,5,50,70,80,100,a\\one.jpg", header="\ufeff" + header))
+    found = read_annotations(
+        table(tmp_path, "?,dog,11,5,50,70,80,100,a\\one.jpg", header="\ufeff" + header)
+    )
     assert found.photos == [Annotated("a/one.jpg", 100, 80, (Labelled("dog", Box(10, 4, 50, 70)),))]
 
 
 def test_a_box_outside_is_cut_and_a_tiny_one_left_out(tmp_path):
     folder = voc(tmp_path, [(-20, 1, 130, 40), (50, 50, 50, 60), (0, 0, 30, 30), (9, 9, 5, 5)])
-    found = read(folder)
+    found = read_annotations(folder)
     boxes = [each.box for each in found.photos[0].boxes]
     assert boxes == [Box(0, 0, 100, 40), Box(0, 0, 30, 30)]
     file = folder / "one.xml"
@@ -119,11 +122,11 @@ def test_a_box_outside_is_cut_and_a_tiny_one_left_out(tmp_path):
 
 def test_a_wrong_filename_is_mended_by_the_files_own_name(tmp_path):
     folder = voc(tmp_path, [(1, 1, 9, 9)], filename="other.png")
-    assert [photo.filename for photo in read(folder).photos] == ["one.png"]
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
-    Image.new("RGB", (100, 80)).save(pictures / "one.jpg")
-    found = read(folder, pictures)
+    assert [photo.filename for photo in read_annotations(folder).photos] == ["one.png"]
+    photos = tmp_path / "pictures"
+    photos.mkdir()
+    Image.new("RGB", (100, 80)).save(photos / "one.jpg")
+    found = read_annotations(folder, photos)
     assert [photo.filename for photo in found.photos] == ["one.jpg"]
     assert found.warnings == [
         f"{folder / 'one.xml'}: <filename> is 'other.png'; taken as 'one.jpg', by its own name"
@@ -133,7 +136,7 @@ def test_a_wrong_filename_is_mended_by_the_files_own_name(tmp_path):
 def test_a_photo_that_is_not_there_is_left_out(tmp_path):
     (tmp_path / "pictures").mkdir()
     path = table(tmp_path, "a.jpg,9,9,dog,1,1,5,5")
-    found = read(path, tmp_path / "pictures")
+    found = read_annotations(path, tmp_path / "pictures")
     assert found.photos == []
     assert found.warnings == [f"{path} line 2: no photo a.jpg in {tmp_path / 'pictures'}; left out"]
 
@@ -151,7 +154,7 @@ def test_boxes_of_another_size_are_refused(tmp_path, size, orientation, match):
     (tmp_path / "pictures").mkdir()
     Image.new("RGB", (100, 80)).save(tmp_path / "pictures" / "one.jpg", exif=exif)
     with pytest.raises(AnnotationError, match=match):
-        read(voc(tmp_path, [(1, 1, 9, 9)], size=size), tmp_path / "pictures")
+        read_annotations(voc(tmp_path, [(1, 1, 9, 9)], size=size), tmp_path / "pictures")
 
 
 def test_boxes_drawn_upright_fit_a_photo_that_lies(tmp_path):
@@ -159,7 +162,7 @@ def test_boxes_drawn_upright_fit_a_photo_that_lies(tmp_path):
     exif[0x0112] = 8
     (tmp_path / "pictures").mkdir()
     Image.new("RGB", (100, 80)).save(tmp_path / "pictures" / "one.jpg", exif=exif)
-    found = read(voc(tmp_path, [(1, 1, 9, 100)], size=(80, 100)), tmp_path / "pictures")
+    found = read_annotations(voc(tmp_path, [(1, 1, 9, 100)], size=(80, 100)), tmp_path / "pictures")
     assert found.photos[0].boxes[0].box == Box(0, 0, 9, 100)
 
 
@@ -168,8 +171,10 @@ def test_a_heic_photo_has_a_size(tmp_path):
     (tmp_path / "pictures").mkdir()
     Image.new("RGB", (100, 80)).save(tmp_path / "pictures" / "one.heic")
     given = voc(tmp_path, [(1, 1, 9, 9)]), tmp_path / "pictures"
-    script = "import sys; from pathlib import Path; from detectors.annotations import read"
-    script += "; print(read(*map(Path, sys.argv[1:])).photos[0].filename)"
+    script = (
+        "import sys; from pathlib import Path; from detectors.annotations import read_annotations"
+    )
+    script += "; print(read_annotations(*map(Path, sys.argv[1:])).photos[0].filename)"
     line = [sys.executable, "-c", script, *map(str, given)]
     assert subprocess.run(line, cwd=ROOT, capture_output=True, text=True).stdout == "one.heic\n"
 
@@ -177,9 +182,10 @@ def test_a_heic_photo_has_a_size(tmp_path):
 def test_a_photo_of_too_many_pixels_is_refused(tmp_path, monkeypatch):
     (tmp_path / "pictures").mkdir()
     Image.new("RGB", (100, 80)).save(tmp_path / "pictures" / "one.jpg")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(AnnotationError, match=r"one\.jpg cannot be opened \(Image size"):
-        read(voc(tmp_path, [(1, 1, 9, 9)]), tmp_path / "pictures")
+    monkeypatch.setattr(pictures, "PIXEL_LIMIT", 100)
+    said = r"one\.jpg cannot be opened \(too many pixels: 100 x 80, the limit is 100\)"
+    with pytest.raises(AnnotationError, match=said):
+        read_annotations(voc(tmp_path, [(1, 1, 9, 9)]), tmp_path / "pictures")
 
 
 @pytest.mark.parametrize(
@@ -197,13 +203,13 @@ def test_a_photo_of_too_many_pixels_is_refused(tmp_path, monkeypatch):
 )
 def test_bad_lines_are_refused_by_file_and_line(tmp_path, line, match):
     with pytest.raises(AnnotationError, match=match):
-        read(table(tmp_path, line), classes=["dog", "bird"])
+        read_annotations(table(tmp_path, line), classes=["dog", "bird"])
 
 
 def test_two_sizes_for_one_photo_are_refused(tmp_path):
     path = table(tmp_path, "a.jpg,9,9,dog,1,1,5,5", "a.jpg,9,8,dog,1,1,6,6")
     with pytest.raises(AnnotationError, match=r"line 3: a\.jpg is 9 x 8 .* 9 x 9 at .* line 2"):
-        read(path)
+        read_annotations(path)
 
 
 def test_missing_columns_are_named(tmp_path):
@@ -211,18 +217,18 @@ def test_missing_columns_are_named(tmp_path):
     with pytest.raises(
         AnnotationError, match=r"line 1: no column filename, width.*it has filename;"
     ):
-        read(path)
+        read_annotations(path)
 
 
 def test_the_same_box_twice_counts_once(tmp_path):
     path = table(tmp_path, "a.jpg,9,9,dog,1,1,5,5", "a.jpg,9,9,dog,1,1,5,5")
-    found = read(path)
+    found = read_annotations(path)
     assert len(found.photos[0].boxes) == 1
     assert found.warnings == [f"{path} line 3: the same box as at {path} line 2; counted once"]
 
 
 def test_edges_that_are_no_numbers_are_left_out(tmp_path):
-    found = read(table(tmp_path, "a.jpg,9,9,dog,1,nan,5,5"))
+    found = read_annotations(table(tmp_path, "a.jpg,9,9,dog,1,nan,5,5"))
     assert found.photos == [Annotated("a.jpg", 9, 9)]
     assert "line 2: an edge of 'dog' is no finite number" in found.warnings[0]
 
@@ -231,26 +237,29 @@ def test_xml_of_two_bytes_a_letter_loses_no_box(tmp_path):
     folder = voc(tmp_path, [(1, 1, 9, 9), (2, 2, 8, 8)])
     file = folder / "one.xml"
     file.write_bytes(f'<?xml version="1.0"?>{file.read_text()}'.encode("utf-16"))
-    assert [each.box for each in read(folder).photos[0].boxes] == [Box(0, 0, 9, 9), Box(1, 1, 8, 8)]
+    assert [each.box for each in read_annotations(folder).photos[0].boxes] == [
+        Box(0, 0, 9, 9),
+        Box(1, 1, 8, 8),
+    ]
 
 
 def test_broken_xml_is_refused(tmp_path):
     (tmp_path / "one.xml").write_text("<annotation>\n<object>")
     with pytest.raises(AnnotationError, match=r"one\.xml: no XML \(no element found: line 2"):
-        read(tmp_path)
+        read_annotations(tmp_path)
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(AnnotationError, match="no XML file in it"):
-        read(empty)
+        read_annotations(empty)
     with pytest.raises(AnnotationError, match="there is no such"):
-        read(tmp_path / "none.csv")
+        read_annotations(tmp_path / "none.csv")
 
 
 @pytest.mark.real_data
 def test_labelimgs_own_files_and_their_table_say_the_same(test_data):
     raccoon = test_data / "raccoon"
-    xml = read(raccoon / "annotations", raccoon / "images", classes=["raccoon"])
-    table = read(raccoon / "data" / "raccoon_labels.csv", raccoon / "images")
+    xml = read_annotations(raccoon / "annotations", raccoon / "images", classes=["raccoon"])
+    table = read_annotations(raccoon / "data" / "raccoon_labels.csv", raccoon / "images")
     assert sum(len(photo.boxes) for photo in xml.photos) == 217
     assert len(xml.photos) == 200
     assert set(xml.photos) == set(table.photos)
@@ -259,7 +268,11 @@ def test_labelimgs_own_files_and_their_table_say_the_same(test_data):
 
 @pytest.mark.real_data
 def test_labelimgs_own_files_go_to_and_fro(test_data, tmp_path):
-    photos = read(test_data / "raccoon" / "annotations").photos
+    photos = read_annotations(test_data / "raccoon" / "annotations").photos
     write_voc(tmp_path / "xml", photos)
     write_csv(tmp_path / "boxes.csv", photos)
-    assert read(tmp_path / "xml").photos == read(tmp_path / "boxes.csv").photos == photos
+    assert (
+        read_annotations(tmp_path / "xml").photos
+        == read_annotations(tmp_path / "boxes.csv").photos
+        == photos
+    )

@@ -5,9 +5,9 @@ import pytest
 
 import detectors
 from atelier.boxes import Box
-from detectors.base import Detection, FaceFactors
+from detectors.base import FACE_POINTS, Detection, FaceFactors
 from detectors.haar import HaarDetector, flipped
-from detectors.yunet import POINTS, as_detections
+from detectors.yunet import as_detections
 
 
 @pytest.mark.parametrize("text", ["haar", "haar:profile", "haar:upperbody"])
@@ -46,7 +46,7 @@ def test_a_profile_is_no_face_unless_it_is_called_one():
 def test_a_face_comes_with_its_five_points():
     row = [10, 20, 100, 120, *(30, 50), *(80, 50), *(55, 80), *(35, 110), *(75, 110), 0.95]
     found = as_detections(row)
-    assert [one.label for one in found] == ["face", *POINTS]
+    assert [one.label for one in found] == ["face", *FACE_POINTS]
     assert {one.score for one in found} == {0.95}
     assert found[0].box == Box(10, 20, 110, 140)
     assert found[1].box == Box(25, 45, 35, 55)

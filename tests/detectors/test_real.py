@@ -12,7 +12,7 @@ from atelier.boxes import iou
 from detectors.base import FACE
 from pipeline.rows.manifest import Row
 from pipeline.stages.crop import CropConfig, Recipe, crop
-from pipeline.stages.detect import measure
+from pipeline.stages.detect import measure_photo
 from pipeline.stages.finds import join
 from tests.kit.commands import error, run
 
@@ -48,7 +48,7 @@ def looked(text, test_data):
         data = path.read_bytes()
         head = pictures.header(data, 10**8)
         row = Row(path.name, path.name, width=head.width, height=head.height)
-        boxes = join([measure(data, row, find)], [detectors.face_factors(spec)])
+        boxes = join([measure_photo(data, row, find)], [detectors.face_factors(spec)])
         found[path] = (boxes, row)
     return found
 

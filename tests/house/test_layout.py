@@ -1,64 +1,219 @@
-"""The shape of the code base, so that it stays the shape that was agreed on."""
+"""The shape of the code base, so that it stays the shape that was agreed on: docs/house.md."""
 
 import ast
 import subprocess
 import sys
-from pathlib import Path
+from collections import defaultdict
+from graphlib import TopologicalSorter
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-MAY_IMPORT = {"detectors": set(), "training": set(), "pipeline": {"detectors", "training"}}
-KNOW_LUIGI = {"options.py", "stage.py", "tasks.py", "trainers.py", "cli.py"}
-HEAVY = {"tensorflow", "torch", "cv2", "pandas", "pyarrow", "dask", "distributed", "torchvision"}
-MODULES = sorted(path for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py"))
-OTHERS = sorted(path for name in ("tests", "benchmarks") for path in (ROOT / name).rglob("*.py"))
+from tests.kit import house
+from tests.kit.house import HEAVY, PACKAGES, ROOT
+
+# Who may import whom: each room those on the floors below its own, and nobody beside it.
+FLOORS = {
+    "atelier": [
+        {"errors", "boxes", "stop", "svg", "cuda"},
+        {"options", "files", "pictures", "listing", "names", "tables"},
+        {"arrays", "commands"},
+    ],
+    "detectors": [
+        {"base", "labelmap", "hub"},
+        {"kinds", "graphs", "annotations"},
+        {"spec"},
+        {"haar", "yunet", "whole", "tfod"},
+        {"learning"},
+    ],
+    "training": [
+        {"networks", "schedule", "sources", "features"},
+        {"augment", "batches", "losses", "adam", "draws"},
+        {"config"},
+        {"presets", "devices", "estimates", "state"},
+        {"phases", "run"},
+        {"exchange"},
+        {"explore", "minibatch", "metrics"},
+        {"loop", "deploy"},
+        {"student"},
+        {"cli"},
+    ],
+    "pipeline": [
+        {"options", "rows", "sample"},
+        {"photos", "engine", "sections"},
+        {"stages", "dataset", "stage"},
+        {"report", "review"},
+        {"tasks"},
+        {"train", "garbage"},
+        {"cli"},
+    ],
+}
+MAY_IMPORT = {
+    "atelier": set(),
+    "detectors": {"atelier"},
+    "training": {"atelier"},
+    "pipeline": {"atelier", "detectors", "training"},
+}
+KNOW_LUIGI = {"options", "stage", "tasks", "train.tasks", "cli"}  # of pipeline
+MOST = {"pipeline": (16, 8), "training": (26, 9), "detectors": (13, 8), "atelier": (14, 4)}
+ENTRANCES = {"__main__"}
+EVERY_COMMAND_HAS = {"main", "parser"}
 EMPTY_WORDS = {"utils", "util", "helpers", "helper", "common", "manager"}
+LINES, FUNCTION_LINES, EQUAL_LINES = 400, 60, 6
 
-every_module = pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
-every_file = pytest.mark.parametrize(
-    "path", MODULES + OTHERS, ids=lambda p: str(p.relative_to(ROOT))
-)
+OTHERS = [
+    path
+    for name in ("tests", "benchmarks")
+    for path in sorted((ROOT / name).rglob("*.py"))
+    if path.name != "__init__.py"
+]
+FILES = [*house.modules().values(), *OTHERS]
+every_package = pytest.mark.parametrize("package", PACKAGES)
+every_module = pytest.mark.parametrize("module", house.modules())
+every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 
 
-def imports(path):
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module.split(".")[0]
+def rooms(package):
+    return {
+        house.room(module)
+        for module in house.modules()
+        if "." in module and module.split(".")[0] == package
+    } - {f"{package}.{name}" for name in ENTRANCES}
+
+
+@every_package
+def test_every_room_has_its_floor(package):
+    planned = {f"{package}.{name}" for floor in FLOORS[package] for name in floor}
+    assert rooms(package) <= planned
+
+
+@every_package
+def test_imports_point_down(package):
+    height = {
+        f"{package}.{name}": number
+        for number, floor in enumerate(FLOORS[package])
+        for name in floor
+    }
+    upward = [
+        (one, other)
+        for one, others in house.arrows(package).items()
+        for other in others
+        if one in height and not height[other] < height[one]
+    ]
+    assert not upward
+
+
+@every_package
+def test_few_entries_on_few_floors(package):
+    entries, floors = MOST[package]
+    assert len(rooms(package)) <= entries
+    assert house.floors(house.arrows(package)) <= floors
+
+
+def test_no_file_imports_itself_in_a_circle():
+    graph = defaultdict(set)
+    for each in house.imports():
+        graph[each.module].add(each.target)
+    TopologicalSorter(graph).prepare()  # raises CycleError
+
+
+def test_packages_import_only_what_they_stand_on():
+    beyond = [
+        each
+        for each in house.imports()
+        if each.target.split(".")[0]
+        not in MAY_IMPORT[each.module.split(".")[0]] | {each.module.split(".")[0]}
+    ]
+    assert not beyond
+
+
+def test_the_ground_holds_what_two_packages_stand_on():
+    importers = defaultdict(set)
+    for each in house.imports():
+        importers[each.target].add(each.module.split(".")[0])
+    inside = {each.target for each in house.imports() if each.module.startswith("atelier.")}
+    for module in house.modules():
+        if module.startswith("atelier.") and module not in inside:
+            assert len(importers[module] - {"atelier"}) >= 2, module
 
 
 @every_module
-def test_imports_point_away_from_pipeline(path):
-    package = path.relative_to(ROOT).parts[0]
-    assert set(imports(path)) & set(MAY_IMPORT) <= MAY_IMPORT[package] | {package}
+def test_only_what_is_heavy_is_imported_late(module):
+    late = [each for each in house.imports() if each.module == module and each.late]
+    assert [each for each in late if not house.loads_heavy(each.target)] == []
+    path = house.modules()[module]
+    once = house.libraries(path)
+    others = house.libraries(path, late=True) - once - HEAVY - set(PACKAGES)
+    assert others <= {"google"}  # protobuf's messages come with TensorFlow
 
 
 @every_module
-def test_few_modules_know_luigi(path):
-    assert path.name in KNOW_LUIGI or "luigi" not in set(imports(path))
+def test_few_modules_know_luigi(module):
+    known = "luigi" in house.libraries(house.modules()[module], late=True)
+    assert not known or module.removeprefix("pipeline.") in KNOW_LUIGI
+
+
+@pytest.mark.parametrize("package", ["atelier", "training"])
+def test_torch_is_in_one_room(package):
+    for module, path in house.modules().items():
+        if module.split(".")[0] == package and not module.startswith("training.features."):
+            assert not house.libraries(path, late=True) & {"torch", "torchvision", "pytorch_fid"}
+
+
+def test_the_room_of_torch_imports_nothing_for_its_guests():
+    assert house.libraries(house.modules()["training.features"]) == set()
+
+
+def test_nothing_stands_in_two_packages():
+    seen = defaultdict(list)
+    for module, path in house.modules().items():
+        lines = house.shapes(path)
+        for at in range(len(lines) - EQUAL_LINES + 1):
+            window = tuple(said for _, said in lines[at : at + EQUAL_LINES])
+            seen[window].append((module, lines[at][0]))
+    twice = [
+        places for places in seen.values() if len({name.split(".")[0] for name, _ in places}) > 1
+    ]
+    assert twice == []
 
 
 @every_file
 def test_files_stay_small(path):
     assert path.stem not in EMPTY_WORDS
-    assert len(path.read_text().splitlines()) <= 400
+    assert len(path.read_text().splitlines()) <= LINES
 
 
 @every_module
-def test_functions_stay_small(path):
-    for node in ast.walk(ast.parse(path.read_text())):
+def test_functions_stay_small(module):
+    for node in ast.walk(ast.parse(house.modules()[module].read_text())):
         if isinstance(node, ast.FunctionDef):
-            assert node.end_lineno - node.lineno < 60, node.name
+            assert node.end_lineno - node.lineno < FUNCTION_LINES, node.name
 
 
 @every_module
-def test_modules_say_what_they_are_for(path):
-    assert ast.get_docstring(ast.parse(path.read_text()))
+def test_modules_say_what_they_are_for(module):
+    assert ast.get_docstring(ast.parse(house.modules()[module].read_text()))
 
 
 def test_import_pipeline_loads_nothing_heavy():
     script = f"import pipeline, sys; print(sorted(set(sys.modules) & {HEAVY!r}))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout == "[]\n", done.stderr
+
+
+@every_package
+def test_the_packages_that_run_are_ours(package):
+    assert __import__(package).__file__ == str(ROOT / package / "__init__.py")
+
+
+def test_every_folder_of_tests_is_a_package():
+    folders = {path.parent for path in (ROOT / "tests").rglob("*.py")}
+    assert [folder for folder in sorted(folders) if not (folder / "__init__.py").is_file()] == []
+
+
+def test_a_name_that_three_modules_share_takes_its_noun():
+    modules = defaultdict(list)
+    for module, path in house.modules().items():
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef) and node.name not in EVERY_COMMAND_HAS:
+                modules[node.name].append(module)
+    assert {name: found for name, found in modules.items() if len(found) > 2} == {}

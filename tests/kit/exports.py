@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipeline.dataset import records
 from pipeline.dataset.export import ExportTFRecordsConfig, write_export
 from pipeline.engine.crew import EngineConfig
 from pipeline.rows.manifest import Row
 from pipeline.sections import DatasetConfig
+from tests.kit.records import read_records
 
 HERE = EngineConfig(scheduler="in-process", rows=3)
 SMALL = DatasetConfig(size="16", format="png")
@@ -56,4 +56,4 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def pictures(folder: Path, number: int = 4) -> list[np.ndarray[Any, Any]]:
-    return list(records.read(folder / f"{folder.name}-r{number:02}.tfrecords"))
+    return list(read_records(folder / f"{folder.name}-r{number:02}.tfrecords"))

@@ -2,6 +2,7 @@
 
 import pytest
 
+from detectors.kinds import KINDS
 from pipeline.rows import manifest
 from tests.kit.commands import run
 from tests.kit.made_graphs import frozen, saved_model
@@ -17,11 +18,12 @@ def model(folder):
     return folder
 
 
-MADE = {
+MADE = {  # a model of each kind that is given one
     "tfod": lambda folder: frozen(folder / "faces.pb", FIND),
     "hub": lambda folder: saved_model(folder / "hub", FIND),
     "crop": lambda folder: model(folder / "crop"),
 }
+NAMED = [form for kind in KINDS.values() if not kind.is_given for form in kind.forms]
 
 
 def looked(folder, detector, **more):
@@ -31,10 +33,10 @@ def looked(folder, detector, **more):
     assert done.returncode == 0, done.stderr
     found = (folder / more.get("store", "store") / "detect").glob("*/*.parquet")
     newest = max(found, key=lambda path: path.stat().st_mtime_ns)
-    return done.stderr, [(row.id, row.boxes, row.drop) for row in manifest.read(newest)]
+    return done.stderr, [(row.id, row.boxes, row.drop) for row in manifest.read_manifest(newest)]
 
 
-@pytest.fixture(params=["haar", "haar:profile", "yunet", *MADE])
+@pytest.fixture(params=[*NAMED, "yunet", *MADE])
 def detector(request, tmp_path):
     if request.param in MADE:
         return f"{request.param}:{MADE[request.param](tmp_path)}?min_score=0.1&names=face"
@@ -42,6 +44,10 @@ def detector(request, tmp_path):
         data = request.getfixturevalue("test_data")
         return f"yunet:{data / 'models' / 'face_detection_yunet_2023mar.onnx'}"
     return request.param
+
+
+def test_every_kind_is_under_the_laws():
+    assert {kind for kind in KINDS if KINDS[kind].is_given} == {"yunet", *MADE}
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ def test_a_dry_run_prints_config_and_estimates(tmp_path, capsys):
         (["train", "--data", "D", "--batch", "x"], "batch = 'x': give a whole number"),
         (
             ["train", "--data", "D", "--preset", "tyny"],
-            "no preset is called 'tyny': did you mean tiny?",
+            "no preset is called 'tyny'; did you mean tiny?",
         ),
         (
             ["train", "--data", "/nowhere", "--preset", "tiny"],

@@ -6,7 +6,7 @@ from training import presets
 from training.config import NAMES, ConfigError, configure
 
 WRONG = {
-    "bach": ("8", "no option is called 'bach': did you mean batch?"),
+    "bach": ("8", "no option is called 'bach'; did you mean batch?"),
     "batch": ("x", "batch = 'x': give a whole number"),
     "mirror": ("perhaps", "mirror = 'perhaps': give true or false"),
     "augment_p": (1.5, "augment_p = 1.5: give a value between 0 and 1"),
@@ -45,7 +45,7 @@ def test_options_are_read_from_text():
 def test_every_preset_is_a_config():
     for name in presets.PRESETS:
         assert presets.resolve(name, 64, 64, {"seed": 3}).run.seed == 3
-    with pytest.raises(ConfigError, match=r"^no preset is called 'config-g': did you mean config-"):
+    with pytest.raises(ConfigError, match=r"^no preset is called 'config-g'; did you mean config-"):
         presets.resolve("config-g", 64, 64, {})
 
 

@@ -10,6 +10,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from atelier import arrays
+from atelier.arrays import save_arrays
 from tests.kit.training_runs import (
     Rehearsal,
     command,
@@ -43,12 +45,12 @@ pytestmark = pytest.mark.usefixtures("plain_graphs")
 
 def curve(run):
     """stats.jsonl without what a clock says."""
-    lines = journal.read(run / "stats.jsonl")
+    lines = journal.read_stats(run / "stats.jsonl")
     return [{k: v for k, v in line.items() if k not in CLOCKS} for line in lines]
 
 
 def last(run):
-    return checkpoints.load(checkpoints.listed(run)[-1])
+    return checkpoints.load_checkpoint(checkpoints.list_checkpoints(run)[-1])
 
 
 def assert_same_run(one, two):
@@ -111,7 +113,7 @@ def test_a_run_in_pieces_is_the_undisturbed_one(undisturbed, train, tmp_path, re
     data, run, said = whole.parent / "data", tmp_path / "run", []
     assert train(data, run, total_kimg=0.024, **ALL) == "finished"
     assert train(data, run, signal_after(1, signal.SIGTERM), **ALL) == "stopped"
-    newest = checkpoints.listed(run)[-1]
+    newest = checkpoints.list_checkpoints(run)[-1]
     newest.write_bytes(newest.read_bytes()[:-2000])
     assert train(data, run, said.append, **ALL) == "finished"
     assert_same_run(run, whole)
@@ -207,12 +209,12 @@ def test_steps_that_are_not_finite_are_left_out(tmp_path):
 
 
 def test_the_disk_is_looked_at_before_writing(tmp_path, monkeypatch):
-    usage = checkpoints.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(checkpoints.shutil, "disk_usage", lambda _: usage._replace(free=10**6))
+    usage = arrays.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(arrays.shutil, "disk_usage", lambda _: usage._replace(free=10**6))
     with pytest.raises(
         CheckpointError, match=r"has 1 MB free and the next checkpoint needs \d+ MB"
     ):
-        checkpoints.save(tmp_path / "c/1.npz", {"a": np.zeros(4)}, {})
+        save_arrays(tmp_path / "c/1.npz", {"a": np.zeros(4)}, {})
     assert list((tmp_path / "c").iterdir()) == []
 
 
@@ -230,7 +232,7 @@ def test_other_networks_are_named(rehearsed, tmp_path):
 
 def test_a_name_makes_a_folder_of_its_own(tmp_path):
     data = draw(tmp_path / "data")
-    dataset = sources.identity(sources.open_source(data))
+    dataset = sources.dataset_identity(sources.open_source(data))
     one = runs.folder(small(data, tmp_path, name="a"), dataset)
     assert one.parent == tmp_path and one.name.startswith("a-")
     assert runs.folder(small(data, tmp_path, name="a", total_kimg=9, g_lr="1"), dataset) == one
@@ -241,7 +243,7 @@ def test_a_name_makes_a_folder_of_its_own(tmp_path):
 
 def test_the_last_checkpoints_and_the_best_one_stay(tmp_path):
     for seen in range(1, 7):
-        checkpoints.save(checkpoints.place(tmp_path, seen), {"a": np.zeros(1)}, {})
+        save_arrays(checkpoints.checkpoint_path(tmp_path, seen), {"a": np.zeros(1)}, {})
     figures = [
         ("frechet2k(classifier)", {1: 1.0, 2: 0.0, 5: 3.0}),
         ("kid2k(classifier)", {1: 0.0, 2: 1.0}),
@@ -250,7 +252,12 @@ def test_the_last_checkpoints_and_the_best_one_stay(tmp_path):
     rows = [{"seen": s, "metric": m, "value": v} for m, some in figures for s, v in some.items()]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     checkpoints.retain(tmp_path, 2, measured.best(tmp_path))
-    assert [checkpoints.seen_at(path) for path in checkpoints.listed(tmp_path)] == [1, 2, 5, 6]
+    assert [checkpoints.seen_at(path) for path in checkpoints.list_checkpoints(tmp_path)] == [
+        1,
+        2,
+        5,
+        6,
+    ]
 
 
 def test_grids_follow_the_published_size():
@@ -268,7 +275,9 @@ def test_grey_transparent_and_labelled_images_train(tmp_path, mode, labels, froz
     (data / "dataset.json").write_text(json.dumps({"labels": rows}))
     options = {"total_kimg": 0.004, "labels": labels, "freeze_d": frozen}
     assert train(data, run, **options) == "finished"
-    before, after = (checkpoints.load(path).arrays for path in checkpoints.listed(run))
+    before, after = (
+        checkpoints.load_checkpoint(path).arrays for path in checkpoints.list_checkpoints(run)
+    )
     assert ("G/mapping/embed/weight" in after) == labels
     still = {n for n in after if n[:2] == "D/" and np.array_equal(before[n], after[n])}
     assert {name.rsplit("/", 1)[0] for name in still} == ({"D/b8/fromrgb"} if frozen else set())
@@ -301,7 +310,7 @@ def test_ctrl_c_stops_the_command_after_a_checkpoint(whole, tmp_path):
     process.send_signal(signal.SIGINT)
     assert "the same command goes on" in process.communicate(timeout=300)[0]
     assert process.returncode == 130
-    assert checkpoints.seen_at(checkpoints.listed(run)[-1]) >= 16
+    assert checkpoints.seen_at(checkpoints.list_checkpoints(run)[-1]) >= 16
 
 
 def test_generate_writes_a_picture_per_seed(rehearsed, tmp_path, capsys):

@@ -47,7 +47,7 @@ def alone(tmp_path_factory):
 
 
 def assert_same_curve(one, two):
-    lines = [journal.read(run / "stats.jsonl") for run in (one, two)]
+    lines = [journal.read_stats(run / "stats.jsonl") for run in (one, two)]
     assert len(lines[0]) == len(lines[1]) > 1
     for a, b in zip(*lines, strict=True):
         assert a.keys() == b.keys()
@@ -72,7 +72,7 @@ def test_two_machines_that_a_signal_to_one_stops_give_the_curve_of_one(alone, tm
     both[1].send_signal(signal.SIGTERM)
     for process in both:
         assert "the same command goes on" in ended(process, code=130)
-    assert len(checkpoints.listed(tmp_path / "run")) > 1
+    assert len(checkpoints.list_checkpoints(tmp_path / "run")) > 1
     for process in workers(command(data, tmp_path / "run", **ALL)):
         said = ended(process)
         assert "goes on from" in said and "2 replicas on 2 workers" in said

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from atelier.arrays import save_arrays
 from tests.kit.training_runs import draw, rehearse, small
 from training.config import Config, ConfigError
 from training.devices import Replicas
@@ -16,7 +17,9 @@ SHORT = {"total_kimg": 0.016, "snapshot_kimg": 0.016}
 
 
 def p_of(run):
-    return float(checkpoints.load(checkpoints.listed(run)[-1]).arrays["loss/p"])
+    return float(
+        checkpoints.load_checkpoint(checkpoints.list_checkpoints(run)[-1]).arrays["loss/p"]
+    )
 
 
 def test_a_fixed_augmentation_is_the_commands_own(tmp_path):
@@ -36,7 +39,7 @@ def test_with_no_whole_checkpoint_nothing_is_overwritten(tmp_path):
     data, run = draw(tmp_path / "data"), tmp_path / "run"
     rehearse(data, run, **SHORT)
     written = (run / "stats.jsonl").read_bytes()
-    for path in checkpoints.listed(run):
+    for path in checkpoints.list_checkpoints(run):
         path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(CheckpointError, match=r"^none of the 2 checkpoints of .* bring one back"):
         rehearse(data, run, **SHORT)
@@ -46,16 +49,16 @@ def test_with_no_whole_checkpoint_nothing_is_overwritten(tmp_path):
 def test_a_broken_checkpoint_is_set_aside(tmp_path):
     data, run = draw(tmp_path / "data"), tmp_path / "run"
     rehearse(data, run, **SHORT | {"keep": 1})
-    broken = checkpoints.listed(run)[-1]
-    checkpoints.save(checkpoints.place(run, 8), **whole(broken))
+    broken = checkpoints.list_checkpoints(run)[-1]
+    save_arrays(checkpoints.checkpoint_path(run, 8), **whole(broken))
     broken.write_bytes(broken.read_bytes()[:100])
     rehearse(data, run, **SHORT | {"keep": 1, "total_kimg": 0.012})
-    assert [path.name for path in checkpoints.listed(run)] == ["0000000012.npz"]
+    assert [path.name for path in checkpoints.list_checkpoints(run)] == ["0000000012.npz"]
     assert broken.with_suffix(".broken").exists()
 
 
 def whole(path):
-    known = checkpoints.load(path)
+    known = checkpoints.load_checkpoint(path)
     counters = known.about["counters"] | {"seen": 8, "minibatches": 2, "tally": {}}
     return {"arrays": known.arrays, "about": known.about | {"counters": counters}}
 

@@ -13,6 +13,16 @@ REST = np.diag([1, 1, 1, 0]).astype(np.float32) - LUMA
 CROSS = np.array([[0, -1, 1, 0], [1, 0, -1, 0], [-1, 1, 0, 0], [0, 0, 0, 0]], np.float32) / 3**0.5
 ONE = np.diag([0, 0, 0, 1]).astype(np.float32)
 
+DRAWS = (
+    *("brightness?", "brightness", "contrast?", "contrast", "luma?", "luma", "hue?", "hue"),
+    *("saturation?", "saturation"),
+)
+
+
+def coloured(images: Tensor, drawn: Drawn, p: Tensor, groups: tuple[str, ...]) -> Tensor:
+    """Images with other colours, where that is one of the groups."""
+    return colour(images, matrix(drawn, p)) if "color" in groups else images
+
 
 def matrix(drawn: Drawn, p: Tensor) -> Tensor:
     """Brightness, contrast, luma flip, hue, saturation: maps of (r, g, b, 1), [n, 4, 4]."""

@@ -14,6 +14,26 @@ SYM2 = np.array([-0.12940952255092145, 0.22414386804185735, 0.836516303737469, 0
 POWER = np.array([10, 1, 1, 1], np.float32) / 13  # of natural images, expected in the four bands
 CUTOUT = 0.5  # side of the rectangle, as a share of the image's
 
+DRAWS = (
+    *("band0?", "band0", "band1?", "band1", "band2?", "band2", "band3?", "band3"),
+    *("noise?", "noise", "cutout?", "cutout x", "cutout y"),
+)
+
+
+def spoilt(
+    images: Tensor, drawn: Drawn, p: Tensor, groups: tuple[str, ...], noise: Tensor | None
+) -> Tensor:
+    """Images filtered, with noise, with a hole, where these are among the groups."""
+    size = (images.shape[1], images.shape[2])
+    result = images
+    if "filter" in groups:
+        result = filtered(result, band_gains(drawn, p))
+    if noise is not None:
+        result = result + noise * noise_strength(drawn, p)
+    if "cutout" in groups:
+        result = result * cutout_mask(drawn, p, size)
+    return result
+
 
 def band_gains(drawn: Drawn, p: Tensor) -> Tensor:
     """Gains of four bands, lowest first [n, 4]; each change keeps the expected power."""

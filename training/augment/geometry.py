@@ -29,6 +29,25 @@ CENTRE = (
 )  # how far it is off its middle
 MARGIN = HALF - 1  # fine pixels that halving the size reads beyond the image on each side
 
+DRAWS = (
+    *("flip?", "flip", "turn?", "turn", "whole?", "whole x", "whole y"),
+    *("scale?", "scale", "before?", "before", "stretch?", "stretch", "after?", "after"),
+    *("part?", "part x", "part y"),
+)
+
+
+def moved(images: Tensor, drawn: Drawn, p: Tensor, groups: tuple[str, ...]) -> Tensor:
+    """Blit and geometry: one warp where both are made, whole pixels where only the first is."""
+    size = (images.shape[1], images.shape[2])
+    whole = blit(drawn, p, size) if "blit" in groups else None
+    result = images if whole is None else move(images, whole)
+    if "geom" not in groups:
+        return result
+    inverse = geometry(drawn, p, size)
+    warped = warp(images, inverse if whole is None else whole @ inverse)
+    made = tf.reduce_any(inverse != tf.eye(3), axis=[1, 2])
+    return tf.where(made[:, None, None, None], warped, result)
+
 
 def blit(drawn: Drawn, p: Tensor, size: tuple[int, int]) -> Tensor:
     """Flip, turn by quarters, shift by whole pixels: output -> input coordinates [n, 3, 3]."""
@@ -89,7 +108,7 @@ def warp(images: Tensor, inverse: Tensor) -> Tensor:
     """Each output pixel p of images NHWC is read at inverse @ p; coordinates from the centre."""
     _, height, width, _ = images.shape
     fine = along(images, doubling(height), doubling(width))
-    return along(sample(fine, inverse, (height, width)), halving(height), halving(width))
+    return along(sample_warped(fine, inverse, (height, width)), halving(height), halving(width))
 
 
 def move(images: Tensor, inverse: Tensor) -> Tensor:
@@ -161,7 +180,7 @@ def reflected(index: int, side: int) -> int:
     return min(index, 2 * (side - 1) - index)
 
 
-def sample(fine: Tensor, inverse: Tensor, size: tuple[int, int]) -> Tensor:
+def sample_warped(fine: Tensor, inverse: Tensor, size: tuple[int, int]) -> Tensor:
     """Bilinear samples of the doubled images, on the doubled output grid with its margin.
 
     fine [n, 4 h, 4 w, c] from `doubling` -> [n, 2 h + 2 MARGIN, 2 w + 2 MARGIN, c].

@@ -3,53 +3,17 @@
 Every change is linear in the image and exact to second order, so R1 may be taken through it.
 """
 
-from dataclasses import dataclass
-
 import tensorflow as tf
 
-from training.augment import colour, filter, geometry
+from training.augment import PIPES, colour, filter, geometry
 from training.augment.chance import Drawn
 from training.networks.parameters import Tensor
 
-PRESETS = {
-    "blit": ("blit",),
-    "geom": ("geom",),
-    "color": ("color",),
-    "filter": ("filter",),
-    "noise": ("noise",),
-    "cutout": ("cutout",),
-    "bg": ("blit", "geom"),
-    "bgc": ("blit", "geom", "color"),
-    "bgcf": ("blit", "geom", "color", "filter"),
-    "bgcfn": ("blit", "geom", "color", "filter", "noise"),
-    "bgcfnc": ("blit", "geom", "color", "filter", "noise", "cutout"),
-}
-
 # One uniform number per name and sample; a "?" decides whether the change is made at all.
-DRAWS = (
-    *("flip?", "flip", "turn?", "turn", "whole?", "whole x", "whole y"),
-    *("scale?", "scale", "before?", "before", "stretch?", "stretch", "after?", "after"),
-    *("part?", "part x", "part y"),
-    *("brightness?", "brightness", "contrast?", "contrast", "luma?", "luma", "hue?", "hue"),
-    *("saturation?", "saturation"),
-    *("band0?", "band0", "band1?", "band1", "band2?", "band2", "band3?", "band3"),
-    *("noise?", "noise", "cutout?", "cutout x", "cutout y"),
-)
+DRAWS = (*geometry.DRAWS, *colour.DRAWS, *filter.DRAWS)
 
 
-@dataclass(frozen=True)
-class AugmentConfig:
-    """Which groups of changes are made; bgc = blit, geometry and colour."""
-
-    preset: str = "bgc"
-
-    def __post_init__(self) -> None:
-        if self.preset not in PRESETS:
-            choices = ", ".join(PRESETS)
-            raise ValueError(f"no augmentation is called {self.preset!r}; choose from {choices}")
-
-
-def augment(images: Tensor, p: Tensor | float, draws: Tensor, config: AugmentConfig) -> Tensor:
+def augment(images: Tensor, p: Tensor | float, draws: Tensor, pipe: str) -> Tensor:
     """Images NHWC in [-1, 1], changed as the pairs of seeds `draws` [n, 2] say, each with chance p.
 
     A sample that no change falls on comes back bit for bit. Colour acts on RGB alone; of a
@@ -58,11 +22,11 @@ def augment(images: Tensor, p: Tensor | float, draws: Tensor, config: AugmentCon
     seeds = tf.unstack(draws, num=images.shape[0])
     uniform = [tf.random.stateless_uniform([len(DRAWS)], seed, alg="philox") for seed in seeds]
     noise = None
-    if "noise" in PRESETS[config.preset]:
+    if "noise" in PIPES[pipe]:
         size = images.shape[1:]
         pairs = [seed + tf.constant([0, 1], seed.dtype) for seed in seeds]
         noise = tf.stack([tf.random.stateless_normal(size, pair, alg="philox") for pair in pairs])
-    return changed(images, p, tf.stack(uniform), noise, config)
+    return changed(images, p, tf.stack(uniform), noise, pipe)
 
 
 def changed(
@@ -70,36 +34,16 @@ def changed(
     p: Tensor | float,
     uniform: Tensor,
     noise: Tensor | None,
-    config: AugmentConfig,
+    pipe: str,
 ) -> Tensor:
     """`augment` for given draws: uniform [n, len(DRAWS)] in [0, 1), noise like images."""
     p = tf.convert_to_tensor(p, tf.float32)
     drawn = dict(zip(DRAWS, tf.unstack(uniform, axis=1), strict=True))
-    groups = PRESETS[config.preset]
-    size = (images.shape[1], images.shape[2])
-    result = moved(images, drawn, p, groups)
-    if "color" in groups:
-        result = colour.colour(result, colour.matrix(drawn, p))
-    if "filter" in groups:
-        result = filter.filtered(result, filter.band_gains(drawn, p))
-    if noise is not None:
-        result = result + noise * filter.noise_strength(drawn, p)
-    if "cutout" in groups:
-        result = result * filter.cutout_mask(drawn, p, size)
+    groups = PIPES[pipe]
+    result = geometry.moved(images, drawn, p, groups)
+    result = colour.coloured(result, drawn, p, groups)
+    result = filter.spoilt(result, drawn, p, groups, noise)
     return tf.where(touched(drawn, p)[:, None, None, None], result, images)
-
-
-def moved(images: Tensor, drawn: Drawn, p: Tensor, groups: tuple[str, ...]) -> Tensor:
-    """Blit and geometry: one warp where both are made, whole pixels where only the first is."""
-    size = (images.shape[1], images.shape[2])
-    blit = geometry.blit(drawn, p, size) if "blit" in groups else None
-    result = images if blit is None else geometry.move(images, blit)
-    if "geom" not in groups:
-        return result
-    inverse = geometry.geometry(drawn, p, size)
-    warped = geometry.warp(images, inverse if blit is None else blit @ inverse)
-    made = tf.reduce_any(inverse != tf.eye(3), axis=[1, 2])
-    return tf.where(made[:, None, None, None], warped, result)
 
 
 def touched(drawn: Drawn, p: Tensor) -> Tensor:

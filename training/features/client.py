@@ -8,12 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
-from types import TracebackType
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from atelier import cuda
+from atelier.errors import Refusal
 from training.features import frames
 
 Pixels = NDArray[np.uint8]  # H, W, C
@@ -26,7 +27,7 @@ LAST_WORDS = 300  # characters of a dead process' own words that are shown
 GRACE = 5  # seconds to end in
 
 
-class FeaturesError(ValueError):
+class FeaturesError(Refusal):
     """The features process cannot go on; the message says why."""
 
 
@@ -76,7 +77,7 @@ class Extractor:
             stdout=subprocess.PIPE,
             stderr=self.words,
             # Threads that wait by sleeping leave the processor to the generator's.
-            env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "PYTHONPATH": path},
+            env={"OMP_WAIT_POLICY": "PASSIVE", **cuda.environment(), "PYTHONPATH": path},
         )
         try:
             self.taught = self.begin(net, lessons)
@@ -165,12 +166,7 @@ class Extractor:
     def __enter__(self) -> "Extractor":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -3,7 +3,6 @@
 Their figures follow one run on one dataset. They compare with nothing else, and are never FID.
 """
 
-import json
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,6 +14,8 @@ import torch
 from numpy.typing import NDArray
 from pytorch_fid import inception as fid
 from torch import Tensor, nn
+
+from atelier import files
 
 DIMS = 128  # features of the classifier
 SIDES = (32, 64)  # pixels: what the classifier sees, by the size of the pictures
@@ -85,7 +86,7 @@ class Classifier:
     @torch.inference_mode()
     def __call__(self, pictures: Iterable[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """HWC RGB pictures -> [pictures, DIMS]."""
-        inputs = torch.cat([shrunk(picture, self.side) for picture in pictures])
+        inputs = torch.cat([shrink_pictures(picture, self.side) for picture in pictures])
         features = self.body(centred(inputs).to(self.device))
         self.classes = self.head(features).argmax(dim=1).tolist()
         found: NDArray[np.float32] = (features * self.scale).cpu().numpy()
@@ -102,7 +103,7 @@ def network(classes: int) -> tuple[nn.Sequential, nn.Sequential]:
     return nn.Sequential(*layers), nn.Sequential(nn.Linear(DIMS, classes))
 
 
-def shrunk(picture: NDArray[np.uint8], side: int) -> Tensor:
+def shrink_pictures(picture: NDArray[np.uint8], side: int) -> Tensor:
     """One HWC picture, averaged down (or enlarged) to 1 x 3 x side x side, uint8."""
     pixels = torch.from_numpy(np.require(picture, requirements="W")).permute(2, 0, 1)[None]
     if pixels.shape[2:] == (side, side):
@@ -129,7 +130,7 @@ class School:
         self.labels: list[int] = []
 
     def add(self, pictures: Iterable[NDArray[np.uint8]], labels: Iterable[int]) -> None:
-        self.pixels += [shrunk(picture, self.side) for picture in pictures]
+        self.pixels += [shrink_pictures(picture, self.side) for picture in pictures]
         self.labels += labels
 
     def teach(self, path: Path, device: str) -> dict[str, Any]:
@@ -156,10 +157,9 @@ class School:
             "seconds": round(time.perf_counter() - began, 1),
         }
         saved = {"side": self.side, "classes": self.classes, "scale": scale}
-        partial = path.with_suffix(".partial")
-        torch.save({**saved, "state": whole.cpu().state_dict()}, partial)
-        path.with_suffix(".json").write_text(json.dumps(about, indent=1) + "\n")
-        partial.replace(path)
+        files.write_json(path.with_suffix(".json"), about)
+        with files.replacing(path) as partial:
+            torch.save({**saved, "state": whole.cpu().state_dict()}, partial)
         return about
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from training.features.client import Extractor, Net, Pixels, batched
 from training.metrics import scores
-from training.metrics.measure import SEED, gathered, lessons, named
+from training.metrics.measure import SEED, gathered, lessons, metric_name
 from training.sources import (
     MODES,
     PICTURES,
@@ -53,10 +53,10 @@ class Gallery:
             return
         assert self.store
         for name in self.names:
-            yield decoded(self.store.open(name), f"{self.path}/{name}")
+            yield decode_pictures(self.store.open(name), f"{self.path}/{name}")
 
 
-def decoded(content: bytes, where: str) -> Pixels:
+def decode_pictures(content: bytes, where: str) -> Pixels:
     """A picture as grey, RGB or RGBA; raises DataError."""
     try:
         with Image.open(io.BytesIO(content)) as image:
@@ -78,7 +78,7 @@ def compare(one: Path, two: Path, net: Net) -> dict[str, float]:
     A classifier learns from the labels of `one`, anew every time.
     """
     reals, fakes = Gallery(one), Gallery(two)
-    with TemporaryDirectory() as scratch, opened(one, net, Path(scratch)) as extractor:
+    with TemporaryDirectory() as scratch, open_pictures(one, net, Path(scratch)) as extractor:
         a, b = (
             gathered(Path(scratch, name), extractor, batched(gallery), len(gallery))[0]
             for name, gallery in (("one.npy", reals), ("two.npy", fakes))
@@ -87,10 +87,10 @@ def compare(one: Path, two: Path, net: Net) -> dict[str, float]:
         found = {"fid": distance, "kid": scores.kid(a, b, SEED)}
         if min(len(a), len(b)) > scores.NEIGHBOURS:
             found["pr_precision"], found["pr_recall"] = scores.precision_recall(a, b)
-        return {named(name, extractor.label): value for name, value in found.items()}
+        return {metric_name(name, extractor.label): value for name, value in found.items()}
 
 
-def opened(one: Path, net: Net, scratch: Path) -> Extractor:
+def open_pictures(one: Path, net: Net, scratch: Path) -> Extractor:
     """The features process; a classifier is taught with the pictures of `one`."""
     if net.kind != "classifier":
         return Extractor(net)

@@ -1,39 +1,30 @@
 """metrics.jsonl of a run: one row per figure, and the same for TensorBoard and as a chart."""
 
-import fcntl
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from atelier import files
 from training.run import charts
+from training.run.journal import Board
 
 DISTANCES = ("fid", "frechet", "kid")  # how names of metrics begin: less is better
 
 Row = dict[str, Any]
 
 
-def read(run: Path) -> list[Row]:
-    """All rows, in the order of measuring; a line that a crash cut short is left out."""
-    path = run / "metrics.jsonl"
-    rows = []
-    for text in path.read_text().splitlines() if path.exists() else ():
-        try:
-            rows.append(json.loads(text))
-        except ValueError:
-            continue
-    return rows
+def read_figures(run: Path) -> list[Row]:
+    """All rows, in the order of measuring."""
+    return files.read_lines(run / "metrics.jsonl")
 
 
-def write(run: Path, new: Sequence[Row]) -> list[Row]:
+def write_figures(run: Path, new: Sequence[Row]) -> list[Row]:
     """Add rows, and give them back; one of the same moment and metric is replaced."""
     again = {(row["seen"], row["metric"]) for row in new}
     with alone(run):
-        old = read(run)
+        old = read_figures(run)
         rewrite(run, [*(row for row in old if (row["seen"], row["metric"]) not in again), *new])
-    from training.run.journal import Board
-
     board = Board(run / "tensorboard" / "metrics", map(line, new), anew=not old)
     board.close()
     return list(new)
@@ -42,7 +33,7 @@ def write(run: Path, new: Sequence[Row]) -> list[Row]:
 def best(run: Path) -> set[int]:
     """The images seen at the best figure of each distance: FID, KID, and those of stand-ins."""
     leading: dict[str, Row] = {}
-    for row in read(run):
+    for row in read_figures(run):
         name = row["metric"]
         if name.startswith(DISTANCES) and (
             name not in leading or row["value"] < leading[name]["value"]
@@ -54,31 +45,22 @@ def best(run: Path) -> set[int]:
 def forget_after(run: Path, seen: int) -> None:
     """Leave out what was measured of a future that was given up."""
     with alone(run):
-        rows = read(run)
+        rows = read_figures(run)
         kept = [row for row in rows if row["seen"] <= seen]
         if len(kept) == len(rows):
             return
         rewrite(run, kept)
-    from training.run.journal import Board
-
     Board(run / "tensorboard" / "metrics", map(line, kept)).close()
 
 
-@contextmanager
-def alone(run: Path) -> Iterator[None]:
+def alone(run: Path) -> AbstractContextManager[None]:
     """Training and `python -m training metrics` may both write: one after the other."""
-    run.mkdir(parents=True, exist_ok=True)
-    with (run / "metrics.lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    return files.alone(run / "metrics.lock")
 
 
 def rewrite(run: Path, rows: Sequence[Row]) -> None:
-    """Write beside, rename; then the chart."""
-    path = run / "metrics.jsonl"
-    partial = path.with_suffix(".partial")
-    partial.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    partial.replace(path)
+    """The file, then the chart."""
+    files.write_lines(run / "metrics.jsonl", rows)
     charts.write_metrics(run / "metrics.svg", rows)
 
 
@@ -87,7 +69,7 @@ def line(row: Mapping[str, Any]) -> Row:
     return {"seen": row["seen"], "time": row["time"], f"Metrics/{row['metric']}": row["value"]}
 
 
-def table(rows: Iterable[Mapping[str, Any]]) -> str:
+def figures_table(rows: Iterable[Mapping[str, Any]]) -> str:
     """For people: one line per figure."""
     return "\n".join(
         f"{row['seen'] / 1000:>10.1f} kimg  {row['metric']:<40} {row['value']:>12.5g}"

@@ -1,23 +1,13 @@
 """Checkpoints: one .npz each, complete as soon as it has its name."""
 
-import json
-import os
-import shutil
-import zipfile
-import zlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-SPARE = 64 * 2**20  # bytes that stay free on the disk
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be written or used; the message says why and the way out."""
+from atelier.arrays import CheckpointError, load_arrays
 
 
 @dataclass(frozen=True)
@@ -29,7 +19,7 @@ class Checkpoint:
     about: dict[str, Any]  # network, counters, key of the run
 
 
-def place(run: Path, seen: int) -> Path:
+def checkpoint_path(run: Path, seen: int) -> Path:
     """Where the checkpoint after `seen` images lies."""
     return run / "checkpoints" / f"{seen:010d}.npz"
 
@@ -39,44 +29,14 @@ def seen_at(path: Path) -> int:
     return int(path.stem)
 
 
-def listed(run: Path) -> list[Path]:
+def list_checkpoints(run: Path) -> list[Path]:
     """All complete checkpoints of a run, the oldest first."""
     return sorted((run / "checkpoints").glob("[0-9]*.npz"))
 
 
-def save(path: Path, arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> None:
-    """Write beside, sync, rename; raises CheckpointError before writing where the disk is full."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    needed = sum(array.nbytes for array in arrays.values()) + SPARE
-    free = shutil.disk_usage(path.parent).free
-    if free < needed:
-        raise CheckpointError(
-            f"{path.parent} has {free / 1e6:.0f} MB free and the next checkpoint needs"
-            f" {needed / 1e6:.0f} MB: make room and run the same command again"
-        )
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        described = np.frombuffer(json.dumps(about).encode(), np.uint8)
-        np.savez(file, allow_pickle=False, **{"about": described, **arrays})
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    sync(path.parent)
-
-
-def load(path: Path) -> Checkpoint:
+def load_checkpoint(path: Path) -> Checkpoint:
     """Read a whole checkpoint; raises CheckpointError where it is truncated or something else."""
-    if not path.is_file():
-        raise CheckpointError(f"{path} is no checkpoint: name a .npz file of a run")
-    try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        about = json.loads(arrays.pop("about").tobytes())
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        if isinstance(error, OSError) and error.errno:
-            raise  # the disk's or the network's fault, not the file's
-        raise CheckpointError(f"{path} is broken or no checkpoint: {error}") from None
-    return Checkpoint(path, arrays, about)
+    return Checkpoint(path, *load_arrays(path))
 
 
 def newest(run: Path, until: int | None = None) -> tuple[Checkpoint | None, dict[Path, str]]:
@@ -85,11 +45,11 @@ def newest(run: Path, until: int | None = None) -> tuple[Checkpoint | None, dict
     Raises CheckpointError where there are some and none of them is whole.
     """
     broken: dict[Path, str] = {}
-    for path in reversed(listed(run)):
+    for path in reversed(list_checkpoints(run)):
         if until is not None and seen_at(path) > until:
             continue
         try:
-            return load(path), broken
+            return load_checkpoint(path), broken
         except CheckpointError as error:
             broken[path] = str(error)
     if broken:
@@ -108,14 +68,14 @@ def set_aside(broken: Iterable[Path]) -> None:
 
 def retain(run: Path, keep: int, best: Collection[int]) -> None:
     """Delete all but the last `keep` checkpoints and the best ones."""
-    for path in listed(run)[:-keep]:
+    for path in list_checkpoints(run)[:-keep]:
         if seen_at(path) not in best:
             path.unlink()
 
 
 def forget_after(run: Path, seen: int) -> None:
     """Delete the checkpoints of a future that was given up."""
-    for path in listed(run):
+    for path in list_checkpoints(run):
         if seen_at(path) > seen:
             path.unlink()
 
@@ -132,12 +92,3 @@ def same_network(here: Mapping[str, Any], there: Mapping[str, Any], path: Path) 
     if differing:
         said = [f"{name} = {there.get(name)} (here {here[name]})" for name in differing]
         raise CheckpointError(f"{path} is of another network: {', '.join(said)}; give the same")
-
-
-def sync(folder: Path) -> None:
-    """Make a rename in this folder last."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -42,7 +41,7 @@ def folder(config: Config, dataset: Mapping[str, Any]) -> Path:
     return out / f"{config.run.name}-{key(config, dataset)}" if config.run.name else out
 
 
-def saved(run: Path) -> dict[str, Any] | None:
+def saved_run(run: Path) -> dict[str, Any] | None:
     """config.json of a run, or None where there is none yet; raises ConfigError."""
     path = run / "config.json"
     if not path.exists():
@@ -54,7 +53,9 @@ def saved(run: Path) -> dict[str, Any] | None:
     return known
 
 
-def begin(config: Config, dataset: Mapping[str, Any], network: Mapping[str, Any]) -> dict[str, Any]:
+def begin_run(
+    config: Config, dataset: Mapping[str, Any], network: Mapping[str, Any]
+) -> dict[str, Any]:
     """What config.json says of a new run."""
     return {
         "key": key(config, dataset),
@@ -73,8 +74,8 @@ def check_same(
     own = {name: value for name, value in known["dataset"].items() if name != "path"}
     if own != dict(dataset):
         raise ConfigError(
-            f"{run} was trained on another dataset ({described(own)}; {config.data.data} has"
-            f" {described(dataset)}): choose another --out, and go on from this run with"
+            f"{run} was trained on another dataset ({dataset_in_words(own)}; {config.data.data} has"
+            f" {dataset_in_words(dataset)}): choose another --out, and go on from this run with"
             f" --resume_from {run}"
         )
     before, now = current(known), config.options()
@@ -86,7 +87,7 @@ def check_same(
             )
 
 
-def described(dataset: Mapping[str, Any]) -> str:
+def dataset_in_words(dataset: Mapping[str, Any]) -> str:
     height, width, channels = dataset["shape"]
     return f"{dataset['images']} images of {width} x {height} x {channels}, {dataset['digest']}"
 
@@ -104,14 +105,3 @@ def changed(known: Mapping[str, Any], config: Config) -> dict[str, Any]:
     before = current(known)
     now = config.options()
     return {n: now[n] for n in NAMES if n not in NOT_SAVED and before.get(n) != now[n]}
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write beside, sync, rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(path.suffix + ".partial")
-    with partial.open("w") as file:
-        json.dump(value, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)

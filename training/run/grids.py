@@ -8,6 +8,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from PIL import Image
 
+from atelier import files
 from training.batches import encode
 from training.networks.generator import Generator
 from training.networks.parameters import Tensor
@@ -76,12 +77,10 @@ def tiled(pictures: Pixels, columns: int) -> Pixels:
 
 
 def write_png(path: Path, pixels: Pixels) -> None:
-    """Write beside, rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
+    """Write a picture in one go."""
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    image.save(partial, format="png", compress_level=4)
-    partial.replace(path)
+    with files.replacing(path) as partial:
+        image.save(partial, format="png", compress_level=4)
 
 
 def write_film(path: Path, frames: Sequence[Path], per_second: int = 8) -> None:
@@ -91,16 +90,17 @@ def write_film(path: Path, frames: Sequence[Path], per_second: int = 8) -> None:
     first = on_white(frames[0])
     scale = min(1.0, FILM_SIDE / max(first.shape[:2]))
     size = [max(int(side * scale) // 2 * 2, 2) for side in (first.shape[1], first.shape[0])]
-    partial = path.with_suffix(".partial.mp4")
-    film = cv2.VideoWriter(str(partial), cv2.VideoWriter.fourcc(*"mp4v"), per_second, size)
-    if not film.isOpened():
-        raise OSError(
-            f"{path}: OpenCV has no mp4 writer here; the pictures are in {frames[0].parent}"
-        )
-    for frame in frames:
-        film.write(cv2.resize(on_white(frame)[:, :, ::-1], size, interpolation=cv2.INTER_AREA))
-    film.release()
-    partial.replace(path)
+    with files.replacing(path) as partial:
+        named = partial.with_suffix(".mp4")  # OpenCV goes by the suffix
+        film = cv2.VideoWriter(str(named), cv2.VideoWriter.fourcc(*"mp4v"), per_second, size)
+        if not film.isOpened():
+            raise OSError(
+                f"{path}: OpenCV has no mp4 writer here; the pictures are in {frames[0].parent}"
+            )
+        for frame in frames:
+            film.write(cv2.resize(on_white(frame)[:, :, ::-1], size, interpolation=cv2.INTER_AREA))
+        film.release()
+        named.replace(partial)
 
 
 def on_white(path: Path) -> Pixels:

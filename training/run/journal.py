@@ -10,6 +10,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from atelier import files
+
 Line = dict[str, Any]
 
 
@@ -65,10 +67,10 @@ class Journal:
 
     def __init__(self, run: Path, seen: int, writes: bool = True) -> None:
         path = run / "stats.jsonl"
-        self.lines = [line for line in read(path) if line["seen"] <= seen]
+        self.lines = [line for line in read_stats(path) if line["seen"] <= seen]
         self.writes = writes
         if writes:
-            rewrite(path, self.lines)
+            files.write_lines(path, map(plain, self.lines))
             self.file = path.open("a")
             self.board = Board(run / "tensorboard", self.lines)
 
@@ -132,23 +134,12 @@ def plain(line: Line) -> Line:
     }
 
 
-def read(path: Path) -> list[Line]:
-    """The whole lines of a stats.jsonl; a last line that a crash cut short is left out."""
-    lines = []
-    for text in path.read_text().splitlines() if path.exists() else ():
-        try:
-            line = json.loads(text)
-        except ValueError:
-            continue
-        lines.append({k: float(v) if isinstance(v, str) else v for k, v in line.items()})
-    return lines
-
-
-def rewrite(path: Path, lines: Iterable[Line]) -> None:
-    """Write beside, rename."""
-    partial = path.with_suffix(".partial")
-    partial.write_text("".join(json.dumps(plain(line)) + "\n" for line in lines))
-    partial.replace(path)
+def read_stats(path: Path) -> list[Line]:
+    """The whole lines of a stats.jsonl, their words for what is not finite as numbers again."""
+    return [
+        {k: float(v) if isinstance(v, str) else v for k, v in line.items()}
+        for line in files.read_lines(path)
+    ]
 
 
 def status(line: Line, total_kimg: float) -> str:

@@ -1,12 +1,11 @@
 """What a snapshot leaves beside the checkpoint: grids, and D's scores of the same real images."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from atelier import files
 from training.batches import decode, encode
 from training.config import Config
 from training.devices import Replicas
@@ -73,11 +72,9 @@ class Snapshots:
             known = labels if self.state.discriminator.config.labels else None
             scores += self.score(images, known).numpy()[:, 0].tolist()
         path = self.run / "real_scores.jsonl"
-        rows = [row for row in read(path) if row["seen"] < self.state.seen]
+        rows = [row for row in files.read_lines(path) if row["seen"] < self.state.seen]
         rows.append({"seen": self.state.seen, "images": self.numbers.tolist(), "scores": scores})
-        partial = path.with_suffix(".partial")
-        partial.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        partial.replace(path)
+        files.write_lines(path, rows)
         charts.write_scores(self.run / "real_scores.svg", rows)
 
     def film(self) -> None:
@@ -85,8 +82,3 @@ class Snapshots:
         frames = sorted((self.run / "grids").glob("fakes-*.png"))
         if frames and self.replicas.chief:
             grids.write_film(self.run / "progress.mp4", frames)
-
-
-def read(path: Path) -> list[dict[str, Any]]:
-    """The rows of a jsonl file, or none without it."""
-    return [json.loads(text) for text in path.read_text().splitlines()] if path.exists() else []

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from detectors.learning import charts, evaluation
-from detectors.learning.examples import Example, stored
+from detectors.learning import Example, charts, evaluate
+from detectors.learning.examples import stored
 from detectors.learning.measures import Finds, constant_box, ious, measure
 from tests.kit.learning import picture
 
@@ -122,7 +122,9 @@ def test_the_report_of_a_measurement(tmp_path):
         "constant <box>": measure(found, examples, 2),
     }
     said = []
-    evaluation.write(tmp_path, measured, found, examples, ["raccoon", "never seen"], said.append)
+    evaluate.write_report(
+        tmp_path, measured, found, examples, ["raccoon", "never seen"], said.append
+    )
     known = json.loads((tmp_path / "metrics.json").read_text())
     assert known["worst"] == ["empty", "bad", "good"]
     assert known["measured"]["detector"]["classes"]["never seen"] == {"ap50": None, "ap5095": None}

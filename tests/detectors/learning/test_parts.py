@@ -1,18 +1,19 @@
 """The parts of a training: options, examples, samples, targets."""
 
 import io
+from dataclasses import fields
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from atelier import pictures
 from detectors import labelmap
 from detectors.annotations import AnnotationError
-from detectors.learning import augment, batches, records, schedule
+from detectors.learning import Example, augment, batches, examples, learner, records
 from detectors.learning.augment import Sample
 from detectors.learning.batches import Batches
-from detectors.learning.examples import Example, apart, gather, opened, split
+from detectors.learning.examples import apart, gather, pixels_of, split
 from detectors.learning.options import LearningConfig, LearningError
 from detectors.learning.targets import IGNORED, target
 from tests.kit.learning import COLOURS, config, dataset, picture
@@ -45,7 +46,7 @@ def test_a_wrong_option_is_one_sentence(given, said):
 
 
 def test_every_option_has_a_sentence():
-    for option in LearningConfig.__dataclass_fields__.values():
+    for option in fields(LearningConfig):
         assert option.metadata["help"]
 
 
@@ -66,16 +67,16 @@ def test_photos_are_upright_rgb_on_white(tmp_path):
     pixels = np.zeros((8, 4, 4), np.uint8)
     pixels[:4] = 255, 0, 0, 255
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    found = opened((tmp_path / "a.png").read_bytes(), "a.png")
+    found = pixels_of((tmp_path / "a.png").read_bytes(), "a.png")
     assert found[0, 0].tolist() == [255, 0, 0]
     assert found[7, 0].tolist() == [255, 255, 255]
     turned = Image.fromarray(np.zeros((8, 4, 3), np.uint8))
     exif = turned.getexif()
     exif[0x0112] = 6
     turned.save(tmp_path / "b.jpg", exif=exif)
-    assert opened((tmp_path / "b.jpg").read_bytes(), "b.jpg").shape == (4, 8, 3)
+    assert pixels_of((tmp_path / "b.jpg").read_bytes(), "b.jpg").shape == (4, 8, 3)
     with pytest.raises(LearningError, match=r"c.jpg cannot be opened .*; take it out"):
-        opened(b"no picture", "c.jpg")
+        pixels_of(b"no picture", "c.jpg")
 
 
 def test_photos_look_as_the_pipeline_sees_them(tmp_path):
@@ -83,15 +84,28 @@ def test_photos_look_as_the_pipeline_sees_them(tmp_path):
     Image.new("RGB", (40, 20), (200, 20, 20)).save(tmp_path / "a.heic", quality=90)
     for name in ("wide.png", "a.heic"):
         data = (tmp_path / name).read_bytes()
-        np.testing.assert_array_equal(opened(data, name), pictures.decode(data))
+        np.testing.assert_array_equal(pixels_of(data, name), pictures.decode(data))
+
+
+def test_colours_are_those_that_the_profile_means():
+    """Of a profile in which what is called red is green."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = profile.replace(b"\0s\0R\0G", b"\0X\0X\0X")  # its description says sRGB
+    for one, other in ((b"rXYZ", b"swap"), (b"gXYZ", b"rXYZ"), (b"swap", b"gXYZ")):
+        profile = profile.replace(one, other)
+    file = io.BytesIO()
+    Image.new("RGB", (4, 4), (250, 5, 5)).save(file, "PNG", icc_profile=profile)
+    red, green, _ = pixels_of(file.getvalue(), "a.png")[0, 0]
+    assert green > 200 > 60 > red
 
 
 def test_a_photo_of_too_many_pixels_is_one_sentence(monkeypatch):
     file = io.BytesIO()
     Image.new("RGB", (40, 40)).save(file, "PNG")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(LearningError, match=r"c.png cannot be opened .*; take it out"):
-        opened(file.getvalue(), "c.png")
+    monkeypatch.setattr(examples, "PIXEL_LIMIT", 100)
+    said = r"c.png cannot be opened \(too many pixels: 40 x 40, .*; take it out"
+    with pytest.raises(LearningError, match=said):
+        pixels_of(file.getvalue(), "c.png")
 
 
 def test_bad_labels_are_one_sentence_each(tmp_path):
@@ -153,7 +167,7 @@ def test_copies_of_held_out_pictures_are_not_learnt_from():
 
 def test_the_label_map_is_read_by_the_loaders(tmp_path):
     records.write_label_map(tmp_path / "map.pbtxt", ["it's", 'a "b"', "c\\d"])
-    assert labelmap.read(tmp_path / "map.pbtxt") == {1: "it's", 2: 'a "b"', 3: "c\\d"}
+    assert labelmap.read_label_map(tmp_path / "map.pbtxt") == {1: "it's", 2: 'a "b"', 3: "c\\d"}
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -263,11 +277,11 @@ def test_every_picture_is_drawn_once_in_a_round(tmp_path):
 
 
 def test_the_rate_rises_then_falls():
-    rates = [schedule.share_of_rate(step, 1000) for step in range(1000)]
+    rates = [learner.share_of_rate(step, 1000) for step in range(1000)]
     top = int(np.argmax(rates))
     assert 20 < top < 40
     assert rates[:top] == sorted(rates[:top])
     assert rates[top:] == sorted(rates[top:], reverse=True)
-    assert rates[-1] == pytest.approx(schedule.LAST_SHARE, abs=1e-3)
-    assert schedule.ema_weight(0, 0.99) == 0.1
-    assert schedule.ema_weight(10**6, 0.99) == 0.99
+    assert rates[-1] == pytest.approx(learner.LAST_SHARE, abs=1e-3)
+    assert learner.ema_weight(0, 0.99) == 0.1
+    assert learner.ema_weight(10**6, 0.99) == 0.99

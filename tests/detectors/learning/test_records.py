@@ -16,7 +16,7 @@ def test_records_come_back(tmp_path):
     labels, pictures = dataset(tmp_path, 5, two=True)
     found, classes = gather(labels, str(pictures), (), 48, print)
     path = tmp_path / "train.tfrecord"
-    records.write(path, found, classes)
+    records.write_records(path, found, classes)
     again, names = records.examples(path, classes)
     assert names == classes
     for one, other in zip(found, again, strict=True):
@@ -33,7 +33,7 @@ def test_records_of_the_object_detection_api_are_read(test_data):
     from detectors import annotations
 
     found, classes = records.examples(test_data / "raccoon/data/test.record")
-    table = annotations.read(test_data / "raccoon/data/test_labels.csv")
+    table = annotations.read_annotations(test_data / "raccoon/data/test_labels.csv")
     assert classes == ["raccoon"]
     said = {photo.filename: photo for photo in table.photos}
     assert {each.name for each in found} <= set(said)

@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from atelier import files
 from detectors.learning import cli, loop, state, train
 from detectors.learning.options import LearningError
 from detectors.learning.train import train as run
@@ -53,7 +55,9 @@ def weights(folder):
 def quick():
     """Without the export, which takes seconds and has its own tests."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train.export, "write", lambda folder, *_: folder.mkdir(exist_ok=True))
+        patch.setattr(
+            train.export, "write_detector", lambda folder, *_: folder.mkdir(exist_ok=True)
+        )
         yield
 
 
@@ -116,7 +120,7 @@ def test_a_killed_run_goes_on(tmp_path):
         wait_for(tmp_path / "run" / "checkpoint.npz", first)
         first.kill()
     history, said = tmp_path / "run" / "history.jsonl", []
-    begun = state.load(tmp_path / "run" / "checkpoint.npz")[1]
+    begun = state.load_state(tmp_path / "run" / "checkpoint.npz")[1]
     with subprocess.Popen(words, **start) as second:
         for line in second.stdout:
             said.append(line.strip())
@@ -200,9 +204,12 @@ def test_a_side_without_boxes_is_refused_before_the_run_begins(tmp_path):
 
 
 def test_two_trainings_do_not_share_a_folder(tmp_path):
-    second = train.alone(tmp_path)
-    with train.alone(tmp_path), pytest.raises(LearningError, match="another training writes"):
-        second.__enter__()
+    options = config(tmp_path)
+    with (
+        files.alone(Path(options.out) / "lock"),
+        pytest.raises(LearningError, match="another training writes"),
+    ):
+        run(options, lambda _: None)
 
 
 @pytest.mark.slow
@@ -230,7 +237,7 @@ def test_a_wrong_command_is_one_sentence(tmp_path, monkeypatch, capsys, given, s
     monkeypatch.setattr(cli, "set_up", lambda _: None)
     code = cli.main(["train", "--weights", "none", "--out", str(tmp_path / "run"), *given])
     error = capsys.readouterr().err
-    assert code == cli.WRONG_INPUT
+    assert code == 2
     assert error.startswith(f"error: {said}")
     assert error.count("\n") == 1
 
@@ -238,7 +245,7 @@ def test_a_wrong_command_is_one_sentence(tmp_path, monkeypatch, capsys, given, s
 def test_a_broken_checkpoint_is_one_sentence(tmp_path):
     (tmp_path / "checkpoint.npz").write_bytes(b"half")
     with pytest.raises(LearningError, match=r"checkpoint.npz is broken .* delete it to begin anew"):
-        loop.state.load(tmp_path / "checkpoint.npz")
+        loop.state.load_state(tmp_path / "checkpoint.npz")
 
 
 def test_patience_counts_measurements_without_a_better_one(tmp_path):

@@ -35,8 +35,11 @@ def test_labels_by_table(tmp_path: Path) -> None:
     ("text", "sentence"),
     [
         ("file,label\n0.jpg,1\n", r"9 photos, 'ant/2.jpg' the first, are not in it"),
-        ("name,label\n0.jpg,1\n", r"it has no column 'file'"),
-        ("", r"it is no CSV table"),
+        (
+            "name,label\n0.jpg,1\n",
+            r"line 1: no column file; it has name, label, and should have file,label",
+        ),
+        ("", r"line 1: no column file, label; it has nothing"),
         ("file,label\n0.jpg,1\n0.jpg,2\n", r"'0.jpg' has the labels '1' and '2'"),
     ],
 )

@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.dataset import records
 from pipeline.dataset.records import Level, Pixels, Shape
+from tests.kit.records import BrokenRecordError, read_records
 
 SHAPES: list[Shape] = [(3, 1024, 1024), (1, 64, 128), (3, 384, 640), (3, 80, 48), (4, 24, 24)]
 
@@ -37,7 +38,7 @@ def noise(shape: Shape, seed: int = 0) -> Pixels:
 def write(path: Path, pictures: list[Pixels]) -> None:
     file = os.open(path, os.O_CREAT | os.O_WRONLY)
     for place in reversed(range(len(pictures))):
-        records.write(file, place, pictures[place])
+        records.write_record(file, place, pictures[place])
     os.close(file)
 
 
@@ -89,7 +90,7 @@ def test_pyramid_equals_the_float32_loop(shape: Shape, values: str) -> None:
 def test_what_is_written_is_read(tmp_path: Path, shape: Shape) -> None:
     pictures = [noise(shape, seed) for seed in range(3)]
     write(tmp_path / "a.tfrecords", pictures)
-    np.testing.assert_array_equal(list(records.read(tmp_path / "a.tfrecords")), pictures)
+    np.testing.assert_array_equal(list(read_records(tmp_path / "a.tfrecords")), pictures)
     assert (tmp_path / "a.tfrecords").stat().st_size == 3 * records.record_bytes(shape)
 
 
@@ -99,8 +100,8 @@ def test_a_flipped_byte_is_found(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for at in range(len(whole)):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
-        with pytest.raises(records.BrokenRecordError, match=r"record [01]: the checksum"):
-            list(records.read(path))
+        with pytest.raises(BrokenRecordError, match=r"record [01]: the checksum"):
+            list(read_records(path))
 
 
 @pytest.mark.slow

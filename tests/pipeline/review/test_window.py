@@ -10,7 +10,7 @@ from ctypes.util import find_library
 import pytest
 
 from atelier.boxes import Box
-from detectors.annotations import read
+from detectors.annotations import read_annotations
 from tests.kit.commands import command, error, run
 from tests.kit.store import ROOT, photo, save
 
@@ -198,7 +198,7 @@ def test_what_was_accepted_is_exported_and_built(person):
     person.ended()
     done = run(person.folder, "review", "--export", str(person.folder / "crops.csv"))
     assert done.stdout.strip() == f"1 photos in {person.folder / 'crops.csv'}", done.stderr
-    (crop,) = read(person.folder / "crops.csv", person.folder / "photos").photos
+    (crop,) = read_annotations(person.folder / "crops.csv", person.folder / "photos").photos
     assert [each.box for each in crop.boxes] == [Box(*person.decided(2)[0]["rectangles"][0])]
 
 

@@ -71,5 +71,5 @@ def test_a_photo_that_is_a_portrait_already_is_taken_whole():
 
 
 def test_out_of_range_option_names_value_and_range():
-    with pytest.raises(ValueError, match=r"\[Crop\] max_faces = 0: give a value at least 1"):
+    with pytest.raises(ValueError, match=r"\[Crop\] max_faces = 0: give a value of at least 1"):
         CropConfig(max_faces=0)

@@ -29,7 +29,7 @@ class MeanColour:
 @pytest.fixture
 def network(monkeypatch):
     stand_in = MeanColour()
-    monkeypatch.setattr(embed, "load", lambda *_: stand_in)
+    monkeypatch.setattr(embed, "load_inception", lambda *_: stand_in)
     return stand_in
 
 

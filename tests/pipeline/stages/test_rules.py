@@ -10,7 +10,7 @@ from pipeline.options import SettingsError
 from pipeline.rows.manifest import Row, outcome
 from pipeline.sections import DatasetConfig
 from pipeline.stages.crop import CropConfig, Recipe, crop
-from pipeline.stages.rulebook import FACE_POINTS, RuleError, check_labels, parse, unseen
+from pipeline.stages.rulebook import RuleError, check_labels, parse, unseen
 from pipeline.stages.rules import judge
 
 FACE = Box(400, 300, 500, 400)
@@ -198,8 +198,3 @@ def test_a_label_that_no_photo_has_is_said():
     (note,) = unseen(rules, [row(("face", 0.9, FACE))])
     assert "rule 1 names 'open hand', which was found in no photo; found were: face" in note
     assert unseen(rules, [row(("face", 0.9, FACE), ("open hand", 0.9, FACE))]) == []
-
-
-def test_the_points_of_a_face_are_yunets():
-    yunet = pytest.importorskip("detectors.yunet")
-    assert yunet.POINTS == FACE_POINTS

@@ -5,11 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import psutil
 import pytest
 
+from atelier import files
+from atelier.arrays import save_arrays
 from pipeline import options
 from pipeline.options import SettingsError, current
 from pipeline.train import stylegan
@@ -35,12 +38,12 @@ def child(script, *words):
 def follow(script):
     """Follow such a trainer; returns what Luigi would show."""
     heard = []
-    stylegan.follow(child(script), lambda *said: heard.append(said))
+    stylegan.follow_trainer(child(script), lambda *said: heard.append(said))
     return heard
 
 
 def test_every_option_is_trainings_own():
-    known = {name for section in SECTIONS.values() for name in section.__dataclass_fields__}
+    known = {f.name for section in SECTIONS.values() for f in fields(section)}
     declared = set(TrainStyleGANConfig().options())
     assert declared == known - {"data", "out"} | {"preset"}
 
@@ -48,7 +51,7 @@ def test_every_option_is_trainings_own():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"preset": "config-g"}, "no preset is called 'config-g': did you mean config-f?"),
+        ({"preset": "config-g"}, "no preset is called 'config-g'; did you mean config-f?"),
         ({"g_lr": "fast"}, "g_lr = 'fast': write kimg:value pairs"),
         ({"mixing": "2"}, "mixing = 2.0: give a value between 0 and 1"),
         ({"device": "tpu"}, "device = 'tpu': choose one of auto, cpu, gpu"),
@@ -167,8 +170,8 @@ def one_run(tmp_path):
     """A store with one run of the preset tiny at 2 kimg, on the records one/two/dataset."""
     config = configure({**presets.PRESETS["tiny"], "data": "/one/two/dataset", "name": "stylegan2"})
     run = tmp_path / "runs" / f"stylegan2-{runs.key(config, DATASET)}"
-    runs.write_json(run / "config.json", runs.begin(config, DATASET, {}))
-    checkpoints.save(checkpoints.place(run, 2000), {}, {})
+    files.write_json(run / "config.json", runs.begin_run(config, DATASET, {}))
+    save_arrays(checkpoints.checkpoint_path(run, 2000), {}, {})
     return tmp_path
 
 
@@ -209,13 +212,13 @@ def test_a_broken_config_is_no_finished_run(one_run):
 
 def test_status_tells_of_runs(one_run):
     ((name, _),) = [(p.parent.name, p) for p in one_run.glob("runs/*/config.json")]
-    assert list(stylegan.told(one_run)) == [f"{name}: 2 of 8 kimg"]
+    assert list(stylegan.tell_runs(one_run)) == [f"{name}: 2 of 8 kimg"]
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("recipes/*.cfg")), ids=lambda path: path.stem)
 def test_every_recipe_holds_only_options_that_there_are(path):
     with options.recipe(path):
-        options.check()
+        options.check_recipe()
         assert current(TrainStyleGANConfig).resolved(1024, 1024)
 
 
@@ -243,7 +246,7 @@ def luigi(folder, **more):
 def seen(folder):
     """The images seen by each checkpoint of the only run."""
     (run,) = (folder / "store" / "runs").iterdir()
-    return [checkpoints.seen_at(path) for path in checkpoints.listed(run)]
+    return [checkpoints.seen_at(path) for path in checkpoints.list_checkpoints(run)]
 
 
 @pytest.mark.slow

@@ -62,14 +62,14 @@ def trained(tmp_path_factory):
 
 
 def test_only_the_real_inception_gives_a_fid():
-    assert metrics.named("fid50k_full", "") == "fid50k_full"
-    assert metrics.named("fid2k", "random-inception") == "frechet2k(random-inception)"
-    assert metrics.named("kid2k", "classifier") == "kid2k(classifier)"
-    assert metrics.named("fid2k", "inception-0123abcd") == "frechet2k(inception-0123abcd)"
+    assert metrics.metric_name("fid50k_full", "") == "fid50k_full"
+    assert metrics.metric_name("fid2k", "random-inception") == "frechet2k(random-inception)"
+    assert metrics.metric_name("kid2k", "classifier") == "kid2k(classifier)"
+    assert metrics.metric_name("fid2k", "inception-0123abcd") == "frechet2k(inception-0123abcd)"
 
 
 def test_names_of_metrics():
-    wanted = metrics.parse("fid50k_full, kid2k,pr2k,frechet10k")
+    wanted = metrics.parse_metrics("fid50k_full, kid2k,pr2k,frechet10k")
     assert [(m.what, m.fakes, m.full) for m in wanted] == [
         ("fid", 50000, True),
         ("kid", 2000, False),
@@ -77,7 +77,7 @@ def test_names_of_metrics():
         ("fid", 10000, False),
     ]
     with pytest.raises(ConfigError, match="metrics = 'fid': write fid, kid or pr, thousands of"):
-        metrics.parse("fid")
+        metrics.parse_metrics("fid")
 
 
 # Measuring a run.
@@ -136,23 +136,23 @@ def test_rows_charts_and_events(trained, measure):
     network = MeanColours()
     again = measure(network=network)
     assert [row["value"] for row in again] == [row["value"] for row in rows]
-    assert len(figures.read(run)) == 4 and network.seen == 40
+    assert len(figures.read_figures(run)) == 4 and network.seen == 40
 
     measure(seen=32)
-    assert len(figures.read(run)) == 8
+    assert len(figures.read_figures(run)) == 8
     assert len(minidom.parse(str(run / "metrics.svg")).getElementsByTagName("polyline")) == 4
     assert len(list((run / "tensorboard/metrics").glob("events.*"))) == 3
 
     figures.forget_after(run, 40)
-    assert {row["seen"] for row in figures.read(run)} == {32}
+    assert {row["seen"] for row in figures.read_figures(run)} == {32}
     assert len(list((run / "tensorboard/metrics").glob("events.*"))) == 1
 
 
 def test_a_stop_leaves_nothing_half_done(trained, measure):
     run, _ = trained
-    before = figures.read(run)
+    before = figures.read_figures(run)
     assert measure(count=39, stopped=lambda: True) == []
-    assert figures.read(run) == before
+    assert figures.read_figures(run) == before
     assert not list((run / "metrics").glob("*/fakes.npy"))
 
 
@@ -174,7 +174,7 @@ def test_what_fails_while_training_is_said(trained, monkeypatch):
     def fails(*_):
         raise FeaturesError("no weights")
 
-    monkeypatch.setattr(metrics, "opened", fails)
+    monkeypatch.setattr(metrics, "open_extractor", fails)
     assert look("fid2k") == [] and said == ["no metrics at 0.064 kimg: no weights"]
     assert look("") == [] and len(said) == 1
     metrics.ready(run, source, "", Net("inception"))
@@ -189,7 +189,7 @@ def test_the_command_measures_with_a_classifier(trained, capsys):
     assert cli.main([*command, "--device", "cpu"]) == 0
     said = capsys.readouterr().out
     assert "held-out images" in said and "frechet1k(classifier)" in said and "fid" not in said
-    names = {row["metric"] for row in figures.read(run)}
+    names = {row["metric"] for row in figures.read_figures(run)}
     assert {"frechet1k(classifier)", "label_accuracy(classifier)"} <= names
     assert len(list((run / "metrics").glob("classifier-*.pt"))) == 1
 

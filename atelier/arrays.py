@@ -1,0 +1,56 @@
+"""Arrays by name in one .npz file, with what describes them; it holds no code."""
+
+import json
+import shutil
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atelier import files
+from atelier.errors import Refusal
+
+SPARE = 64 * 2**20  # bytes that stay free on the disk
+BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class CheckpointError(Refusal):
+    """A checkpoint that cannot be written or used; the message says why and the way out."""
+
+
+def save_arrays(path: Path, arrays: Arrays, about: Mapping[str, Any]) -> None:
+    """Write in one go; raises CheckpointError before writing where the disk is full."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    needed = sum(array.nbytes for array in arrays.values()) + SPARE
+    free = shutil.disk_usage(path.parent).free
+    if free < needed:
+        raise CheckpointError(
+            f"{path.parent} has {free / 1e6:.0f} MB free and the next checkpoint needs"
+            f" {needed / 1e6:.0f} MB: make room and run the same command again"
+        )
+    described = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    with files.replacing(path) as partial, partial.open("wb") as file:
+        np.savez(file, allow_pickle=False, **{"about": described, **arrays})
+
+
+def load_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """(arrays, what describes them); raises CheckpointError for what is truncated or another file.
+
+    Where the disk or the network fails it is OSError.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path} is no checkpoint: name a .npz file of a run")
+    try:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        return arrays, json.loads(arrays.pop("about").tobytes())
+    except BROKEN as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        raise CheckpointError(f"{path} is broken or no checkpoint: {error}") from None

@@ -1,0 +1,121 @@
+"""Options: declared once, as fields of a frozen dataclass, converted and checked when it is made.
+
+Luigi's parameters, a command line, luigi.cfg and docs/options.md are views of those fields.
+"""
+
+import difflib
+import math
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
+
+from atelier.errors import Refusal
+
+# What an option does to the key of a result: it enters by its value, by the content of the file
+# that it names, or, if it cannot change a result, not at all.
+Keyed = Literal["value", "content", "never"]
+
+KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+class OptionError(Refusal):
+    """A value that an option cannot have."""
+
+
+def option(
+    default: Any,
+    help: str,
+    low: float | None = None,
+    high: float | None = None,
+    keyed: Keyed = "value",
+    check: Callable[[Any], object] | None = None,
+    later: bool = False,
+) -> Any:
+    """A dataclass field: its default, a sentence with the unit, and what is allowed.
+
+    `check` raises ValueError, saying what to give, for a value that the range does not refuse.
+    One that came `later` than the first release leaves keys as they were while it has its default.
+    """
+    known = {"help": help, "low": low, "high": high, "keyed": keyed, "check": check}
+    known["later"] = later
+    return field(default=default, metadata=known)
+
+
+@dataclass(frozen=True)
+class Section:
+    """Options that belong together."""
+
+    refusal: ClassVar[type[Refusal]] = OptionError  # what is raised for a value that cannot be
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
+        for f in fields(self):
+            given = getattr(self, f.name)
+            object.__setattr__(self, f.name, self.checked(f.name, hints[f.name], given, f.metadata))
+
+    @classmethod
+    def called(cls, name: str) -> str:
+        """How a sentence names the option."""
+        return name
+
+    @classmethod
+    def checked(cls, name: str, kind: Any, value: Any, known: Mapping[str, Any]) -> Any:
+        """The value in its own type; raises the section's refusal for one that cannot be."""
+        try:
+            value = converted(kind, value)
+            check_range(value, known["low"], known["high"])
+            if known["check"]:
+                known["check"](value)
+        except ValueError as error:
+            raise cls.refusal(f"{cls.called(name)} = {value!r}: {error}") from None
+        return value
+
+    def refuse(self, name: str, way_out: str) -> None:
+        """Raise the refusal that names option `name`, its value and the way out."""
+        raise self.refusal(f"{self.called(name)} = {getattr(self, name)!r}: {way_out}")
+
+
+def converted(kind: Any, value: Any) -> Any:
+    """The value, given as text or not, in its own type; ValueError says what to give."""
+    if get_origin(kind) is Literal:
+        if str(value) not in get_args(kind):
+            raise ValueError(f"choose one of {', '.join(get_args(kind))}")
+        return str(value)
+    try:
+        if kind is bool and isinstance(value, str):
+            return TRUTH[value.strip().lower()]
+        if kind is int and isinstance(value, float) and value != int(value):
+            raise ValueError
+        made = kind(value)
+        if kind is float and not math.isfinite(made):
+            raise ValueError
+        return made
+    except (TypeError, ValueError, KeyError, OverflowError):
+        raise ValueError(f"give {KINDS[kind]}") from None
+
+
+def check_range(value: Any, low: float | None, high: float | None) -> None:
+    """Raise ValueError, saying what to give, for a value outside."""
+    if (low is not None and not value >= low) or (high is not None and not value <= high):
+        both = f"between {low} and {high}"
+        raise ValueError(f"give a value {f'of at least {low}' if high is None else both}")
+
+
+def span(known: Mapping[str, Any]) -> str:
+    """The allowed range of a field, for a table of options."""
+    low, high = known["low"], known["high"]
+    if low is None and high is None:
+        return ""
+    return f" ({low} to {high})" if high is not None else f" (at least {low})"
+
+
+def shown(value: Any) -> str:
+    """A value as it is written in luigi.cfg and on a command line."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """The end of a sentence about a name that is not known: what it may have been meant to be."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(sorted(known))}"

@@ -1,0 +1,44 @@
+"""Arrays in a file come back as they were, or the file is refused in one sentence."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from atelier.arrays import CheckpointError, load_arrays, save_arrays
+
+
+def test_arrays_and_what_describes_them_come_back(tmp_path):
+    arrays = {"a/b": np.arange(6, dtype=np.float32).reshape(2, 3), "c": np.array(2**40)}
+    save_arrays(tmp_path / "new" / "one.npz", arrays, {"seen": 5, "names": ["x"]})
+    found, about = load_arrays(tmp_path / "new" / "one.npz")
+    assert about == {"seen": 5, "names": ["x"]} and found.keys() == arrays.keys()
+    assert all(np.array_equal(found[name], arrays[name]) for name in arrays)
+
+
+def test_a_full_disk_is_said_before_the_first_byte(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10**6))
+    with pytest.raises(CheckpointError, match="has 1 MB free and the next checkpoint needs 67 MB"):
+        save_arrays(tmp_path / "one.npz", {"a": np.zeros(4)}, {})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kept", [0, 10, 100, 300, -1])
+def test_a_truncated_file_is_refused(tmp_path, kept):
+    path = tmp_path / "one.npz"
+    save_arrays(path, {"a": np.arange(50)}, {})
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(CheckpointError, match=r"one\.npz is broken or no checkpoint: "):
+        load_arrays(path)
+
+
+def test_what_is_no_file_of_arrays_is_refused(tmp_path):
+    np.savez(tmp_path / "other.npz", a=np.zeros(2))
+    np.savez(tmp_path / "code.npz", about=np.array([{}], object), allow_pickle=True)
+    (tmp_path / "text.npz").write_text("hello")
+    for name in ("other.npz", "code.npz", "text.npz"):
+        with pytest.raises(CheckpointError, match="is broken or no checkpoint"):
+            load_arrays(tmp_path / name)
+    with pytest.raises(CheckpointError, match=r"gone\.npz is no checkpoint: name a \.npz file"):
+        load_arrays(tmp_path / "gone.npz")

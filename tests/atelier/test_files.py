@@ -1,0 +1,90 @@
+"""What has its final name is whole; what a dead process left goes; one writer at a time."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from atelier import files
+from atelier.errors import Refusal
+from tests.kit.store import ROOT
+
+
+def test_a_file_is_there_only_once_it_is_whole(tmp_path):
+    with files.replacing(tmp_path / "a" / "one.txt") as partial:
+        partial.write_text("half")
+        assert os.listdir(tmp_path / "a") == [partial.name] and partial.name.startswith(".")
+    assert (tmp_path / "a" / "one.txt").read_text() == "half"
+    assert os.listdir(tmp_path / "a") == ["one.txt"]
+
+
+@pytest.mark.parametrize("lasting", [True, False])
+def test_a_failure_leaves_what_was_there(tmp_path, lasting):
+    files.write(tmp_path / "one", "old", lasting)
+    with pytest.raises(ZeroDivisionError), files.replacing(tmp_path / "one", lasting) as partial:
+        partial.write_text("new")
+        1 / 0  # noqa: B018
+    assert os.listdir(tmp_path) == ["one"] and (tmp_path / "one").read_text() == "old"
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path):
+    for content in ("old", "new"):
+        with files.replacing(tmp_path / "folder") as partial:
+            files.write(partial / content, content)
+    assert os.listdir(tmp_path / "folder") == ["new"] and os.listdir(tmp_path) == ["folder"]
+
+
+def test_strays_of_the_dead_are_swept_and_no_others(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    own = files.partial_of(tmp_path / "own")
+    host = own.name.split(".")[2].rpartition("-")[0]
+    names = [f".gone.{host}-{dead.pid}.partial", f".away.elsewhere-{dead.pid}.partial", ".partial"]
+    for name in (*names, own.name, "kept.partial"):
+        (tmp_path / "below" / name).mkdir(parents=True)
+        (tmp_path / "below" / name / "inner").touch()
+    files.sweep(tmp_path)
+    assert set(os.listdir(tmp_path / "below")) == {*names[1:], own.name, "kept.partial"}
+
+
+def test_a_cut_last_line_is_left_out_and_another_named(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    assert files.read_lines(path) == []
+    files.write_lines(path, [{"a": 1}, [2]])
+    with path.open("a") as file:
+        file.write('{"cut": ')
+    assert files.read_lines(path) == [{"a": 1}, [2]]
+    path.write_text('{"a": 1}\n{"b": \n[2]\n')
+    with pytest.raises(files.BrokenLineError, match=r"rows\.jsonl line 2 is no JSON .*: mend the"):
+        files.read_lines(path)
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from atelier import files
+with files.alone(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_one_at_a_time_and_death_lets_go(tmp_path):
+    path = tmp_path / "run" / "lock"
+    line = [sys.executable, "-c", HOLDER, str(path)]
+    with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(Refusal, match="wait for it"), files.alone(path, Refusal("wait for it")):
+            pass
+        holder.send_signal(signal.SIGKILL)
+    with files.alone(path, Refusal("wait for it")):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("name", "good"), [("a-b_c.1", True), ("", False), (".a", False), ("a/b", False), ("ä", False)]
+)
+def test_names_that_a_folder_can_have(name, good):
+    assert files.is_name(name) is good

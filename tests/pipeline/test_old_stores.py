@@ -1,0 +1,47 @@
+"""A store and a run that an earlier version made are found complete: nothing is done again."""
+
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from pipeline import tasks
+from pipeline.train.tasks import TrainStyleGAN
+from tests.kit.store import build, mean_colours, set_options
+from training.run import checkpoints
+
+STORES = sorted((Path(__file__).parent / "stores").glob("*.tar.xz"))
+
+
+@pytest.fixture(params=STORES, ids=lambda path: path.name)
+def made(request, tmp_path, monkeypatch):
+    """What that version made of four drawn photos and a reference set, where it lies now."""
+    with tarfile.open(request.param) as archive:
+        archive.extractall(tmp_path, filter="tar")  # keeps the times that Ingest saw
+    told = json.loads((tmp_path / "made.json").read_text())
+    monkeypatch.setattr(tasks.Embed, "work", staticmethod(mean_colours))
+    monkeypatch.setattr(tasks.Embed, "prepare", lambda *_: None)
+    set_options(**{k: v.replace("@", str(tmp_path)) for k, v in told["options"].items()})
+    return tmp_path / "store", told["results"]
+
+
+def test_every_stage_is_complete(made):
+    store, results = made
+    steps = [*tasks.of_reference(), *tasks.in_use()]
+    assert {step.title: str(step.path.relative_to(store)) for step in steps} == results
+    assert all(step.complete() for step in steps)
+
+
+def test_only_the_report_is_written_anew(made, monkeypatch):
+    for kind in (tasks.Stage, tasks.SetStage):
+        monkeypatch.setattr(kind, "build", lambda self: pytest.fail(f"{self.title} ran again"))
+    assert build(tasks.Dataset())
+
+
+def test_the_run_is_finished_and_its_checkpoint_whole(made):
+    store, _ = made
+    assert TrainStyleGAN().complete()
+    (run,) = (store / "runs").iterdir()
+    found, broken = checkpoints.newest(run)
+    assert not broken and found.about["counters"]["seen"] == 32
