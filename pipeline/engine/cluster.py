@@ -64,6 +64,9 @@ def local(wanted: tuple[Any, ...]) -> Connection:
     from distributed import Client, LocalCluster
 
     _, processes, dashboard, _ = wanted
+    # Dask gives up the place of a worker that is away at one moment, 15 s after it died: one that
+    # dies again and again may be just then, and nobody takes its place.
+    dask.config.set({"distributed.deploy.lost-worker-timeout": "52 weeks"})
     environment = {f"distributed.nanny.pre-spawn-environ.{k}": v for k, v in MALLOC.items()}
     with dask.config.set(environment), interrupt.unheard():
         cluster = LocalCluster(
