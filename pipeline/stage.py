@@ -34,7 +34,10 @@ class StoreConfig(Settings):
     """Where everything that is read and written lies."""
 
     root: str = option(
-        "data", "folder of all results; a relative one lies in the repository", keyed="never"
+        "data",
+        "folder of all results; a relative one lies in the repository",
+        keyed="never",
+        path=True,
     )
 
 
