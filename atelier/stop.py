@@ -1,8 +1,10 @@
 """Ctrl-C, SIGTERM and SIGHUP: what runs ends in peace, and without a traceback."""
 
+import atexit
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +24,7 @@ def quiet_start(*scripts: str) -> None:
     """
     if is_command("-m", *scripts):
         listen(lambda *_: os._exit(STOPPED))
+        atexit.register(ignore)  # the first to be registered is the last to be called
 
 
 def is_command(*scripts: str) -> bool:
@@ -46,6 +49,23 @@ def heard() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def later() -> Iterator[None]:
+    """A signal that comes meanwhile is answered afterwards. Only the main thread answers any."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    waiting: list[int] = []
+    before = listen(lambda number, _: waiting.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in waiting:
+            signal.raise_signal(number)
+
+
 def leave(code: int) -> NoReturn:
     """End the process; a signal meanwhile neither interrupts its last steps nor prints anything."""
     turn_deaf()
@@ -55,6 +75,12 @@ def leave(code: int) -> NoReturn:
 def turn_deaf() -> None:
     """From now on a signal ends the process only after a while."""
     listen(Once(began=time.monotonic()))
+
+
+def ignore() -> None:
+    """Ignore signals: Python forgets its own answers to them while it takes itself down."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def listen(handler: Callable[[int, FrameType | None], None]) -> dict[int, Any]:
@@ -69,7 +95,7 @@ def listen(handler: Callable[[int, FrameType | None], None]) -> dict[int, Any]:
 class Once:
     """Raises KeyboardInterrupt at the first signal; one more, much later, ends the process.
 
-    A fork of the process leaves Ctrl-C to it, and ends quietly when it is told to.
+    A fork of the process leaves Ctrl-C to it, and raises SystemExit when it is told to end.
     """
 
     def __init__(self, began: float = 0.0) -> None:
@@ -78,7 +104,7 @@ class Once:
     def __call__(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self.process:
             if number != signal.SIGINT:
-                os._exit(STOPPED)
+                sys.exit(STOPPED)
             return
         if not self.began:
             self.began = time.monotonic()

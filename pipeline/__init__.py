@@ -3,9 +3,12 @@
 Read `tasks.py` first: it is the way of a photo, stage by stage.
 """
 
-from atelier import commands, stop
+from atelier import stop
 
 stop.quiet_start("luigi")  # what follows takes half a second to load
+
+from atelier import commands
+
 commands.answer_for_files("luigi")
 
 from pipeline import luigi_script, options, tasks, train

@@ -20,6 +20,7 @@ from atelier.commands import answered, refuse_unknown, said, say
 from atelier.errors import Refusal
 from atelier.options import nearest
 from pipeline import options, tasks
+from pipeline.engine import lock
 from pipeline.options import SettingsError
 from pipeline.report import chapters
 from pipeline.report.funnel import funnel_text
@@ -37,6 +38,7 @@ def begin(known: Sequence[type[luigi.Task]]) -> None:
     if code := answered(lambda: check(sys.argv[1:], known), KEPT):
         sys.exit(code)
     stop.listen(stop.Once())
+    atexit.register(lock.release, store())  # which a process of Luigi's may have taken
     sys.excepthook = end
     LOG.addFilter(Sentences())
     for event in (luigi.Event.SUCCESS, luigi.Event.DEPENDENCY_PRESENT):
@@ -58,6 +60,10 @@ def check(words: Sequence[str], tasks: Sequence[type[luigi.Task]]) -> int:
         refuse_unknown(NAME, rest[0], known)
     if not (given.core_help or given.core_help_all):
         check_values(vars(given), task_of(root or "", tasks))
+        for name in options.names():
+            value = vars(given).get(name.removeprefix("--").replace("-", "_"))
+            if value is not None:
+                options.set_option(name.removeprefix("--"), value)
         options.check()
     return 0
 
@@ -154,8 +160,10 @@ def sentence(record: logging.LogRecord) -> tuple[str, int] | None:
     None for all else; no text where it is that nobody reads what is printed.
     """
     error = record.exc_info[1] if record.exc_info and is_failure(record) else None
-    while error is not None and not isinstance(error, Refusal | OSError):
+    while error is not None and not isinstance(error, Refusal | OSError | SystemExit):
         error = error.__cause__
+    if isinstance(error, SystemExit):
+        return "", stop.STOPPED
     if error is not None:
         text = "" if isinstance(error, BrokenPipeError) else str(error)
         return text, getattr(error, "code", 1)

@@ -159,7 +159,7 @@ class Step(luigi.Task):
             self.build()
         finally:
             if multiprocessing.parent_process():  # a worker process of Luigi's ends with its task
-                cluster.close()
+                cluster.end()
 
     def build(self) -> None:
         """Write the manifest."""
