@@ -34,7 +34,10 @@ class StoreConfig(Settings):
     """Where everything that is read and written lies."""
 
     root: str = option(
-        "data", "folder of all results; a relative one lies in the repository", keyed="never"
+        "data",
+        "folder of all results; a relative one lies in the repository",
+        keyed="never",
+        path=True,
     )
 
 
@@ -156,7 +159,7 @@ class Step(luigi.Task):
             self.build()
         finally:
             if multiprocessing.parent_process():  # a worker process of Luigi's ends with its task
-                cluster.close()
+                cluster.end()
 
     def build(self) -> None:
         """Write the manifest."""
