@@ -69,6 +69,18 @@ def plain_graphs():
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False, **options})
 
 
+@pytest.fixture(scope="session")
+def inception_weights(tmp_path_factory):
+    """Random weights in pytorch-fid's layout, which one process with torch writes for all tests."""
+    own = tmp_path_factory.getbasetemp() / "inception.pth"
+    path = own.parent.parent / own.name if "PYTEST_XDIST_WORKER" in os.environ else own
+    if not path.exists():
+        line = [sys.executable, "-m", "tests.kit.random_inception", str(own)]
+        subprocess.run(line, cwd=ROOT, check=True)
+        own.replace(path)
+    return path
+
+
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     """An empty store and a source of six photos: four portraits, one empty scene, one copy."""

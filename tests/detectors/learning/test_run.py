@@ -18,6 +18,13 @@ from detectors.learning.train import train as run
 from tests.kit.learning import SMALL, config, dataset
 from tests.kit.store import ROOT
 
+COMMAND = """
+import sys
+import tensorflow as tf
+tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+from detectors.learning.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
 FOUR_STEPS = {"epochs": 4, "check_every": 2, "mirror": True}  # an epoch is one step
 pytestmark = [
     pytest.mark.usefixtures("plain_graphs"),
@@ -32,7 +39,7 @@ def command(folder, **more):
         "out": folder / "run",
     }
     words = [f"--{name}={value}" for name, value in (given | SMALL | more).items()]
-    return [sys.executable, "-m", "detectors", "train", *words]
+    return [sys.executable, "-c", COMMAND, "train", *words]
 
 
 def environment():

@@ -15,27 +15,25 @@ SIZES = [(300, 200), (64, 64), (299, 299), (180, 333), (512, 400), (120, 90), (3
 
 
 @pytest.fixture(scope="module")
-def child(tmp_path_factory):
+def child(tmp_path_factory, inception_weights):
     """Calls a function of this file in a process that has torch."""
-    folder = tmp_path_factory.mktemp("inception")
+    given = tmp_path_factory.mktemp("inception"), inception_weights
     context = get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context, initializer=begin, initargs=(folder,)) as pool:
+    with ProcessPoolExecutor(1, mp_context=context, initializer=begin, initargs=given) as pool:
         yield lambda function, *arguments: pool.submit(function, *arguments).result()
 
 
-def begin(folder):
+def begin(folder, weights):
     import os
 
     warnings.simplefilter("error")
     os.environ["TORCH_HOME"] = str(folder)
     weights_file().parent.mkdir(parents=True)
+    weights_file().symlink_to(weights)
 
     import torch
 
-    from tests.kit.random_inception import write_weights
-
     torch.set_num_threads(1)
-    write_weights(weights_file())
 
 
 def weights_file():
@@ -110,15 +108,21 @@ def test_features_do_not_depend_on_how_the_work_is_cut(child, dtype):
     assert none.shape == (0, 2048)
 
 
-def by_dtype(count):
-    return [inception(2048, dtype)(pictures(count)) for dtype in ("float32", "bfloat16")]
+@cache
+def twenty(dims, dtype="float32"):
+    """Features of twenty pictures."""
+    return inception(dims, dtype)(pictures(20))
+
+
+def by_dtype():
+    return [twenty(2048, dtype)[:16] for dtype in ("float32", "bfloat16")]
 
 
 def test_bfloat16_moves_scores_by_less_than_a_percent(child):
     from pipeline.stages.filter_pose import Gaussian
 
     scores = []
-    for features in child(by_dtype, 16):
+    for features in child(by_dtype):
         likeness = Gaussian(features[:12].astype(np.float64))
         scores.append([likeness(vector) for vector in features])
     np.testing.assert_allclose(scores[1], scores[0], rtol=0.01)
@@ -145,7 +149,7 @@ def frechet(dims, count, copies_only):
     """
     from pytorch_fid.fid_score import calculate_frechet_distance
 
-    features = inception(dims)(pictures(20)).astype(np.float64)
+    features = twenty(dims).astype(np.float64)
     reference = features[:12]
     mean, covariance = reference.mean(axis=0), np.cov(reference, rowvar=False)
     ones, twos = [], []
