@@ -119,7 +119,7 @@ def test_a_grown_dataset_is_taken_over_by_name_only(whole, tmp_path):
     with pytest.raises(ConfigError) as error:
         train(grown, whole, **ALL)
     assert "was trained on another dataset (12 images of 8 x 8 x 3, " in str(error.value)
-    assert str(error.value).endswith(f"go on from this run with --resume_from {whole}")
+    assert str(error.value).endswith(f"go on from this run with --resume-from {whole}")
     options = {**ALL, "resume_from": whole, "total_kimg": 0.08}
     assert train(grown, tmp_path / "on", **options) == "finished"
     assert [line["seen"] for line in curve(tmp_path / "on")] == [80]
