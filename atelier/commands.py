@@ -9,6 +9,7 @@ from pathlib import Path
 from traceback import walk_tb
 from types import TracebackType
 from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
+from warnings import filterwarnings
 
 from atelier import stop
 from atelier.errors import Refusal
@@ -182,6 +183,7 @@ def answer_for_files(*scripts: str) -> None:
 
     if stop.is_command("-m", *scripts):
         sys.excepthook = tell
+        filterwarnings("ignore", "Config file does not exist")  # which is said later, once
 
 
 def flush() -> None:
@@ -192,8 +194,9 @@ def flush() -> None:
 
 def said(sentence: str, code: int) -> int:
     """Tell a person, if anybody still listens; gives the exit code back."""
-    with suppress(OSError):
-        print(sentence, file=sys.stderr, flush=True)
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(sentence, file=sys.stderr, flush=True)
     return code
 
 

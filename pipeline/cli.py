@@ -138,8 +138,8 @@ def build_task(task: luigi.Task) -> int:
         result = luigi.build([task], log_level="WARNING", detailed_summary=True)
     if result.scheduling_succeeded:
         return 0
-    if told.code or result.status.name in FAILED:  # said here, or by a process of Luigi's
-        return told.code or 1
+    if told.code or result.status.name in FAILED:  # the latter was said by a process of Luigi's
+        return told.tell() or 1
     return said("error: Luigi could not run the task: is its scheduler reachable?", 1)
 
 

@@ -3,6 +3,7 @@
 import atexit
 import builtins
 import logging
+import multiprocessing
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -59,12 +60,14 @@ def check(words: Sequence[str], tasks: Sequence[type[luigi.Task]]) -> int:
     if rest:
         refuse_unknown(NAME, rest[0], known)
     if not (given.core_help or given.core_help_all):
-        check_values(vars(given), task_of(root or "", tasks))
+        task = task_of(root or "", tasks)
+        own = check_values(vars(given), task)
         for name in options.names():
             value = vars(given).get(name.removeprefix("--").replace("-", "_"))
             if value is not None:
                 options.set_option(name.removeprefix("--"), value)
         options.check_recipe()
+        getattr(task(**own), "config", None)  # which is checked when it is put together
     return 0
 
 
@@ -75,14 +78,21 @@ def parsed(words: Sequence[str], root: str | None = None) -> tuple[Any, list[str
     return *parser.parse_known_args(words), list(parser._option_string_actions)
 
 
-def check_values(given: dict[str, Any], root: type[luigi.Task]) -> None:
-    """Raise SettingsError for a value of the command line that its option cannot have."""
-    known = [(name, name, parameter) for name, parameter in root.get_params()]
+def check_values(given: dict[str, Any], root: type[luigi.Task]) -> dict[str, Any]:
+    """The values of the task's own options, as `--option`.
+
+    Raises SettingsError for a value of the command line that its option cannot have.
+    """
+    own = {
+        name: options.checked_value(f"--{name.replace('_', '-')}", parameter, given[name])
+        for name, parameter in root.get_params()
+        if isinstance(given.get(name), str)
+    }
     for family, bare, name, parameter in Register.get_all_params():
-        known.append((name if bare else f"{family}-{name}", f"{family}_{name}", parameter))
-    for flag, dest, parameter in known:
-        if isinstance(value := given.get(dest), str):
-            options.check_value(f"--{flag.replace('_', '-')}", parameter, value)
+        flag = name if bare else f"{family}-{name}"
+        if isinstance(value := given.get(f"{family}_{name}"), str):
+            options.checked_value(f"--{flag.replace('_', '-')}", parameter, value)
+    return own
 
 
 def task_of(name: str, tasks: Sequence[type[luigi.Task]]) -> type[luigi.Task]:
@@ -119,22 +129,27 @@ def tell_dataset() -> None:
 class Sentences(logging.Filter):
     """Where Luigi logs the traceback of what a person can mend, says the sentence; once.
 
-    A fault of ours passes. `code` is the exit code of what was said.
+    A fault of ours passes; nothing else does where it is `quiet`, and then the sentence waits for
+    `tell`, unless a process of Luigi's has it. `code` is the exit code that belongs to it.
     """
 
     def __init__(self, quiet: bool = False) -> None:
         super().__init__()
-        self.quiet, self.code = quiet, 0
+        self.quiet, self.text, self.code = quiet, "", 0
 
     def filter(self, record: logging.LogRecord) -> bool:
         found = sentence(record)
         if found is None:
             return not self.quiet or "Traceback" in record.getMessage() or is_failure(record)
         if not self.code:
-            text, self.code = found
-            if text:
-                said(f"error: {text}", self.code)
+            self.text, self.code = found
+            if not self.quiet or multiprocessing.parent_process():
+                self.tell()
         return False
+
+    def tell(self) -> int:
+        """Say the sentence, if there is one; gives the exit code."""
+        return said(f"error: {self.text}", self.code) if self.text else self.code
 
 
 @contextmanager
@@ -168,10 +183,9 @@ def sentence(record: logging.LogRecord) -> tuple[str, int] | None:
         text = "" if isinstance(error, BrokenPipeError) else str(error)
         return text, getattr(error, "code", 1)
     text = record.getMessage()
-    named = list(re.finditer(r"^([\w.]+): ", text, re.MULTILINE)) if "Traceback" in text else []
-    if not named or named[-1][1] not in codes():
-        return None
-    return text[named[-1].end() :].strip(), codes()[named[-1][1]]
+    ends = re.finditer(r"^([\w.]+): ", text, re.MULTILINE) if "Traceback" in text else []
+    named = [found for found in ends if found[1] in codes()]
+    return (text[named[-1].end() :].strip(), codes()[named[-1][1]]) if named else None
 
 
 @cache

@@ -193,13 +193,13 @@ def check_luigis(section: str) -> None:
     given = {key: read(section, key) for key in get_config().options(section)}
     for family, _, name, parameter in Register.get_all_params():
         if family == section and name in given:
-            check_value(f"[{section}] {name}", parameter, given[name])
+            checked_value(f"[{section}] {name}", parameter, given[name])
 
 
-def check_value(what: str, parameter: luigi.Parameter, value: str) -> None:
-    """Raise SettingsError where a parameter, ours or Luigi's, cannot have this value."""
+def checked_value(what: str, parameter: luigi.Parameter, value: str) -> Any:
+    """The value of a parameter, ours or Luigi's; raises SettingsError where it cannot have it."""
     try:
-        parameter.parse(value)
+        return parameter.parse(value)
     except SettingsError:
         raise
     except (ValueError, TypeError) as error:

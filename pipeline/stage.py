@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 import luigi
 
+from atelier.commands import say
 from atelier.errors import Failure
 from atelier.options import option
 from pipeline import options
@@ -169,7 +170,7 @@ class Step(luigi.Task):
         """Write the manifest, and print what a person should know."""
         manifest.write_manifest(self.path, *outcome)
         for note in outcome.notes:
-            print(f"{type(self).__name__}: {note}", flush=True)
+            say(f"{type(self).__name__}: {note}")
 
     def bar(self, total: int) -> Bar:
         """Counts rows on the terminal and on Luigi's status page."""

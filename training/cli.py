@@ -92,7 +92,12 @@ def add_net(command: argparse.ArgumentParser) -> None:
     either.add_argument(
         "--standin", choices=STANDINS, help="another network: its figures are no FID"
     )
-    command.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto")
+    command.add_argument(
+        "--device",
+        choices=("auto", "cpu", "gpu"),
+        default="auto",
+        help="where to compute; auto: a GPU if there is one",
+    )
     command.add_argument(
         "--threads", type=ranged(int, low=0), default=0, help="of a CPU; 0: all cores"
     )
