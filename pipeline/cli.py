@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import takewhile
 
 import luigi
+from luigi.rpc import RPCError
 
 from atelier.commands import Parser, path, run_command, said
 from pipeline import garbage, options, tasks
@@ -135,12 +136,15 @@ def source(_: argparse.Namespace) -> int:
 def build_task(task: luigi.Task) -> int:
     """Let Luigi build it; returns 0, or the exit code after saying why."""
     with sentences() as told:
-        result = luigi.build([task], log_level="WARNING", detailed_summary=True)
+        try:
+            result = luigi.build([task], log_level="WARNING", detailed_summary=True)
+        except RPCError:
+            return told.tell()
     if result.scheduling_succeeded:
         return 0
     if told.code or result.status.name in FAILED:  # the latter was said by a process of Luigi's
         return told.tell() or 1
-    return said("error: Luigi could not run the task: is its scheduler reachable?", 1)
+    return said("error: Luigi's scheduler gave the task to nobody: is another command at it?", 1)
 
 
 def forget_scan(ingest: Step) -> None:

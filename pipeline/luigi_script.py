@@ -14,6 +14,7 @@ from typing import Any
 
 import luigi
 from luigi.cmdline_parser import CmdlineParser
+from luigi.rpc import RPCError
 from luigi.task_register import Register
 
 from atelier import stop
@@ -140,7 +141,8 @@ class Sentences(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         found = sentence(record)
         if found is None:
-            return not self.quiet or "Traceback" in record.getMessage() or is_failure(record)
+            is_fault = "Traceback" in record.getMessage() or is_failure(record)
+            return is_fault or not (self.quiet or record.exc_info)
         if not self.code:
             self.text, self.code = found
             if not self.quiet or multiprocessing.parent_process():
@@ -175,10 +177,12 @@ def sentence(record: logging.LogRecord) -> tuple[str, int] | None:
     None for all else; no text where it is that nobody reads what is printed.
     """
     error = record.exc_info[1] if record.exc_info and is_failure(record) else None
-    while error is not None and not isinstance(error, Refusal | OSError | SystemExit):
+    while error is not None and not isinstance(error, Refusal | OSError | SystemExit | RPCError):
         error = error.__cause__
     if isinstance(error, SystemExit):
         return "", stop.STOPPED
+    if isinstance(error, RPCError):
+        return f"{error.args[0]}: start it, or set [core] local_scheduler = true", 1
     if error is not None:
         text = "" if isinstance(error, BrokenPipeError) else str(error)
         return text, getattr(error, "code", 1)
