@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 import luigi
 
+from atelier.commands import say
 from atelier.errors import Failure
 from atelier.options import option
 from pipeline import options
@@ -34,7 +35,10 @@ class StoreConfig(Settings):
     """Where everything that is read and written lies."""
 
     root: str = option(
-        "data", "folder of all results; a relative one lies in the repository", keyed="never"
+        "data",
+        "folder of all results; a relative one lies in the repository",
+        keyed="never",
+        path=True,
     )
 
 
@@ -156,7 +160,7 @@ class Step(luigi.Task):
             self.build()
         finally:
             if multiprocessing.parent_process():  # a worker process of Luigi's ends with its task
-                cluster.close()
+                cluster.end()
 
     def build(self) -> None:
         """Write the manifest."""
@@ -166,7 +170,7 @@ class Step(luigi.Task):
         """Write the manifest, and print what a person should know."""
         manifest.write_manifest(self.path, *outcome)
         for note in outcome.notes:
-            print(f"{type(self).__name__}: {note}", flush=True)
+            say(f"{type(self).__name__}: {note}")
 
     def bar(self, total: int) -> Bar:
         """Counts rows on the terminal and on Luigi's status page."""

@@ -7,7 +7,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from atelier.commands import Parser, add_options, run_command, say
+from atelier.commands import Parser, add_options, path, ranged, run_command, say
+from atelier.options import at_home
 from atelier.stop import STOPPED
 from training import presets
 from training.config import SECTIONS, ConfigError, configure
@@ -43,20 +44,22 @@ def parser() -> Parser:
     generate = commands.add_parser("generate", help="write a picture per seed")
     generate.set_defaults(command=generate_command)
     generate.add_argument(
-        "--run", required=True, type=Path, help="folder of a run, or a checkpoint"
+        "--run", required=True, type=path, help="folder of a run, or a checkpoint"
     )
     generate.add_argument("--seeds", default="0-15", help="for example 0-15 or 0,7083,25026")
-    generate.add_argument("--psi", type=float, default=0.7, help="truncation; 1: none")
-    generate.add_argument("--label", type=int, default=None, help="class; default: drawn by seed")
-    generate.add_argument("--out", required=True, type=Path, help="folder for the pictures")
+    generate.add_argument("--psi", type=ranged(float), default=0.7, help="truncation; 1: none")
+    generate.add_argument(
+        "--label", type=ranged(int), default=None, help="class; default: drawn by seed"
+    )
+    generate.add_argument("--out", required=True, type=path, help="folder for the pictures")
 
     film = commands.add_parser("film", help="make progress.mp4 from a run's grids")
     film.set_defaults(command=film_command)
-    film.add_argument("--run", required=True, type=Path, help="folder of a run")
+    film.add_argument("--run", required=True, type=path, help="folder of a run")
 
     measure = commands.add_parser("metrics", help="measure checkpoints of a run")
     measure.set_defaults(command=metrics_command)
-    measure.add_argument("--run", required=True, type=Path, help="folder of a run")
+    measure.add_argument("--run", required=True, type=path, help="folder of a run")
     measure.add_argument("--checkpoint", default="newest", help="all, newest, or a FILE [newest]")
     measure.add_argument(
         "--metrics",
@@ -64,13 +67,15 @@ def parser() -> Parser:
         help="fid, kid or pr, thousands of fakes, _full for all real images:"
         " fid50k_full,kid2k,pr2k [fid2k]; with a stand-in fid is called frechet",
     )
-    measure.add_argument("--data", default="", help="the run's dataset, where it was moved")
+    measure.add_argument(
+        "--data", default="", type=at_home, help="the run's dataset, where it was moved"
+    )
     add_net(measure)
 
     score = commands.add_parser("score", help="compare two sets of pictures of any sizes")
     score.set_defaults(command=score_command)
-    score.add_argument("reals", type=Path, help="folder, zip or TFRecords")
-    score.add_argument("fakes", type=Path, help="folder, zip or TFRecords")
+    score.add_argument("reals", type=path, help="folder, zip or TFRecords")
+    score.add_argument("fakes", type=path, help="folder, zip or TFRecords")
     add_net(score)
     return top
 
@@ -79,24 +84,34 @@ def add_net(command: argparse.ArgumentParser) -> None:
     """Which features a figure is made of, and where they are computed."""
     either = command.add_mutually_exclusive_group()
     either.add_argument(
-        "--inception", default="", help="file of pytorch-fid's weights; default: its download"
+        "--inception",
+        default="",
+        type=at_home,
+        help="file of pytorch-fid's weights; default: its download",
     )
     either.add_argument(
         "--standin", choices=STANDINS, help="another network: its figures are no FID"
     )
-    command.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto")
-    command.add_argument("--threads", type=int, default=0, help="of a CPU; 0: all cores")
+    command.add_argument(
+        "--device",
+        choices=("auto", "cpu", "gpu"),
+        default="auto",
+        help="where to compute; auto: a GPU if there is one",
+    )
+    command.add_argument(
+        "--threads", type=ranged(int, low=0), default=0, help="of a CPU; 0: all cores"
+    )
 
 
 def train_command(given: argparse.Namespace) -> int:
-    from training import devices, estimates, loop, sources
-    from training.state import network_config
-
     known = {name for section in SECTIONS.values() for name in (f.name for f in fields(section))}
     options = {name: value for name, value in vars(given).items() if name in known}
     if not options.get("data"):
         raise ConfigError("data is empty: say what to learn from, --data FOLDER")
-    presets.resolve(given.preset, 64, 64, options)  # a misspelt option before a long look at data
+    presets.resolve(given.preset, 64, 64, options)  # what cannot be, before a long look at data
+    from training import devices, estimates, loop, sources
+    from training.state import network_config
+
     source = sources.open_source(options["data"])
     config = presets.resolve(given.preset, *source.shape[:2], options)
     if config.data.labels and not source.labels.shape[1]:
@@ -198,7 +213,7 @@ def chosen_checkpoints(run: Path, wanted: str) -> list[Path]:
     """The files of `all`, `newest`, or one that is named."""
     listed = checkpoints.list_checkpoints(run)
     if wanted not in ("all", "newest"):
-        named = Path(wanted).resolve()
+        named = path(wanted).resolve()
         if named not in [path.resolve() for path in listed]:
             raise ConfigError(f"checkpoint = {wanted}: that is none of the {len(listed)} of {run}")
         return [named]

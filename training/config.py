@@ -29,7 +29,9 @@ class Options(Section):
 class DataConfig(Options):
     """What to learn from."""
 
-    data: str = option("", "folder of NVlabs TFRecords, ada-pytorch zip, or folder of pictures")
+    data: str = option(
+        "", "folder of NVlabs TFRecords, ada-pytorch zip, or folder of pictures", path=True
+    )
     mirror: bool = option(False, "flip half of the real images left to right")
     labels: bool = option(False, "train with the class labels of the dataset")
 
@@ -91,7 +93,7 @@ class AugmentConfig(Options):
 class RunConfig(Options):
     """How long, how much at once, what is kept, and where."""
 
-    out: str = option("", "folder of the run; with a name, the folder that holds runs")
+    out: str = option("", "folder of the run; with a name, the folder that holds runs", path=True)
     name: str = option("", "name of the run: its folder is out/name-key")
     seed: int = option(0, "of the weights, the order of the images and all chance", low=0)
     batch: int = option(32, "images per minibatch, over all rounds", low=1)
@@ -106,7 +108,7 @@ class RunConfig(Options):
     metrics: str = option(
         "", "to measure at each snapshot: fid2k,kid2k or fid50k_full; empty: none"
     )
-    inception: str = option("", "file of pytorch-fid's weights; empty: its download")
+    inception: str = option("", "file of pytorch-fid's weights; empty: its download", path=True)
     standin: Literal["", "classifier", "random-inception"] = option(
         "", "measure with this network instead; its figures are called frechet, not fid"
     )
@@ -114,7 +116,7 @@ class RunConfig(Options):
         "stop", "stop, or go back to the last good checkpoint with half the learning rate"
     )
     freeze_d: int = option(0, "layers of D, from the image on, that do not learn", low=0)
-    resume_from: str = option("", "checkpoint of another run to go on from")
+    resume_from: str = option("", "checkpoint of another run to go on from", path=True)
     restart_schedule: bool = option(False, "with resume_from: count images from 0 again")
     device: Literal["auto", "cpu", "gpu"] = option("auto", "where to compute")
     devices: int = option(0, "how many GPUs, or parts of a CPU; 0: every GPU, one CPU", low=0)

@@ -5,9 +5,9 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import fields
-from pathlib import Path
 
-from atelier.commands import Parser, add_options, run_command, say
+from atelier.commands import Parser, add_options, path, run_command, say
+from atelier.options import at_home
 from atelier.stop import STOPPED
 from detectors.learning.options import (
     METRICS,
@@ -34,16 +34,20 @@ def parser() -> Parser:
     add_options(train, LearningConfig)
     export = commands.add_parser("export", help="write the detector of a finished run again")
     export.set_defaults(command=export_command)
-    export.add_argument("--run", required=True, type=Path, help="folder of the run")
-    export.add_argument("--out", required=True, type=Path, help="folder for the detector")
+    export.add_argument("--run", required=True, type=path, help="folder of the run")
+    export.add_argument("--out", required=True, type=path, help="folder for the detector")
     export.add_argument("--mirror", action="store_true", help="look at the mirror image, too")
     measure = commands.add_parser("evaluate", help="measure any detector on labelled pictures")
     measure.set_defaults(command=evaluate_command)
     measure.add_argument("--detector", required=True, help="as in luigi.cfg: crop:FOLDER, ...")
-    measure.add_argument("--labels", required=True, help="CSV, folder of XML files, or TFRecords")
-    measure.add_argument("--pictures", default="", help="folder of the pictures")
-    measure.add_argument("--against", default="", help="labels whose constant box to compare with")
-    measure.add_argument("--out", required=True, type=Path, help="folder of curve and sheet")
+    measure.add_argument(
+        "--labels", required=True, type=at_home, help="CSV, folder of XML files, or TFRecords"
+    )
+    measure.add_argument("--pictures", default="", type=at_home, help="folder of the pictures")
+    measure.add_argument(
+        "--against", default="", type=at_home, help="labels whose constant box to compare with"
+    )
+    measure.add_argument("--out", required=True, type=path, help="folder of curve and sheet")
     return top
 
 

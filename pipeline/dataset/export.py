@@ -36,6 +36,7 @@ class ExportTFRecordsConfig(Settings):
         "none; folder: the first folder of the photo's path is its class; or a CSV file with the"
         " columns file and label",
         keyed="content",
+        path=True,
     )
     keep: int = option(1, "exports that are kept, the newest included", low=1, keyed="never")
 

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 from atelier import files
@@ -50,9 +51,10 @@ def take(path: Path) -> None:
 
 
 def release(store: Path) -> None:
-    """Give the lock back, if it is this command's."""
-    if read_holder(store / "lock") == own_identity():
-        (store / "lock").unlink(missing_ok=True)
+    """Give the lock back, if it is this command's, and the store is there."""
+    with suppress(OSError):
+        if read_holder(store / "lock") == own_identity():
+            (store / "lock").unlink(missing_ok=True)
 
 
 def own_identity() -> dict[str, object]:

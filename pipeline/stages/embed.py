@@ -32,6 +32,7 @@ class EmbedConfig(Settings):
         "",
         "file with the weights of pytorch-fid's Inception; empty: pytorch-fid's own, downloaded",
         keyed="content",
+        path=True,
     )
     dims: int = option(2048, "numbers per portrait: 64, 192, 768 or 2048, from coarse to fine")
     dtype: Literal["float32", "bfloat16"] = option(

@@ -25,7 +25,10 @@ class FilterPoseConfig(Settings):
     """Which portraits are like those of a reference set."""
 
     reference: str = option(
-        "", "folder of good portraits; empty: every portrait passes", keyed="never"
+        "",
+        "folder of good portraits; empty: every portrait passes",
+        keyed="never",
+        path=True,
     )
     reference_cropped: bool = option(
         False,

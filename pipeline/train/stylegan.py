@@ -44,9 +44,12 @@ class TrainerConfig(Settings):
 
     def words(self) -> list[str]:
         """What is given, for the trainer's command line."""
-        given = {name: value for name, value in self.options().items() if value}
-        if "resume_from" in given:
-            given["resume_from"] = str(located(given["resume_from"]))
+        paths = {f.name for f in fields(self) if f.metadata["path"]}
+        given = {
+            name: str(located(value)) if name in paths else value
+            for name, value in self.options().items()
+            if value
+        }
         return [f"--{name}={value}" for name, value in given.items()]
 
 
@@ -57,7 +60,7 @@ def declared() -> Iterator[tuple[str, type[str], Field[str]]]:
     for f in (f for section in SECTIONS.values() for f in fields(section)):
         if f.name not in DECIDED_HERE:
             default = "stylegan2" if f.name == "name" else ""
-            yield f.name, str, option(default, f.metadata["help"])
+            yield f.name, str, option(default, f.metadata["help"], path=f.metadata["path"])
 
 
 TrainStyleGANConfig: type[TrainerConfig] = make_dataclass(

@@ -29,7 +29,7 @@ cuda.prepare()
 from training import devices
 from training.config import configure
 config = configure({"device": sys.argv[2]})
-print(devices.described(devices.choose(config), config))
+print(devices.devices_in_words(devices.choose(config), config))
 print(*{line.split()[-1] for line in open("/proc/self/maps") if ".so" in line}, sep="\\n")
 """
 

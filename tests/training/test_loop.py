@@ -139,7 +139,7 @@ def test_a_grown_dataset_is_taken_over_by_name_only(rehearsed, tmp_path):
     with pytest.raises(ConfigError) as error:
         rehearse(grown, rehearsed, **ALL)
     assert "was trained on another dataset (12 images of 8 x 8 x 3, " in str(error.value)
-    assert str(error.value).endswith(f"go on from this run with --resume_from {rehearsed}")
+    assert str(error.value).endswith(f"go on from this run with --resume-from {rehearsed}")
     options = {**ALL, "resume_from": rehearsed, "total_kimg": 0.08}
     assert rehearse(grown, tmp_path / "on", **options) == "finished"
     assert [line["seen"] for line in curve(tmp_path / "on")] == [80]

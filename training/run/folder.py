@@ -76,7 +76,7 @@ def check_same(
         raise ConfigError(
             f"{run} was trained on another dataset ({dataset_in_words(own)}; {config.data.data} has"
             f" {dataset_in_words(dataset)}): choose another --out, and go on from this run with"
-            f" --resume_from {run}"
+            f" --resume-from {run}"
         )
     before, now = current(known), config.options()
     for name in FIXED:

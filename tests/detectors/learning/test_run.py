@@ -237,7 +237,7 @@ def test_a_wrong_command_is_one_sentence(tmp_path, monkeypatch, capsys, given, s
     monkeypatch.setattr(cli, "set_up", lambda _: None)
     code = cli.main(["train", "--weights", "none", "--out", str(tmp_path / "run"), *given])
     error = capsys.readouterr().err
-    assert code == 2
+    assert code == LearningError.code
     assert error.startswith(f"error: {said}")
     assert error.count("\n") == 1
 

@@ -142,7 +142,7 @@ import os, sys
 from pipeline.train import child, stylegan
 child.BEGIN = child.BEGIN.replace('"-m", *', '"-c", FAKE, *')
 child.BEGIN = "FAKE = " + repr(sys.argv[1]) + child.BEGIN
-stylegan.train("data", stylegan.Path(sys.argv[2]), stylegan.TrainStyleGANConfig(), print)
+stylegan.train_generator("data", stylegan.Path(sys.argv[2]), stylegan.TrainStyleGANConfig(), print)
 """
 TELLS_OF_ITS_END = """
 import pathlib, signal, sys, time
