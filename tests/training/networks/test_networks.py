@@ -41,6 +41,7 @@ def test_parameters_at_1024(widths, millions):
     assert round(total / 1e6, 1) == millions
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "form",
     [
