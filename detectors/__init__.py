@@ -12,7 +12,16 @@ from typing import cast
 from detectors.base import FACE, UNUSABLE, Detection, Detector, FaceFactors, Spec
 from detectors.kinds import FORMS, KINDS
 from detectors.labelmap import holes
-from detectors.spec import check_spec, class_names, findable, identity, on_disk, parse
+from detectors.spec import (
+    check_packaged,
+    check_spec,
+    class_names,
+    findable,
+    identity,
+    on_disk,
+    parse,
+    usual,
+)
 
 __all__ = [
     "FACE",
@@ -23,6 +32,7 @@ __all__ = [
     "Detector",
     "FaceFactors",
     "Spec",
+    "check_packaged",
     "check_spec",
     "class_names",
     "face_factors",
@@ -33,6 +43,7 @@ __all__ = [
     "parse",
     "remarks",
     "short",
+    "usual",
 ]
 
 

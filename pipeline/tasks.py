@@ -71,9 +71,9 @@ class Detect(Stage):
 
     @property
     def title(self) -> str:
-        """With the detector's name, where there are several."""
-        several = len(self.config.listed) > 1
-        return super().title + (f" {short(self.work_settings().spec)}" if several else "")
+        """With the detector's name, where there are several or it was not named."""
+        named = len(self.config.listed) > 1 or self.config.choice
+        return super().title + (f" {short(self.work_settings().spec)}" if named else "")
 
     def work_settings(self) -> Any:
         return self.config.look(self.finder)
@@ -87,6 +87,8 @@ class Detect(Stage):
 
     def prepare(self, to_do: int) -> None:
         detect.check(self.config)
+        if self.config.choice:
+            print(f"Detect: {self.config.choice}", flush=True)
 
     def notes(self, rows: Sequence[Row]) -> list[str]:
         return detect.notes(rows, self.work_settings())
