@@ -20,7 +20,17 @@ from pipeline.rows.manifest import PLACES, Outcome, Row
 from pipeline.rows.memo import features
 from pipeline.sections import DatasetConfig, PortraitConfig
 from pipeline.stage import SetStage, Stage, Step, digest, notes_of, store
-from pipeline.stages import crop, detect, embed, filter_pose, finds, ingest, resize, zoom
+from pipeline.stages import (
+    crop,
+    detect,
+    embed,
+    filter_pose,
+    finds,
+    framing,
+    ingest,
+    resize,
+    zoom,
+)
 
 
 @settings(PortraitConfig)
@@ -129,9 +139,11 @@ class Crop(SetStage):
         return finds.joined_rows([step.rows() for step in self.before()], self.factors())
 
     def decide(self, rows: list[Row]) -> Outcome:
-        portraits = (crop.crop(row, self.recipe, self.decisions.get(row.photo)) for row in rows)
+        proposed = (crop.crop(row, self.recipe, self.decisions.get(row.photo)) for row in rows)
+        portraits = list(chain.from_iterable(proposed))
         notes = [*notes_of(self.before()[1:]), *crop.notes(rows, self.config)]
-        return Outcome(list(chain.from_iterable(portraits)), notes)
+        notes += framing.notes(portraits, self.recipe)
+        return Outcome(portraits, notes, framing.numbers(self.recipe))
 
 
 class Trim(Stage):
