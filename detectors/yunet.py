@@ -30,6 +30,7 @@ MOST_LONG_SIDE = 1280
 WEAK = 0.5  # a find under the floor that is worth a second look
 TILTED = 20  # degrees: a head further off the level is looked at again, turned upright
 ROOM = 3  # sides of the face's box that the turned patch has
+DARK = 64  # of 255: a picture whose median is under it is looked at brightened
 GAMMA = 0.45  # of the brightened copy
 
 Row = list[float]  # of the network's output: box, five points, score
@@ -93,7 +94,8 @@ class YuNetDetector:
         first = self.rows(small)
         yield scaled(first, scale)
         yield scaled([self.upright(small, row) for row in first if is_tilted(row)], scale)
-        yield scaled(self.rows(brightened(small)), scale)
+        if np.median(small) < DARK:
+            yield scaled(self.rows(brightened(small)), scale)
         if small is not image:
             yield self.rows(image)
 

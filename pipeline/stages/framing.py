@@ -61,8 +61,8 @@ def shortfall(rows: Sequence[Row], recipe: Recipe) -> Iterator[str]:
         more.append((f"with [Crop] enlarge = {ENLARGED}", gained))
     told = "".join(f"; {how}, {count:,} more" for how, count in more)
     yield (
-        f"{len(short):,} have too few pixels, half of them under {median(reached):.2f} of the side"
-        f" that is wanted{told}"
+        f"too few pixels: {len(short):,}, of which the middle one reaches {median(reached):.2f} of"
+        f" the side that is wanted{told}"
     )
 
 

@@ -79,6 +79,11 @@ def test_a_larger_picture_is_looked_at_last_and_its_boxes_are_its_own(monkeypatc
     assert find([large])[0][0].box == (200, 200, 300, 320)
 
 
+def test_a_light_picture_is_not_brightened(monkeypatch):
+    find, seen = detector(monkeypatch, [])
+    assert find([PICTURE + 60]) == [[]] and len(seen) == 1
+
+
 def test_nothing_in_any_way_is_nothing(monkeypatch):
     find, seen = detector(monkeypatch, [], [])
     assert find([PICTURE]) == [[]] and len(seen) == 2

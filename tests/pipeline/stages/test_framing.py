@@ -36,8 +36,8 @@ def test_wanted_against_got_is_said():
 def test_how_short_is_said_and_what_would_let_more_in():
     rows = [short(300, 500), short(300, 400), short(190, 250), short(60, 100), short(90, 120)]
     assert framing.notes(rows, recipe()) == [
-        "5 have too few pixels, half of them under 0.49 of the side that is wanted; at size 256, 2"
-        " more; at size 128, 3 more; with [Crop] enlarge = 1.15, 1 more"
+        "too few pixels: 5, of which the middle one reaches 0.49 of the side that is wanted; at"
+        " size 256, 2 more; at size 128, 3 more; with [Crop] enlarge = 1.15, 1 more"
     ]
     (said,) = framing.notes(rows, recipe(enlarge=1.15))
     assert "at size 256, 3 more; at size 128, 4 more" in said and "enlarge" not in said
