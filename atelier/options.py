@@ -33,11 +33,13 @@ def option(
     check: Callable[[Any], object] | None = None,
     later: bool = False,
     path: bool = False,
+    was: Any = None,
 ) -> Any:
     """A dataclass field: its default, a sentence with the unit, and what is allowed.
 
     `check` raises ValueError, saying what to give, for a value that the range does not refuse.
-    One that came `later` than the first release leaves keys as they were while it has its default.
+    One that came `later` than the first release leaves keys as they were while it has its default;
+    one whose default changes results leaves them while it has the value of how it `was` before.
     What may name a file or a folder is a `path`: one that begins with ~ lies in a home.
     """
     known = {
@@ -48,6 +50,7 @@ def option(
         "check": check,
         "later": later,
         "path": path,
+        "was": was,
     }
     return field(default=default, metadata=known)
 
@@ -88,6 +91,8 @@ class Section:
 
 def converted(kind: Any, value: Any) -> Any:
     """The value, given as text or not, in its own type; ValueError says what to give."""
+    if kind == bool | float:
+        return yes_no_or_number(value)
     if get_origin(kind) is Literal:
         if str(value) not in get_args(kind):
             raise ValueError(f"choose one of {', '.join(get_args(kind))}")
@@ -108,6 +113,19 @@ def converted(kind: Any, value: Any) -> Any:
 def at_home(path: str) -> str:
     """The path, with the home folder that a ~ at its beginning stands for."""
     return os.path.expanduser(path)
+
+
+def yes_no_or_number(value: Any) -> bool | float:
+    """A switch that may be turned on by degrees."""
+    if isinstance(value, bool):
+        return value
+    words = str(value).strip().lower()
+    if words in TRUTH:
+        return TRUTH[words]
+    try:
+        return float(converted(float, words))
+    except ValueError:
+        raise ValueError("give true, false or a number") from None
 
 
 def check_range(value: Any, low: float | None, high: float | None) -> None:

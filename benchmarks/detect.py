@@ -29,6 +29,7 @@ FACEBOXES = "tfod:{models}/tfod_faceboxes_frozen.pb?names=face"
 DETECTORS = (
     "haar",
     "haar:profile?names=face",
+    "yunet",
     "yunet:{models}/face_detection_yunet_2023mar.onnx",
     FACEBOXES,
     "tfod:{models}/tfod_handface_ssd_frozen.pb?names="

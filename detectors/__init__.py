@@ -14,7 +14,16 @@ from atelier import cuda
 from detectors.base import FACE, UNUSABLE, Detection, Detector, FaceFactors, Spec
 from detectors.kinds import FORMS, KINDS
 from detectors.labelmap import holes
-from detectors.spec import check_spec, class_names, findable, identity, on_disk, parse
+from detectors.spec import (
+    check_packaged,
+    check_spec,
+    class_names,
+    findable,
+    identity,
+    on_disk,
+    parse,
+    usual,
+)
 
 __all__ = [
     "FACE",
@@ -25,6 +34,7 @@ __all__ = [
     "Detector",
     "FaceFactors",
     "Spec",
+    "check_packaged",
     "check_spec",
     "class_names",
     "face_factors",
@@ -35,6 +45,7 @@ __all__ = [
     "parse",
     "remarks",
     "short",
+    "usual",
 ]
 
 

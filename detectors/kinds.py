@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from detectors.base import FACE, FACE_POINTS, FaceFactors
+from detectors.packaged import YUNET, Packaged
 
 OWN = ("names", "min_score", "face", "long_side")  # options of every detector that looks
 MODEL_OPTIONS = ("labels", *OWN)
@@ -28,6 +29,7 @@ class Kind:
     noun: str = "model"  # what its models are
     options: tuple[str, ...] = OWN
     wants: str = ""  # what to give as its model
+    packaged: Packaged | None = None  # its model where none is given
     fits: Callable[[Path], bool] = Path.exists  # whether a file or a folder is one
     addresses: bool = False  # its model may be an address, too
     library: str = ""  # what it loads that must not meet torch
@@ -64,11 +66,12 @@ KINDS: dict[str, Kind] = {
         noun="cascade",
     ),
     "yunet": Kind(
-        ("yunet:FILE.onnx",),
+        ("yunet", "yunet:FILE.onnx"),
         "detectors.yunet:load_yunet",
         {"": Model((FACE, *FACE_POINTS), FaceFactors(1.035, 0.5, 0.485))},
         options=("min_score", "face", "long_side"),
         wants="YuNet's model, a file *.onnx",
+        packaged=YUNET,
         fits=lambda path: path.suffix == ".onnx" and not path.is_dir(),
     ),
     "tfod": Kind(

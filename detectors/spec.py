@@ -12,6 +12,7 @@ from atelier.options import at_home
 from detectors.base import FaceFactors, Spec
 from detectors.kinds import FORMS, KINDS
 from detectors.labelmap import holes, read_label_map
+from detectors.packaged import Packaged
 
 
 def parse(text: str) -> Spec:
@@ -39,10 +40,16 @@ def parse(text: str) -> Spec:
     return spec
 
 
+def usual() -> str:
+    """The detector that is taken where a person leaves the choice: YuNet where its model is."""
+    own_model = KINDS["yunet"].packaged
+    return "yunet" if own_model and own_model.is_there else "haar"
+
+
 def check_model(name: str, model: str) -> None:
     """Raise ValueError for a model that a kind does not know, or lacks."""
     kind = KINDS[name]
-    if kind.is_given and not model:
+    if kind.is_given and not model and not kind.packaged:
         raise ValueError(f"{name} needs its model; there are {FORMS}")
     if kind.is_given or model in kind.models:
         return
@@ -85,7 +92,12 @@ def within(value: float, low: float, high: float) -> float:
 def on_disk(spec: Spec) -> bool:
     """Whether its model is a file or a folder: it comes with no library, and is no address."""
     kind = KINDS[spec.kind]
-    return kind.is_given and not (kind.addresses and "://" in spec.model)
+    return kind.is_given and not packaged(spec) and not (kind.addresses and "://" in spec.model)
+
+
+def packaged(spec: Spec) -> Packaged | None:
+    """The model of a package that it stands for; None where a person gave one."""
+    return None if spec.model else KINDS[spec.kind].packaged
 
 
 def label_map(spec: Spec) -> Path | None:
@@ -132,6 +144,8 @@ def identity(spec: Spec) -> dict[str, Any]:
         known["version"] = version
     if on_disk(spec):
         known["model"] = content(Path(spec.model))
+    if own_model := packaged(spec):
+        known |= {"model": own_model.digest, "packaged": own_model.version}
     return known
 
 
@@ -156,6 +170,7 @@ def check_spec(spec: Spec) -> None:
     """Raise ValueError where a file is missing or of another kind than its detector takes."""
     if spec.labels and not Path(spec.labels).is_file():
         raise ValueError(f"labels={spec.labels}: there is no such file")
+    check_packaged(spec)
     if not on_disk(spec):
         return
     kind, path = KINDS[spec.kind], Path(spec.model)
@@ -163,3 +178,12 @@ def check_spec(spec: Spec) -> None:
         raise ValueError(f"{spec.kind}:{spec.model}: there is no such file or folder")
     if not kind.fits(path):
         raise ValueError(f"{spec.kind}:{spec.model}: give {kind.wants}")
+
+
+def check_packaged(spec: Spec) -> None:
+    """Raise ValueError where its model comes in a package that is not installed here."""
+    if own_model := packaged(spec):
+        try:
+            own_model.found()
+        except ValueError as error:
+            raise ValueError(f"{spec.kind}: {error}") from None

@@ -172,6 +172,9 @@ def status(_: argparse.Namespace) -> int:
     width = max(len(title) for title, _ in lines)
     for title, story in lines:
         print(f"{title:{width}}  {story}")
+    crop = tasks.Crop()
+    for note in facts(crop.path).notes if crop.complete() else []:
+        print(f"Crop: {note}")
     return 0
 
 

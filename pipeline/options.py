@@ -120,10 +120,15 @@ def keyed(config: Settings) -> dict[str, Any]:
         value = getattr(config, f.name)
         if f.metadata["keyed"] == "content" and Path(value).is_file():
             value = file_digest(Path(value).resolve(), os.stat(value).st_mtime_ns)
-        unchanged = f.metadata["later"] and value == f.default
+        unchanged = (f.metadata["later"] and value == f.default) or is_as_it_was(f, value)
         if f.metadata["keyed"] != "never" and not unchanged:
             entries[f.name] = value
     return entries
+
+
+def is_as_it_was(f: "Field[Any]", value: Any) -> bool:
+    """Whether an option asks for what was done before there was such an option."""
+    return f.metadata["was"] is not None and bool(value == f.metadata["was"])
 
 
 @lru_cache

@@ -56,3 +56,44 @@ class PortraitConfig(Settings):
     face_y: float = option(
         0.4, "where the face's centre is, as a share of the height", low=0, high=1
     )
+    headroom: float = option(
+        0.35,
+        "least room above the face box, in face boxes, where the photo has it: for the hair; 0: the"
+        " centre decides",
+        low=0,
+        high=2,
+        was=0.0,
+    )
+    shrink: str = option(
+        "",
+        "least-most, as in 0.2-0.4: the face's share of the height down to which a portrait widens"
+        " for more pixels, and up to which it shrinks where the photo is tight; tighter ones are"
+        " dropped. Empty: none widens, none is dropped for it",
+        later=True,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        try:
+            least, most = self.face_shares
+        except ValueError:
+            self.refuse("shrink", "give two shares with a dash between, as in 0.2-0.4")
+        if not 0 < least <= self.face_share <= most <= 1:
+            self.refuse(
+                "shrink",
+                f"give shares of 0 to 1 around {self.face_share:.4g}, which face_heights ="
+                f" {self.face_heights:g} wants",
+            )
+
+    @property
+    def face_share(self) -> float:
+        """The height of the face that is wanted, as a share of the portrait's."""
+        return 1 / self.face_heights
+
+    @property
+    def face_shares(self) -> tuple[float, float]:
+        """The least and the greatest share that a portrait may have instead."""
+        if not self.shrink.strip():
+            return self.face_share, 1.0
+        least, _, most = self.shrink.partition("-")
+        return float(least), float(most)

@@ -20,7 +20,18 @@ from pipeline.rows.manifest import PLACES, Outcome, Row
 from pipeline.rows.memo import features
 from pipeline.sections import DatasetConfig, PortraitConfig
 from pipeline.stage import SetStage, Stage, Step, digest, notes_of, store
-from pipeline.stages import crop, detect, embed, filter_pose, finds, ingest, resize, zoom
+from pipeline.stages import (
+    crop,
+    detect,
+    embed,
+    filter_pose,
+    finds,
+    framing,
+    hindsight,
+    ingest,
+    resize,
+    zoom,
+)
 
 
 @settings(PortraitConfig)
@@ -71,9 +82,9 @@ class Detect(Stage):
 
     @property
     def title(self) -> str:
-        """With the detector's name, where there are several."""
-        several = len(self.config.listed) > 1
-        return super().title + (f" {short(self.work_settings().spec)}" if several else "")
+        """With the detector's name, where there are several or it was not named."""
+        named = len(self.config.listed) > 1 or self.config.choice
+        return super().title + (f" {short(self.work_settings().spec)}" if named else "")
 
     def work_settings(self) -> Any:
         return self.config.look(self.finder)
@@ -87,6 +98,8 @@ class Detect(Stage):
 
     def prepare(self, to_do: int) -> None:
         detect.check_detectors(self.config)
+        if self.config.choice:
+            print(f"Detect: {self.config.choice}", flush=True)
 
     def notes(self, rows: Sequence[Row]) -> list[str]:
         return detect.detect_notes(rows, self.work_settings())
@@ -126,10 +139,19 @@ class Crop(SetStage):
     def incoming(self) -> list[Row]:
         return finds.joined_rows([step.rows() for step in self.before()], self.factors())
 
+    def refused_for_pose(self) -> list[Row]:
+        """The portraits that a person refused for their pose, as they would have been."""
+        about = {photo for photo, one in self.decisions.items() if hindsight.is_for_pose(one)}
+        rows = [row for row in self.incoming() if row.photo in about] if about else []
+        portraits = chain.from_iterable(crop.crop(row, self.recipe) for row in rows)
+        return [row for row in portraits if row.drop is None]
+
     def decide(self, rows: list[Row]) -> Outcome:
-        portraits = (crop.crop(row, self.recipe, self.decisions.get(row.photo)) for row in rows)
+        proposed = (crop.crop(row, self.recipe, self.decisions.get(row.photo)) for row in rows)
+        portraits = list(chain.from_iterable(proposed))
         notes = [*notes_of(self.before()[1:]), *crop.crop_notes(rows, self.config)]
-        return Outcome(list(chain.from_iterable(portraits)), notes)
+        notes += framing.framing_notes(portraits, self.recipe)
+        return Outcome(portraits, notes, framing.framing_numbers(self.recipe))
 
 
 class Trim(Stage):
@@ -167,10 +189,26 @@ class Embed(Stage):
                 Embed(photos="reference").vectors(), current(filter_pose.FilterPoseConfig)
             )
 
+    def build(self) -> None:
+        """What a person refused for its pose is measured too: FilterPose is judged by it."""
+        refused = self.refused()
+        self.do_open(refused, [self.row_key(row) for row in refused])
+        super().build()
+
     def vectors(self) -> filter_pose.Vectors:
         """(key, float32 vector as bytes) of each row's embedding."""
         wanted = {row.embedding for row in self.rows() if row.drop is None}
         return features(self.folder / "parts", wanted)
+
+    def refused(self) -> list[Row]:
+        """The portraits refused for their pose; none where there are too few to judge by."""
+        compared = self.photos == "source" and current(filter_pose.FilterPoseConfig).reference
+        found = Crop().refused_for_pose() if compared else []
+        return found if len(found) >= hindsight.FEWEST else []
+
+    def vectors_of_refused(self) -> filter_pose.Vectors:
+        """(key, float32 vector as bytes) of the portraits refused for their pose."""
+        return features(self.folder / "parts", {self.row_key(row) for row in self.refused()})
 
 
 class EmbedReference(luigi.WrapperTask):
@@ -193,7 +231,9 @@ class FilterPose(SetStage):
         if not self.config.reference:
             return Outcome(rows, ["no reference set: every portrait passes"])
         own, reference = Embed(), Embed(photos="reference")
-        return filter_pose.filter_pose(rows, own.vectors(), reference.vectors(), self.config)
+        made = filter_pose.filter_pose(rows, own.vectors(), reference.vectors(), self.config)
+        judged = own.vectors(), own.vectors_of_refused(), reference.vectors(), self.config
+        return made._replace(notes=[*made.notes, *hindsight.hindsight_notes(*judged)])
 
 
 @settings(zoom.ZoomConfig)

@@ -99,6 +99,7 @@ def store(tmp_path, monkeypatch):
         Engine_rows=2,
         Dataset_size=32,
         Crop_min_face=4,
+        Detect_detector="haar",
     )
     return tmp_path / "store"
 

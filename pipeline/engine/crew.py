@@ -206,7 +206,10 @@ class Crew:
 
 
 def error_of(future: "Future") -> BaseException:
+    """Why a unit failed; raises MachineError where its worker says that it cannot do any."""
     error: Any = None if future.status == "cancelled" else future.exception()
+    if isinstance(error, MachineError):
+        raise error
     return error if isinstance(error, BaseException) else RuntimeError(f"lost: {future.status}")
 
 

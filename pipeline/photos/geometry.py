@@ -13,16 +13,26 @@ def canonical_face(box: Box, factors: FaceFactors) -> Box:
     return Box(left, top, left + round(side), top + round(side))
 
 
-def around(face: Box, size: tuple[float, float], place: tuple[float, float], photo: Box) -> Box:
+def around(
+    face: Box,
+    size: tuple[float, float],
+    place: tuple[float, float],
+    photo: Box,
+    headroom: float = 0.0,
+) -> Box:
     """A rectangle of `size` whose point at the shares `place` is the centre of `face`.
 
     What does not fit into `photo` is first shifted, then shrunk about the face at the same ratio.
+    Above the face at least `headroom` face boxes are left where photo and size have them.
     """
     width, height = size
     fit = min(1.0, photo.width / width, photo.height / height)
     width, height = width * fit, height * fit
     left = (face.left + face.right) / 2 - place[0] * width
     top = (face.top + face.bottom) / 2 - place[1] * height
+    if headroom:
+        above = max(face.top - headroom * face.height, face.bottom - height)
+        top = min(top, above)
     left = min(max(left, photo.left), photo.right - width)
     top = min(max(top, photo.top), photo.bottom - height)
     return Box(round(left), round(top), round(left + width), round(top + height))

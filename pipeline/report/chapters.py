@@ -20,9 +20,10 @@ def write_report(path: Path, steps: Sequence[Step], config: ReportConfig) -> Non
     """Write the report on these stages, Ingest the first of them."""
     folder = steps[0].photo_folder
     places = {row.photo or row.id: folder.file(row) for row in steps[0].rows()}
-    limits = [manifest.facts(step.path).numbers.get("limit") for step in steps]
-    limit = next((limit for limit in limits if limit is not None), None)
+    numbers: dict[str, float] = {}
+    for step in steps:
+        numbers |= manifest.facts(step.path).numbers
     photo = page.opener(lambda row: places.get(row.photo or row.id))
     picture = page.opener(lambda row: store() / row.picture)
-    told = chapters(steps), config, str(folder.root), limit
+    told = chapters(steps), config, str(folder.root), numbers
     files.write(path, page.page(*told, photo, picture).encode())

@@ -14,7 +14,9 @@ TICKS = 6  # at most about this many on an axis
 Scale = Callable[[float], float]
 
 
-def histogram(values: Sequence[float], label: str, limit: float | None = None) -> str:
+def histogram(
+    values: Sequence[float], label: str, limit: float | None = None, called: str = "limit"
+) -> str:
     """How often each value occurs, as SVG, with the limit drawn and the bars past it marked."""
     if not len(values):
         return ""
@@ -34,7 +36,7 @@ def histogram(values: Sequence[float], label: str, limit: float | None = None) -
 
     parts = [
         f'<svg class="histogram" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
-        f' aria-label="{escape(summary(values, label, limit))}">',
+        f' aria-label="{escape(summary(values, label, limit, called))}">',
         *guides(most, y),
         *bars(counts.tolist(), edges.tolist(), limit, x, y),
         f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(0)}" y2="{y(0)}"/>',
@@ -46,15 +48,15 @@ def histogram(values: Sequence[float], label: str, limit: float | None = None) -
         parts.append(
             f'<line class="limit" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP - 6}" y2="{y(0)}"/>'
         )
-        parts.append(svg_text(at, TOP - 9, f"limit {limit:.4g}", "limit"))
+        parts.append(svg_text(at, TOP - 9, f"{called} {limit:.4g}", "limit"))
     return "".join([*parts, "</svg>"])
 
 
-def summary(values: Sequence[float], label: str, limit: float | None) -> str:
+def summary(values: Sequence[float], label: str, limit: float | None, called: str) -> str:
     """The drawing in words."""
     low, middle, high = np.percentile(values, (0, 50, 100))
     words = f"{label}: {low:.4g} to {high:.4g}, half of them at most {middle:.4g}"
-    return words if limit is None else f"{words}, the limit is {limit:.4g}"
+    return words if limit is None else f"{words}, the {called} is {limit:.4g}"
 
 
 def tick_step(values: Sequence[float], limit: float | None) -> float:

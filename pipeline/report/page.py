@@ -2,7 +2,7 @@
 
 import hashlib
 import heapq
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from pipeline.photos.thumbnails import Open, Thumbnail, contact_sheet, thumbnail
 from pipeline.report.charts import histogram
 from pipeline.report.funnel import Chapter, Line, funnel, funnel_text
 from pipeline.rows.manifest import Row, outcome
+from pipeline.stages.framing import TOO_FEW, face_share
 
 __all__ = ["Chapter", "Line", "ReportConfig", "contact_sheet", "funnel", "funnel_text", "page"]
 
@@ -73,14 +74,18 @@ def page(
     chapters: Sequence[Chapter],
     config: ReportConfig,
     source: str,
-    limit: float | None,
+    numbers: Mapping[str, float],
     open_photo: Open,
     open_picture: Open,
 ) -> str:
-    """The whole page. The openers give the bytes of a row's photo or picture, None if gone."""
+    """The whole page. The openers give the bytes of a row's photo or picture, None if gone.
+
+    `numbers` are what the stages told: FilterPose's `limit`, Crop's `face_share`, `least_side`.
+    """
     from jinja2 import Environment, StrictUndefined
 
     first = chapters[0].rows if chapters else ()
+    limit = numbers.get("limit")
     paths = {row.photo: row.path for row in first if row.drop is None}  # of copies, the one kept
     gallery = Gallery(open_photo, open_picture, paths)
     environment = Environment(
@@ -93,7 +98,7 @@ def page(
         lines=funnel(chapters),
         close_ups=sum(bool(row.parent) for row in ends(chapters)),
         anchor=anchor,
-        charts=charts(chapters, limit),
+        charts=charts(chapters, numbers),
         parts=[
             ("In the dataset", list(kept_sheets(chapters, config, gallery))),
             ("Around the limit", list(strip(chapters, config, limit, gallery))),
@@ -183,20 +188,31 @@ def scored_rows(chapters: Sequence[Chapter]) -> list[Row]:
     return []
 
 
-def charts(chapters: Sequence[Chapter], limit: float | None) -> list[tuple[str, str]]:
+def charts(chapters: Sequence[Chapter], numbers: Mapping[str, float]) -> list[tuple[str, str]]:
     """(title, SVG) of every distribution that there is something to show of."""
-    sides = (
-        [max(row.width, row.height) for row in chapters[0].rows if row.width] if chapters else []
-    )
-    faces = [
-        row.face.height / row.rectangle.height
-        for row in ends(chapters)
-        if row.face and row.rectangle
-    ]
+    photos = chapters[0].rows if chapters else ()
+    sides = [max(row.width, row.height) for row in photos if row.width]
     scores = [row.score for row in scored_rows(chapters) if row.score is not None]
+    pixels = "longer side, in pixels"
+    share = "height of the face, as a share of the picture's"
     drawn = [
-        ("Photos", histogram(sides, "longer side, in pixels")),
-        ("Faces", histogram(faces, "height of the face, as a share of the picture's")),
-        ("Distance to the reference", histogram(scores, "score", limit)),
+        ("Photos", histogram(sides, pixels)),
+        ("Faces", histogram(shares(chapters, False), share, numbers.get("face_share"), "wanted")),
+        ("Faces of close-ups", histogram(shares(chapters, True), share)),
+        ("Too few pixels", histogram(short_sides(chapters), pixels, numbers.get("least_side"))),
+        ("Distance to the reference", histogram(scores, "score", numbers.get("limit"))),
     ]
     return [(title, Markup(svg)) for title, svg in drawn if svg]
+
+
+def shares(chapters: Sequence[Chapter], close_ups: bool) -> list[float]:
+    """The face's share of each picture of the dataset: of its close-ups, or of its portraits."""
+    rows = [row for row in ends(chapters) if bool(row.parent) == close_ups]
+    return [share for row in rows if (share := face_share(row)) is not None]
+
+
+def short_sides(chapters: Sequence[Chapter]) -> list[int]:
+    """The longer side of each portrait that was dropped for too few pixels."""
+    dropped = [row for chapter in chapters for row in chapter.rows if row.drop is not None]
+    short = [row.rectangle for row in dropped if outcome(row) == TOO_FEW]
+    return [max(box.width, box.height) for box in short if box]

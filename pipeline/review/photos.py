@@ -78,7 +78,7 @@ def larger_first(box: Box) -> tuple[int, Box]:
 
 def portrait_around(face: Box, portrait: PortraitConfig, whole: Box) -> Box:
     size = face.width * portrait.face_widths, face.height * portrait.face_heights
-    return around(face, size, (portrait.face_x, portrait.face_y), whole)
+    return around(face, size, (portrait.face_x, portrait.face_y), whole, portrait.headroom)
 
 
 def largest(portrait: PortraitConfig, whole: Box) -> Box:

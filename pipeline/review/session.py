@@ -1,5 +1,6 @@
 """One sitting of the review: the photos, what is decided about them, and the window."""
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -74,7 +75,8 @@ def open_window(sitting: Sitting, start: State) -> State:
     from pipeline.review.window import Window
 
     portrait, recipe = sitting.recipe.portrait, sitting.recipe
-    least = (0, 0) if recipe.crop.enlarge else recipe.dataset.width_height
+    width, height = recipe.crop.least(recipe.dataset)
+    least = math.ceil(width), math.ceil(height)
     look = Look(portrait.face_x, portrait.face_y, least)
     ahead = Ahead(lambda photo: sitting.read(sitting.places[photo.id]))
     return Window(start, sitting.journal, ahead, look).run()

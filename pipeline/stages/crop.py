@@ -19,7 +19,14 @@ from pipeline.stages.detect import Look
 from pipeline.stages.rulebook import RuleError, check_labels, parse, unseen
 from pipeline.stages.rules import judge, middle, once
 
+LARGEST_FACTOR = 16.0  # of an enlargement
 COUNTS = 1 / 3  # faces under this share of the largest one's height are bystanders
+
+
+def check_factor(value: bool | float) -> None:
+    """Raise ValueError for a number that would not enlarge, or without end."""
+    if not isinstance(value, bool) and not 1 <= value <= LARGEST_FACTOR:
+        raise ValueError(f"give true, false, or a factor between 1 and {LARGEST_FACTOR:g}")
 
 
 @dataclass(frozen=True)
@@ -36,8 +43,11 @@ class CropConfig(Settings):
     max_face_share: float = option(
         0.7, "drop portraits whose face is more than this share of their height", low=0.05, high=1
     )
-    enlarge: bool = option(
-        False, "keep portraits whose longer side is under the dataset's: they would be enlarged"
+    enlarge: bool | float = option(
+        False,
+        "keep portraits whose longer side is under the dataset's: true, or a number, as 1.15: up to"
+        " so many times they may be enlarged",
+        check=check_factor,
     )
     rules: str = option(
         "[]", "JSON list of rules on what was found, read top to bottom: docs/rules.md"
@@ -49,6 +59,14 @@ class CropConfig(Settings):
             parse(self.rules)
         except RuleError as error:
             raise SettingsError(f"[Crop] rules: {error}") from None
+
+    def least(self, dataset: DatasetConfig) -> tuple[float, float]:
+        """A portrait smaller than this both ways has too few pixels: (width, height)."""
+        width, height = dataset.width_height
+        if self.enlarge is True:
+            return 0.0, 0.0
+        factor = self.enlarge or 1.0
+        return width / factor, height / factor
 
 
 @dataclass(frozen=True)
@@ -160,22 +178,34 @@ def one(row: Row, face: Box, recipe: Recipe) -> Row:
     if face.height < recipe.crop.min_face:
         return dropped(row, f"face too small: {face.height} pixels")
     photo = Box(0, 0, row.width, row.height)
-    size = face.width * portrait.face_widths, face.height * portrait.face_heights
     place = portrait.face_x, portrait.face_y
-    rectangle = aligned(around(face, size, place, photo), recipe.dataset.width_height, photo)
+    rectangle = around(face, wanted_size(face, recipe), place, photo, portrait.headroom)
+    rectangle = aligned(rectangle, recipe.dataset.width_height, photo)
     row = replace(row, face=face, rectangle=rectangle)
     if not contains(rectangle, face):
         return dropped(row, "face would be cut")
     if face.height > recipe.crop.max_face_share * rectangle.height:
         return dropped(row, f"face too close: {face.height / rectangle.height:.2f} of the height")
+    if face.height > portrait.face_shares[1] * rectangle.height:
+        share = face.height / rectangle.height
+        return dropped(row, f"too little room: face {share:.2f}, {portrait.face_share:.2f} wanted")
     return sized(row, recipe)
+
+
+def wanted_size(face: Box, recipe: Recipe) -> tuple[float, float]:
+    """Width and height of the portrait: wider than wanted where that brings enough pixels."""
+    portrait = recipe.portrait
+    width, height = face.width * portrait.face_widths, face.height * portrait.face_heights
+    least_width, least_height = recipe.crop.least(recipe.dataset)
+    lacking = max(1.0, min(least_width / width, least_height / height))
+    wider = min(lacking, portrait.face_share / portrait.face_shares[0])
+    return width * wider, height * wider
 
 
 def sized(row: Row, recipe: Recipe) -> Row:
     """The row, dropped where its picture would have to be enlarged."""
     assert row.rectangle is not None
-    width, height = recipe.dataset.width_height
-    enlarged = row.rectangle.width < width and row.rectangle.height < height
-    if enlarged and not recipe.crop.enlarge:
+    width, height = recipe.crop.least(recipe.dataset)
+    if row.rectangle.width < width and row.rectangle.height < height:
         return dropped(row, f"too few pixels: {row.rectangle.width} x {row.rectangle.height}")
     return row

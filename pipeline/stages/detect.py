@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from socket import gethostname
 
 import detectors
 from atelier import pictures
@@ -11,10 +12,13 @@ from atelier.boxes import Box
 from atelier.options import option
 from atelier.pictures import Pixels
 from detectors import UNUSABLE, Detection, Detector, Spec
+from detectors.packaged import YUNET
 from pipeline.engine import cluster, processes
 from pipeline.options import Settings, SettingsError, located
 from pipeline.photos.folder import read_photo
 from pipeline.rows.manifest import Item, Row, dropped
+
+AUTO = "auto"  # the best detector that is installed: the key is that of what it stands for
 
 
 @dataclass(frozen=True)
@@ -22,10 +26,10 @@ class DetectConfig(Settings):
     """What looks for faces and other things."""
 
     detector: str = option(
-        "haar",
-        f"what looks, one or several with commas between: {detectors.FORMS}; each may have options,"
-        " as in tfod:FILE.pb?labels=FILE.pbtxt&min_score=0.3. none: each photo is a portrait as it"
-        " is",
+        AUTO,
+        f"what looks, one or several with commas between: {AUTO}, {detectors.FORMS}; each may have"
+        " options, as in tfod:FILE.pb?labels=FILE.pbtxt&min_score=0.3. auto: yunet where its model"
+        " is installed, as make setup does, else haar; none: each photo is a portrait as it is",
         keyed="never",  # each detector enters the key of its own task
     )
     min_face: float = option(
@@ -48,8 +52,21 @@ class DetectConfig(Settings):
 
     @property
     def listed(self) -> list[str]:
-        """Each detector's own text."""
-        return [text.strip() for text in self.detector.split(",") if text.strip()]
+        """Each detector's own text, `auto` resolved."""
+        texts = [text.strip() for text in self.detector.split(",") if text.strip()]
+        return [detectors.usual() if text == AUTO else text for text in texts]
+
+    @property
+    def choice(self) -> str:
+        """The sentence on what `auto` is here; empty where nobody asked for it."""
+        if AUTO not in map(str.strip, self.detector.split(",")):
+            return ""
+        if detectors.usual() != "haar":
+            return f"[Detect] detector = {AUTO} is {detectors.usual()} here"
+        return (
+            f"[Detect] detector = {AUTO} is haar here, which misses more faces: for yunet"
+            f" {YUNET.way_out}"
+        )
 
     @property
     def looks(self) -> "list[Look]":
@@ -90,13 +107,18 @@ def check_detectors(config: DetectConfig) -> None:
     That happens in a process of its own: TensorFlow must not be imported where Luigi runs.
     Raises SettingsError.
     """
-    models = [look for look in config.looks if detectors.KINDS[look.spec.kind].is_given]
+    models = [look for look in config.looks if is_given(look.spec)]
     if not models:
         return
     try:
         processes.run_apart(try_out, models)
     except (ValueError, OSError) as error:
         raise SettingsError(f"[Detect] detector: {error}") from None
+
+
+def is_given(spec: Spec) -> bool:
+    """Whether its model is a person's, who may have given a wrong one."""
+    return bool(spec.model) and detectors.KINDS[spec.kind].is_given
 
 
 def try_out(looks: Sequence[Look]) -> None:
@@ -110,9 +132,21 @@ load = cache(detectors.load)
 def detect(items: Sequence[Item], look: Look, folder: Path) -> Iterator[list[Row]]:
     """Read each photo once, decode it small, and write down everything that was found."""
     cluster.refuse_company(look.library)
+    if missing := lacking(look.spec):
+        raise cluster.MachineError(f"{gethostname()} cannot look for faces: {missing}")
     find = load(look.spec, look.min_face)
     for start in range(0, len(items), find.together):
         yield from detected(items[start : start + find.together], find)
+
+
+@cache
+def lacking(spec: Spec) -> str:
+    """Why this machine cannot run a detector whose model comes in a package; or nothing."""
+    try:
+        detectors.check_packaged(spec)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def detected(items: Sequence[Item], find: Detector) -> Iterator[list[Row]]:

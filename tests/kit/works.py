@@ -5,6 +5,8 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
+from pipeline.engine import cluster
+
 
 def measure(items, settings, folder):
     for item in items:
@@ -39,3 +41,9 @@ def die_once(items, settings, folder):
 
 def die_always(items, settings, folder):
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def refuse(items, settings, folder):
+    """A worker that lacks what the work needs."""
+    raise cluster.MachineError("this worker lacks the model: make setup")
+    yield

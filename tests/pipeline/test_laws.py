@@ -68,6 +68,7 @@ def test_a_second_build_runs_nothing(store, stage, monkeypatch):
 
 
 OTHER = {
+    "Crop_enlarge": "1.15",
     "Crop_rules": '[{"need": "face"}]',
     "Dataset_size": "16",
     "Dataset_background": "black",
@@ -79,6 +80,7 @@ OTHER = {
     "FilterPose_limit": "best 0.7",
     "FilterPose_reference": "elsewhere",
     "Ingest_source": "elsewhere",
+    "Portrait_shrink": "0.2-0.5",
 }
 
 

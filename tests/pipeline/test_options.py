@@ -92,3 +92,13 @@ def test_an_option_that_came_later_leaves_old_keys_as_they_were():
 
     assert options.keyed(NewConfig()) == options.keyed(OldConfig()) == {"size": 1}
     assert options.keyed(NewConfig(layout="zip")) == {"size": 1, "layout": "zip"}
+
+
+def test_an_option_that_changed_results_has_a_value_for_how_it_was():
+    @dataclass(frozen=True)
+    class NewConfig(options.Settings):
+        size: int = option(1, "pixels of a side")
+        room: float = option(0.35, "room above the head", was=0.0)
+
+    assert options.keyed(NewConfig(room=0)) == {"size": 1}
+    assert options.keyed(NewConfig()) == {"size": 1, "room": 0.35}

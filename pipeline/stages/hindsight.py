@@ -1,0 +1,53 @@
+"""How well each method tells apart what a person refused in the review for its pose."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.rows.decisions import Decision
+from pipeline.stages.filter_pose import METHODS, Array, FilterPoseConfig, Vectors, decoded, known
+
+FEWEST = 10  # refusals: fewer say nothing
+POSE = ("pose", "turned", "tilted", "hand")  # words of a reason that is about the pose
+
+
+def is_for_pose(decision: Decision | None) -> bool:
+    """Whether a person refused the photo for how somebody stands or looks."""
+    if decision is None or decision.action != "refuse":
+        return False
+    return any(word in decision.reason.lower() for word in POSE)
+
+
+def hindsight_notes(
+    kept: Vectors, refused: Vectors, reference: Vectors, config: FilterPoseConfig
+) -> list[str]:
+    """A sentence with the AUC of every method; nothing where too few were refused."""
+    against = finite_vectors(refused)
+    if len(against) < FEWEST:
+        return []
+    usual, others = known(reference, config), finite_vectors(kept)
+    if not len(others):
+        return []
+    values = []
+    for name, method in METHODS.items():
+        likeness = method(usual)
+        sides = [[likeness(vector) for vector in side] for side in (against, others)]
+        values.append(f"{name} {auc(*map(np.array, sides)):.2f}")
+    return [
+        f"{len(against)} portraits were refused for their pose in the review; how well each method"
+        f" tells them from the {len(others)} others (AUC: 0.5 is chance, 1 all):"
+        f" {', '.join(values)}"
+    ]
+
+
+def finite_vectors(vectors: Vectors) -> Sequence[Array]:
+    found = [decoded(vector) for _, vector in vectors]
+    return [vector for vector in found if np.isfinite(vector).all()]
+
+
+def auc(higher: Array, lower: Array) -> float:
+    """The chance that one of `higher` is above one of `lower`; equal ones count half."""
+    everyone = np.sort(lower)
+    below = np.searchsorted(everyone, higher, "left")
+    equal = np.searchsorted(everyone, higher, "right") - below
+    return float((below + equal / 2).mean() / len(lower))

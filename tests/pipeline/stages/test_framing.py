@@ -1,0 +1,56 @@
+"""What is said of the crops: wanted against got, and how short too few pixels fell."""
+
+from dataclasses import replace
+
+import pytest
+
+from atelier.boxes import Box
+from pipeline.rows.manifest import Row, dropped
+from pipeline.sections import DatasetConfig
+from pipeline.stages import framing
+from pipeline.stages.crop import CropConfig, Recipe, sized
+
+
+def recipe(size="512", **more):
+    return Recipe(CropConfig(**more), dataset=DatasetConfig(size))
+
+
+def kept(height):
+    """A portrait of a face of 100 pixels."""
+    return Row("a", "a", face=Box(0, 0, 100, 100), rectangle=Box(0, 0, 300, height))
+
+
+def short(width, height):
+    row = Row("s", "s", face=Box(0, 0, 50, 50), rectangle=Box(0, 0, width, height))
+    return dropped(row, f"too few pixels: {width} x {height}")
+
+
+def test_wanted_against_got_is_said():
+    assert framing.framing_notes([kept(400), kept(404), kept(200), kept(160)], recipe()) == [
+        "2 of 4 portraits have the room that is wanted, the face 0.25 of the height; it is 0.38 in"
+        " the middle one, 0.62 at most; [Portrait] shrink says how much it may be"
+    ]
+    assert framing.framing_notes([kept(400), Row("n", "n")], recipe()) == []
+
+
+def test_how_short_is_said_and_what_would_let_more_in():
+    rows = [short(300, 500), short(300, 400), short(190, 250), short(60, 100), short(90, 120)]
+    assert framing.framing_notes(rows, recipe()) == [
+        "too few pixels: 5, of which the middle one reaches 0.49 of the side that is wanted; at"
+        " size 256, 2 more; at size 128, 3 more; with [Crop] enlarge = 1.15, 1 more"
+    ]
+    (said,) = framing.framing_notes(rows, recipe(enlarge=1.15))
+    assert "at size 256, 3 more; at size 128, 4 more" in said and "enlarge" not in said
+    (said,) = framing.framing_notes(rows[1:2], recipe("1024x512"))
+    assert "0.78 of the side that is wanted; at size 512x256, 1 more; at size 256x128, 1" in said
+
+
+@pytest.mark.parametrize(("size", "factor"), [("256", 1.0), ("128", 1.0), ("256", 1.15)])
+def test_what_more_would_come_in_does_come_in(size, factor):
+    """The count is that of Crop itself at the smaller size."""
+    rows = [short(width, width * 4 // 3) for width in range(60, 280, 7)]
+    smaller = recipe(size, enlarge=factor)
+    passed = sum(sized(replace(row, drop=None), smaller).drop is None for row in rows)
+    (said,) = framing.shortfall(rows, recipe(enlarge=factor))
+    assert 0 < passed < len(rows)
+    assert f"at size {size}, {passed} more" in said
