@@ -20,7 +20,18 @@ from pipeline.rows.manifest import PLACES, Outcome, Row
 from pipeline.rows.memo import features
 from pipeline.sections import DatasetConfig, PortraitConfig
 from pipeline.stage import SetStage, Stage, Step, digest, notes_of, store
-from pipeline.stages import crop, detect, embed, filter_pose, finds, ingest, resize, zoom
+from pipeline.stages import (
+    crop,
+    detect,
+    embed,
+    filter_pose,
+    filter_quality,
+    finds,
+    ingest,
+    measure,
+    resize,
+    zoom,
+)
 
 
 @settings(PortraitConfig)
@@ -132,6 +143,44 @@ class Crop(SetStage):
         return Outcome(list(chain.from_iterable(portraits)), notes)
 
 
+class Measure(Stage):
+    """A rectangle -> hashes, sharpness, light, colour. Measures only."""
+
+    after = Crop
+    reads = ("photo", "rectangle", "face")
+    writes = ("measures",)
+    work = staticmethod(measure.measure_portraits)
+
+
+@settings(filter_quality.FilterQualityConfig)
+class FilterQuality(SetStage):
+    """Measures -> the portraits that are good enough and repeat no other."""
+
+    def before(self) -> list[Step]:
+        return [Measure() if self.config.asks else Crop()]
+
+    @cached_property
+    def decisions(self) -> dict[str, Decision]:
+        """What a person accepted: no rule is asked about it."""
+        return {name: d for name, d in held(store()).items() if d.action == "accept"}
+
+    @cached_property
+    def scores(self) -> dict[str, float] | None:
+        """The numbers of a file of one's own: photo -> score."""
+        given = self.config.scores
+        return filter_quality.scores_of(self.config, self.places()) if given else None
+
+    @property
+    def came_in(self) -> str:
+        """The measures and, where scores are brought in, whose they are: they go by paths."""
+        return digest([super().came_in, *sorted((self.scores or {}).items())])
+
+    def decide(self, rows: list[Row]) -> Outcome:
+        if not self.config.asks:
+            return Outcome(rows, ["nothing is asked: every portrait passes"])
+        return filter_quality.filter_quality(rows, self.config, self.decisions, self.scores)
+
+
 class Trim(Stage):
     """A reference picture that is cropped already -> the whole of it, without uniform borders."""
 
@@ -154,7 +203,7 @@ class Embed(Stage):
         cropped = (
             self.photos == "reference" and current(filter_pose.FilterPoseConfig).reference_cropped
         )
-        return [Trim(photos=self.photos) if cropped else Crop(photos=self.photos)]
+        return [Trim(photos=self.photos) if cropped else portraits(self.photos)]
 
     def requires(self) -> list[Step]:
         """The reference comes first: what is wrong with it is said before the long work."""
@@ -186,7 +235,7 @@ class FilterPose(SetStage):
 
     def before(self) -> list[Step]:
         if not self.config.reference:
-            return [Crop()]
+            return [portraits()]
         return [Embed(), Embed(photos="reference")]
 
     def decide(self, rows: list[Row]) -> Outcome:
@@ -281,9 +330,17 @@ def detects(photos: str = "source") -> list[Step]:
     return [Detect(photos=photos, finder=text) for text in current(detect.DetectConfig).listed]
 
 
+def portraits(photos: str = "source") -> Step:
+    """The stage that says which portraits go on: FilterQuality, where it is asked anything."""
+    asks = photos == "source" and current(filter_quality.FilterQualityConfig).asks
+    return FilterQuality() if asks else Crop(photos=photos)
+
+
 def in_use() -> list[Step]:
     """The stages that a photo meets under these settings, in order."""
-    skipped = () if current(filter_pose.FilterPoseConfig).reference else (Embed,)
+    skipped: list[type[Step]] = [] if current(filter_pose.FilterPoseConfig).reference else [Embed]
+    if not current(filter_quality.FilterQualityConfig).asks:
+        skipped += [Measure, FilterQuality]
     return [stage() for stage in STAGES if stage not in skipped]
 
 
@@ -303,5 +360,16 @@ class Dataset(luigi.WrapperTask):
         return [Report()]
 
 
-STAGES: list[type[Step]] = [Ingest, Detect, Crop, Embed, FilterPose, Zoom, Resize, ExportTFRecords]
+STAGES: list[type[Step]] = [
+    Ingest,
+    Detect,
+    Crop,
+    Measure,
+    FilterQuality,
+    Embed,
+    FilterPose,
+    Zoom,
+    Resize,
+    ExportTFRecords,
+]
 TASKS: list[type[luigi.Task]] = [*STAGES, EmbedReference, Report, Dataset]
