@@ -165,7 +165,7 @@ class FilterQuality(SetStage):
         return {name: d for name, d in held(store()).items() if d.action == "accept"}
 
     @cached_property
-    def scores(self) -> dict[str, float] | None:
+    def brought_in(self) -> dict[str, float] | None:
         """The numbers of a file of one's own: photo -> score."""
         given = self.config.scores
         return filter_quality.scores_of(self.config, self.places()) if given else None
@@ -173,12 +173,12 @@ class FilterQuality(SetStage):
     @property
     def came_in(self) -> str:
         """The measures and, where scores are brought in, whose they are: they go by paths."""
-        return digest([super().came_in, *sorted((self.scores or {}).items())])
+        return digest([super().came_in, *sorted((self.brought_in or {}).items())])
 
     def decide(self, rows: list[Row]) -> Outcome:
         if not self.config.asks:
             return Outcome(rows, ["nothing is asked: every portrait passes"])
-        return filter_quality.filter_quality(rows, self.config, self.decisions, self.scores)
+        return filter_quality.filter_quality(rows, self.config, self.decisions, self.brought_in)
 
 
 class Trim(Stage):

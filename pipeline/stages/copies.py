@@ -11,6 +11,7 @@ from pipeline.stages.hashes import BITS, FINE, Hashes, Indices, near_pairs
 # lighter portraits differ in up to 28 and 54; of 530,000 pairs of other pictures none in under 59
 # and 66.
 SAME_CROP, SAME_FACE = 40, 56
+GREY = 2.0  # levels of colour: grey, sepia and duotone have less
 
 
 def copies(
@@ -43,10 +44,11 @@ def known(row: Row) -> Measures:
     return row.measures
 
 
-def rank(row: Row) -> tuple[int, float]:
-    """The most pixels come first, then the sharpest face."""
+def rank(row: Row) -> tuple[int, bool, float]:
+    """The most pixels come first, then those in colour, then the sharpest face."""
     assert row.rectangle is not None
-    return -row.rectangle.width * row.rectangle.height, -known(row).sharpness
+    pixels = row.rectangle.width * row.rectangle.height
+    return -pixels, known(row).colour < GREY, -known(row).sharpness
 
 
 class Alike:
