@@ -4,21 +4,24 @@ import hashlib
 import heapq
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from markupsafe import Markup
 
 from atelier.options import option
 from pipeline.options import Settings
 from pipeline.photos.folder import bytes_of
-from pipeline.photos.thumbnails import Open, Thumbnail, contact_sheet, thumbnail
+from pipeline.photos.thumbnails import Open, contact_sheet
 from pipeline.report.charts import histogram
 from pipeline.report.funnel import Chapter, Line, funnel, funnel_text
+from pipeline.report.quality import copy_sheets, lowest_sheets, quality_charts
+from pipeline.report.sheets import Gallery, Sheet
 from pipeline.rows.manifest import Row, outcome
 
 __all__ = ["Chapter", "Line", "ReportConfig", "contact_sheet", "funnel", "funnel_text", "page"]
 
 TEMPLATE = Path(__file__).with_name("page.html")
+FACE_SHARE = "height of the face, as a share of the picture's"
 
 
 @dataclass(frozen=True)
@@ -31,42 +34,6 @@ class ReportConfig(Settings):
         low=0,
         high=500,
     )
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """A titled contact sheet."""
-
-    anchor: str
-    title: str
-    total: int  # rows that it stands for
-    pictures: Sequence[Thumbnail]
-
-
-@dataclass(frozen=True)
-class Gallery:
-    """Makes the thumbnails of rows: knows where their bytes and names are."""
-
-    open_photo: Open
-    open_picture: Open
-    paths: dict[str, str]  # photo -> path below the source
-
-    def dropped(self, row: Row) -> Thumbnail:
-        """What was dropped: the rectangle if there was one already, otherwise the whole photo."""
-        detail = (row.drop or "").partition(":")[2].strip()
-        return thumbnail(row, self.open_photo(row), False, self.name(row), detail)
-
-    def kept(self, row: Row) -> Thumbnail:
-        """The written picture; before there is one, what it is going to show."""
-        picture = self.open_picture(row) if row.picture else None
-        data = self.open_photo(row) if picture is None else picture
-        return thumbnail(row, data, picture is not None, self.name(row), "")
-
-    def scored(self, row: Row) -> Thumbnail:
-        return thumbnail(row, self.open_photo(row), False, self.name(row), f"{row.score:.1f}")
-
-    def name(self, row: Row) -> str:
-        return row.path or self.paths.get(row.photo) or row.id
 
 
 def page(
@@ -87,6 +54,7 @@ def page(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["number"] = lambda value: f"{value:,}"
+    environment.filters["file_name"] = lambda path: PurePath(path).name
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     return template.render(
         source=source,
@@ -96,6 +64,8 @@ def page(
         charts=charts(chapters, limit),
         parts=[
             ("In the dataset", list(kept_sheets(chapters, config, gallery))),
+            ("Nearly the same", list(copy_sheets(chapters, config.per_reason, gallery))),
+            ("Lowest first", list(lowest_sheets(chapters, config.per_reason, gallery))),
             ("Around the limit", list(strip(chapters, config, limit, gallery))),
             ("Dropped", list(drop_sheets(chapters, config, gallery))),
         ],
@@ -170,7 +140,7 @@ def strip(
     for name, title, group, order in sides:
         nearest = heapq.nsmallest(config.per_reason, group, key=order)
         if nearest:
-            pictures = [gallery.scored(row) for row in nearest]
+            pictures = [gallery.valued(row, f"{row.score:.1f}") for row in nearest]
             yield Sheet(name, title, len(group), pictures)
 
 
@@ -188,15 +158,20 @@ def charts(chapters: Sequence[Chapter], limit: float | None) -> list[tuple[str, 
     sides = (
         [max(row.width, row.height) for row in chapters[0].rows if row.width] if chapters else []
     )
-    faces = [
-        row.face.height / row.rectangle.height
-        for row in ends(chapters)
-        if row.face and row.rectangle
-    ]
+    faces, close_up_faces = (
+        [
+            row.face.height / row.rectangle.height
+            for row in ends(chapters)
+            if row.face and row.rectangle and bool(row.parent) == close_up
+        ]
+        for close_up in (False, True)
+    )
     scores = [row.score for row in scored_rows(chapters) if row.score is not None]
     drawn = [
         ("Photos", histogram(sides, "longer side, in pixels")),
-        ("Faces", histogram(faces, "height of the face, as a share of the picture's")),
+        ("Faces of portraits", histogram(faces, FACE_SHARE)),
+        ("Faces of close-ups", histogram(close_up_faces, FACE_SHARE)),
+        *quality_charts(chapters),
         ("Distance to the reference", histogram(scores, "score", limit)),
     ]
     return [(title, Markup(svg)) for title, svg in drawn if svg]
