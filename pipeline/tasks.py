@@ -25,10 +25,12 @@ from pipeline.stages import (
     detect,
     embed,
     filter_pose,
+    filter_quality,
     finds,
     framing,
     hindsight,
     ingest,
+    measure,
     resize,
     zoom,
 )
@@ -141,10 +143,7 @@ class Crop(SetStage):
 
     def refused_for_pose(self) -> list[Row]:
         """The portraits that a person refused for their pose, as they would have been."""
-        about = {photo for photo, one in self.decisions.items() if hindsight.is_for_pose(one)}
-        rows = [row for row in self.incoming() if row.photo in about] if about else []
-        portraits = chain.from_iterable(crop.crop(row, self.recipe) for row in rows)
-        return [row for row in portraits if row.drop is None]
+        return hindsight.refused_portraits(self.incoming(), self.decisions, self.recipe)
 
     def decide(self, rows: list[Row]) -> Outcome:
         proposed = (crop.crop(row, self.recipe, self.decisions.get(row.photo)) for row in rows)
@@ -152,6 +151,41 @@ class Crop(SetStage):
         notes = [*notes_of(self.before()[1:]), *crop.crop_notes(rows, self.config)]
         notes += framing.framing_notes(portraits, self.recipe)
         return Outcome(portraits, notes, framing.framing_numbers(self.recipe))
+
+
+class Measure(Stage):
+    """A rectangle -> hashes, sharpness, light, colour. Measures only."""
+
+    after = Crop
+    reads = ("photo", "rectangle", "face")
+    writes = ("measures",)
+    work = staticmethod(measure.measure_portraits)
+
+
+@settings(filter_quality.FilterQualityConfig)
+class FilterQuality(SetStage):
+    """Measures -> the portraits that are good enough and repeat no other."""
+
+    def before(self) -> list[Step]:
+        return [Measure() if self.config.asks else Crop()]
+
+    @cached_property
+    def decisions(self) -> dict[str, Decision]:
+        """What a person accepted: no rule is asked about it."""
+        return {name: d for name, d in held(store()).items() if d.action == "accept"}
+
+    @cached_property
+    def brought_in(self) -> dict[str, float] | None:
+        """The numbers of a file of one's own: photo -> score."""
+        return filter_quality.brought_in(self.config, self.places)
+
+    @property
+    def came_in(self) -> str:
+        """The measures and, where scores are brought in, whose they are: they go by paths."""
+        return digest([super().came_in, *sorted((self.brought_in or {}).items())])
+
+    def decide(self, rows: list[Row]) -> Outcome:
+        return filter_quality.filter_quality(rows, self.config, self.decisions, self.brought_in)
 
 
 class Trim(Stage):
@@ -176,7 +210,7 @@ class Embed(Stage):
         cropped = (
             self.photos == "reference" and current(filter_pose.FilterPoseConfig).reference_cropped
         )
-        return [Trim(photos=self.photos) if cropped else Crop(photos=self.photos)]
+        return [Trim(photos=self.photos) if cropped else portraits(self.photos)]
 
     def requires(self) -> list[Step]:
         """The reference comes first: what is wrong with it is said before the long work."""
@@ -224,7 +258,7 @@ class FilterPose(SetStage):
 
     def before(self) -> list[Step]:
         if not self.config.reference:
-            return [Crop()]
+            return [portraits()]
         return [Embed(), Embed(photos="reference")]
 
     def decide(self, rows: list[Row]) -> Outcome:
@@ -321,9 +355,17 @@ def detects(photos: str = "source") -> list[Step]:
     return [Detect(photos=photos, finder=text) for text in current(detect.DetectConfig).listed]
 
 
+def portraits(photos: str = "source") -> Step:
+    """The stage that says which portraits go on: FilterQuality, where it is asked anything."""
+    asks = photos == "source" and current(filter_quality.FilterQualityConfig).asks
+    return FilterQuality() if asks else Crop(photos=photos)
+
+
 def in_use() -> list[Step]:
     """The stages that a photo meets under these settings, in order."""
-    skipped = () if current(filter_pose.FilterPoseConfig).reference else (Embed,)
+    skipped: list[type[Step]] = [] if current(filter_pose.FilterPoseConfig).reference else [Embed]
+    if not current(filter_quality.FilterQualityConfig).asks:
+        skipped += [Measure, FilterQuality]
     return [stage() for stage in STAGES if stage not in skipped]
 
 
@@ -343,5 +385,16 @@ class Dataset(luigi.WrapperTask):
         return [Report()]
 
 
-STAGES: list[type[Step]] = [Ingest, Detect, Crop, Embed, FilterPose, Zoom, Resize, ExportTFRecords]
+STAGES: list[type[Step]] = [
+    Ingest,
+    Detect,
+    Crop,
+    Measure,
+    FilterQuality,
+    Embed,
+    FilterPose,
+    Zoom,
+    Resize,
+    ExportTFRecords,
+]
 TASKS: list[type[luigi.Task]] = [*STAGES, EmbedReference, Report, Dataset]

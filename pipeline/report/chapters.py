@@ -13,7 +13,10 @@ from pipeline.stage import Step, store
 def chapters(steps: Sequence[Step]) -> list[Chapter]:
     """The story of each stage; they are complete."""
     facts = [(step, manifest.facts(step.path)) for step in steps]
-    return [Chapter(type(step).__name__, step.rows(), known.notes) for step, known in facts]
+    return [
+        Chapter(type(step).__name__, step.rows(), known.notes, known.numbers)
+        for step, known in facts
+    ]
 
 
 def write_report(path: Path, steps: Sequence[Step], config: ReportConfig) -> None:

@@ -15,9 +15,16 @@ Scale = Callable[[float], float]
 
 
 def histogram(
-    values: Sequence[float], label: str, limit: float | None = None, called: str = "limit"
+    values: Sequence[float],
+    label: str,
+    limit: float | None = None,
+    called: str = "limit",
+    least: bool = False,
 ) -> str:
-    """How often each value occurs, as SVG, with the limit drawn and the bars past it marked."""
+    """How often each value occurs, as SVG, with the limit drawn and the bars past it marked.
+
+    `least`: the limit is the least that is kept, not the most.
+    """
     if not len(values):
         return ""
     step = tick_step(values, limit)
@@ -38,7 +45,7 @@ def histogram(
         f'<svg class="histogram" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
         f' aria-label="{escape(summary(values, label, limit, called))}">',
         *guides(most, y),
-        *bars(counts.tolist(), edges.tolist(), limit, x, y),
+        *bars(counts.tolist(), edges.tolist(), limit, least, x, y),
         f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(0)}" y2="{y(0)}"/>',
         *(svg_text(x(k * step), y(0) + 15, f"{k * step:g}") for k in range(low, high + 1)),
         svg_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, label, "label"),
@@ -68,15 +75,20 @@ def tick_step(values: Sequence[float], limit: float | None) -> float:
 
 
 def bars(
-    counts: Sequence[int], edges: Sequence[float], limit: float | None, x: Scale, y: Scale
+    counts: Sequence[int],
+    edges: Sequence[float],
+    limit: float | None,
+    least: bool,
+    x: Scale,
+    y: Scale,
 ) -> Iterator[str]:
     for count, first, last in zip(counts, edges, edges[1:], strict=False):
         if count:
-            kind = "bar past" if limit is not None and first >= limit else "bar"
+            past = limit is not None and (last <= limit if least else first >= limit)
             left, wide = x(first) + 0.75, max(x(last) - x(first) - 1.5, 0.5)
             yield (
-                f'<rect class="{kind}" x="{left:.1f}" y="{y(count):.1f}" rx="1.5"'
-                f' width="{wide:.1f}" height="{y(0) - y(count):.1f}">'
+                f'<rect class="{"bar past" if past else "bar"}" x="{left:.1f}" y="{y(count):.1f}"'
+                f' rx="1.5" width="{wide:.1f}" height="{y(0) - y(count):.1f}">'
                 f"<title>{first:.4g} to {last:.4g}: {count}</title></rect>"
             )
 

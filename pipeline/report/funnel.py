@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipeline.rows.manifest import Row, outcome
 
@@ -14,6 +14,7 @@ class Chapter:
     stage: str
     rows: Sequence[Row]
     notes: Sequence[str] = ()
+    numbers: Mapping[str, float] = field(default_factory=dict)  # its limits, by name
 
 
 @dataclass(frozen=True)

@@ -4,22 +4,25 @@ import hashlib
 import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from markupsafe import Markup
 
 from atelier.options import option
 from pipeline.options import Settings
 from pipeline.photos.folder import bytes_of
-from pipeline.photos.thumbnails import Open, Thumbnail, contact_sheet, thumbnail
+from pipeline.photos.thumbnails import Open, contact_sheet
 from pipeline.report.charts import histogram
 from pipeline.report.funnel import Chapter, Line, funnel, funnel_text
+from pipeline.report.quality import copy_sheets, lowest_sheets, quality_charts
+from pipeline.report.sheets import Gallery, Sheet
 from pipeline.rows.manifest import Row, outcome
 from pipeline.stages.framing import TOO_FEW, face_share
 
 __all__ = ["Chapter", "Line", "ReportConfig", "contact_sheet", "funnel", "funnel_text", "page"]
 
 TEMPLATE = Path(__file__).with_name("page.html")
+FACE_SHARE = "height of the face, as a share of the picture's"
 
 
 @dataclass(frozen=True)
@@ -32,42 +35,6 @@ class ReportConfig(Settings):
         low=0,
         high=500,
     )
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """A titled contact sheet."""
-
-    anchor: str
-    title: str
-    total: int  # rows that it stands for
-    pictures: Sequence[Thumbnail]
-
-
-@dataclass(frozen=True)
-class Gallery:
-    """Makes the thumbnails of rows: knows where their bytes and names are."""
-
-    open_photo: Open
-    open_picture: Open
-    paths: dict[str, str]  # photo -> path below the source
-
-    def dropped(self, row: Row) -> Thumbnail:
-        """What was dropped: the rectangle if there was one already, otherwise the whole photo."""
-        detail = (row.drop or "").partition(":")[2].strip()
-        return thumbnail(row, self.open_photo(row), False, self.name(row), detail)
-
-    def kept(self, row: Row) -> Thumbnail:
-        """The written picture; before there is one, what it is going to show."""
-        picture = self.open_picture(row) if row.picture else None
-        data = self.open_photo(row) if picture is None else picture
-        return thumbnail(row, data, picture is not None, self.name(row), "")
-
-    def scored(self, row: Row) -> Thumbnail:
-        return thumbnail(row, self.open_photo(row), False, self.name(row), f"{row.score:.1f}")
-
-    def name(self, row: Row) -> str:
-        return row.path or self.paths.get(row.photo) or row.id
 
 
 def page(
@@ -92,6 +59,7 @@ def page(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["number"] = lambda value: f"{value:,}"
+    environment.filters["file_name"] = lambda path: PurePath(path).name
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     return template.render(
         source=source,
@@ -101,6 +69,8 @@ def page(
         charts=charts(chapters, numbers),
         parts=[
             ("In the dataset", list(kept_sheets(chapters, config, gallery))),
+            ("Nearly the same", list(copy_sheets(chapters, config.per_reason, gallery))),
+            ("Lowest first", list(lowest_sheets(chapters, config.per_reason, gallery))),
             ("Around the limit", list(strip(chapters, config, limit, gallery))),
             ("Dropped", list(drop_sheets(chapters, config, gallery))),
         ],
@@ -175,7 +145,7 @@ def strip(
     for name, title, group, order in sides:
         nearest = heapq.nsmallest(config.per_reason, group, key=order)
         if nearest:
-            pictures = [gallery.scored(row) for row in nearest]
+            pictures = [gallery.valued(row, f"{row.score:.1f}") for row in nearest]
             yield Sheet(name, title, len(group), pictures)
 
 
@@ -199,6 +169,7 @@ def charts(chapters: Sequence[Chapter], numbers: Mapping[str, float]) -> list[tu
         ("Photos", histogram(sides, pixels)),
         ("Faces", histogram(shares(chapters, False), share, numbers.get("face_share"), "wanted")),
         ("Faces of close-ups", histogram(shares(chapters, True), share)),
+        *quality_charts(chapters),
         ("Too few pixels", histogram(short_sides(chapters), pixels, numbers.get("least_side"))),
         ("Distance to the reference", histogram(scores, "score", numbers.get("limit"))),
     ]

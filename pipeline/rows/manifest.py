@@ -9,7 +9,7 @@ from functools import lru_cache
 from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
 from atelier import files
 from atelier.boxes import Box
@@ -17,6 +17,18 @@ from detectors.base import Detection
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+class Measures(NamedTuple):
+    """What a portrait looks like, in numbers. A hash is None where a picture is flat."""
+
+    crop_hash: bytes | None  # 64 bits: dHash of the rectangle
+    crop_fine: bytes | None  # 256 bits
+    face_hash: bytes | None  # 64 bits: pHash of the canonical face
+    face_fine: bytes | None  # 256 bits
+    sharpness: float  # variance of the Laplacian of the face at 160 px
+    light: float  # mean of the face, 0 to 255
+    colour: float  # deviation of the chroma that lightness does not explain, in levels
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +51,7 @@ class Row:
     boxes: tuple[Detection, ...] = ()  # everything the detector found
     face: Box | None = None  # the canonical face box that the rectangle was built on
     rectangle: Box | None = None  # the part of the photo that is the picture
+    measures: Measures | None = None  # in Measure's manifest, and of what FilterQuality dropped
     embedding: str = ""  # names the feature vector: its key in Embed's parts
     score: float | None = None  # distance to the reference set
     parent: str = ""  # id of the row that a close-up was made from
@@ -59,7 +72,8 @@ class Item(NamedTuple):
 
 PLACES: dict[str, Any] = {"path": "", "size_bytes": 0, "mtime_ns": 0, "clip": "", "second": None}
 IN_MANIFEST = tuple(f.name for f in fields(Row) if f.name != "features")
-values = attrgetter(*IN_MANIFEST)
+LATER = ("measures",)  # than the first release: they leave a digest as it was where they are None
+values = attrgetter(*(name for name in IN_MANIFEST if name not in LATER))
 
 
 @dataclass(frozen=True)
@@ -99,7 +113,8 @@ def digest_rows(rows: Iterable[Row]) -> str:
     """Stands for these rows in this order: equal rows, equal digest."""
     hasher = hashlib.blake2b(digest_size=10)
     for row in rows:
-        hasher.update(repr(values(row)).encode())
+        later = [(name, value) for name in LATER if (value := getattr(row, name)) is not None]
+        hasher.update(repr((*values(row), *later)).encode())
     return hasher.hexdigest()
 
 
@@ -158,15 +173,21 @@ def schema() -> dict[str, "pa.DataType"]:
     kinds: dict[Any, Any] = {
         int: pa.int64(),
         str: pa.string(),
+        float: pa.float64(),
         float | None: pa.float64(),
         str | None: pa.string(),
+        bytes | None: pa.binary(),
     }
     kinds |= {Box | None: box, tuple[Detection, ...]: detections}
+    hints = get_type_hints(Measures)
+    kinds[Measures | None] = pa.struct([(n, kinds[kind]) for n, kind in hints.items()])
     return {f.name: kinds[f.type] for f in fields(Row) if f.name in IN_MANIFEST}
 
 
 def plain(value: Any) -> Any:
     """A field as Arrow wants it: named tuples become dicts."""
+    if isinstance(value, Measures):
+        return value._asdict()
     if isinstance(value, tuple) and value and isinstance(value[0], Detection):
         return [found._asdict() for found in value]
     return value
@@ -182,6 +203,8 @@ def rows_of(table: "pa.Table") -> list[Row]:
         tuple(Detection(d["label"], d["score"], Box(*d["box"])) for d in found)
         for found in columns["boxes"]
     ]
+    if "measures" in columns:
+        columns["measures"] = [Measures(**m) if m else None for m in columns["measures"]]
     return [
         Row(**dict(zip(names, row, strict=True)))
         for row in zip(*(columns[name] for name in names), strict=True)

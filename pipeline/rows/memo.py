@@ -55,7 +55,9 @@ def read_parts(folder: Path, wanted: Collection[str]) -> Results:
 
     found: Results = {}
     for part in files(folder):
-        table = pq.read_table(part, columns=["key", *manifest.IN_MANIFEST])
+        there = set(pq.read_schema(part).names)
+        known = [name for name in manifest.IN_MANIFEST if name in there]
+        table = pq.read_table(part, columns=["key", *known])
         here: Results = {}
         for key, row in zip(table.column("key").to_pylist(), manifest.rows_of(table), strict=True):
             if key in wanted:

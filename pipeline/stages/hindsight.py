@@ -1,10 +1,13 @@
 """How well each method tells apart what a person refused in the review for its pose."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 
 from pipeline.rows.decisions import Decision
+from pipeline.rows.manifest import Row
+from pipeline.stages.crop import Recipe, crop
 from pipeline.stages.filter_pose import METHODS, Array, FilterPoseConfig, Vectors, decoded, known
 
 FEWEST = 10  # refusals: fewer say nothing
@@ -16,6 +19,15 @@ def is_for_pose(decision: Decision | None) -> bool:
     if decision is None or decision.action != "refuse":
         return False
     return any(word in decision.reason.lower() for word in POSE)
+
+
+def refused_portraits(
+    rows: Sequence[Row], decisions: Mapping[str, Decision], recipe: Recipe
+) -> list[Row]:
+    """The portraits that a person refused for their pose, as they would have been."""
+    about = {photo for photo, decision in decisions.items() if is_for_pose(decision)}
+    portraits = (crop(row, recipe) for row in rows if row.photo in about)
+    return [row for row in chain.from_iterable(portraits) if row.drop is None]
 
 
 def hindsight_notes(

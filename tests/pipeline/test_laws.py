@@ -79,6 +79,12 @@ OTHER = {
     "ExportTFRecords_name": "faces",
     "FilterPose_limit": "best 0.7",
     "FilterPose_reference": "elsewhere",
+    "FilterQuality_bright": "worst 0.1",
+    "FilterQuality_colour": "2",
+    "FilterQuality_dark": "40",
+    "FilterQuality_score": "0.5",
+    "FilterQuality_scores": "scores.csv",
+    "FilterQuality_sharpness": "60",
     "Ingest_source": "elsewhere",
     "Portrait_shrink": "0.2-0.5",
 }
@@ -86,7 +92,9 @@ OTHER = {
 
 @every_step
 def test_every_option_changes_the_key_unless_it_cannot_change_a_result(stage, tmp_path):
-    (tmp_path / "weights.pth").write_text("other weights")
+    files = {"Embed_weights", "FilterQuality_scores"}
+    for name in files:
+        (tmp_path / OTHER[name]).write_text("other")
     for config in (stage().config, *map(options.current, stage.shared)):
         hints = get_type_hints(type(config))
         for field in fields(config):
@@ -94,7 +102,7 @@ def test_every_option_changes_the_key_unless_it_cannot_change_a_result(stage, tm
             value = getattr(config, field.name)
             given = another(name, hints[field.name], value)
             before = stage().key
-            set_options(**{name: tmp_path / given if name == "Embed_weights" else given})
+            set_options(**{name: tmp_path / given if name in files else given})
             changed = stage().key != before
             set_options(**{name: value})
             assert stage().key == before

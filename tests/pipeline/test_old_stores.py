@@ -26,6 +26,7 @@ def made(request, tmp_path, monkeypatch):
     monkeypatch.setattr(tasks.Embed, "prepare", lambda *_: None)
     set_options(**HOW_IT_WAS)
     set_options(**{k: v.replace("@", str(tmp_path)) for k, v in told["options"].items()})
+    set_options(FilterQuality_copies="keep")  # that version looked for no near copies
     return tmp_path / "store", told["results"]
 
 

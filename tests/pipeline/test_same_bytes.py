@@ -45,6 +45,8 @@ def made(source, store, scheduler, workers=0, task=Dataset, **more):
         Crop_faces="each",
         Crop_max_faces=2,
         ExportTFRecords_labels="folder",
+        FilterQuality_copies="keep",  # each sitter in another light is one
+        FilterQuality_sharpness="worst 0.05",
         **more,
     )
     assert build(task())

@@ -23,7 +23,7 @@ from pipeline.report.page import (
     page,
     some,
 )
-from pipeline.rows.manifest import Row, dropped, passed_on
+from pipeline.rows.manifest import Measures, Row, dropped, passed_on
 
 EVIL = '<script>alert("1")</script>\n&.jpg'
 FACE = Box(40, 40, 80, 80)
@@ -178,6 +178,45 @@ def test_limit_is_drawn_with_the_pictures_at_both_sides(chapters):
     assert html.index(">160.0</span>") < html.index(">150.0</span>")  # nearest to the limit first
     assert "Just refused" in html and ">170.0</span>" in html
     assert "Around the limit" not in made(chapters, limit=None)
+
+
+@pytest.fixture
+def judged(chapters):
+    """Three measured portraits: one blurred, one a copy."""
+    rows = [
+        replace(row, measures=Measures(None, None, None, None, 40.0 + 30 * n, 100.0, 9.0))
+        for n, row in enumerate(passed_on(chapters[1].rows)[:3])
+    ]
+    out = [
+        dropped(rows[0], "blurred: 40, the limit is 60"),
+        dropped(rows[1], f"nearly the same picture: {rows[2].id}"),
+        replace(rows[2], measures=None),
+    ]
+    quality = Chapter("FilterQuality", out, (), {"sharpness": 60.0})
+    return [Chapter("Ingest", [*chapters[0].rows[1:4]]), Chapter("Measure", rows), quality]
+
+
+def test_copies_stand_beside_the_one_that_stays(judged):
+    html = made(judged, limit=None)
+    group = html[html.index("Nearly the same</h2>") : html.index("Lowest first</h2>")]
+    assert re.findall(r'class="name" title="(.*?)"', group) == ["folder/3.jpg", "folder/2.jpg"]
+    dropped = html[html.index("Dropped</h2>") :]
+    assert 'title="folder/3.jpg">folder/3.jpg</span>' in dropped  # not its id
+
+
+def test_the_lowest_come_first_and_each_limit_has_its_mark(judged):
+    html = made(judged, limit=None)
+    lowest = html[html.index("Least sharp") : html.index("Darkest")]
+    assert re.findall(r'class="detail" title="(.*?)"', lowest) == ["40", "70", "100"]
+    assert html.count(">limit 60</text>") == 1
+    sharpness = html[html.index("<h3>Sharpness") : html.index("<h3>Light")]
+    (past,) = re.findall(r'class="bar past".*?<title>(.*?)</title>', sharpness)
+    assert past.startswith("40 ")
+
+
+def test_captions_show_the_name_of_the_file(chapters):
+    html = made(chapters)
+    assert '<span class="name" title="folder/1.jpg">1.jpg</span>' in html
 
 
 def test_config_says_how_many_pictures(chapters):
