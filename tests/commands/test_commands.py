@@ -61,7 +61,7 @@ def test_status_runs_nothing(folder):
         ),
         (["run"], {"Crop_max_faces": 0}, 2, "[Crop] max_faces = 0: give a value of at least 1"),
         (["run"], {"Crop_max_faces": "x"}, 2, "[Crop] max_faces = 'x': give a whole number"),
-        (["run"], {"Crop_enlarge": "x"}, 2, "[Crop] enlarge = 'x': give true or false"),
+        (["run"], {"Crop_enlarge": "x"}, 2, "[Crop] enlarge = 'x': give true, false or a number"),
         (["run"], {"Detect_detector": "x"}, 2, "[Detect] detector = 'x': no detector is called"),
         (["run"], {"Dataset_size": "12y"}, 2, "[Dataset] size = '12y': give pixels"),
         (["run"], {"Dataset_background": "x"}, 2, "[Dataset] background = 'x': give a colour"),
