@@ -9,10 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageColor, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageColor, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
 from atelier.boxes import Box, fitted, is_aligned, reduction
+from atelier.colours import hdr_name, in_srgb
+from atelier.containers import END, FILLING, coding, scans_are_complete, without_ballast
 from atelier.errors import Refusal
 
 Pixels = NDArray[np.uint8]
@@ -24,6 +26,20 @@ Image.MAX_IMAGE_PIXELS = None  # Ingest checks the size itself, before any decod
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "HEIF", "AVIF")
 ORIENTATION = 0x0112  # EXIF tag
 SIDEWAYS = (5, 6, 7, 8)  # orientations that swap width and height
+TURNS = {  # orientation -> what makes it upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+FURTHER_IFDS = (34665, 34853, 40965)  # EXIF, GPS, interoperability
+PNG_EXIF = ("exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp")  # as Pillow calls them
+MANY_PIXELS = 50_000_000  # from here on a picture is made smaller before it is copied
+REDUCIBLE = ("L", "RGB", "RGBA", "CMYK", "LA", "YCbCr")
+NARROWER = ((np.arange(65536) + 128) // 257).astype(np.uint8)
 PIXEL_LIMIT = 200_000_000  # of a picture, where nobody says otherwise
 WIDE_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 
@@ -62,10 +78,8 @@ def header(data: bytes, pixel_limit: int) -> Header:
             raise UnreadableError(
                 f"too many pixels: {width} x {height}, the limit is {pixel_limit}"
             )
-        turned = orientation(image, data)
-        if turned in SIDEWAYS:
-            width, height = height, width
-        return Header(image.format or "", width, height, turned)
+        turned = orientation(image)
+        return Header(image.format or "", *upright_size(image, turned), turned)
 
 
 def decode_grey(data: bytes, long_side: int) -> Pixels:
@@ -80,10 +94,12 @@ def decode_colour(data: bytes, long_side: int) -> Pixels:
 
 def decode_whole(data: bytes, long_side: int, mode: str) -> Pixels:
     with readable(), open_picture(data) as image:
+        turn, said = still_to_turn(image, orientation(image)), coding(data)
         if long_side:
             image.draft("L" if mode == "L" else None, fitted_draft(image.size, long_side))
-        turned = upright(image)
-        flat = flattened(turned if mode == "L" else in_srgb(turned), "white", mode)
+        image = loaded(image, data)
+        photo = upright(smaller(image, long_side) if long_side else image, turn)
+        flat = flattened(photo if mode == "L" else in_srgb(photo, said), "white", mode)
         if long_side and max(flat.size) > long_side:
             size = fitted(*flat.size, into=(long_side, long_side))
             flat = flat.resize(size, Image.Resampling.BILINEAR)
@@ -99,24 +115,29 @@ def decode(
 ) -> Pixels:
     """The part `box` of the upright photo, HWC uint8 sRGB; `mode` RGBA keeps its transparency.
 
-    With `into` a JPEG may come at 1/2, 1/4 or 1/8 of its size, as long as `box` stays 1.3 times
-    larger than what fits into that (width, height), and cuts at whole pixels.
+    With `into` a JPEG, and any photo of very many pixels, may come at 1/2, 1/4 or 1/8 of its size,
+    as long as `box` stays 1.3 times larger than what fits into that (width, height), and cuts at
+    whole pixels.
     """
     with readable(), open_picture(data) as image:
-        turned = orientation(image, data)
-        width, height = image.size[::-1] if turned in SIDEWAYS else image.size
+        turned, said = orientation(image), coding(data)
+        width, height = upright_size(image, turned)
         photo = Box(0, 0, width, height)
         box = box or photo
         factor = scale_down(image, box, into, photo, turned) if into else 1
         if factor > 1:
             image.draft(None, (image.width // factor, image.height // factor))
-        cut = upright(image)
+        turn, image = still_to_turn(image, turned), loaded(image, data)
+        if factor > 1 and max(image.size) >= max(width, height):
+            image = image.reduce(factor)  # only JPEG has drafts
+        cut = upright(image, turn)
         if factor == 1 and cut.size != (width, height):
             raise UnreadableError("broken file: its header says another size than its pixels have")
         left, top = box.left // factor, box.top // factor
         right, bottom = -(-box.right // factor), -(-box.bottom // factor)
-        part = cut.crop((left, top, min(right, cut.width), min(bottom, cut.height)))
-        return np.asarray(flattened(in_srgb(part), background, mode))
+        edges = (left, top, min(right, cut.width), min(bottom, cut.height))
+        part = cut if edges == (0, 0, *cut.size) else cut.crop(edges)
+        return np.asarray(flattened(in_srgb(part, said), background, mode))
 
 
 def encode(pixels: Pixels, format: str, quality: int, grey: bool = False) -> bytes:
@@ -138,13 +159,20 @@ def rgb(colour: str) -> tuple[int, int, int]:
 
 
 def scale_down(image: Image.Image, box: Box, into: tuple[int, int], photo: Box, turned: int) -> int:
-    """1, 2, 4 or 8: what libjpeg may leave out while `box` still cuts at whole pixels."""
-    if image.format not in ("JPEG", "MPO"):
+    """1, 2, 4 or 8: by what a photo may shrink while `box` still cuts at whole pixels."""
+    if image.format not in ("JPEG", "MPO") and photo.width * photo.height < MANY_PIXELS:
         return 1
     # Turning moves the part pixel of a scaled decode from the right and bottom to the other edges.
     whole = turned == 1 or (photo.right % 8 == 0 and photo.bottom % 8 == 0)
     factor = reduction(box, into)
     return factor if whole and is_aligned(box, factor, photo) else 1
+
+
+def smaller(image: Image.Image, long_side: int) -> Image.Image:
+    """A photo of very many pixels, reduced as far as `long_side` allows before it is copied."""
+    factor = max(image.size) // long_side
+    many = image.width * image.height >= MANY_PIXELS
+    return image.reduce(factor) if many and factor > 1 and image.mode in REDUCIBLE else image
 
 
 def fitted_draft(size: tuple[int, int], long_side: int) -> tuple[int, int]:
@@ -153,45 +181,60 @@ def fitted_draft(size: tuple[int, int], long_side: int) -> tuple[int, int]:
     return max(1, int(size[0] * scale)), max(1, int(size[1] * scale))
 
 
-def orientation(image: Image.Image, data: bytes) -> int:
-    """The EXIF orientation, 1 to 8. A PNG is asked only if it has one: asking decodes it."""
-    if (
-        image.format == "PNG"
-        and b"eXIf" not in data
-        and b"adobe.xmp" not in data
-        and b"exif" not in data
-    ):
+def orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8: 1 where metadata says nothing, or nothing that can be read.
+
+    A PNG is asked only where it has such metadata: asking decodes it.
+    """
+    if image.format == "PNG" and not any(name in image.info for name in PNG_EXIF):
         return 1
-    value = image.getexif().get(ORIENTATION, 1)
-    return value if value in range(1, 9) else 1
-
-
-def upright(image: Image.Image) -> Image.Image:
-    """Decode, and turn as the EXIF orientation says. Raises for a truncated file."""
-    image.load()
-    ImageOps.exif_transpose(image, in_place=True)
-    return image
-
-
-def in_srgb(image: Image.Image) -> Image.Image:
-    """Colours as its profile means them, in sRGB; a broken profile is ignored, as browsers do."""
-    profile = image.info.get("icc_profile")
-    if image.mode == "LAB":
-        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        return ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB") or image
-    if profile and image.mode in ("P", "PA", "LA"):
-        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    if not profile or image.mode not in ("RGB", "RGBA", "CMYK", "L"):
-        return image
     try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "srgb" in ImageCms.getProfileDescription(source).lower():
-            return image
-        output = "RGBA" if image.mode == "RGBA" else "RGB"
-        srgb = ImageCms.createProfile("sRGB")
-        return ImageCms.profileToProfile(image, source, srgb, outputMode=output) or image
-    except (ImageCms.PyCMSError, OSError, ValueError):
+        value = image.getexif().get(ORIENTATION, 1)
+    except Exception:  # whatever odd metadata does to Pillow, it must not decide about pixels
+        return 1
+    return value if isinstance(value, int) and value in TURNS else 1
+
+
+def upright_size(image: Image.Image, turned: int) -> tuple[int, int]:
+    """(width, height) of the photo as people see it. Pillow tells that of a TIFF itself."""
+    told = image.format == "TIFF" and image.tag_v2.get(ORIENTATION) in SIDEWAYS  # type: ignore[attr-defined]
+    return image.size[::-1] if turned in SIDEWAYS and not told else image.size
+
+
+def loaded(image: Image.Image, data: bytes) -> Image.Image:
+    """The decoded picture; raises for a truncated file, unless only its end marker is missing."""
+    try:
+        if image.format == "TIFF":  # it reads directories that no pixel needs
+            exif = image.getexif()
+            for tag in FURTHER_IFDS:
+                exif.pop(tag, None)
+        image.load()
         return image
+    except OSError:
+        if image.format not in ("JPEG", "MPO") or not lacks_only_its_end(data):
+            raise
+    again = open_picture(data + END)
+    again.draft(image.mode, image.size)
+    again.load()
+    return again
+
+
+def lacks_only_its_end(data: bytes) -> bool:
+    """Whether all pixels of a JPEG are there: then what follows them changes none of them."""
+    if not scans_are_complete(data):
+        return False
+    one, other = (np.asarray(open_picture(data + more + END)) for more in (b"", FILLING))
+    return np.array_equal(one, other)
+
+
+def still_to_turn(image: Image.Image, turned: int) -> int:
+    """The orientation that is left once it is decoded: Pillow turns a TIFF by itself."""
+    return 1 if image.format == "TIFF" else turned
+
+
+def upright(image: Image.Image, turn: int) -> Image.Image:
+    """A decoded picture, turned as its orientation says."""
+    return image if turn == 1 else image.transpose(TURNS[turn])
 
 
 def flattened(image: Image.Image, background: str, mode: str) -> Image.Image:
@@ -212,13 +255,20 @@ def flattened(image: Image.Image, background: str, mode: str) -> Image.Image:
 
 def narrowed(image: Image.Image) -> Image.Image:
     """16 bits a pixel to 8: 65535 becomes 255."""
-    wide = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
-    return Image.fromarray(((wide + 128) // 257).astype(np.uint8))
+    wide = np.asarray(image)
+    wide = wide if wide.dtype == np.uint16 else np.clip(wide, 0, 65535).astype(np.uint16)
+    return Image.fromarray(NARROWER[wide])
 
 
 def open_picture(data: bytes) -> Image.Image:
-    """The picture as it is stored, not yet decoded; to be read of within `readable`."""
-    return Image.open(io.BytesIO(data), formats=FORMATS)
+    """The picture as it is stored, not yet decoded; to be read of within `readable`.
+
+    Raises UnreadableError for one whose colours 8 bits cannot hold.
+    """
+    image = Image.open(io.BytesIO(without_ballast(data)), formats=FORMATS)
+    if name := hdr_name(coding(data)):
+        raise UnreadableError(f"high dynamic range: {name}")
+    return image
 
 
 @contextmanager
