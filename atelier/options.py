@@ -30,12 +30,15 @@ def option(
     high: float | None = None,
     keyed: Keyed = "value",
     check: Callable[[Any], object] | None = None,
+    later: bool = False,
 ) -> Any:
     """A dataclass field: its default, a sentence with the unit, and what is allowed.
 
     `check` raises ValueError, saying what to give, for a value that the range does not refuse.
+    One that came `later` than the first release leaves keys as they were while it has its default.
     """
     known = {"help": help, "low": low, "high": high, "keyed": keyed, "check": check}
+    known["later"] = later
     return field(default=default, metadata=known)
 
 

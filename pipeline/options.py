@@ -104,7 +104,8 @@ def keyed(config: Settings) -> dict[str, Any]:
         value = getattr(config, f.name)
         if f.metadata["keyed"] == "content" and Path(value).is_file():
             value = file_digest(Path(value).resolve(), os.stat(value).st_mtime_ns)
-        if f.metadata["keyed"] != "never":
+        unchanged = f.metadata["later"] and value == f.default
+        if f.metadata["keyed"] != "never" and not unchanged:
             entries[f.name] = value
     return entries
 

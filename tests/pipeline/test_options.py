@@ -1,9 +1,10 @@
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import luigi
 import pytest
 
+from atelier.options import option
 from pipeline import options, tasks
 from pipeline.options import SettingsError, current
 from pipeline.stages.crop import CropConfig
@@ -78,3 +79,16 @@ def test_a_file_enters_a_key_by_its_content(tmp_path):
     assert options.keyed(EmbedConfig(weights=str(moved))) == before
     moved.write_bytes(b"other")
     assert options.keyed(EmbedConfig(weights=str(moved))) != before
+
+
+def test_an_option_that_came_later_leaves_old_keys_as_they_were():
+    @dataclass(frozen=True)
+    class OldConfig(options.Settings):
+        size: int = option(1, "pixels of a side")
+
+    @dataclass(frozen=True)
+    class NewConfig(OldConfig):
+        layout: str = option("nvlabs", "how the files lie", later=True)
+
+    assert options.keyed(NewConfig()) == options.keyed(OldConfig()) == {"size": 1}
+    assert options.keyed(NewConfig(layout="zip")) == {"size": 1, "layout": "zip"}
