@@ -10,6 +10,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
 FIXED = {b"cICP": 4, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1}  # ancillary ones that are read: bytes
 OTHERS = {b"tRNS", b"iCCP", b"eXIf", b"iTXt", b"tEXt", b"zTXt"}
+ORIENTING = {b"eXIf", b"iTXt", b"tEXt", b"zTXt"}
 # Texts in which programs write an orientation.
 TEXTS = (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0")
 MOST_UNPACKED = 1 << 20  # bytes of a compressed profile or text
@@ -55,20 +56,20 @@ def chunks(data: bytes) -> Iterator[Chunk]:
 def without_ballast(data: bytes) -> bytes:
     """A PNG without the chunks that nobody reads, or that are broken and may be skipped.
 
-    Critical chunks stay as they are, so that a broken picture stays a broken picture.
+    Critical chunks stay as they are, so that a broken picture stays a broken picture. An
+    orientation that stands behind the pixels comes before them.
     """
     if not data.startswith(PNG):
         return data
-    kept, at = [memoryview(data)[: len(PNG)]], len(PNG)
+    view, at, pixels, same = memoryview(data), len(PNG), False, True
+    before, behind = [view[:at]], list[memoryview]()
     for chunk in chunks(data):
+        pixels, at = pixels or chunk.kind == b"IDAT", chunk.end
+        early = not pixels or chunk.kind in ORIENTING
         if is_needed(chunk):
-            kept.append(memoryview(data)[at : chunk.end])
-            at = chunk.end
-        else:
-            kept.append(memoryview(data)[at : chunk.start])
-            at = chunk.end
-    kept.append(memoryview(data)[at:])
-    return data if sum(map(len, kept)) == len(data) else b"".join(kept)
+            (before if early else behind).append(view[chunk.start : chunk.end])
+        same = same and is_needed(chunk) and early == (not pixels)
+    return data if same else b"".join([*before, *behind, view[at:]])
 
 
 def is_needed(chunk: Chunk) -> bool:

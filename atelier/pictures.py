@@ -36,7 +36,6 @@ TURNS = {  # orientation -> what makes it upright
     8: Image.Transpose.ROTATE_90,
 }
 FURTHER_IFDS = (34665, 34853, 40965)  # EXIF, GPS, interoperability
-PNG_EXIF = ("exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp")  # as Pillow calls them
 MANY_PIXELS = 50_000_000  # from here on a picture is made smaller before it is copied
 REDUCIBLE = ("L", "RGB", "RGBA", "CMYK", "LA", "YCbCr")
 NARROWER = ((np.arange(65536) + 128) // 257).astype(np.uint8)
@@ -55,6 +54,7 @@ class Header(NamedTuple):
     width: int
     height: int
     orientation: int = 1  # of EXIF, 1 to 8
+    mode: str = ""  # Pillow's, as stored
 
     @property
     def stored(self) -> tuple[int, int]:
@@ -68,8 +68,20 @@ def id_of(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
+def picture_format(head: bytes) -> str:
+    """Pillow's name of the format that a file's first bytes promise; nothing where it is none."""
+    for name in FORMATS:
+        accepts = Image.OPEN[name][1]
+        if name != "DIB" and accepts and accepts(head) is True:
+            return "" if name == "BMP" and any(head[6:10]) else name
+    return ""
+
+
 def header(data: bytes, pixel_limit: int) -> Header:
-    """Look at the first bytes only. Raises UnreadableError with the reason to drop the photo."""
+    """Look at the first bytes only. Raises UnreadableError with the reason to drop the photo.
+
+    The beginning of a file may do for `data`; where it does not, it is unreadable.
+    """
     if not data:
         raise UnreadableError("empty file")
     with readable(), open_picture(data) as image:
@@ -79,7 +91,7 @@ def header(data: bytes, pixel_limit: int) -> Header:
                 f"too many pixels: {width} x {height}, the limit is {pixel_limit}"
             )
         turned = orientation(image)
-        return Header(image.format or "", *upright_size(image, turned), turned)
+        return Header(image.format or "", *upright_size(image, turned), turned, image.mode)
 
 
 def decode_grey(data: bytes, long_side: int) -> Pixels:
@@ -182,14 +194,11 @@ def fitted_draft(size: tuple[int, int], long_side: int) -> tuple[int, int]:
 
 
 def orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8: 1 where metadata says nothing, or nothing that can be read.
-
-    A PNG is asked only where it has such metadata: asking decodes it.
-    """
-    if image.format == "PNG" and not any(name in image.info for name in PNG_EXIF):
-        return 1
+    """The EXIF orientation, 1 to 8: 1 where metadata says nothing, or nothing that can be read."""
     try:
-        value = image.getexif().get(ORIENTATION, 1)
+        # A PNG's own method decodes it first; what it waits for stands before the pixels here.
+        exif = Image.Image.getexif(image) if image.format == "PNG" else image.getexif()
+        value = exif.get(ORIENTATION, 1)
     except Exception:  # whatever odd metadata does to Pillow, it must not decide about pixels
         return 1
     return value if isinstance(value, int) and value in TURNS else 1
