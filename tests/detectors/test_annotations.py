@@ -215,7 +215,7 @@ def test_two_sizes_for_one_photo_are_refused(tmp_path):
 def test_missing_columns_are_named(tmp_path):
     path = table(tmp_path, "a,1", header="filename;width\n")
     with pytest.raises(
-        AnnotationError, match=r"line 1: no column filename, width.*it has filename;"
+        AnnotationError, match=r"line 1: no column height, class.*it has filename, width, and"
     ):
         read_annotations(path)
 

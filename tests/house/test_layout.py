@@ -16,8 +16,8 @@ FLOORS = {
     "atelier": [
         {"errors", "boxes", "stop", "svg", "containers"},
         {"colours"},
-        {"options", "files", "pictures", "listing", "names", "tables"},
-        {"arrays", "commands"},
+        {"options", "files", "pictures", "names"},
+        {"arrays", "commands", "listing", "tables"},
     ],
     "detectors": [
         {"base", "labelmap", "hub"},
