@@ -1,9 +1,33 @@
 """One way to compare the names of files, whoever wrote them down."""
 
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import PurePosixPath
+
+
+def matched(said: Iterable[str], names: Iterable[str]) -> dict[str, list[str]]:
+    """What people wrote -> the names that exist and are meant: one, several, or none.
+
+    The very name counts before its key, and that before what names share without capitals,
+    suffix or folder. What one person wrote as it is, is meant by nobody who wrote another name.
+    """
+    wanted, there = list(dict.fromkeys(said)), list(dict.fromkeys(names))
+    groups = grouped(name_key, there)
+    found = {each: groups.get(name_key(each), []) for each in wanted}
+    found = {each: [each] if each in same else same for each, same in found.items()}
+    taken = {name for same in found.values() for name in same}
+    rest = [name for name in there if name not in taken]
+    for key_of in LOOSER:
+        open_ones = [each for each in wanted if not found[each]]
+        if not open_ones or not rest:
+            break
+        groups, askers = grouped(key_of, rest), Counter(map(key_of, wanted))
+        for each in open_ones:
+            alike = groups.get(key_of(each), [])
+            near = [name for name in alike if is_end(stem(name), stem(each))]
+            found[each] = near or (alike if askers[key_of(each)] == 1 else [])
+    return found
 
 
 def name_key(name: str) -> str:
@@ -13,58 +37,40 @@ def name_key(name: str) -> str:
 
 
 def caseless(name: str) -> str:
+    """The key of a name without its capitals."""
     return unicodedata.normalize("NFC", name_key(name).casefold())
 
 
 def stem(name: str) -> str:
-    """A caseless name without its last suffix."""
+    """The key of a name without its capitals and its last suffix."""
     path = PurePosixPath(caseless(name))
     return str(path.with_name(path.stem)) if path.stem else str(path)
 
 
-# What two names may share, the surest first. From the fourth on the folder no longer counts.
-LEVELS: tuple[Callable[[str], str], ...] = (
-    name_key,
+def own_name(name: str) -> str:
+    """The key of a name without its folders."""
+    return PurePosixPath(name_key(name)).name
+
+
+# The surest first.
+LOOSER: tuple[Callable[[str], str], ...] = (
     caseless,
     stem,
-    lambda name: PurePosixPath(name_key(name)).name,
-    lambda name: PurePosixPath(caseless(name)).name,
-    lambda name: PurePosixPath(stem(name)).name,
+    own_name,
+    lambda name: own_name(caseless(name)),
+    lambda name: own_name(stem(name)),
 )
 
 
-class Names:
-    """Names that exist, to be found by what a person wrote."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        self.names = list(names)
-        self.by_key: list[dict[str, list[str]]] = [defaultdict(list) for _ in LEVELS]
-        for name in self.names:
-            for key_of, known in zip(LEVELS, self.by_key, strict=True):
-                known[key_of(name)].append(name)
-
-    def meant(self, said: str) -> list[str]:
-        """The one name that is meant; several where it is ambiguous; nothing where there is none.
-
-        The very same name counts before its key, and that before what it shares with others.
-        """
-        if said in self.by_key[0].get(name_key(said), ()):
-            return [said]
-        for key_of, known in zip(LEVELS, self.by_key, strict=True):
-            if found := known.get(key_of(said)):
-                return found
-        return []
+def grouped(key_of: Callable[[str], str], names: Iterable[str]) -> dict[str, list[str]]:
+    groups = defaultdict(list)
+    for name in names:
+        groups[key_of(name)].append(name)
+    return groups
 
 
-def matched(said: Iterable[str], names: Iterable[str]) -> dict[str, list[str]]:
-    """What people wrote -> the names that it means, as `Names.meant` says.
-
-    A name that somebody wrote as it is, is meant by nobody who wrote another.
-    """
-    wanted, there = list(dict.fromkeys(said)), list(dict.fromkeys(names))
-    known = Names(there)
-    keys = set(map(name_key, there))
-    sure = {each: known.meant(each) for each in wanted if name_key(each) in keys}
-    taken = {name for found in sure.values() for name in found}
-    rest = Names(name for name in there if name not in taken)
-    return {each: sure[each] if each in sure else rest.meant(each) for each in wanted}
+def is_end(one: str, other: str) -> bool:
+    """Whether the shorter of two paths is the end of the longer one: IMG_1 of photos/IMG_1."""
+    parts = [path.split("/") for path in (one, other)]
+    shared = min(map(len, parts))
+    return parts[0][-shared:] == parts[1][-shared:]

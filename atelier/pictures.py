@@ -94,6 +94,14 @@ def header(data: bytes, pixel_limit: int) -> Header:
         return Header(image.format or "", *upright_size(image, turned), turned, image.mode)
 
 
+def channels_of(data: bytes) -> int:
+    """1 for grey, 3 for colours, 4 for colours with transparency."""
+    with readable(), open_picture(data) as image:
+        if image.has_transparency_data:
+            return 4
+        return 1 if image.mode in ("1", "L", *WIDE_MODES) else 3
+
+
 def decode_grey(data: bytes, long_side: int) -> Pixels:
     """The whole photo as HW uint8, upright, at most `long_side` pixels long (0: full size)."""
     return decode_whole(data, long_side, "L")

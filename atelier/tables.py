@@ -67,7 +67,7 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[s
             f"{path} line {lines.line_num}: no CSV table ({error}); mend the quotes there"
         ) from None
     if not header:
-        raise TableError(f"{path} is empty; it should have the columns {','.join(columns)}")
+        checked_header(f"{path} line 1", [], columns)
 
 
 def table_text(path: Path) -> str:
