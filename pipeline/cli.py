@@ -22,7 +22,7 @@ from pipeline.engine.progress import Bar
 from pipeline.engine.unit import KILLED
 from pipeline.options import SettingsError, current
 from pipeline.report import chapters
-from pipeline.report.funnel import funnel_text
+from pipeline.report.funnel import funnel_text, shortened
 from pipeline.review import session
 from pipeline.rows.manifest import facts
 from pipeline.stage import Stage, Step, store
@@ -183,7 +183,7 @@ def state(stage: Step) -> str:
 def told(outcome: Counter[str]) -> str:
     """Counts in words: kept, dropped, and each reason."""
     kept = outcome.pop("kept", 0)
-    reasons = "".join(f"; {count} {reason}" for reason, count in outcome.items())
+    reasons = "".join(f"; {count} {reason}" for reason, count in shortened(outcome).items())
     return f"{kept} kept, {outcome.total()} dropped{reasons}"
 
 

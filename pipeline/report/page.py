@@ -18,6 +18,7 @@ from pipeline.rows.manifest import Row, outcome
 
 __all__ = ["Chapter", "Line", "ReportConfig", "contact_sheet", "funnel", "funnel_text", "page"]
 
+OTHER = ""  # stands for the reasons that share a line
 TEMPLATE = Path(__file__).with_name("page.html")
 
 
@@ -54,16 +55,20 @@ class Gallery:
     def dropped(self, row: Row) -> Thumbnail:
         """What was dropped: the rectangle if there was one already, otherwise the whole photo."""
         detail = (row.drop or "").partition(":")[2].strip()
-        return thumbnail(row, self.open_photo(row), False, self.name(row), detail)
+        return thumbnail(row, self.photo(row), False, self.name(row), detail)
 
     def kept(self, row: Row) -> Thumbnail:
         """The written picture; before there is one, what it is going to show."""
         picture = self.open_picture(row) if row.picture else None
-        data = self.open_photo(row) if picture is None else picture
+        data = self.photo(row) if picture is None else picture
         return thumbnail(row, data, picture is not None, self.name(row), "")
 
     def scored(self, row: Row) -> Thumbnail:
-        return thumbnail(row, self.open_photo(row), False, self.name(row), f"{row.score:.1f}")
+        return thumbnail(row, self.photo(row), False, self.name(row), f"{row.score:.1f}")
+
+    def photo(self, row: Row) -> bytes | None:
+        """The bytes of a photo of known size; another one is shown as words, and not opened."""
+        return self.open_photo(row) if row.width else None
 
     def name(self, row: Row) -> str:
         return row.path or self.paths.get(row.photo) or row.id
@@ -147,9 +152,10 @@ def drop_sheets(
         groups: dict[str, list[Row]] = {}
         for row in chapter.rows:
             if row.drop is not None:
-                groups.setdefault(outcome(row), []).append(row)
+                reason = outcome(row)
+                groups.setdefault(reason if reason in line.reasons else OTHER, []).append(row)
         for reason, count in line.reasons.items():
-            chosen = some(groups[reason], config.per_reason)
+            chosen = some(groups.get(reason, groups.get(OTHER, [])), config.per_reason)
             pictures = [gallery.dropped(row) for row in chosen]
             yield Sheet(anchor(chapter.stage, reason), reason, count, pictures)
 
