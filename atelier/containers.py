@@ -74,7 +74,7 @@ def without_ballast(data: bytes) -> bytes:
 
 def is_needed(chunk: Chunk) -> bool:
     """Whether pixels, their colours or their orientation depend on it, and it can be read."""
-    if chunk.kind in CRITICAL:
+    if chunk.kind[:1].isupper():  # critical, known or not
         return True
     if not chunk.sound:
         return False

@@ -3,8 +3,9 @@
 import hashlib
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -36,7 +37,9 @@ TURNS = {  # orientation -> what makes it upright
     8: Image.Transpose.ROTATE_90,
 }
 FURTHER_IFDS = (34665, 34853, 40965)  # EXIF, GPS, interoperability
+PIECE = 16_000_000  # pixels that are finished at a time
 MANY_PIXELS = 50_000_000  # from here on a picture is made smaller before it is copied
+COLOUR_INFO = ("icc_profile", "gamma", "srgb")  # what `in_srgb` asks for
 REDUCIBLE = ("L", "RGB", "RGBA", "CMYK", "LA", "YCbCr")
 NARROWER = ((np.arange(65536) + 128) // 257).astype(np.uint8)
 PIXEL_LIMIT = 200_000_000  # of a picture, where nobody says otherwise
@@ -114,16 +117,21 @@ def decode_colour(data: bytes, long_side: int) -> Pixels:
 
 def decode_whole(data: bytes, long_side: int, mode: str) -> Pixels:
     with readable(), open_picture(data) as image:
-        turn, said = still_to_turn(image, orientation(image)), coding(data)
+        turned, said = orientation(image), coding(data)
         if long_side:
             image.draft("L" if mode == "L" else None, fitted_draft(image.size, long_side))
         image = loaded(image, data)
-        photo = upright(smaller(image, long_side) if long_side else image, turn)
-        flat = flattened(photo if mode == "L" else in_srgb(photo, said), "white", mode)
-        if long_side and max(flat.size) > long_side:
-            size = fitted(*flat.size, into=(long_side, long_side))
-            flat = flat.resize(size, Image.Resampling.BILINEAR)
-        return np.asarray(flat)
+        image = smaller(image, long_side) if long_side else image
+        whole = Box(0, 0, *(image.size[::-1] if turned in SIDEWAYS else image.size))
+        flat = rendered(
+            parts(image, turned, whole),
+            lambda part: flattened(part if mode == "L" else in_srgb(part, said), "white", mode),
+            whole.height,
+        )
+        if long_side and max(flat.shape[:2]) > long_side:
+            size = fitted(whole.width, whole.height, into=(long_side, long_side))
+            flat = np.asarray(Image.fromarray(flat).resize(size, Image.Resampling.BILINEAR))
+        return flat
 
 
 def decode(
@@ -147,17 +155,20 @@ def decode(
         factor = scale_down(image, box, into, photo, turned) if into else 1
         if factor > 1:
             image.draft(None, (image.width // factor, image.height // factor))
-        turn, image = still_to_turn(image, turned), loaded(image, data)
+        image = loaded(image, data)
         if factor > 1 and max(image.size) >= max(width, height):
-            image = image.reduce(factor)  # only JPEG has drafts
-        cut = upright(image, turn)
-        if factor == 1 and cut.size != (width, height):
+            image = reduced(image, factor)  # only JPEG has drafts
+        cut = image.size[::-1] if turned in SIDEWAYS else image.size
+        if factor == 1 and cut != (width, height):
             raise UnreadableError("broken file: its header says another size than its pixels have")
         left, top = box.left // factor, box.top // factor
         right, bottom = -(-box.right // factor), -(-box.bottom // factor)
-        edges = (left, top, min(right, cut.width), min(bottom, cut.height))
-        part = cut if edges == (0, 0, *cut.size) else cut.crop(edges)
-        return np.asarray(flattened(in_srgb(part, said), background, mode))
+        part = Box(left, top, min(right, cut[0]), min(bottom, cut[1]))
+        return rendered(
+            parts(image, turned, part),
+            lambda piece: flattened(in_srgb(piece, said), background, mode),
+            part.height,
+        )
 
 
 def encode(pixels: Pixels, format: str, quality: int, grey: bool = False) -> bytes:
@@ -192,7 +203,36 @@ def smaller(image: Image.Image, long_side: int) -> Image.Image:
     """A photo of very many pixels, reduced as far as `long_side` allows before it is copied."""
     factor = max(image.size) // long_side
     many = image.width * image.height >= MANY_PIXELS
-    return image.reduce(factor) if many and factor > 1 and image.mode in REDUCIBLE else image
+    return reduced(image, factor) if many and factor > 1 and image.mode in REDUCIBLE else image
+
+
+def reduced(image: Image.Image, factor: int) -> Image.Image:
+    """A decoded picture at 1/`factor` of its size, the mean of as many pixels each.
+
+    Pillow reduces no palette and no 16 bits, and copies the whole of what is transparent.
+    """
+    if image.mode not in REDUCIBLE:
+        image = flat_whole(image)
+    small = Image.new(image.mode, [-(-side // factor) for side in image.size])
+    small.info = image.info
+    rows = max(PIECE // image.width // factor, 1) * factor
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        small.paste(strip.reduce(factor), (0, top // factor))
+    return small
+
+
+def flat_whole(image: Image.Image) -> Image.Image:
+    """A palette's colours, or 16 bits, as 8 bits a channel; what its numbers mean stays with it."""
+    grey = image.mode in ("1", *WIDE_MODES)
+    mode = "RGBA" if image.has_transparency_data else "L" if grey else "RGB"
+    whole = Box(0, 0, *image.size)
+    pixels = rendered(
+        parts(image, 1, whole), lambda part: flattened(part, "white", mode), whole.height
+    )
+    flat = Image.fromarray(pixels)
+    flat.info = {name: image.info[name] for name in COLOUR_INFO if name in image.info}
+    return flat
 
 
 def fitted_draft(size: tuple[int, int], long_side: int) -> tuple[int, int]:
@@ -221,16 +261,17 @@ def upright_size(image: Image.Image, turned: int) -> tuple[int, int]:
 def loaded(image: Image.Image, data: bytes) -> Image.Image:
     """The decoded picture; raises for a truncated file, unless only its end marker is missing."""
     try:
-        if image.format == "TIFF":  # it reads directories that no pixel needs
+        if image.format == "TIFF":  # it reads directories that no pixel needs, and turns
             exif = image.getexif()
-            for tag in FURTHER_IFDS:
+            for tag in (ORIENTATION, *FURTHER_IFDS):
                 exif.pop(tag, None)
         image.load()
+        image._size = image.im.size  # as stored, where Pillow told a TIFF's upright one
         return image
     except OSError:
         if image.format not in ("JPEG", "MPO") or not lacks_only_its_end(data):
             raise
-    again = open_picture(data + END)
+    again = open_picture(data.removesuffix(b"\xff") + END)
     again.draft(image.mode, image.size)
     again.load()
     return again
@@ -240,18 +281,48 @@ def lacks_only_its_end(data: bytes) -> bool:
     """Whether all pixels of a JPEG are there: then what follows them changes none of them."""
     if not scans_are_complete(data):
         return False
-    one, other = (np.asarray(open_picture(data + more + END)) for more in (b"", FILLING))
+    whole = data.removesuffix(b"\xff")  # half of the marker
+    one, other = (np.asarray(open_picture(whole + more + END)) for more in (b"", FILLING))
     return np.array_equal(one, other)
 
 
-def still_to_turn(image: Image.Image, turned: int) -> int:
-    """The orientation that is left once it is decoded: Pillow turns a TIFF by itself."""
-    return 1 if image.format == "TIFF" else turned
+def parts(image: Image.Image, turned: int, box: Box) -> Iterator[Image.Image]:
+    """The part `box` of a decoded picture, upright, in pieces from top to bottom.
+
+    Few pixels are one piece; of many, no more than a piece is held a second time.
+    """
+    rows = max(PIECE // max(box.width, 1), 1)
+    for top in range(box.top, box.bottom, rows):
+        piece = box._replace(top=top, bottom=min(top + rows, box.bottom))
+        edges = stored_edges(piece, turned, image.size)
+        part = image if edges == (0, 0, *image.size) else image.crop(edges)
+        yield part if turned == 1 else part.transpose(TURNS[turned])
 
 
-def upright(image: Image.Image, turn: int) -> Image.Image:
-    """A decoded picture, turned as its orientation says."""
-    return image if turn == 1 else image.transpose(TURNS[turn])
+def stored_edges(box: Box, turned: int, size: tuple[int, int]) -> Box:
+    """A rectangle of the upright picture -> where it lies in the picture as stored."""
+    left, top, right, bottom = box
+    if turned in SIDEWAYS:
+        left, top, right, bottom = top, left, bottom, right
+    if turned in (2, 3, 7, 8):
+        left, right = size[0] - right, size[0] - left
+    if turned in (3, 4, 6, 7):
+        top, bottom = size[1] - bottom, size[1] - top
+    return Box(left, top, right, bottom)
+
+
+def rendered(
+    pieces: Iterator[Image.Image], finish: Callable[[Image.Image], Image.Image], height: int
+) -> Pixels:
+    """The pixels of finished pieces, one below the other."""
+    pixels, bottom = np.asarray(finish(next(pieces))), 0
+    if len(pixels) == height:
+        return pixels
+    whole = np.empty((height, *pixels.shape[1:]), np.uint8)
+    for piece in chain([pixels], map(np.asarray, map(finish, pieces))):
+        whole[bottom : bottom + len(piece)] = piece
+        bottom += len(piece)
+    return whole
 
 
 def flattened(image: Image.Image, background: str, mode: str) -> Image.Image:

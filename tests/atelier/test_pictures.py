@@ -150,6 +150,28 @@ def test_a_scaled_decode_cuts_the_same_rectangle():
     assert pictures.decode(data, odd, into=(200, 200)).shape == (600, 799, 3)
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P", "I;16", "1"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_pieces_give_what_the_whole_gives(mode, orientation, monkeypatch):
+    wide = Image.fromarray(smooth(160, 96)[..., 0].astype(np.uint16) * 257)
+    image = wide if mode == "I;16" else Image.fromarray(smooth(160, 96)).convert(mode)
+    data = encoded(image, "PNG", exif=turned(orientation))
+    box = Box(3, 5, 80, 77)
+
+    def made():
+        whole = pictures.decode(data), pictures.decode_grey(data, 0), pictures.decode_grey(data, 40)
+        return [*whole, pictures.decode(data, box), pictures.decode(data, None, (8, 8))]
+
+    before = made()
+    monkeypatch.setattr(pictures, "PIECE", 1000)
+    assert all(map(np.array_equal, before, made()))
+    monkeypatch.setattr(pictures, "MANY_PIXELS", 1)  # as if it had very many
+    small = pictures.decode(data, None, (8, 8))
+    assert max(small.shape) == 20
+    middle = [np.asarray(pixels, float).mean() for pixels in (small, before[0])]
+    assert abs(middle[0] - middle[1]) < 2
+
+
 def test_a_file_that_changed_or_vanished_is_no_drop(tmp_path):
     path = tmp_path / "a.jpg"
     path.write_bytes(b"12345")
