@@ -37,7 +37,7 @@ TURNS = {  # orientation -> what makes it upright
     8: Image.Transpose.ROTATE_90,
 }
 FURTHER_IFDS = (34665, 34853, 40965)  # EXIF, GPS, interoperability
-PIECE = 16_000_000  # pixels that are finished at a time
+PIECE = 4_000_000  # of very many pixels: those that are finished at a time
 MANY_PIXELS = 50_000_000  # from here on a picture is made smaller before it is copied
 COLOUR_INFO = ("icc_profile", "gamma", "srgb")  # what `in_srgb` asks for
 REDUCIBLE = ("L", "RGB", "RGBA", "CMYK", "LA", "YCbCr")
@@ -291,7 +291,8 @@ def parts(image: Image.Image, turned: int, box: Box) -> Iterator[Image.Image]:
 
     Few pixels are one piece; of many, no more than a piece is held a second time.
     """
-    rows = max(PIECE // max(box.width, 1), 1)
+    many = box.width * box.height >= MANY_PIXELS
+    rows = max(PIECE // box.width, 1) if many else max(box.height, 1)
     for top in range(box.top, box.bottom, rows):
         piece = box._replace(top=top, bottom=min(top + rows, box.bottom))
         edges = stored_edges(piece, turned, image.size)

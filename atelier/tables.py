@@ -87,8 +87,9 @@ def dialect(text: str, columns: Sequence[str]) -> tuple[str, bool]:
     lines = (line for line in text.splitlines() if line.strip(" \t,;") and not is_hint([line]))
     first = next(lines, "")
 
-    def found(separator: str) -> int:
-        return len({named(cell) for cell in first.split(separator)} & set(columns))
+    def found(separator: str) -> tuple[int, int]:
+        cells = first.split(separator)
+        return len({named(cell) for cell in cells} & set(columns)), len(cells)
 
     separator = max(SEPARATORS, key=found)
     rest = first.split(separator)[1:]
