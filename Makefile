@@ -3,31 +3,55 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 ARGS ?=
+# As they were given: make would read the $ in SRC='/p/a$b' as a variable of its own.
+export SOURCE := $(value SRC)
+WORDS = $(value ARGS)
+SAMPLE := data/sample/raw
+RUNS ?= $(firstword $(wildcard data/runs data/sample/runs))
+
+named = test -n "$$SOURCE" || { echo "SRC is empty: name the folder of photos" >&2; exit 2; }
 
 help:  ## print this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 dataset: .venv/ready  ## build the dataset: make dataset SRC=/photos [ARGS="--Dataset-size 512"]
 ifneq ($(origin SRC),undefined)
-	@test -n "$$SRC" || { echo "SRC is empty: name the folder of photos" >&2; exit 2; }
-	@$(PY) -m pipeline run --Ingest-source "$$SRC" $(ARGS)
+	@$(named)
+	@$(PY) -m pipeline run --Ingest-source "$$SOURCE" $(WORDS)
 else
-	@test -d data/sample/raw || $(PY) -m pipeline sample data/sample/raw
-	@LUIGI_CONFIG_PATH=recipes/sample.cfg $(PY) -m pipeline run $(ARGS)
+	@test -d $(SAMPLE) || $(PY) -m pipeline sample $(SAMPLE)
+	@LUIGI_CONFIG_PATH=recipes/sample.cfg $(PY) -m pipeline run $(WORDS)
 endif
 
-train: .venv/ready  ## dataset, then StyleGAN2 on it; the same again goes on: make train [ARGS="--Ingest-source /photos"]
-	@$(PY) -m pipeline run TrainStyleGAN $(ARGS)
+train: .venv/ready  ## dataset, then StyleGAN2 on it; the same again goes on: make train SRC=/photos
+ifneq ($(origin SRC),undefined)
+	@$(named)
+	@$(PY) -m pipeline run TrainStyleGAN --Ingest-source "$$SOURCE" $(WORDS)
+else
+	@named=$$($(PY) -m pipeline source TrainStyleGAN $(WORDS)) || exit; \
+	if [ -n "$$named" ] || [ -n "$$LUIGI_CONFIG_PATH" ]; then \
+		exec $(PY) -m pipeline run TrainStyleGAN $(WORDS); \
+	fi; \
+	echo "no photos are named (SRC=/photos): this trains on the sample, for some minutes"; \
+	test -d $(SAMPLE) || $(PY) -m pipeline sample $(SAMPLE) || exit; \
+	LUIGI_CONFIG_PATH=recipes/sample-training.cfg exec $(PY) -m pipeline run TrainStyleGAN $(WORDS)
+endif
+
+board: .venv/ready  ## TensorBoard on all runs, http://localhost:6006
+	@test -d "$(RUNS)" || { echo "no run is in data/runs yet: make train begins one" >&2; exit 2; }
+	@$(PY) -c "import tensorboard" 2>/dev/null || ./setup.sh board
+	@$(PY) -m tensorboard.main --logdir "$(RUNS)" $(WORDS)
 
 status: .venv/ready  ## what is done and what is open; runs nothing
-	@$(PY) -m pipeline status $(ARGS)
+	@$(PY) -m pipeline status $(WORDS)
 
 review: .venv/ready  ## accept, mend or refuse every portrait: make review SRC=/photos
 ifneq ($(origin SRC),undefined)
-	@$(PY) -m pipeline review --Ingest-source "$$SRC" $(ARGS)
+	@$(named)
+	@$(PY) -m pipeline review --Ingest-source "$$SOURCE" $(WORDS)
 else
-	@test -d data/sample/raw || $(PY) -m pipeline sample data/sample/raw
-	@LUIGI_CONFIG_PATH=recipes/sample.cfg $(PY) -m pipeline review $(ARGS)
+	@test -d $(SAMPLE) || $(PY) -m pipeline sample $(SAMPLE)
+	@LUIGI_CONFIG_PATH=recipes/sample.cfg $(PY) -m pipeline review $(WORDS)
 endif
 
 test: check  ## set up, then run all checks and tests
@@ -36,7 +60,7 @@ check: .venv/ready  ## ruff, mypy, pytest: what CI runs
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
-	.venv/bin/pytest -q -n 2 --dist worksteal $(ARGS)
+	.venv/bin/pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(WORDS)
 
 bench: .venv/ready  ## run the benchmarks; they print one table each
 	for name in dataset resize embed export input step; do $(PY) benchmarks/$$name.py || exit 1; done
@@ -54,10 +78,10 @@ worker: .venv/ready  ## one worker process per core: make worker SCHEDULER=tcp:/
 	MALLOC_TRIM_THRESHOLD_=268435456 MALLOC_MMAP_THRESHOLD_=33554432 \
 	.venv/bin/dask worker $(SCHEDULER) --nworkers $$(nproc) --nthreads 1 --no-dashboard
 
-setup: .venv/ready  ## install what is needed: system libraries, .venv, Python packages
+setup:  ## install what is needed: system libraries, .venv, Python packages [GPU=1: CUDA's, GPU=0: not]
+	@./setup.sh
 
 .venv/ready: pyproject.toml setup.sh
 	@./setup.sh
-	@touch $@
 
-.PHONY: help dataset review train status test check bench docs scheduler worker setup
+.PHONY: help dataset review train board status test check bench docs scheduler worker setup

@@ -1,7 +1,50 @@
 #!/usr/bin/env bash
 # Installs what Atelier needs: ImageMagick and two libraries from the system, the rest into .venv.
+# Where the driver of an NVIDIA card is, TensorFlow's CUDA libraries come along: GPU=1 asks for them,
+# GPU=0 refuses them, and is remembered. `setup.sh board` installs TensorBoard alone.
 set -euo pipefail
 cd "$(dirname "$0")"
+
+fail() { echo "setup: $*" >&2; exit 1; }
+
+# Run pip, its words kept in .venv/setup.log; where it fails, say why in one sentence.
+install() {
+    if .venv/bin/python -m pip install --disable-pip-version-check "$@" >.venv/setup.log 2>&1; then
+        return
+    fi
+    # Until pip begins to write packages nothing has changed.
+    if ! grep -q '^Installing collected packages' .venv/setup.log; then
+        if [ -n "${was_ready:-}" ]; then mv .venv/unfinished .venv/ready; else rm -f .venv/unfinished; fi
+    fi
+    local reason
+    if grep -q 'No space left on device' .venv/setup.log; then
+        reason="the disk is full: .venv takes 9 GB, with an NVIDIA card 13, and the download comes on top"
+    elif grep -qE 'NewConnectionError|NameResolutionError|Network is unreachable|timed out|ProxyError|ConnectionResetError' .venv/setup.log; then
+        reason="the package index does not answer: is there a network?"
+    else
+        reason=$(grep '^ERROR: ' .venv/setup.log | tail -n 1)
+        reason=${reason#ERROR: }
+    fi
+    fail "the Python packages could not be installed (${reason:-pip says nothing}); all that pip said is in" \
+        ".venv/setup.log: mend it, then give the same command again"
+}
+
+# Install Atelier with these extras. Who is killed meanwhile leaves the mark that begins anew.
+install_atelier() {
+    local was_ready=
+    if mv .venv/ready .venv/unfinished 2>/dev/null; then was_ready=yes; else : >.venv/unfinished; fi
+    install --editable ".[$1]"
+    rm .venv/unfinished
+}
+
+if [ "${1:-}" = board ]; then
+    echo "setup: installing TensorBoard"
+    install_atelier dev,board
+    touch .venv/ready
+    exit
+fi
+
+case "${GPU:-}" in "" | 0 | 1) ;; *) fail "GPU = $GPU: give 1 (with CUDA libraries), 0 (without), or leave it out" ;; esac
 
 # OpenCV's window needs libGL and GLib; Wand needs ImageMagick's library. The tests of the review
 # window use a virtual screen and press its keys.
@@ -9,16 +52,14 @@ packages=(imagemagick libgl1 libglib2.0-0)
 screen=(xvfb xdotool)
 
 python=
-for candidate in ${PYTHON:-} python3.12 python3.11 python3; do
+for candidate in "${PYTHON:-}" python3.12 python3.11 python3; do
     if "$candidate" -c 'import sys; exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then
         python=$candidate
         break
     fi
 done
-if [ -z "$python" ]; then
-    echo "setup: no Python 3.11 or 3.12 found: install one (apt-get install python3 python3-venv), or name it: make PYTHON=/path/to/python3.12 ..." >&2
-    exit 1
-fi
+[ -n "$python" ] || fail "no Python 3.11 or 3.12 found: install one (apt-get install python3 python3-venv)," \
+    "or name it: make PYTHON=/path/to/python3.12 ..."
 
 missing=()
 "$python" - <<'PROBE' || missing=("${packages[@]}")
@@ -36,25 +77,48 @@ fi
 
 if [ ${#missing[@]} -gt 0 ]; then
     install="apt-get install -y ${missing[*]}"
-    if ! command -v apt-get >/dev/null; then
-        echo "setup: the system lacks ImageMagick, libGL or GLib, and there is no apt-get: install the counterparts of: ${missing[*]}" >&2
-        exit 1
-    fi
+    command -v apt-get >/dev/null || fail "the system lacks ImageMagick, libGL or GLib, and there is no apt-get:" \
+        "install the counterparts of: ${missing[*]}"
     as_root=
     if [ "$(id -u)" != 0 ]; then
         as_root=sudo
-        if ! command -v sudo >/dev/null; then
-            echo "setup: system packages are missing and you are not root: ask an administrator to run: $install" >&2
-            exit 1
-        fi
+        command -v sudo >/dev/null || fail "system packages are missing and you are not root:" \
+            "ask an administrator to run: $install"
     fi
     echo "setup: installing ${missing[*]}"
-    if ! { $as_root apt-get update -qq && DEBIAN_FRONTEND=noninteractive $as_root $install -qq >/dev/null; }; then
-        echo "setup: the system packages could not be installed: run this yourself, then the same command again: $as_root $install" >&2
-        exit 1
-    fi
+    { $as_root apt-get update -qq && DEBIAN_FRONTEND=noninteractive $as_root $install -qq >/dev/null; } ||
+        fail "the system packages could not be installed: run this yourself, then the same command again: $as_root $install"
 fi
 
-[ -x .venv/bin/python ] || "$python" -m venv .venv
-echo "setup: installing Python packages into .venv (several GB on the first run)"
-.venv/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+# What was killed while it wrote packages may hold half of one: begin anew, from pip's cache.
+if [ -e .venv/unfinished ]; then
+    echo "setup: the last one was interrupted: making .venv anew"
+    rm -rf .venv/lib .venv/bin
+fi
+.venv/bin/python -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear .venv ||
+    fail "no virtual environment could be made in $PWD/.venv: is the disk full, or the folder not yours?"
+echo "setup: installing Python packages into .venv (9 GB on the first run, some minutes)"
+install_atelier dev
+
+# cuDNN and NCCL for TensorFlow (CUDA 12) and for torch (CUDA 13) have the same paths: those of
+# TensorFlow go to a folder of their own, which atelier/cuda.py reads.
+cuda=.venv/cuda-for-tensorflow
+card() { compgen -G '/proc/driver/nvidia/gpus/*' || nvidia-smi -L | grep '^GPU '; }
+if [ "${GPU:-}" = 0 ]; then
+    : >.venv/without-cuda
+    rm -rf "$cuda"
+elif [ "${GPU:-}" = 1 ] || { [ ! -e .venv/without-cuda ] && card >/dev/null 2>&1; }; then
+    rm -f .venv/without-cuda
+    wanted=$(.venv/bin/python -c '
+from importlib.metadata import requires
+print(*(line.split(";")[0] for line in requires("tensorflow") if "and-cuda" in line), sep="\n")')
+    if [ "$wanted" != "$(cat "$cuda/wanted" 2>/dev/null)" ]; then
+        echo "setup: installing TensorFlow's CUDA libraries (4 GB; GPU=0 does without)"
+        rm -rf "$cuda" "$cuda.new"
+        mapfile -t wheels <<<"$wanted"
+        install --no-deps --target "$cuda.new" "${wheels[@]}"
+        echo "$wanted" >"$cuda.new/wanted"
+        mv "$cuda.new" "$cuda"
+    fi
+fi
+touch .venv/ready

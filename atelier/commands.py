@@ -2,16 +2,18 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import fields
+from pathlib import Path
+from traceback import walk_tb
+from types import TracebackType
 from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
+from warnings import filterwarnings
 
 from atelier import stop
 from atelier.errors import Refusal
-from atelier.options import Section, nearest, shown
-
-UNKNOWN = "unrecognized arguments: "
+from atelier.options import Section, at_home, check_range, converted, nearest, shown
 
 
 class UsageError(Refusal):
@@ -22,50 +24,82 @@ class Parser(argparse.ArgumentParser):
     """An argument parser that raises UsageError, and knows what a misspelt option was meant to be.
 
     Options are never abbreviated: one that comes later would change what a script means.
+    `--dry_run` is `--dry-run`. What is taken out of the words beforehand is `elsewhere`.
     """
 
-    def __init__(self, *arguments: Any, **more: Any) -> None:
+    def __init__(self, *arguments: Any, elsewhere: Iterable[str] = (), **more: Any) -> None:
         super().__init__(*arguments, **{"allow_abbrev": False, **more})
+        self.elsewhere = tuple(elsewhere)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        found, rest = super().parse_known_args(args, namespace)
+        words = [self.hyphened(word) for word in (sys.argv[1:] if args is None else args)]
+        found, rest = super().parse_known_args(words, namespace)
         if rest:
-            self.refuse_unknown(rest)
+            refuse_unknown(self.prog, rest[0], self._option_string_actions, self.elsewhere)
         return found, rest
 
-    def refuse_unknown(self, words: Sequence[str]) -> None:
-        """Raise UsageError for words that no option takes."""
-        word = words[0].partition("=")[0]
-        if not word.startswith("-"):
-            raise UsageError(f"{self.prog}: {word!r} is one word too many; see --help")
-        known = [name for name in self._option_string_actions if name.startswith("--")]
-        spelt = word.replace("_", "-")
-        raise UsageError(f"{self.prog}: there is no option {word}{nearest(spelt, hyphened(known))}")
+    def hyphened(self, word: str) -> str:
+        """A word of the command line, with the hyphens of the option that it names."""
+        name, equals, value = word.partition("=")
+        spelt = name.replace("_", "-")
+        return spelt + equals + value if spelt in self._option_string_actions else word
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            what = argparse._get_action_name(action)
+            self.error(f"{what} = {value}{nearest(str(value), list(map(str, action.choices)))}")
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{self.prog}: {message}")
 
 
-def hyphened(names: Sequence[str]) -> list[str]:
-    """Each option once, as the docs write it."""
-    return sorted({name.replace("_", "-") for name in names})
+def refuse_unknown(
+    program: str, word: str, known: Iterable[str], elsewhere: Iterable[str] = ()
+) -> NoReturn:
+    """Raise UsageError for a word that no option takes."""
+    word = word.partition("=")[0]
+    if not word.startswith("-"):
+        raise UsageError(f"{program}: {word!r} is one word too many; see --help")
+    names = [name for name in known if name.startswith("--")]
+    spelt = word.replace("_", "-")
+    meant = nearest(spelt, [*names, *elsewhere])
+    close = meant if "did you mean" in meant else nearest(spelt, names)
+    raise UsageError(f"{program}: there is no option {word}{close}")
+
+
+def path(text: str) -> Path:
+    """The path that a word of a command line names."""
+    return Path(at_home(text))
+
+
+def ranged(kind: type, low: float | None = None, high: float | None = None) -> Callable[[str], Any]:
+    """What reads a number from a word of a command line, and refuses one that cannot be."""
+
+    def read(text: str) -> Any:
+        try:
+            value = converted(kind, text)
+            check_range(value, low, high)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
+        return value
+
+    return read
 
 
 def add_options(
     group: Any, section: type[Section], leave_out: Sequence[str] = (), defaults: bool = False
 ) -> None:
-    """One command line option per field; `--g-lr` and `--g_lr` are the same.
+    """One command line option per field.
 
     Options that are not given are not in the namespace, unless `defaults` are wanted.
     """
     hints = get_type_hints(section)
     for f in (f for f in fields(section) if f.name not in leave_out):
-        names = dict.fromkeys([f"--{f.name.replace('_', '-')}", f"--{f.name}"])
         kind, help = hints[f.name], f"{f.metadata['help']} [{shown(f.default)}]"
         value = "|".join(get_args(kind)) if get_origin(kind) is Literal else kind.__name__.upper()
         more: dict[str, Any] = {"nargs": "?", "const": "true"} if kind is bool else {}
         group.add_argument(
-            *names,
+            f"--{f.name.replace('_', '-')}",
             dest=f.name,
             default=f.default if defaults else argparse.SUPPRESS,
             help=help.replace("%", "%%"),
@@ -99,27 +133,76 @@ def answered(command: Callable[[], int], stopped: str) -> int:
     `stopped` is said after Ctrl-C, SIGTERM and SIGHUP. A fault of ours is raised.
     """
     with stop.heard():
+        code = answer(command, stopped)
         try:
-            return command()
-        except Refusal as error:
-            return said(f"error: {error}", error.code)
-        except BrokenPipeError:  # the reader of what is printed has seen enough
+            flush()
+        except OSError:  # no second sentence
             sys.stdout = None  # type: ignore[assignment]
-            return 1
-        except OSError as error:
-            return said(f"error: {error}", 1)
-        except KeyboardInterrupt:
-            return said(f"\n{stopped}", stop.STOPPED)
+        return code
+
+
+def answer(command: Callable[[], int], stopped: str) -> int:
+    """The command's exit code, once what it printed is out, or after the one sentence."""
+    try:
+        code = ended(command)
+        flush()
+        return code
+    except Refusal as error:
+        return said(f"error: {error}", error.code)
+    except BrokenPipeError:  # the reader of what is printed has seen enough
+        sys.stdout = None  # type: ignore[assignment]
+        return 1
+    except OSError as error:
+        return said(f"error: {error}", 1)
+    except KeyboardInterrupt:
+        return said(f"\n{stopped}", stop.STOPPED)
+
+
+def ended(command: Callable[[], int]) -> int:
+    """The command's exit code, whichever way it gives it."""
+    try:
+        return command()
+    except SystemExit as end:  # argparse's, after --help
+        return int(end.code or 0)
+
+
+def answer_for_files(*scripts: str) -> None:
+    """Let a command say in one sentence that Luigi, which is being loaded, cannot read its files.
+
+    The commands are those of `stop.quiet_start`.
+    """
+    before = sys.excepthook
+
+    def tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        modules = {frame.f_globals.get("__name__") for frame, _ in walk_tb(trace)}
+        if "configparser" not in modules:
+            before(kind, error, trace)
+            return
+        told = " ".join(str(error).split())
+        sys.exit(said(f"error: luigi.cfg, or what LUIGI_CONFIG_PATH names: {told}", 2))
+
+    if stop.is_command("-m", *scripts):
+        sys.excepthook = tell
+        filterwarnings("ignore", "Config file does not exist")  # which is said later, once
+
+
+def flush() -> None:
+    """Write out what is printed; raises OSError where nobody takes it."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
 
 
 def said(sentence: str, code: int) -> int:
     """Tell a person, if anybody still listens; gives the exit code back."""
-    with suppress(OSError):
-        print(sentence, file=sys.stderr, flush=True)
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(sentence, file=sys.stderr, flush=True)
     return code
 
 
 def say(text: str) -> None:
     """Print, whether or not anybody still listens: what runs goes on, or saves and stops."""
-    with suppress(BrokenPipeError):
+    try:
         print(text, flush=True)
+    except BrokenPipeError:
+        sys.stdout = None  # type: ignore[assignment]

@@ -5,6 +5,7 @@ Luigi's parameters, a command line, luigi.cfg and docs/options.md are views of t
 
 import difflib
 import math
+import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
@@ -31,14 +32,23 @@ def option(
     keyed: Keyed = "value",
     check: Callable[[Any], object] | None = None,
     later: bool = False,
+    path: bool = False,
 ) -> Any:
     """A dataclass field: its default, a sentence with the unit, and what is allowed.
 
     `check` raises ValueError, saying what to give, for a value that the range does not refuse.
     One that came `later` than the first release leaves keys as they were while it has its default.
+    What may name a file or a folder is a `path`: one that begins with ~ lies in a home.
     """
-    known = {"help": help, "low": low, "high": high, "keyed": keyed, "check": check}
-    known["later"] = later
+    known = {
+        "help": help,
+        "low": low,
+        "high": high,
+        "keyed": keyed,
+        "check": check,
+        "later": later,
+        "path": path,
+    }
     return field(default=default, metadata=known)
 
 
@@ -63,7 +73,7 @@ class Section:
     def checked(cls, name: str, kind: Any, value: Any, known: Mapping[str, Any]) -> Any:
         """The value in its own type; raises the section's refusal for one that cannot be."""
         try:
-            value = converted(kind, value)
+            value = at_home(converted(kind, value)) if known["path"] else converted(kind, value)
             check_range(value, known["low"], known["high"])
             if known["check"]:
                 known["check"](value)
@@ -93,6 +103,11 @@ def converted(kind: Any, value: Any) -> Any:
         return made
     except (TypeError, ValueError, KeyError, OverflowError):
         raise ValueError(f"give {KINDS[kind]}") from None
+
+
+def at_home(path: str) -> str:
+    """The path, with the home folder that a ~ at its beginning stands for."""
+    return os.path.expanduser(path)
 
 
 def check_range(value: Any, low: float | None, high: float | None) -> None:

@@ -1,8 +1,10 @@
 """Ctrl-C, SIGTERM and SIGHUP: what runs ends in peace, and without a traceback."""
 
+import atexit
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,15 +16,22 @@ STOPPED = 130  # the exit code: not finished, but nothing is lost
 PATIENCE = 10  # seconds to clean up before one more signal ends the process at once
 
 
-def quiet_start() -> None:
-    """While `python -m PACKAGE` still loads its libraries a signal ends it at once, in silence.
+def quiet_start(*scripts: str) -> None:
+    """While a command still loads its libraries a signal ends it at once, in silence.
 
     To be called first by a package that is a command; where it is imported it does nothing.
+    The command is `python -m PACKAGE`, or one of the scripts that load the package.
     """
-    if sys.argv[0] == "-m":
-        for number in (signal.SIGINT, signal.SIGTERM):
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, lambda *_: os._exit(STOPPED))
+    if is_command("-m", *scripts):
+        listen(lambda *_: os._exit(STOPPED))
+        atexit.register(ignore)  # the first to be registered is the last to be called
+
+
+def is_command(*scripts: str) -> bool:
+    """Whether this process is one of these commands: not a worker that one of them started."""
+    processes = sys.modules.get("multiprocessing.process")
+    is_worker = processes is not None and processes.parent_process() is not None
+    return os.path.basename(sys.argv[0]) in scripts and not is_worker
 
 
 @contextmanager
@@ -40,10 +49,38 @@ def heard() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def later() -> Iterator[None]:
+    """A signal that comes meanwhile is answered afterwards. Only the main thread answers any."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    waiting: list[int] = []
+    before = listen(lambda number, _: waiting.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in waiting:
+            signal.raise_signal(number)
+
+
 def leave(code: int) -> NoReturn:
     """End the process; a signal meanwhile neither interrupts its last steps nor prints anything."""
-    listen(Once(began=time.monotonic()))
+    turn_deaf()
     sys.exit(code)
+
+
+def turn_deaf() -> None:
+    """From now on a signal ends the process only after a while."""
+    listen(Once(began=time.monotonic()))
+
+
+def ignore() -> None:
+    """Ignore signals: Python forgets its own answers to them while it takes itself down."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def listen(handler: Callable[[int, FrameType | None], None]) -> dict[int, Any]:
@@ -56,12 +93,19 @@ def listen(handler: Callable[[int, FrameType | None], None]) -> dict[int, Any]:
 
 
 class Once:
-    """Raises KeyboardInterrupt at the first signal; one more, much later, ends the process."""
+    """Raises KeyboardInterrupt at the first signal; one more, much later, ends the process.
+
+    A fork of the process leaves Ctrl-C to it, and raises SystemExit when it is told to end.
+    """
 
     def __init__(self, began: float = 0.0) -> None:
-        self.began = began
+        self.began, self.process = began, os.getpid()
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self.process:
+            if number != signal.SIGINT:
+                sys.exit(STOPPED)
+            return
         if not self.began:
             self.began = time.monotonic()
             raise KeyboardInterrupt

@@ -89,7 +89,7 @@ def dialect(text: str, columns: Sequence[str]) -> tuple[str, bool]:
 
     def found(separator: str) -> tuple[int, int]:
         cells = first.split(separator)
-        return len({named(cell) for cell in cells} & set(columns)), len(cells)
+        return len({column_name(cell) for cell in cells} & set(columns)), len(cells)
 
     separator = max(SEPARATORS, key=found)
     rest = first.split(separator)[1:]
@@ -101,14 +101,14 @@ def is_hint(cells: Sequence[str]) -> bool:
     return bool(cells) and cells[0].lower().startswith("sep=") and len("".join(cells)) <= 5
 
 
-def named(cell: str) -> str:
+def column_name(cell: str) -> str:
     """The name of a column, without what hides around it."""
     return cell.strip().strip('"').strip().lower()
 
 
 def checked_header(where: str, cells: Sequence[str], columns: Sequence[str]) -> list[str]:
     """The names of the columns; raises TableError where one is missing or there twice."""
-    header = [named(cell) for cell in cells]
+    header = [column_name(cell) for cell in cells]
     while header and not header[-1]:
         header.pop()
     if missing := [name for name in columns if name not in header]:

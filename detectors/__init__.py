@@ -5,10 +5,12 @@ from atelier import stop
 stop.quiet_start()
 
 import os
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import cast
 
+from atelier import cuda
 from detectors.base import FACE, UNUSABLE, Detection, Detector, FaceFactors, Spec
 from detectors.kinds import FORMS, KINDS
 from detectors.labelmap import holes
@@ -44,7 +46,10 @@ def load(spec: Spec, min_face: float) -> Detector:
     """
     check_spec(spec)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what TensorFlow has to say is raised
-    module, _, loader = KINDS[spec.kind].loader.partition(":")
+    kind = KINDS[spec.kind]
+    if kind.library == "tensorflow" and kind.library not in sys.modules:
+        cuda.prepare()
+    module, _, loader = kind.loader.partition(":")
     return cast(Detector, getattr(import_module(module), loader)(spec, min_face))
 
 

@@ -4,8 +4,10 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from atelier import cuda
 from atelier.stop import leave
 from detectors.learning.cli import main
 
 if __name__ == "__main__":
+    cuda.prepare()  # no command has imported TensorFlow yet
     leave(main())

@@ -70,7 +70,7 @@ class HaarDetector:
         if self.kind.both_ways:
             mirrored = self.one_way(np.ascontiguousarray(image[:, ::-1]))
             found += [one._replace(box=flipped(one.box, image.shape[1])) for one in mirrored]
-            found = apart(ordered(found))
+            found = apart_from(ordered(found))
         return ordered([one for one in found if one.score >= self.min_score])
 
     def one_way(self, image: Pixels) -> list[Detection]:
@@ -87,7 +87,7 @@ class HaarDetector:
         ]
 
 
-def apart(found: Sequence[Detection]) -> list[Detection]:
+def apart_from(found: Sequence[Detection]) -> list[Detection]:
     """Of finds that overlap, the surest: a head may look both ways to a cascade."""
     kept: list[Detection] = []
     for one in found:

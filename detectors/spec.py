@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from atelier.options import at_home
 from detectors.base import FaceFactors, Spec
 from detectors.kinds import FORMS, KINDS
 from detectors.labelmap import holes, read_label_map
@@ -23,7 +24,7 @@ def parse(text: str) -> Spec:
     if kind not in KINDS:
         raise ValueError(f"no detector is called {name!r}; there are {FORMS}")
     check_model(kind, model)
-    given: dict[str, Any] = {"model": unquote(model)}
+    given: dict[str, Any] = {"model": at_home(unquote(model))}
     for pair in filter(None, query.split("&")):
         key, _, value = pair.partition("=")
         if key not in KINDS[kind].options:
@@ -54,6 +55,8 @@ def read_option(what: str, key: str, value: str) -> Any:
     """The value of an option in its own type."""
     try:
         match key:
+            case "labels":
+                return at_home(value)
             case "names":
                 return tuple(name.strip() for name in value.split("|"))
             case "face":

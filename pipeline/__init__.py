@@ -5,11 +5,16 @@ Read `tasks.py` first: it is the way of a photo, stage by stage.
 
 from atelier import stop
 
-stop.quiet_start()  # what follows takes half a second to load
+stop.quiet_start("luigi")  # what follows takes half a second to load
 
-from pipeline import options, tasks, train
+from atelier import commands
+
+commands.answer_for_files("luigi")
+
+from pipeline import luigi_script, options, tasks, train
 from pipeline.train.tasks import TrainCropDetector, TrainStyleGAN
 
 __all__ = ["TrainCropDetector", "TrainStyleGAN", "tasks", "train"]
 
 options.find_repository_config()
+luigi_script.begin([*tasks.TASKS, *train.tasks.TASKS])

@@ -1,28 +1,25 @@
-"""`python -m pipeline`: run, status, review, report, gc, records, sample, options."""
+"""`python -m pipeline`: run, source, status, review, report, gc, records, sample, options."""
 
 import argparse
-import logging
 import shutil
-import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import takewhile
-from pathlib import Path
 
 import luigi
+from luigi.rpc import RPCError
 
-from atelier.commands import Parser, run_command, said
-from atelier.errors import Refusal
-from atelier.options import nearest
+from atelier.commands import Parser, path, run_command, said
 from pipeline import garbage, options, tasks
 from pipeline.dataset.ready import listed, pack_folder
 from pipeline.engine import lock
 from pipeline.engine.crew import EngineConfig
 from pipeline.engine.progress import Bar
 from pipeline.engine.unit import KILLED
+from pipeline.luigi_script import KEPT, sentences, task_of, tell_dataset
 from pipeline.options import SettingsError, current
 from pipeline.report import chapters
-from pipeline.report.funnel import funnel_text, shortened
+from pipeline.report.funnel import shortened
 from pipeline.review import session
 from pipeline.rows.manifest import facts
 from pipeline.stage import Stage, Step, store
@@ -30,7 +27,7 @@ from pipeline.stages.ingest import IngestConfig
 from pipeline.train import stylegan
 from pipeline.train import tasks as trainers
 
-KEPT = "stopped; what is finished is kept: the same command goes on"
+FAILED = ("FAILED", "FAILED_AND_SCHEDULING_FAILED", "SCHEDULING_FAILED")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,21 +47,26 @@ def parser() -> Parser:
     def command(
         name: str, function: Callable[[argparse.Namespace], int], help: str
     ) -> argparse.ArgumentParser:
-        made = commands.add_parser(name, help=help, description=help)
+        made = commands.add_parser(name, help=help, description=help, elsewhere=options.names())
         made.set_defaults(command=function)
         return made
 
-    run_ = command("run", run, "build a task and all that it needs; what is done is not redone")
     trainings = "TrainStyleGAN, TrainCropDetector"
-    run_.add_argument(
-        "task", nargs="?", default="Dataset", help=f"Dataset, {trainings}, or a stage"
-    )
-    run_.add_argument("--retry", action="store_true", help="try photos again that killed a worker")
-    run_.add_argument("--rescan", action="store_true", help="read all source files again")
+    for like_run in (
+        command("run", run, "build a task and all that it needs; what is done is not redone"),
+        command("source", source, "say where run, given the same words, takes its photos from"),
+    ):
+        like_run.add_argument(
+            "task", nargs="?", default="Dataset", help=f"Dataset, {trainings}, or a stage"
+        )
+        like_run.add_argument(
+            "--retry", action="store_true", help="try photos again that killed a worker"
+        )
+        like_run.add_argument("--rescan", action="store_true", help="read all source files again")
     command("status", status, "say what is done and what is open; runs nothing")
     command("report", report, "write the report of what is done")
     gc = command("gc", collect_garbage, "list results that no recipe reaches")
-    gc.add_argument("--keep", action="append", default=[], type=Path, help="a further luigi.cfg")
+    gc.add_argument("--keep", action="append", default=[], type=path, help="a further luigi.cfg")
     gc.add_argument("--delete", action="store_true", help="delete them after listing")
     review_ = command("review", review, "accept, mend or refuse every portrait in a window")
     review_.add_argument(
@@ -76,13 +78,13 @@ def parser() -> Parser:
     )
     review_.add_argument("--reasons", nargs="+", metavar="WORDS", help="what the digits refuse for")
     either = review_.add_mutually_exclusive_group()
-    either.add_argument("--export", type=Path, help="write what is accepted: *.csv, or a folder")
-    either.add_argument("--import", type=Path, dest="bring_in", help="accept what a file says")
+    either.add_argument("--export", type=path, help="write what is accepted: *.csv, or a folder")
+    either.add_argument("--import", type=path, dest="bring_in", help="accept what a file says")
     records = command("records", pack_records, "pack a folder of ready pictures into TFRecords")
-    records.add_argument("folder", type=Path)
-    records.add_argument("out", type=Path)
+    records.add_argument("folder", type=path, help="where the pictures lie")
+    records.add_argument("out", type=path, help="folder for the records")
     sample = command("sample", draw_sample, "draw a sample source folder")
-    sample.add_argument("folder", type=Path)
+    sample.add_argument("folder", type=path, help="where to draw it")
     table = command("options", print_options, "print docs/options.md")
     table.add_argument("--cfg", action="store_true", help="print luigi.cfg instead")
     return top
@@ -96,48 +98,54 @@ def set_options(words: Sequence[str]) -> list[str]:
             others.append(word)
             continue
         name, equals, value = word.removeprefix("--").partition("=")
-        given = value if equals else next(rest, None)
-        if given is None:
+        given = value if equals else next(rest, "--")
+        if given.startswith("--") and not equals:
             raise SettingsError(f"--{name}: give a value")
         options.set_option(name, given)
-    options.check()
+    options.check_recipe()
     return others
 
 
 def run(given: argparse.Namespace) -> int:
     """Build the task; at the end print the funnel and where the report is."""
-    known = {task.__name__: task for task in [*tasks.TASKS, *trainers.TASKS]}
-    if given.task not in known:
-        raise SettingsError(f"no task is called {given.task}{nearest(given.task, known)}")
+    wanted = task_of(given.task, [*tasks.TASKS, *trainers.TASKS])
     lock.hold(store())
     if given.rescan:
         forget_scan(tasks.Ingest())
     if given.retry:
         forget_killed()
-    task = known[given.task]()
+    task = wanted()
     if not task.complete():
-        code = build(task)
+        code = build_task(task)
         if code:
             return code
     if isinstance(task, tasks.Dataset):
-        print(funnel_text(chapters.chapters(tasks.in_use())))
-        print(store() / "report.html")
+        tell_dataset()
+    if isinstance(task, trainers.TrainStyleGAN) and (grid := task.grid()):
+        print(grid)
     return 0
 
 
-def build(task: luigi.Task) -> int:
+def source(_: argparse.Namespace) -> int:
+    """Print the folder of photos; an empty line where none is named and the store has no raw/."""
+    ingest = tasks.Ingest()
+    folder = ingest.photo_folder.root
+    print(folder if ingest.config.source or folder.exists() else "")
+    return 0
+
+
+def build_task(task: luigi.Task) -> int:
     """Let Luigi build it; returns 0, or the exit code after saying why."""
-    logging.getLogger("luigi-interface").setLevel(logging.CRITICAL)
-    errors: list[Exception] = []
-    luigi.Task.event_handler(luigi.Event.FAILURE)(lambda _, error: errors.append(error))
-    if luigi.build([task], log_level="CRITICAL"):
+    with sentences() as told:
+        try:
+            result = luigi.build([task], log_level="WARNING", detailed_summary=True)
+        except RPCError:
+            return told.tell()
+    if result.scheduling_succeeded:
         return 0
-    for error in errors:
-        if not isinstance(error, Refusal | OSError):
-            traceback.print_exception(error)
-    for error in errors[:1]:
-        return said(f"error: {error}", getattr(error, "code", 1))
-    return said("error: Luigi could not run the task: is its scheduler reachable?", 1)
+    if told.code or result.status.name in FAILED:  # the latter was said by a process of Luigi's
+        return told.tell() or 1
+    return said("error: Luigi's scheduler gave the task to nobody: is another command at it?", 1)
 
 
 def forget_scan(ingest: Step) -> None:
@@ -161,7 +169,7 @@ def status(_: argparse.Namespace) -> int:
     for stage in [*tasks.of_reference(), *tasks.in_use()]:
         steps += tasks.detects(stage.photos) if isinstance(stage, tasks.Detect) else [stage]
     lines = [(step.title, state(step)) for step in steps]
-    lines += [("TrainStyleGAN", run) for run in stylegan.told(store())]
+    lines += [("TrainStyleGAN", run) for run in stylegan.tell_runs(store())]
     width = max(len(title) for title, _ in lines)
     for title, story in lines:
         print(f"{title:{width}}  {story}")
@@ -171,16 +179,16 @@ def status(_: argparse.Namespace) -> int:
 def state(stage: Step) -> str:
     """Where a stage stands."""
     if stage.complete():
-        return f"done  {told(Counter(facts(stage.path).outcome))}"
+        return f"done  {outcome_in_words(Counter(facts(stage.path).outcome))}"
     if not all(before.complete() for before in stage.before()):
         return "waits for the stages before it"
     if not isinstance(stage, Stage):
         return "open"
     done, left = stage.progress()
-    return f"open  {left} of {left + done.total()} rows to do; {told(done)}"
+    return f"open  {left} of {left + done.total()} rows to do; {outcome_in_words(done)}"
 
 
-def told(outcome: Counter[str]) -> str:
+def outcome_in_words(outcome: Counter[str]) -> str:
     """Counts in words: kept, dropped, and each reason."""
     kept = outcome.pop("kept", 0)
     reasons = "".join(f"; {count} {reason}" for reason, count in shortened(outcome).items())
@@ -195,7 +203,7 @@ def report(_: argparse.Namespace) -> int:
     page = tasks.Report()
     path = page.path if page.complete() else page.folder / "unfinished.html"
     if not page.complete():
-        chapters.write(path, steps, page.config)
+        chapters.write_report(path, steps, page.config)
     print(path)
     return 0
 
@@ -206,7 +214,7 @@ def review(given: argparse.Namespace) -> int:
         session.check_screen()
     lock.hold(store())
     finding = tasks.Crop()
-    if not finding.complete() and (code := build(finding)):
+    if not finding.complete() and (code := build_task(finding)):
         return code
     lock.release(store())
     file = finding.photo_folder.file

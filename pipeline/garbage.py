@@ -9,10 +9,12 @@ from pipeline import stage as stages
 
 KEYED = (*tasks.STAGES, tasks.Trim, tasks.Report)  # all else in the store is never touched
 
+RECIPES = ("luigi.cfg", "recipes/*.cfg")
+
 
 def garbage(store: Path, more_recipes: Sequence[Path], delete: bool) -> int:
     """List the stage folders that no recipe reaches, and delete them if asked to."""
-    recipes = [options.REPOSITORY / "luigi.cfg", *sorted(options.REPOSITORY.glob("recipes/*.cfg"))]
+    recipes = [path for name in RECIPES for path in sorted(options.REPOSITORY.glob(name))]
     reached = {stages.store() / name / key for name, key in keys()}  # this command's own settings
     reached |= {folder for recipe in [*recipes, *more_recipes] for folder in folders(recipe)}
     found = sorted(folder for folder in stage_folders(store) if folder not in reached)

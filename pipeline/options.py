@@ -5,7 +5,9 @@ A section of luigi.cfg is one frozen dataclass: `[Crop]` is `CropConfig`.
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator
+from configparser import InterpolationError
 from contextlib import contextmanager
 from dataclasses import Field, dataclass, fields
 from functools import lru_cache
@@ -14,10 +16,24 @@ from typing import Any, TypeVar, get_type_hints
 
 import luigi
 from luigi.configuration import LuigiConfigParser, get_config
+from luigi.task_register import Register
 
 from atelier.options import OptionError, Section, nearest, shown, span
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+
+def repository() -> Path:
+    """The checkout that this module lies in; of an installed Atelier the project's folder.
+
+    That is where LUIGI_CONFIG_PATH's file lies, or else the current folder.
+    """
+    code = Path(__file__).resolve().parent.parent
+    if (code / "pyproject.toml").is_file():
+        return code
+    recipe = os.environ.get("LUIGI_CONFIG_PATH", "")
+    return Path(recipe).resolve().parent if recipe else Path.cwd()
+
+
+REPOSITORY = repository()
 T = TypeVar("T")
 C = TypeVar("C", bound="Settings")
 
@@ -118,8 +134,7 @@ def file_digest(path: Path, mtime_ns: int) -> str:
 
 def located(path: str) -> Path:
     """A path as a person gives it: relative to where they are, or else to the repository."""
-    here = Path(path).expanduser().absolute()
-    there = REPOSITORY / Path(path).expanduser()
+    here, there = Path(path).absolute(), REPOSITORY / path
     return there if there.exists() and not here.exists() else here
 
 
@@ -128,6 +143,8 @@ def find_repository_config() -> None:
     own = str(REPOSITORY / "luigi.cfg")
     if own not in LuigiConfigParser._config_paths:
         LuigiConfigParser._config_paths = [own, *LuigiConfigParser._config_paths]
+        if not Path(own).is_file():  # installed, in a new project: what Luigi itself needs
+            get_config().read_string(LUIGI)
         LuigiConfigParser.reload()
 
 
@@ -145,7 +162,7 @@ def recipe(path: Path) -> Iterator[None]:
         luigi.task_register.Register.clear_instance_cache()
 
 
-def check() -> None:
+def check_recipe() -> None:
     """Raise SettingsError for a section, an option or a value of luigi.cfg that cannot be.
 
     Sections of ours begin with a capital letter; Luigi's own do not.
@@ -153,19 +170,51 @@ def check() -> None:
     recipe = os.environ.get("LUIGI_CONFIG_PATH", "")
     if recipe and not Path(recipe).is_file():
         raise SettingsError(f"LUIGI_CONFIG_PATH = {recipe}: there is no such file")
+    if recipe and not os.access(recipe, os.R_OK):
+        raise SettingsError(f"LUIGI_CONFIG_PATH = {recipe}: you may not read that file")
     ours = {section(config): config for config in SECTIONS}
     lower = {name.lower() for name in ours}
     config = get_config()
     for name in config.sections():
-        if not name[0].isupper() and name not in lower:
-            continue  # Luigi's own
+        if not name[:1].isupper() and name not in lower:
+            check_luigis(name)
+            continue
         if name not in ours:
             raise SettingsError(f"[{name}]: there is no such section{nearest(name, ours)}")
         known = {f.name for f in fields(ours[name])}
-        given = {key.replace("-", "_"): config.get(name, key) for key in config.options(name)}
+        given = {key.replace("-", "_"): read(name, key) for key in config.options(name)}
         for key in given.keys() - known:
             raise SettingsError(f"[{name}] {key}: there is no such option{nearest(key, known)}")
         ours[name](**given)
+
+
+def check_luigis(section: str) -> None:
+    """Raise SettingsError for a value that cannot be in a section of Luigi's own."""
+    given = {key: read(section, key) for key in get_config().options(section)}
+    for family, _, name, parameter in Register.get_all_params():
+        if family == section and name in given:
+            checked_value(f"[{section}] {name}", parameter, given[name])
+
+
+def checked_value(what: str, parameter: luigi.Parameter, value: str) -> Any:
+    """The value of a parameter, ours or Luigi's; raises SettingsError where it cannot have it."""
+    try:
+        return parameter.parse(value)
+    except SettingsError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise SettingsError(f"{what} = {value!r}: {' '.join(str(error).split())}") from None
+
+
+def read(section: str, key: str) -> str:
+    """What a file of options says; raises SettingsError where it is put together wrongly."""
+    try:
+        return str(get_config().get(section, key))
+    except InterpolationError as error:
+        raw = get_config().get(section, key, raw=True)
+        variable = re.search(r"environment variable (.+?)\. Section", str(error))
+        way_out = f"${{{variable[1]}}} is not set" if variable else "write %% for a per cent sign"
+        raise SettingsError(f"[{section}] {key} = {raw}: {way_out}") from None
 
 
 def check_given(config: Settings) -> None:
@@ -175,6 +224,15 @@ def check_given(config: Settings) -> None:
         raise SettingsError(
             f"give the options of {name} as --{name}-option, so that all stages see it"
         )
+
+
+def names() -> list[str]:
+    """Every option as a command line has it."""
+    return [
+        f"--{section(config)}-{f.name.replace('_', '-')}"
+        for config in SECTIONS
+        for f in fields(config)
+    ]
 
 
 def set_option(name: str, value: str) -> None:
@@ -192,7 +250,9 @@ def set_option(name: str, value: str) -> None:
 LUIGI = """\
 # The default recipe: every option with its default. Another recipe is another file:
 #     LUIGI_CONFIG_PATH=recipes/sample.cfg make dataset
-# On the command line every option is --Section-option VALUE, as in --Dataset-size 512.
+# On the command line every option is --Section-option VALUE, with hyphens, as in
+# --Crop-max-faces 2. In a file a per cent sign is written twice (source = /photos/100%% mine), and
+# ${NAME} is an environment variable. A path may begin with ~.
 
 [core]
 # No server is needed. recipes/luigid.cfg uses one.
@@ -229,8 +289,11 @@ def as_markdown() -> str:
     """The page docs/options.md."""
     text = (
         "# Options\n\nMade by `python -m pipeline options`. Each is set in `luigi.cfg`, or on the"
+        " command line as\n`--Section-option VALUE`, with hyphens: `max_faces` of `[Crop]` is"
+        " `--Crop-max-faces 2`. In `luigi.cfg` a per cent\nsign is written twice (`source ="
+        " /photos/100%% mine`) and `${NAME}` is an environment variable; on a command line\nnothing"
+        " is doubled. Where an option is a path, `~` is your home.\n"
     )
-    text += " command line as `--Section-option VALUE`.\n"
     for config in SECTIONS:
         text += f"\n## [{section(config)}]\n\n{config.__doc__}\n\n"
         text += "| option | default | what it does |\n|---|---|---|\n"

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 import luigi
 
+from atelier.commands import say
 from atelier.errors import Failure
 from atelier.options import option
 from pipeline import options
@@ -34,7 +35,10 @@ class StoreConfig(Settings):
     """Where everything that is read and written lies."""
 
     root: str = option(
-        "data", "folder of all results; a relative one lies in the repository", keyed="never"
+        "data",
+        "folder of all results; a relative one lies in the repository",
+        keyed="never",
+        path=True,
     )
 
 
@@ -92,7 +96,7 @@ class Step(luigi.Task):
 
     @cached_property
     def key(self) -> str:
-        options.check()
+        options.check_recipe()
         options.check_given(self.config)
         configs = [self.config, *self.read_too()]
         values = [[type(config).__name__, options.keyed(config)] for config in configs]
@@ -143,11 +147,11 @@ class Step(luigi.Task):
 
     def incoming(self) -> list[Row]:
         """The rows that come in, in order, as the first stage before this one passed them on."""
-        return manifest.passed_on(manifest.read(self.before()[0].path))
+        return manifest.passed_on(manifest.read_manifest(self.before()[0].path))
 
     def rows(self) -> list[Row]:
         """What this stage made of every row that came in."""
-        return manifest.read(self.path)
+        return manifest.read_manifest(self.path)
 
     def run(self) -> None:
         """Called by Luigi."""
@@ -156,7 +160,7 @@ class Step(luigi.Task):
             self.build()
         finally:
             if multiprocessing.parent_process():  # a worker process of Luigi's ends with its task
-                cluster.close()
+                cluster.end()
 
     def build(self) -> None:
         """Write the manifest."""
@@ -164,9 +168,9 @@ class Step(luigi.Task):
 
     def tell(self, outcome: Outcome) -> None:
         """Write the manifest, and print what a person should know."""
-        manifest.write(self.path, *outcome)
+        manifest.write_manifest(self.path, *outcome)
         for note in outcome.notes:
-            print(f"{type(self).__name__}: {note}", flush=True)
+            say(f"{type(self).__name__}: {note}")
 
     def bar(self, total: int) -> Bar:
         """Counts rows on the terminal and on Luigi's status page."""
@@ -225,7 +229,7 @@ class Stage(Step):
         rows = self.incoming()
         keys = [self.row_key(row) if row.drop is None else "" for row in rows]
         self.do_open(rows, keys)
-        results = memo.read(self.folder / "parts", set(keys))
+        results = memo.read_parts(self.folder / "parts", set(keys))
         outcomes = [
             self.merged(row, result)
             for row, key in zip(rows, keys, strict=True)

@@ -94,10 +94,10 @@ class Detect(Stage):
         return digest([known, "upright"]) if row.format == "TIFF" else known
 
     def prepare(self, to_do: int) -> None:
-        detect.check(self.config)
+        detect.check_detectors(self.config)
 
     def notes(self, rows: Sequence[Row]) -> list[str]:
-        return detect.notes(rows, self.work_settings())
+        return detect.detect_notes(rows, self.work_settings())
 
 
 @settings(crop.CropConfig)
@@ -136,7 +136,7 @@ class Crop(SetStage):
 
     def decide(self, rows: list[Row]) -> Outcome:
         portraits = (crop.crop(row, self.recipe, self.decisions.get(row.photo)) for row in rows)
-        notes = [*notes_of(self.before()[1:]), *crop.notes(rows, self.config)]
+        notes = [*notes_of(self.before()[1:]), *crop.crop_notes(rows, self.config)]
         return Outcome(list(chain.from_iterable(portraits)), notes)
 
 
@@ -171,7 +171,7 @@ class Embed(Stage):
     def prepare(self, to_do: int) -> None:
         embed.check_weights(self.config)
         if self.photos == "source" and of_reference():
-            filter_pose.check(
+            filter_pose.check_reference(
                 Embed(photos="reference").vectors(), current(filter_pose.FilterPoseConfig)
             )
 
@@ -229,7 +229,7 @@ class Resize(Stage):
 
     def prepare(self, to_do: int) -> None:
         configs = current(export.ExportTFRecordsConfig), current(DatasetConfig)
-        export.check(self.incoming(), self.places(), to_do, store(), *configs)
+        export.check_export(self.incoming(), self.places(), to_do, store(), *configs)
 
 
 @settings(export.ExportTFRecordsConfig)
@@ -280,7 +280,7 @@ class Report(Step):
         return super().complete() and leads(store() / "report.html", self.path)
 
     def build(self) -> None:
-        chapters.write(self.path, in_use(), self.config)
+        chapters.write_report(self.path, in_use(), self.config)
         link(store() / "report.html", self.path)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import luigi
 import pytest
+from distributed import Client
 
 from pipeline import tasks
 from pipeline.engine import cluster
@@ -21,6 +22,13 @@ from tests.kit.store import (
     save,
     set_options,
 )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Files with slow tests come first, so that all workers end at the same time."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @luigi.Task.event_handler(luigi.Event.FAILURE)
@@ -48,6 +56,29 @@ def no_cluster_left():
     """Whatever cluster the tests opened ends with them."""
     yield
     cluster.close()
+
+
+@pytest.fixture(scope="module")
+def plain_graphs():
+    """Graphs of seconds are not worth TensorFlow's optimising, which takes longer than they do."""
+    import tensorflow as tf
+
+    options = tf.config.optimizer.get_experimental_options()
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    yield
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False, **options})
+
+
+@pytest.fixture(scope="session")
+def inception_weights(tmp_path_factory):
+    """Random weights in pytorch-fid's layout, which one process with torch writes for all tests."""
+    own = tmp_path_factory.getbasetemp() / "inception.pth"
+    path = own.parent.parent / own.name if "PYTEST_XDIST_WORKER" in os.environ else own
+    if not path.exists():
+        line = [sys.executable, "-m", "tests.kit.random_inception", str(own)]
+        subprocess.run(line, cwd=ROOT, check=True)
+        own.replace(path)
+    return path
 
 
 @pytest.fixture
@@ -106,11 +137,14 @@ def scheduler(tmp_path):
     ]
     worker = [*dask, "worker", *options, *place, "--nthreads", "1", "--no-dashboard"]
     started += [subprocess.Popen(worker, **quiet) for _ in range(2)]
-    yield address_in(file)
+    address = address_in(file)
+    with Client(address, timeout=120, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=120)
+    yield address
     cluster.close()
     for process in reversed(started):  # the workers while their scheduler still answers
         process.terminate()
-        process.wait(20)
+        process.wait(120)
 
 
 @pytest.fixture(scope="session")

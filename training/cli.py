@@ -7,7 +7,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from atelier.commands import Parser, add_options, run_command, say
+from atelier.commands import Parser, add_options, path, ranged, run_command, say
+from atelier.options import at_home
 from atelier.stop import STOPPED
 from training import presets
 from training.config import SECTIONS, ConfigError, configure
@@ -43,20 +44,22 @@ def parser() -> Parser:
     generate = commands.add_parser("generate", help="write a picture per seed")
     generate.set_defaults(command=generate_command)
     generate.add_argument(
-        "--run", required=True, type=Path, help="folder of a run, or a checkpoint"
+        "--run", required=True, type=path, help="folder of a run, or a checkpoint"
     )
     generate.add_argument("--seeds", default="0-15", help="for example 0-15 or 0,7083,25026")
-    generate.add_argument("--psi", type=float, default=0.7, help="truncation; 1: none")
-    generate.add_argument("--label", type=int, default=None, help="class; default: drawn by seed")
-    generate.add_argument("--out", required=True, type=Path, help="folder for the pictures")
+    generate.add_argument("--psi", type=ranged(float), default=0.7, help="truncation; 1: none")
+    generate.add_argument(
+        "--label", type=ranged(int), default=None, help="class; default: drawn by seed"
+    )
+    generate.add_argument("--out", required=True, type=path, help="folder for the pictures")
 
     film = commands.add_parser("film", help="make progress.mp4 from a run's grids")
     film.set_defaults(command=film_command)
-    film.add_argument("--run", required=True, type=Path, help="folder of a run")
+    film.add_argument("--run", required=True, type=path, help="folder of a run")
 
     measure = commands.add_parser("metrics", help="measure checkpoints of a run")
     measure.set_defaults(command=metrics_command)
-    measure.add_argument("--run", required=True, type=Path, help="folder of a run")
+    measure.add_argument("--run", required=True, type=path, help="folder of a run")
     measure.add_argument("--checkpoint", default="newest", help="all, newest, or a FILE [newest]")
     measure.add_argument(
         "--metrics",
@@ -64,13 +67,15 @@ def parser() -> Parser:
         help="fid, kid or pr, thousands of fakes, _full for all real images:"
         " fid50k_full,kid2k,pr2k [fid2k]; with a stand-in fid is called frechet",
     )
-    measure.add_argument("--data", default="", help="the run's dataset, where it was moved")
+    measure.add_argument(
+        "--data", default="", type=at_home, help="the run's dataset, where it was moved"
+    )
     add_net(measure)
 
     score = commands.add_parser("score", help="compare two sets of pictures of any sizes")
     score.set_defaults(command=score_command)
-    score.add_argument("reals", type=Path, help="folder, zip or TFRecords")
-    score.add_argument("fakes", type=Path, help="folder, zip or TFRecords")
+    score.add_argument("reals", type=path, help="folder, zip or TFRecords")
+    score.add_argument("fakes", type=path, help="folder, zip or TFRecords")
     add_net(score)
     return top
 
@@ -79,24 +84,34 @@ def add_net(command: argparse.ArgumentParser) -> None:
     """Which features a figure is made of, and where they are computed."""
     either = command.add_mutually_exclusive_group()
     either.add_argument(
-        "--inception", default="", help="file of pytorch-fid's weights; default: its download"
+        "--inception",
+        default="",
+        type=at_home,
+        help="file of pytorch-fid's weights; default: its download",
     )
     either.add_argument(
         "--standin", choices=STANDINS, help="another network: its figures are no FID"
     )
-    command.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto")
-    command.add_argument("--threads", type=int, default=0, help="of a CPU; 0: all cores")
+    command.add_argument(
+        "--device",
+        choices=("auto", "cpu", "gpu"),
+        default="auto",
+        help="where to compute; auto: a GPU if there is one",
+    )
+    command.add_argument(
+        "--threads", type=ranged(int, low=0), default=0, help="of a CPU; 0: all cores"
+    )
 
 
 def train_command(given: argparse.Namespace) -> int:
-    from training import devices, estimates, loop, sources
-    from training.state import network_config
-
     known = {name for section in SECTIONS.values() for name in (f.name for f in fields(section))}
     options = {name: value for name, value in vars(given).items() if name in known}
     if not options.get("data"):
         raise ConfigError("data is empty: say what to learn from, --data FOLDER")
-    presets.resolve(given.preset, 64, 64, options)  # a misspelt option before a long look at data
+    presets.resolve(given.preset, 64, 64, options)  # what cannot be, before a long look at data
+    from training import devices, estimates, loop, sources
+    from training.state import network_config
+
     source = sources.open_source(options["data"])
     for note in source.notes:
         say(f"note: {note}")
@@ -107,14 +122,15 @@ def train_command(given: argparse.Namespace) -> int:
         network = network_config(config, source.shape, source.labels.shape[1])
     except ValueError as error:
         raise ConfigError(f"{config.data.data}: {error}") from None
-    dataset = sources.identity(source)
-    print(loop.printed(config, dataset))
+    dataset = sources.dataset_identity(source)
     if given.dry_run:
+        print(loop.printed(config, dataset))
         print(estimates.report(config, network, len(source)))
         return 0
     replicas = devices.choose(config)
-    where = devices.described(replicas, config)
-    print(f"{folder.folder(config, dataset)} on {where}", flush=True)
+    print(f"training on {devices.devices_in_words(replicas, config)}")
+    print(loop.printed(config, dataset))
+    print(folder.folder(config, dataset), flush=True)
     end = loop.train(config, source, say, replicas)
     return {"finished": 0, "stopped": STOPPED, "collapsed": COLLAPSED}[end]
 
@@ -124,7 +140,11 @@ def generate_command(given: argparse.Namespace) -> int:
     from training.run import grids
 
     seeds = numbers(given.seeds)
-    found = checkpoints.newest(given.run)[0] if given.run.is_dir() else checkpoints.load(given.run)
+    found = (
+        checkpoints.newest(given.run)[0]
+        if given.run.is_dir()
+        else checkpoints.load_checkpoint(given.run)
+    )
     if found is None:
         raise ConfigError(f"run = {given.run}: there is no whole checkpoint in it")
     config = NetworkConfig(**found.about["network"])
@@ -162,40 +182,40 @@ def metrics_command(given: argparse.Namespace) -> int:
     from training.metrics.fakes import Fakes
     from training.networks.generator import Generator
 
-    if not (wanted := measure.parse(given.metrics)):
+    if not (wanted := measure.parse_metrics(given.metrics)):
         raise ConfigError("metrics is empty: name some, as in fid2k,kid2k,pr2k")
-    known = folder.saved(given.run)
+    known = folder.saved_run(given.run)
     if known is None:
         raise ConfigError(f"run = {given.run}: there is no config.json in it")
     found = chosen_checkpoints(given.run, given.checkpoint)
     source = sources.open_source(given.data or known["dataset"]["path"])
     own = {name: value for name, value in known["dataset"].items() if name != "path"}
-    if own != (there := dict(sources.identity(source))):
+    if own != (there := dict(sources.dataset_identity(source))):
         raise ConfigError(
-            f"{given.run} was trained on {folder.described(own)}, and here are"
-            f" {folder.described(there)}: name its own dataset with --data"
+            f"{given.run} was trained on {folder.dataset_in_words(own)}, and here are"
+            f" {folder.dataset_in_words(there)}: name its own dataset with --data"
         )
     os.environ.pop("TF_CONFIG", None)  # one process measures
     devices.choose(configure({"device": given.device, "devices": 1, "threads": given.threads}))
     precision = folder.current(known)["precision"]
     generator = Generator(NetworkConfig(**known["network"], dtype=precision), 0)
     fakes = Fakes(generator, source.labels)
-    with measure.opened(given.run, source, chosen_net(given)) as extractor:
+    with measure.open_extractor(given.run, source, chosen_net(given)) as extractor:
         for path in found:
-            arrays = checkpoints.load(path).arrays
+            arrays = checkpoints.load_checkpoint(path).arrays
             for name, variable in generator.values.items():
                 variable.assign(arrays[f"G_ema/{name}"])
             seen = checkpoints.seen_at(path)
             rows = measure.measure(given.run, seen, fakes, source, wanted, extractor)
-            print(figures.table(rows), flush=True)
+            print(figures.figures_table(rows), flush=True)
     return 0
 
 
 def chosen_checkpoints(run: Path, wanted: str) -> list[Path]:
     """The files of `all`, `newest`, or one that is named."""
-    listed = checkpoints.listed(run)
+    listed = checkpoints.list_checkpoints(run)
     if wanted not in ("all", "newest"):
-        named = Path(wanted).resolve()
+        named = path(wanted).resolve()
         if named not in [path.resolve() for path in listed]:
             raise ConfigError(f"checkpoint = {wanted}: that is none of the {len(listed)} of {run}")
         return [named]

@@ -13,7 +13,7 @@ class ConfigError(OptionError):
     """A setting that cannot be: the message names it, its value and the way out."""
 
 
-def steps(default: str, help: str) -> Any:
+def steps_option(default: str, help: str) -> Any:
     """A field that holds a list of steps by kimg."""
     return option(default, help, check=schedule.steps)
 
@@ -29,7 +29,9 @@ class Options(Section):
 class DataConfig(Options):
     """What to learn from."""
 
-    data: str = option("", "folder of NVlabs TFRecords, ada-pytorch zip, or folder of pictures")
+    data: str = option(
+        "", "folder of NVlabs TFRecords, ada-pytorch zip, or folder of pictures", path=True
+    )
     mirror: bool = option(False, "flip half of the real images left to right")
     labels: bool = option(False, "train with the class labels of the dataset")
 
@@ -50,7 +52,7 @@ class ArchitectureConfig(Options):
 class LossConfig(Options):
     """Losses, regularisation and averages."""
 
-    r1_gamma: str = steps("10", "weight of R1, by kimg: 0:10, 25451:5")
+    r1_gamma: str = steps_option("10", "weight of R1, by kimg: 0:10, 25451:5")
     r1_interval: int = option(16, "minibatches from one R1 step to the next; 0: none", low=0)
     pl_weight: float = option(2.0, "weight of the path length penalty; 0: none", low=0)
     pl_interval: int = option(4, "minibatches from one path length step to the next", low=1)
@@ -66,8 +68,8 @@ class LossConfig(Options):
 class RateConfig(Options):
     """Adam, for each network on its own."""
 
-    g_lr: str = steps("0.002", "learning rate of the generator, by kimg: 0:1e-3, 20000:1e-4")
-    d_lr: str = steps("0.002", "learning rate of the discriminator, by kimg")
+    g_lr: str = steps_option("0.002", "learning rate of the generator, by kimg: 0:1e-3, 20000:1e-4")
+    d_lr: str = steps_option("0.002", "learning rate of the discriminator, by kimg")
     beta1: float = option(0.0, "Adam's beta 1", low=0, high=0.999999)
     beta2: float = option(0.99, "Adam's beta 2", low=0, high=0.999999)
     epsilon: float = option(1e-8, "Adam's epsilon", low=0)
@@ -91,7 +93,7 @@ class AugmentConfig(Options):
 class RunConfig(Options):
     """How long, how much at once, what is kept, and where."""
 
-    out: str = option("", "folder of the run; with a name, the folder that holds runs")
+    out: str = option("", "folder of the run; with a name, the folder that holds runs", path=True)
     name: str = option("", "name of the run: its folder is out/name-key")
     seed: int = option(0, "of the weights, the order of the images and all chance", low=0)
     batch: int = option(32, "images per minibatch, over all rounds", low=1)
@@ -106,7 +108,7 @@ class RunConfig(Options):
     metrics: str = option(
         "", "to measure at each snapshot: fid2k,kid2k or fid50k_full; empty: none"
     )
-    inception: str = option("", "file of pytorch-fid's weights; empty: its download")
+    inception: str = option("", "file of pytorch-fid's weights; empty: its download", path=True)
     standin: Literal["", "classifier", "random-inception"] = option(
         "", "measure with this network instead; its figures are called frechet, not fid"
     )
@@ -114,7 +116,7 @@ class RunConfig(Options):
         "stop", "stop, or go back to the last good checkpoint with half the learning rate"
     )
     freeze_d: int = option(0, "layers of D, from the image on, that do not learn", low=0)
-    resume_from: str = option("", "checkpoint of another run to go on from")
+    resume_from: str = option("", "checkpoint of another run to go on from", path=True)
     restart_schedule: bool = option(False, "with resume_from: count images from 0 again")
     device: Literal["auto", "cpu", "gpu"] = option("auto", "where to compute")
     devices: int = option(0, "how many GPUs, or parts of a CPU; 0: every GPU, one CPU", low=0)

@@ -15,6 +15,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from atelier import cuda
 from atelier.errors import Refusal
 from training.config import Config, ConfigError
 from training.networks.parameters import Tensor
@@ -144,7 +145,8 @@ def gpus(config: Config) -> list[str]:
     """The GPUs to use, or none; the others become invisible."""
     found, wanted = tf.config.list_physical_devices("GPU"), config.run.devices
     if config.run.device == "gpu" and not found:
-        raise ConfigError("device = gpu, but TensorFlow sees no GPU: give --device cpu, or auto")
+        why = cuda.why_none("gpu") or "TensorFlow sees no GPU"
+        raise ConfigError(f"device = gpu, but {why}; or give --device cpu")
     used = [] if config.run.device == "cpu" else found[: wanted or None]
     if used and len(used) < wanted:
         raise ConfigError(f"devices = {wanted}, but TensorFlow sees {len(found)}: give fewer")
@@ -164,16 +166,23 @@ def cpus(config: Config) -> list[str]:
     return [f"CPU:{number}" for number in range(count)]
 
 
-def described(replicas: Replicas, config: Config) -> str:
-    """The devices, for people."""
-    names = [device.name for device in tf.config.get_visible_devices("GPU")]
+def devices_in_words(replicas: Replicas, config: Config) -> str:
+    """The devices, for people, and why a card that is there is none of them."""
+    names = [named(device) for device in tf.config.get_visible_devices("GPU")]
     threads = config.run.threads or os.cpu_count()
-    said = ", ".join(names) or f"CPU, {threads} threads"
+    said = ", ".join(names) or f"the CPU, {threads} threads"
     if replicas.count > 1:
         said += f"; {replicas.count} replicas"
     if replicas.workers > 1:
         said += f" on {replicas.workers} workers, this is number {replicas.worker}"
-    return said
+    why = "" if names else cuda.why_none(config.run.device)
+    return f"{said}: {why}" if why else said
+
+
+def named(gpu: Any) -> str:
+    """A GPU with the name of its make."""
+    make = tf.config.experimental.get_device_details(gpu).get("device_name", "of unknown make")
+    return f"{gpu.name.removeprefix('/physical_device:')} ({make})"
 
 
 LOST = (

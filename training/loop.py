@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from numpy.typing import NDArray
+
 from atelier import files
 from atelier.arrays import save_arrays
 from atelier.stop import Interruption
@@ -18,7 +20,7 @@ from training.features.client import Net
 from training.metrics import figures
 from training.metrics import measure as metrics
 from training.metrics.fakes import Fakes
-from training.minibatch import Minibatch
+from training.minibatch import Measures, Minibatch
 from training.run import checkpoints, collapse, journal
 from training.run import folder as runs
 from training.run.snapshot import Snapshots
@@ -26,6 +28,8 @@ from training.state import State, network_config, new_state, restored
 
 Say = Callable[[str], None]
 End = Literal["finished", "stopped", "collapsed"]
+# (state, config, labels, scale of the learning rate, replicas) -> (images, labels) -> numbers
+NewStep = Callable[[State, Config, NDArray[Any], float, Replicas], Callable[..., Measures]]
 ROLLBACKS = 8  # at most: the learning rate is 1/256 by then
 
 
@@ -84,43 +88,49 @@ class Run:
             "network": self.known["network"],
             "counters": self.state.counters(),
         }
-        path = checkpoints.place(self.folder, self.state.seen)
+        path = checkpoints.checkpoint_path(self.folder, self.state.seen)
         save_arrays(path, self.state.arrays(), about)
         checkpoints.retain(self.folder, self.config.run.keep, figures.best(self.folder))
 
 
 def train(
-    config: Config, source: sources.Source, say: Say = print, replicas: Replicas | None = None
+    config: Config,
+    source: sources.Source,
+    say: Say = print,
+    replicas: Replicas | None = None,
+    new_step: NewStep = Minibatch,
 ) -> End:
     """Train until total_kimg, a signal, or a collapse; the same call goes on where it stopped.
 
     Several processes that train together call it at the same time, and one of them writes.
+    `new_step` makes what trains on a minibatch; all else is kept here.
     """
     replicas = replicas or Replicas()
-    folder = runs.folder(config, sources.identity(source))
+    folder = runs.folder(config, sources.dataset_identity(source))
     busy = ConfigError(
         f"{folder} is being trained by another process: wait for it, or choose another out"
     )
     alone = files.alone(folder / "lock", busy) if replicas.chief else nullcontext()
     with alone, explained(config, replicas), Interruption() as interruption:
         files.sweep(folder)
-        run = opened(folder, config, source, say, replicas)
-        while (end := trained(run, interruption, say)) == "collapsed" and rolled_back(run, say):
-            pass
+        run = open_run(folder, config, source, say, replicas)
+        while (end := trained(run, interruption, say, new_step)) == "collapsed":
+            if not rolled_back(run, say):
+                break
         return end
 
 
-def opened(
+def open_run(
     folder: Path, config: Config, source: sources.Source, say: Say, replicas: Replicas
 ) -> Run:
     """The run as its newest checkpoint left it, or a new one; config.json is written first."""
-    dataset = sources.identity(source)
+    dataset = sources.dataset_identity(source)
     network = network_config(config, source.shape, source.labels.shape[1])
     about = {k: v for k, v in asdict(network).items() if k not in ("dtype", "recompute")}
-    known = runs.saved(folder)
+    known = runs.saved_run(folder)
     if known is not None:
         runs.check_same(folder, known, config, dataset)
-    known = known or runs.begin(config, dataset, about)
+    known = known or runs.begin_run(config, dataset, about)
     newest, broken = newest_whole(folder, say)
     with replicas.strategy.scope():
         state = new_state(config, network)
@@ -151,7 +161,7 @@ def newest_whole(
 def taken_over(state: State, config: Config, about: dict[str, Any], say: Say) -> None:
     """Begin where another run was: weights, slots, means and images seen."""
     path = Path(config.run.resume_from)
-    old = newest_whole(path, say)[0] if path.is_dir() else checkpoints.load(path)
+    old = newest_whole(path, say)[0] if path.is_dir() else checkpoints.load_checkpoint(path)
     if old is None:
         raise ConfigError(f"resume_from = {path}: there is no whole checkpoint in it")
     checkpoints.same_network(about, old.about["network"], old.path)
@@ -171,13 +181,13 @@ def remember(folder: Path, known: dict[str, Any], config: Config, seen: int) -> 
         files.write_json(folder / "config.json", known)
 
 
-def trained(run: Run, interruption: Interruption, say: Say) -> End:
+def trained(run: Run, interruption: Interruption, say: Say, new_step: NewStep) -> End:
     """Minibatch after minibatch, until something ends it."""
     # What is needed.
     config, state, replicas = run.config, run.state, run.replicas
     total, (tick, snapshot) = round(config.run.total_kimg * 1000), run.every
     scale = 0.5 ** len(run.known["rollbacks"])
-    minibatch = Minibatch(state, config, run.source.labels, scale, replicas)
+    minibatch = new_step(state, config, run.source.labels, scale, replicas)
     snapshots = Snapshots(run.folder, state, config, run.source, replicas)
     tally = journal.Tally(state.tally)
     fakes = Fakes(state.averaged, run.source.labels)
@@ -186,7 +196,7 @@ def trained(run: Run, interruption: Interruption, say: Say) -> End:
         metrics.ready(run.folder, run.source, *run.measuring, say)
     with closing(reals), closing(run.journal()) as log:
         # A new run begins with a picture and a checkpoint of nothing.
-        if not checkpoints.listed(run.folder):
+        if not checkpoints.list_checkpoints(run.folder):
             snapshots.leave()
             run.save()
 

@@ -48,7 +48,7 @@ class Minibatch:
 
         # Generator: the loss, and now and then the path lengths.
         summed = self.over(rounds, lambda r: phases.g_main(seen, r))
-        measures = named("G", self.finish_g(*summed, tf.constant(rate_g, tf.float32)))
+        measures = by_step("G", self.finish_g(*summed, tf.constant(rate_g, tf.float32)))
         if loss.pl_weight and state.minibatches % loss.pl_interval == 0:
             measures |= self.path_step(seen, rate_g)
 
@@ -58,11 +58,11 @@ class Minibatch:
             for r in range(rounds)
         ]
         summed = self.over(rounds, lambda r: phases.d_main(seen, r, *reals[int(r)]))
-        measures |= named("D", self.finish_d(*summed, tf.constant(rate_d, tf.float32)))
+        measures |= by_step("D", self.finish_d(*summed, tf.constant(rate_d, tf.float32)))
         if loss.r1_interval and gamma and state.minibatches % loss.r1_interval == 0:
             weight = tf.constant(gamma, tf.float32)
             summed = self.over(rounds, lambda r: phases.d_r1(seen, r, *reals[int(r)], weight))
-            measures |= named("D_r1", self.finish_d(*summed, tf.constant(rate_d, tf.float32)))
+            measures |= by_step("D_r1", self.finish_d(*summed, tf.constant(rate_d, tf.float32)))
         measures = dict(self.replicas.first(measures))
 
         # Averages and counters.
@@ -84,7 +84,7 @@ class Minibatch:
             shares = [phases.path_mean(seen, tf.constant(r, tf.int64)) for r in range(rounds)]
             mean = sum(self.replicas.first(self.total(share)) for share in shares)
         summed = self.over(rounds, lambda r: phases.g_path(seen, r, mean))
-        return named("G_path", self.finish_g(*summed, tf.constant(rate, tf.float32)))
+        return by_step("G_path", self.finish_g(*summed, tf.constant(rate, tf.float32)))
 
     def over(self, rounds: int, share: Callable[[Tensor], Share]) -> Share:
         """The shares of this process's replicas, added up over the rounds."""
@@ -136,7 +136,7 @@ def added(one: Share, other: Share) -> Share:
     return tf.nest.map_structure(tf.add, one, other)  # type: ignore[no-any-return]
 
 
-def named(step: str, measures: Measures) -> Measures:
+def by_step(step: str, measures: Measures) -> Measures:
     """Says which of the steps was meant by what all of them measure."""
     both = ("grad_norm", "skipped")
     return {f"{key}/{step}" if key in both else key: value for key, value in measures.items()}

@@ -48,7 +48,7 @@ def distinct(entries: Sequence[Entry], warnings: list[str]) -> list[Entry]:
     return kept
 
 
-def known(entries: list[Entry], classes: Collection[str] | None) -> list[Entry]:
+def known_classes(entries: list[Entry], classes: Collection[str] | None) -> list[Entry]:
     """The entries; raises AnnotationError for a class or a box that is missing, and for a class
     that is not in `classes`.
     """

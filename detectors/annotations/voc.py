@@ -93,17 +93,17 @@ def voc_entries(
         except ElementTree.ParseError as error:
             raise AnnotationError(f"{file}: no XML ({error}); save it again in LabelImg") from None
         filename = photo_of(file, file.relative_to(folder), tree, sizes, warn)
-        size = text(tree, "size/width"), text(tree, "size/height")
+        size = tag_text(tree, "size/width"), tag_text(tree, "size/height")
         places = chain(object_lines(data), repeat(1))  # there are no lines to count in UTF-16
         things = tree.findall("object")
         if not things:
             yield Entry(f"{file} line 1", filename, size, "", ("", "", "", ""))
         for thing, line in zip(things, places, strict=False):
-            edges = tuple(text(thing, f"bndbox/{name}") for name in EDGES)
-            yield Entry(f"{file} line {line}", filename, size, text(thing, "name"), edges)
+            edges = tuple(tag_text(thing, f"bndbox/{name}") for name in EDGES)
+            yield Entry(f"{file} line {line}", filename, size, tag_text(thing, "name"), edges)
 
 
-def text(tree: ElementTree.Element, tag: str) -> str:
+def tag_text(tree: ElementTree.Element, tag: str) -> str:
     return (tree.findtext(tag) or "").strip()
 
 
@@ -130,7 +130,7 @@ def photo_of(
     warn: Callable[[str], None],
 ) -> str:
     """The photo that an XML file is about: the one of its own name, whatever `<filename>` says."""
-    said = PurePosixPath(name_key(text(tree, "filename"))).name
+    said = PurePosixPath(name_key(tag_text(tree, "filename"))).name
     own = PurePosixPath(name.as_posix())
     same = PurePosixPath(said).stem == name_key(own.stem)
     matching = [own.with_name(said)] if same else []

@@ -46,7 +46,7 @@ def sample(pictures: Sequence[Sample], config: LearningConfig, rng: Generator) -
     canvas[:] = rng.integers(0, 256, 3) if rng.random() < 0.5 else 0
     windows = [Window(0, 0, side, side)] if len(pictures) == 1 else quarters(side, rng)
     placed = [
-        place(picture, canvas, window, config, rng)
+        place_picture(picture, canvas, window, config, rng)
         for picture, window in zip(pictures, windows, strict=True)
     ]
     boxes = np.concatenate([boxes for boxes, _ in placed])
@@ -68,7 +68,7 @@ def quarters(side: int, rng: Generator) -> list[Window]:
     ]
 
 
-def place(
+def place_picture(
     picture: Sample, canvas: Pixels, window: Window, config: LearningConfig, rng: Generator
 ) -> tuple[Boxes, Classes]:
     """Draw a picture into a window of the canvas; its boxes as shares of the canvas."""

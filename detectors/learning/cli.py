@@ -5,11 +5,17 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import fields
-from pathlib import Path
 
-from atelier.commands import Parser, add_options, run_command, say
+from atelier.commands import Parser, add_options, path, run_command, say
+from atelier.options import at_home
 from atelier.stop import STOPPED
-from detectors.learning.options import METRICS, LearningConfig, LearningError, config_of, saved
+from detectors.learning.options import (
+    METRICS,
+    LearningConfig,
+    LearningError,
+    config_of,
+    saved_config,
+)
 
 KEPT = "stopped; the same command goes on"
 
@@ -28,16 +34,20 @@ def parser() -> Parser:
     add_options(train, LearningConfig)
     export = commands.add_parser("export", help="write the detector of a finished run again")
     export.set_defaults(command=export_command)
-    export.add_argument("--run", required=True, type=Path, help="folder of the run")
-    export.add_argument("--out", required=True, type=Path, help="folder for the detector")
+    export.add_argument("--run", required=True, type=path, help="folder of the run")
+    export.add_argument("--out", required=True, type=path, help="folder for the detector")
     export.add_argument("--mirror", action="store_true", help="look at the mirror image, too")
     measure = commands.add_parser("evaluate", help="measure any detector on labelled pictures")
     measure.set_defaults(command=evaluate_command)
     measure.add_argument("--detector", required=True, help="as in luigi.cfg: crop:FOLDER, ...")
-    measure.add_argument("--labels", required=True, help="CSV, folder of XML files, or TFRecords")
-    measure.add_argument("--pictures", default="", help="folder of the pictures")
-    measure.add_argument("--against", default="", help="labels whose constant box to compare with")
-    measure.add_argument("--out", required=True, type=Path, help="folder of curve and sheet")
+    measure.add_argument(
+        "--labels", required=True, type=at_home, help="CSV, folder of XML files, or TFRecords"
+    )
+    measure.add_argument("--pictures", default="", type=at_home, help="folder of the pictures")
+    measure.add_argument(
+        "--against", default="", type=at_home, help="labels whose constant box to compare with"
+    )
+    measure.add_argument("--out", required=True, type=path, help="folder of curve and sheet")
     return top
 
 
@@ -63,7 +73,7 @@ def set_up(threads: int) -> None:
 
 
 def export_command(given: argparse.Namespace) -> int:
-    config, known = config_of(given.run), saved(given.run) or {}
+    config, known = config_of(given.run), saved_config(given.run) or {}
     from detectors.learning import export, network
 
     export.check_place(given.out)
@@ -71,10 +81,10 @@ def export_command(given: argparse.Namespace) -> int:
         metrics = json.loads((given.run / METRICS).read_text())
     except FileNotFoundError:
         raise LearningError(f"{given.run} is not finished: run its training again first") from None
-    model = network.build(config, len(known["classes"]))
-    network.take_over(model, network.opened(given.run / "model.keras"), config)
+    model = network.build_detector(config, len(known["classes"]))
+    network.take_over(model, network.open_model(given.run / "model.keras"), config)
     surest = metrics["measured"]["detector"]["surest"]
-    export.write(given.out, model, known["classes"], given.mirror or config.mirror, surest)
+    export.write_detector(given.out, model, known["classes"], given.mirror or config.mirror, surest)
     print(f"{given.out} holds the detector of {given.run}")
     return 0
 

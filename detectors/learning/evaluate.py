@@ -17,7 +17,7 @@ from atelier import files
 from atelier.pictures import Pixels
 from detectors import Detection, Detector
 from detectors.learning import Example, charts
-from detectors.learning.examples import decoded, gather, shrunk
+from detectors.learning.examples import decoded, gather, shrink
 from detectors.learning.measures import Finds, Measured, constant_box, measure
 from detectors.learning.options import METRICS, RUN, LearningError
 from detectors.tfod import SCALE
@@ -62,14 +62,14 @@ def finds_of(
 ) -> Iterator[Finds]:
     """What it finds of these classes; other labels are left out."""
     for example in examples:
-        image = fitted(decoded(example), detector)
+        image = fit_picture(decoded(example), detector)
         (finds,) = detector([image])
         yield as_finds([one for one in finds if one.label in classes], image, classes)
 
 
-def fitted(pixels: Pixels, detector: Detector) -> Pixels:
+def fit_picture(pixels: Pixels, detector: Detector) -> Pixels:
     """As large as the detector wants it, and grey if it does."""
-    pixels = shrunk(pixels, detector.long_side or 64)
+    pixels = shrink(pixels, detector.long_side or 64)
     return pixels if detector.channels == 3 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
 
 
@@ -98,7 +98,7 @@ def write_report(
 ) -> None:
     """Print the table; write curve.svg, misses.png and metrics.json."""
     out.mkdir(parents=True, exist_ok=True)
-    say(table(measured, classes))
+    say(table_of(measured, classes))
     charts.write_curve(out / "curve.svg", measured, classes)
     worst = charts.write_misses(out / "misses.png", finds, held)
     known = {
@@ -109,7 +109,7 @@ def write_report(
     files.write_json(out / METRICS, known)
 
 
-def table(measured: Mapping[str, Measured], classes: Sequence[str]) -> str:
+def table_of(measured: Mapping[str, Measured], classes: Sequence[str]) -> str:
     """One line per detector; with several classes one more for each."""
     lines = [f"{'':<24} {'mAP@0.5':>8} {'@0.5:0.95':>10} {'mean IoU':>9} {'surest':>7}"]
     for name, each in measured.items():
@@ -126,17 +126,17 @@ def table(measured: Mapping[str, Measured], classes: Sequence[str]) -> str:
 def figures(measured: Measured, classes: Sequence[str]) -> dict[str, Any]:
     """For JSON; null for what could not be measured."""
     by_class = {
-        label: {"ap50": known(at), "ap5095": known(over)}
+        label: {"ap50": finite_or_none(at), "ap5095": finite_or_none(over)}
         for label, at, over in zip(classes, measured.ap(0.5), measured.ap(), strict=True)
     }
     return {
-        "map50": known(measured.map50),
-        "map5095": known(measured.map5095),
-        "mean_iou": known(measured.mean_iou),
-        "surest": known(measured.surest),
+        "map50": finite_or_none(measured.map50),
+        "map5095": finite_or_none(measured.map5095),
+        "mean_iou": finite_or_none(measured.mean_iou),
+        "surest": finite_or_none(measured.surest),
         "classes": by_class,
     }
 
 
-def known(value: float) -> float | None:
+def finite_or_none(value: float) -> float | None:
     return round(float(value), 6) if math.isfinite(value) else None

@@ -73,12 +73,12 @@ def example(photo: Annotated, pictures: Path, classes: Sequence[str], longest: i
 
 def stored(data: bytes, name: str, longest: int) -> tuple[bytes, int, int]:
     """A photo as it is kept: JPEG bytes, width, height."""
-    pixels = shrunk(pixels_of(data, name), longest)
+    pixels = shrink(pixels_of(data, name), longest)
     height, width = pixels.shape[:2]
     return encode(pixels, "jpeg", QUALITY), width, height
 
 
-def shrunk(pixels: Pixels, longest: int) -> Pixels:
+def shrink(pixels: Pixels, longest: int) -> Pixels:
     """Pixels HWC whose longer side is at most `longest`."""
     scale = longest / max(pixels.shape[:2])
     if scale >= 1:
@@ -146,7 +146,7 @@ def apart(
     return kept, list(held)
 
 
-def digest(examples: Sequence[Example]) -> str:
+def digest_examples(examples: Sequence[Example]) -> str:
     """Of the pictures, their boxes and classes."""
     told = hashlib.sha256()
     for each in sorted(examples, key=lambda one: one.name):

@@ -39,7 +39,9 @@ def check_place(folder: Path) -> None:
         )
 
 
-def write(folder: Path, model: Any, classes: Sequence[str], mirror: bool, surest: float) -> None:
+def write_detector(
+    folder: Path, model: Any, classes: Sequence[str], mirror: bool, surest: float
+) -> None:
     """Write the detector's folder anew: complete as soon as it has its name.
 
     Scores are bent so that 0.5, where detectors usually cut, is where F1 was best: `surest`.

@@ -32,8 +32,8 @@ class Learner:
         """All chance in the weights comes from the seed."""
         self.config, self.kinds = config, kinds
         keras.utils.set_random_seed(config.seed)
-        self.model = network.build(config, kinds)
-        self.average = network.build(config, kinds)
+        self.model = network.build_detector(config, kinds)
+        self.average = network.build_detector(config, kinds)
         own = {layer.name for layer in network.backbone_of(config).layers}
         backbone = {
             id(w) for layer in self.model.layers if layer.name in own for w in layer.weights
@@ -54,7 +54,7 @@ class Learner:
 
     def begin(self) -> str:
         """Take the weights that training begins with; says which."""
-        said = network.begin(self.model, self.config)
+        said = network.begin_weights(self.model, self.config)
         for one, other in zip(self.average.weights, self.model.weights, strict=True):
             one.assign(other)
         return said

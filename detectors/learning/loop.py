@@ -86,7 +86,7 @@ class Course:
         if not self.best or row["map"] > self.best["map"]:
             self.best = row
             self.weights = state.gathered({"best": list(self.learner.average.weights)})
-        self.say(told(row, self.config.epochs, self.best))
+        self.say(status_line(row, self.config.epochs, self.best))
         self.losses = []
         self.save()
         files.write_lines(self.path.with_name(HISTORY), self.history)
@@ -107,7 +107,7 @@ class Course:
         save_arrays(self.path, arrays, {name: getattr(self, name) for name in names})
 
     def load(self) -> None:
-        arrays, about = state.load(self.path)
+        arrays, about = state.load_state(self.path)
         state.spread(arrays, self.learner.groups(), self.path)
         self.weights = {name: value for name, value in arrays.items() if name.startswith("best/")}
         for name, value in about.items():
@@ -123,7 +123,7 @@ def finite(value: float) -> float:
     return round(value, 6) if math.isfinite(value) else 0.0
 
 
-def told(row: Mapping[str, Any], epochs: int, best: Mapping[str, Any]) -> str:
+def status_line(row: Mapping[str, Any], epochs: int, best: Mapping[str, Any]) -> str:
     return (
         f"epoch {row['epoch']:g} of {epochs}: loss {row['centres']:.3f} + {row['boxes']:.3f},"
         f" mAP@0.5 {row['map50']:.3f}, @0.5:0.95 {row['map5095']:.3f},"

@@ -35,7 +35,7 @@ LEVELS = {
 }
 
 
-def build(config: LearningConfig, classes: int) -> Any:
+def build_detector(config: LearningConfig, classes: int) -> Any:
     """The whole network with weights by chance, as a functional Keras model."""
     backbone = backbone_of(config)
     fine, middle, coarse = (backbone.get_layer(name).output for name in LEVELS[config.backbone])
@@ -72,7 +72,7 @@ def backbone_of(config: LearningConfig) -> Any:
     )
 
 
-def begin(model: Any, config: LearningConfig) -> str:
+def begin_weights(model: Any, config: LearningConfig) -> str:
     """Give the model the weights that it begins with; says which.
 
     Raises LearningError where they cannot be had, or are another network's.
@@ -84,7 +84,7 @@ def begin(model: Any, config: LearningConfig) -> str:
     elif not Path(config.weights).is_file():
         raise LearningError(f"weights = {config.weights}: there is no such file; or none, imagenet")
     elif Path(config.weights).suffix == ".keras":
-        source = opened(Path(config.weights))
+        source = open_model(Path(config.weights))
     else:
         source = without_top(config)
     left_out = take_over(model, source, config)
@@ -120,7 +120,7 @@ def without_top(config: LearningConfig) -> Any:
     return source
 
 
-def opened(path: Path) -> Any:
+def open_model(path: Path) -> Any:
     """A Keras file, without running any code in it. Raises LearningError where it is none."""
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)

@@ -35,14 +35,17 @@ class LearningConfig(Section):
 
     refusal = LearningError
 
-    labels: str = option("", "CSV table, folder of Pascal-VOC XML, or TFRecords (*.record)")
-    pictures: str = option("", "folder of the pictures; TFRecords hold their own")
-    out: str = option("", "folder of the run")
+    labels: str = option(
+        "", "CSV table, folder of Pascal-VOC XML, or TFRecords (*.record)", path=True
+    )
+    pictures: str = option("", "folder of the pictures; TFRecords hold their own", path=True)
+    out: str = option("", "folder of the run", path=True)
     classes: str = option("", "names of the classes, with commas; empty: those of the labels")
     weights: str = option(
         "imagenet",
         "where the backbone begins: imagenet (downloaded by Keras), none (by chance), or a FILE:"
         " Keras' weights without the top (*.h5), or model.keras of an earlier run",
+        path=True,
     )
     backbone: Literal["mobilenetv2", "mobilenetv3small", "mobilenetv3large"] = option(
         "mobilenetv2", "network of keras.applications"
@@ -64,7 +67,9 @@ class LearningConfig(Section):
         False, "the finished detector looks at the mirror image, too: twice the time, surer boxes"
     )
     validation: float = option(0.2, "share of pictures that are held out", low=0.01, high=0.9)
-    held_labels: str = option("", "labels of the pictures to hold out; empty: drawn by the seed")
+    held_labels: str = option(
+        "", "labels of the pictures to hold out; empty: drawn by the seed", path=True
+    )
     check_every: int = option(5, "epochs from one measurement and checkpoint to the next", low=1)
     patience: int = option(0, "measurements without a better mAP, then stop; 0: never", low=0)
     seed: int = option(0, "of the split, the weights and all chance", low=0)
@@ -151,7 +156,7 @@ def differing(config: LearningConfig, saved: Mapping[str, Any]) -> Iterator[str]
             yield f"{name} = {value} (there {then.get(name)})"
 
 
-def saved(out: Path) -> dict[str, Any] | None:
+def saved_config(out: Path) -> dict[str, Any] | None:
     """What config.json of a run holds; None where there is no run."""
     try:
         found = json.loads((out / RUN).read_text())
@@ -164,7 +169,7 @@ def saved(out: Path) -> dict[str, Any] | None:
 
 def config_of(out: Path) -> LearningConfig:
     """The options of a run that exists."""
-    known = saved(out)
+    known = saved_config(out)
     if known is None:
         raise LearningError(f"{out}: there is no run in it; name the --out of a training")
     return LearningConfig(**known["config"])

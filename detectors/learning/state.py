@@ -10,7 +10,7 @@ from atelier.arrays import Arrays, CheckpointError, load_arrays
 from detectors.learning.options import LearningError
 
 
-def load(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+def load_state(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """(arrays, what describes them); raises LearningError for a file that is not whole."""
     try:
         return load_arrays(path)

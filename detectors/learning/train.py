@@ -8,7 +8,7 @@ from typing import Any
 
 from atelier import files
 from detectors.learning import Example, evaluate, export, records
-from detectors.learning.examples import apart, digest, gather, split
+from detectors.learning.examples import apart, digest_examples, gather, split
 from detectors.learning.learner import Learner, found
 from detectors.learning.loop import Course, End
 from detectors.learning.measures import measure
@@ -20,7 +20,7 @@ from detectors.learning.options import (
     differing,
     is_finished,
     labels_digest,
-    saved,
+    saved_config,
     stored_side,
     weights_digest,
 )
@@ -40,7 +40,7 @@ def train(config: LearningConfig, say: Say) -> End:
         if not getattr(config, name):
             raise LearningError(f"{name} is empty: give --{name}")
     out = Path(config.out)
-    begun = saved(out)
+    begun = saved_config(out)
     if begun is not None:
         same_run(config, begun)
     if is_finished(out):
@@ -97,7 +97,7 @@ def prepared(
             "classes": classes,
             "labels_digest": labels_digest(config),
             "weights_digest": weights_digest(config),
-            "pictures_digest": digest([*parts[0], *parts[1]]),
+            "pictures_digest": digest_examples([*parts[0], *parts[1]]),
         }
         files.write_json(out / RUN, begun)
     classes = begun["classes"]
@@ -125,7 +125,9 @@ def finish(
     finds = found(learner.find, held)
     best = measure(finds, held, learner.kinds)
     learner.average.save(out / "model.keras")
-    export.write(out / DETECTOR, learner.average, classes, course.config.mirror, best.surest)
+    export.write_detector(
+        out / DETECTOR, learner.average, classes, course.config.mirror, best.surest
+    )
     measured = {
         "detector": best,
         "its last weights": last,

@@ -36,6 +36,7 @@ class ExportTFRecordsConfig(Settings):
         "none; folder: the first folder of the photo's path is its class; or a CSV file with the"
         " columns file and label",
         keyed="content",
+        path=True,
     )
     keep: int = option(1, "exports that are kept, the newest included", low=1, keyed="never")
 
@@ -77,7 +78,7 @@ def write_export(
         describe(whole / config.name, shape, [row.id for row in ordered], labels, described)
         publish.publish(whole, out)
     pack.clear(out)
-    return notes(shape)
+    return export_notes(shape)
 
 
 def make_newest(out: Path, link: Path, config: ExportTFRecordsConfig) -> None:
@@ -86,7 +87,7 @@ def make_newest(out: Path, link: Path, config: ExportTFRecordsConfig) -> None:
     publish.prune(out.parent, config.keep, out)
 
 
-def check(
+def check_export(
     rows: Sequence[Row],
     photos: Mapping[str, Row],
     to_write: int,
@@ -146,7 +147,7 @@ def describe(
         "alpha": "premultiplied" if shape[0] == 4 else None,
         "levels": levels,
         "classes": labels.classes if labels else None,
-        "read_by_nvlabs_stylegan2": not notes(shape),
+        "read_by_nvlabs_stylegan2": not export_notes(shape),
         "config": config,
         "versions": {library: version(library) for library in LIBRARIES},
         "order": ids,
@@ -154,7 +155,7 @@ def describe(
     (folder / publish.DESCRIPTION).write_text(json.dumps(facts, indent=1) + "\n")
 
 
-def notes(shape: Shape) -> list[str]:
+def export_notes(shape: Shape) -> list[str]:
     """Why NVlabs/stylegan2 cannot read records of this shape; nothing where it can."""
     channels, height, width = shape
     reasons = []

@@ -107,7 +107,7 @@ def prepare(folder: Path, plan: Plan, items: Sequence[Item]) -> None:
 def killers(folder: Path) -> list[str]:
     """Pictures that killed their workers, a sentence each; they count as not packed."""
     found = list((folder / "parts").glob(f"{unit.KILLED}*.parquet"))
-    rows = [row for part in found for row in manifest.read(part)]
+    rows = [row for part in found for row in manifest.read_manifest(part)]
     for part in found:
         part.unlink()
     return [f"{row.picture or row.id} {row.drop}" for row in rows]
@@ -125,18 +125,18 @@ def cut(items: Sequence[Item], plan: Plan, on: EngineConfig, folder: Path) -> li
 
 def pack(items: Sequence[Item], plan: Plan, folder: Path) -> list[list[Row]]:
     """Write the items' pictures into the record files; they are on the disk when it returns."""
-    with opened(plan, folder) as files:
+    with open_records(plan, folder) as files:
         for item in items:
             place = plan.places[item.key]
-            for file, pixels in zip(files, records.pyramid(read(item, plan)), strict=True):
-                records.write(file, place, pixels)
+            for file, pixels in zip(files, records.pyramid(read_picture(item, plan)), strict=True):
+                records.write_record(file, place, pixels)
         for file in files:
             os.fdatasync(file)
     return [[item.row] for item in items]
 
 
 @contextmanager
-def opened(plan: Plan, folder: Path) -> Iterator[list[int]]:
+def open_records(plan: Plan, folder: Path) -> Iterator[list[int]]:
     """The record files, the full size first."""
     with ExitStack() as stack:
         files = []
@@ -146,14 +146,14 @@ def opened(plan: Plan, folder: Path) -> Iterator[list[int]]:
         yield files
 
 
-def read(item: Item, plan: Plan) -> Pixels:
+def read_picture(item: Item, plan: Plan) -> Pixels:
     """A picture, C H W, as the records hold it; raises ExportError where it does not fit."""
     channels, height, width = plan.shape
     data = read_photo(item)
     try:
         if plan.exact and (own := pictures.channels_of(data)) != channels:
             raise ExportError(
-                f"{item.path} has {counted(own)}, the first picture has {channels}:"
+                f"{item.path} has {channels_in_words(own)}, the first picture has {channels}:"
                 " give all pictures the same channels"
             )
         image = pictures.decode(data, mode=MODES[channels])
@@ -169,7 +169,7 @@ def read(item: Item, plan: Plan) -> Pixels:
     return np.ascontiguousarray(np.atleast_3d(image).transpose(2, 0, 1))
 
 
-def counted(channels: int) -> str:
+def channels_in_words(channels: int) -> str:
     return f"{channels} channel{'s' if channels > 1 else ''}"
 
 

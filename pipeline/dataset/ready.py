@@ -34,7 +34,7 @@ def pack_folder(
     export.describe(whole / out.name, shape, names, None, {})
     publish.publish(whole / out.name, out)
     pack.clear(out)
-    return notes + export.notes(shape)
+    return notes + export.export_notes(shape)
 
 
 def listed(folder: Path) -> tuple[list[Item], list[str]]:

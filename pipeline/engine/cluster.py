@@ -3,6 +3,8 @@
 It stays open from stage to stage, until one needs a library that must not meet another.
 """
 
+import atexit
+import multiprocessing
 import sys
 import uuid
 from dataclasses import dataclass
@@ -44,28 +46,44 @@ def connect(scheduler: str, processes: int, dashboard: bool, library: str) -> "C
     wanted = (scheduler, processes, dashboard, library)
     if current is None or current.wanted != wanted or current.client.status != "running":
         close()
-        current = local(wanted) if scheduler == "local" else remote(wanted)
+        if scheduler == "local":
+            with interrupt.unheard():
+                current = local(wanted)
+        else:
+            current = remote(wanted)
     return current.client
 
 
 def close() -> None:
-    """Let go of the cluster; a local one ends."""
+    """Let go of the cluster; a local one ends. A signal meanwhile is heard afterwards."""
     global current
-    if current is not None:
-        current.client.close()
-        if current.cluster is not None:
-            current.cluster.close()
-    current = None
+    if current is None:
+        return
+    with interrupt.unheard():
+        ending, current = current, None
+        ending.client.close()
+        if ending.cluster is not None:
+            ending.cluster.close()
+
+
+def end() -> None:
+    """At the end of the command let no worker stay: they do not hear when they are told to end."""
+    close()
+    for process in multiprocessing.active_children():
+        process.kill()
 
 
 def local(wanted: tuple[Any, ...]) -> Connection:
-    """Single-threaded processes of this machine, reachable from it alone."""
+    """Single-threaded processes of this machine, reachable from it alone; to be made unheard."""
     import dask
     from distributed import Client, LocalCluster
 
     _, processes, dashboard, _ = wanted
+    # Dask gives up the place of a worker that is away at one moment, 15 s after it died: one that
+    # dies again and again may be just then, and nobody takes its place.
+    dask.config.set({"distributed.deploy.lost-worker-timeout": "52 weeks"})
     environment = {f"distributed.nanny.pre-spawn-environ.{k}": v for k, v in MALLOC.items()}
-    with dask.config.set(environment), interrupt.unheard():
+    with dask.config.set(environment):
         cluster = LocalCluster(
             n_workers=processes,
             threads_per_worker=1,
@@ -76,6 +94,8 @@ def local(wanted: tuple[Any, ...]) -> Connection:
             # A lost worker fails its own units at once: the engine finds out who is to blame.
             scheduler_kwargs={"allowed_failures": 0, "dashboard": dashboard},
         )
+    atexit.unregister(end)
+    atexit.register(end)  # to be called before what Dask has registered
     return Connection(wanted, Client(cluster, set_as_default=False), cluster)
 
 

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 from atelier import files
@@ -38,24 +39,25 @@ def hold(store: Path) -> None:
 
 
 def take(path: Path) -> None:
-    holder = read(path)
-    if holder is not None and holder != identity() and alive(holder):
+    holder = read_holder(path)
+    if holder is not None and holder != own_identity() and alive(holder):
         raise StoreInUseError(
             f"{path.parent} is in use by process {holder['pid']} on {holder['host']}: wait for it,"
             f" or, if it is gone, delete {path}"
         )
-    if holder is not None and holder != identity():
+    if holder is not None and holder != own_identity():
         files.sweep(path.parent)  # it died: what it left half-written goes
-    files.write(path, json.dumps(identity()))
+    files.write(path, json.dumps(own_identity()))
 
 
 def release(store: Path) -> None:
-    """Give the lock back, if it is this command's."""
-    if read(store / "lock") == identity():
-        (store / "lock").unlink(missing_ok=True)
+    """Give the lock back, if it is this command's, and the store is there."""
+    with suppress(OSError):
+        if read_holder(store / "lock") == own_identity():
+            (store / "lock").unlink(missing_ok=True)
 
 
-def identity() -> dict[str, object]:
+def own_identity() -> dict[str, object]:
     """The command's main process: its host, pid and start, so that a reused pid is another one."""
     parent = multiprocessing.parent_process()
     pid = (parent.pid if parent else None) or os.getpid()
@@ -80,7 +82,7 @@ def started(pid: int) -> str | None:
         return None
 
 
-def read(path: Path) -> dict[str, object] | None:
+def read_holder(path: Path) -> dict[str, object] | None:
     """Who holds the lock; nobody where there is none, or nothing that can be read."""
     try:
         found: dict[str, object] = json.loads(path.read_text())

@@ -1,4 +1,4 @@
-"""Ctrl-C reaches every process of a terminal at once; only the first of them is to answer."""
+"""A signal may reach every process of a command at once; only the first of them is to answer."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -7,25 +7,29 @@ from contextlib import contextmanager
 from multiprocessing import get_context, resource_tracker
 from typing import TypeVar
 
+from atelier import stop
+from atelier.stop import SIGNALS
+
 T = TypeVar("T")
-SIGINT = {signal.SIGINT}
 
 
 @contextmanager
 def unheard() -> Iterator[None]:
-    """What is started meanwhile, and all that it starts later, never hears SIGINT.
+    """What is started meanwhile, and all that it starts later, never hears `SIGNALS`.
 
     A signal that comes meanwhile is heard afterwards. The mask is a thread's, and is handed down.
     """
-    resource_tracker.ensure_running()  # which would take the mask off the thread that begins it
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGINT)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    resource_tracker.ensure_running()  # takes part of the mask off the thread that begins it
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
-        yield
+        with stop.later():  # another thread may take it, and have it answered in this one
+            yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def apart(function: Callable[..., T], *arguments: object) -> T:
+def run_apart(function: Callable[..., T], *arguments: object) -> T:
     """The function's result from a process of its own, whose libraries stay there.
 
     Raises what the function raises, BrokenProcessPool where the process dies.
@@ -37,6 +41,7 @@ def apart(function: Callable[..., T], *arguments: object) -> T:
 
 
 def end_quietly() -> None:
-    """At SIGINT this process ends at once, without a word."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGINT)
+    """At a signal this process ends at once, without a word."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)

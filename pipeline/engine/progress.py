@@ -7,6 +7,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from atelier.commands import said
+
 SECONDS_BETWEEN_LINES = 30
 
 
@@ -18,7 +20,7 @@ class Bar:
         self.done = 0
         self.began = self.told = time.monotonic()
         self.bar: tqdm[Any] = tqdm(
-            total=total, desc=name, unit=" rows", disable=not total or not sys.stderr.isatty()
+            total=total, desc=name, unit=" rows", disable=not total or not is_terminal()
         )
 
     def __enter__(self) -> "Bar":
@@ -39,4 +41,9 @@ class Bar:
 
     def line(self) -> None:
         rate = self.done / max(time.monotonic() - self.began, 1e-9)
-        print(f"{self.name}: {self.done} of {self.total} rows, {rate:.1f}/s", file=sys.stderr)
+        said(f"{self.name}: {self.done} of {self.total} rows, {rate:.1f}/s", 0)
+
+
+def is_terminal() -> bool:
+    """Whether somebody looks at what is said; no standard error at all is nobody."""
+    return sys.stderr is not None and sys.stderr.isatty()

@@ -29,7 +29,7 @@ class Unit:
         """Do the work and write the part; returns how many rows were done."""
         outcomes = self.work(self.items, self.settings, self.folder)
         results = dict(zip((item.key for item in self.items), outcomes, strict=True))
-        memo.write(self.folder / "parts", results)
+        memo.write_part(self.folder / "parts", results)
         return len(results)
 
     def split(self) -> list["Unit"]:
@@ -39,7 +39,7 @@ class Unit:
     def give_up(self, reason: str) -> None:
         """Record that these rows are dropped because they cannot be done."""
         results = {item.key: [dropped(item.row, reason)] for item in self.items}
-        memo.write(self.folder / "parts", results, prefix=KILLED)
+        memo.write_part(self.folder / "parts", results, prefix=KILLED)
 
 
 def cut(items: Sequence[Item], size: int, work: Work, settings: Any, folder: Path) -> list[Unit]:

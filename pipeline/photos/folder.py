@@ -41,7 +41,7 @@ class PhotoFolder:
 
     @cached_property
     def digest(self) -> str:
-        return manifest.digest(self.rows)
+        return manifest.digest_rows(self.rows)
 
     @property
     def inode(self) -> int:

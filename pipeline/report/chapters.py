@@ -16,7 +16,7 @@ def chapters(steps: Sequence[Step]) -> list[Chapter]:
     return [Chapter(type(step).__name__, step.rows(), known.notes) for step, known in facts]
 
 
-def write(path: Path, steps: Sequence[Step], config: ReportConfig) -> None:
+def write_report(path: Path, steps: Sequence[Step], config: ReportConfig) -> None:
     """Write the report on these stages, Ingest the first of them."""
     folder = steps[0].photo_folder
     places = {row.photo or row.id: folder.file(row) for row in steps[0].rows()}

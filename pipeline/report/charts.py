@@ -38,15 +38,15 @@ def histogram(values: Sequence[float], label: str, limit: float | None = None) -
         *guides(most, y),
         *bars(counts.tolist(), edges.tolist(), limit, x, y),
         f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(0)}" y2="{y(0)}"/>',
-        *(text(x(k * step), y(0) + 15, f"{k * step:g}") for k in range(low, high + 1)),
-        text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, label, "label"),
+        *(svg_text(x(k * step), y(0) + 15, f"{k * step:g}") for k in range(low, high + 1)),
+        svg_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, label, "label"),
     ]
     if limit is not None:
         at = x(limit)
         parts.append(
             f'<line class="limit" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP - 6}" y2="{y(0)}"/>'
         )
-        parts.append(text(at, TOP - 9, f"limit {limit:.4g}", "limit"))
+        parts.append(svg_text(at, TOP - 9, f"limit {limit:.4g}", "limit"))
     return "".join([*parts, "</svg>"])
 
 
@@ -84,8 +84,8 @@ def guides(most: int, y: Scale) -> Iterator[str]:
     for count in sorted({most, most // 2} - {0}):
         at = f"{y(count):.1f}"
         yield f'<line class="guide" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at}" y2="{at}"/>'
-        yield text(LEFT - 6, y(count) + 3.5, f"{count}", "count")
+        yield svg_text(LEFT - 6, y(count) + 3.5, f"{count}", "count")
 
 
-def text(x: float, y: float, words: str, kind: str = "tick") -> str:
+def svg_text(x: float, y: float, words: str, kind: str = "tick") -> str:
     return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{escape(words)}</text>'

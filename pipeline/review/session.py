@@ -11,7 +11,14 @@ from pipeline.review.ahead import Ahead
 from pipeline.review.photos import Photo, ordered, photos
 from pipeline.review.state import REASONS, State, begin, counts
 from pipeline.review.view import Look
-from pipeline.rows.decisions import Decision, Journal, file_in, in_force, load, steps
+from pipeline.rows.decisions import (
+    Decision,
+    Journal,
+    file_in,
+    in_force,
+    load_decisions,
+    undoable_steps,
+)
 from pipeline.rows.manifest import Row
 from pipeline.stages.crop import Recipe
 
@@ -33,7 +40,7 @@ class Sitting:
     @property
     def decided(self) -> list[Decision]:
         """Every decision so far."""
-        return load(file_in(self.store))
+        return load_decisions(file_in(self.store))
 
     def photos(self) -> list[Photo]:
         return photos(self.rows, self.places, self.recipe, self.decided)
@@ -56,11 +63,13 @@ def look_through(sitting: Sitting, order: Sequence[str], reasons: Sequence[str])
     if not shown:
         return "there is no photo to review"
     decided = sitting.decided
-    start = begin(shown, in_force(decided), tuple(steps(decided)), tuple(reasons or REASONS))
-    return told(opened(sitting, start))
+    start = begin(
+        shown, in_force(decided), tuple(undoable_steps(decided)), tuple(reasons or REASONS)
+    )
+    return counts_in_words(open_window(sitting, start))
 
 
-def opened(sitting: Sitting, start: State) -> State:
+def open_window(sitting: Sitting, start: State) -> State:
     """Run the window. It loads OpenCV, which ends the process where there is no screen."""
     from pipeline.review.window import Window
 
@@ -71,7 +80,7 @@ def opened(sitting: Sitting, start: State) -> State:
     return Window(start, sitting.journal, ahead, look).run()
 
 
-def told(state: State) -> str:
+def counts_in_words(state: State) -> str:
     count = counts(state)
     return f"{count.accepted} accepted, {count.refused} refused, {count.left} left"
 

@@ -44,7 +44,7 @@ def file_in(store: Path) -> Path:
     return store / "review" / "decisions.jsonl"
 
 
-def load(path: Path) -> list[Decision]:
+def load_decisions(path: Path) -> list[Decision]:
     """Every decision ever taken, in order; none where there is no file.
 
     A last line that was cut off is left out: its writer was killed. Raises DecisionsError for
@@ -54,20 +54,22 @@ def load(path: Path) -> list[Decision]:
         seen = path.stat()
     except FileNotFoundError:
         return []
-    return list(read(path, seen.st_size, seen.st_mtime_ns))
+    return list(read_decisions(path, seen.st_size, seen.st_mtime_ns))
 
 
 @lru_cache(maxsize=4)
-def read(path: Path, size: int, mtime_ns: int) -> tuple[Decision, ...]:
+def read_decisions(path: Path, size: int, mtime_ns: int) -> tuple[Decision, ...]:
     """The file is read once, as long as its size and time stand."""
     *lines, rest = path.read_bytes().split(b"\n")  # every whole line ends with a newline
-    found = [parsed(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    found = [
+        parse_decision(path, number, line) for number, line in enumerate(lines, 1) if line.strip()
+    ]
     with contextlib.suppress(DecisionsError):
-        found += [parsed(path, len(lines) + 1, rest)] if rest.strip() else []
+        found += [parse_decision(path, len(lines) + 1, rest)] if rest.strip() else []
     return tuple(found)
 
 
-def parsed(path: Path, number: int, line: bytes) -> Decision:
+def parse_decision(path: Path, number: int, line: bytes) -> Decision:
     try:
         said: dict[str, Any] = json.loads(line)
         boxes = tuple(Box(*map(int, edges)) for edges in said.get("rectangles", []))
@@ -79,7 +81,7 @@ def parsed(path: Path, number: int, line: bytes) -> Decision:
             str(said.get("reason", "")),
             bool(said.get("undo", False)),
         )
-        check(decision)
+        check_decision(decision)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DecisionsError(
             f"{path} line {number} is no decision ({error}): mend the line or delete it"
@@ -87,7 +89,7 @@ def parsed(path: Path, number: int, line: bytes) -> Decision:
     return decision
 
 
-def check(decision: Decision) -> None:
+def check_decision(decision: Decision) -> None:
     """Raise ValueError for a decision that cannot be."""
     if decision.action not in ACTIONS:
         raise ValueError(f"action {decision.action!r} is none of {', '.join(ACTIONS)}")
@@ -106,7 +108,7 @@ def in_force(decisions: Iterable[Decision]) -> dict[str, Decision]:
 
 def held(store: Path) -> dict[str, Decision]:
     """The decisions in force on the photos of a store."""
-    return in_force(load(file_in(store)))
+    return in_force(load_decisions(file_in(store)))
 
 
 def decided(held: Mapping[str, Decision]) -> list[str]:
@@ -128,7 +130,7 @@ class Journal:
 
     def append(self, decision: Decision) -> None:
         """Write one line."""
-        check(decision)
+        check_decision(decision)
         said: dict[str, Any] = {"photo": decision.photo, "path": decision.path}
         said |= {"action": decision.action}
         said |= {"rectangles": [list(box) for box in decision.rectangles]}
@@ -162,7 +164,7 @@ def undone(decision: Decision, before: Decision | None) -> Decision:
     return replace(before, undo=True)
 
 
-def steps(decisions: Iterable[Decision]) -> list[tuple[Decision, Decision | None]]:
+def undoable_steps(decisions: Iterable[Decision]) -> list[tuple[Decision, Decision | None]]:
     """Every decision that can still be undone, with what held before it, oldest first."""
     done: list[tuple[Decision, Decision | None]] = []
     held: dict[str, Decision] = {}

@@ -95,7 +95,7 @@ def passed_on(rows: Iterable[Row]) -> list[Row]:
     return [replace(row, **PLACES) for row in rows if row.drop is None]
 
 
-def digest(rows: Iterable[Row]) -> str:
+def digest_rows(rows: Iterable[Row]) -> str:
     """Stands for these rows in this order: equal rows, equal digest."""
     hasher = hashlib.blake2b(digest_size=10)
     for row in rows:
@@ -103,7 +103,7 @@ def digest(rows: Iterable[Row]) -> str:
     return hasher.hexdigest()
 
 
-def write(
+def write_manifest(
     path: Path,
     rows: Sequence[Row],
     notes: Sequence[str] = (),
@@ -111,15 +111,17 @@ def write(
 ) -> None:
     """Write a manifest in one go: readers see no file or the whole one, never half."""
     facts = {
-        "kept_digest": digest(passed_on(rows)),
+        "kept_digest": digest_rows(passed_on(rows)),
         "outcome": dict(sorted(Counter(map(outcome, rows)).items())),
         "notes": list(notes),
         "numbers": dict(numbers),
     }
-    write_table(path, table(rows).replace_schema_metadata({b"atelier": json.dumps(facts).encode()}))
+    write_table(
+        path, rows_table(rows).replace_schema_metadata({b"atelier": json.dumps(facts).encode()})
+    )
 
 
-def read(path: Path) -> list[Row]:
+def read_manifest(path: Path) -> list[Row]:
     """The rows of a manifest, in order."""
     import pyarrow.parquet as pq
 
@@ -134,7 +136,7 @@ def facts(path: Path) -> Facts:
     return Facts(**json.loads(pq.read_schema(path).metadata[b"atelier"]))
 
 
-def table(rows: Sequence[Row], **more: tuple["pa.DataType", list[Any]]) -> "pa.Table":
+def rows_table(rows: Sequence[Row], **more: tuple["pa.DataType", list[Any]]) -> "pa.Table":
     """Rows as an Arrow table; `more` are further columns: name -> (type, values)."""
     import pyarrow as pa
 

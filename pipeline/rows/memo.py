@@ -34,7 +34,7 @@ def outcomes(folder: Path, wanted: Collection[str]) -> dict[str, str]:
     return {key: outcome for key, outcome in found.items() if key in wanted}
 
 
-def write(folder: Path, results: Results, prefix: str = "") -> None:
+def write_part(folder: Path, results: Results, prefix: str = "") -> None:
     """Write one part; its name is the digest of the keys in it."""
     import pyarrow as pa
 
@@ -45,11 +45,11 @@ def write(folder: Path, results: Results, prefix: str = "") -> None:
     if any(row.features for _, row in pairs):
         more["features"] = (pa.binary(), [row.features for _, row in pairs])
     name = hashlib.blake2b("".join(sorted(results)).encode(), digest_size=10).hexdigest()
-    table = manifest.table([row for _, row in pairs], **more)
+    table = manifest.rows_table([row for _, row in pairs], **more)
     manifest.write_table(folder / f"{prefix}{name}.parquet", table)
 
 
-def read(folder: Path, wanted: Collection[str]) -> Results:
+def read_parts(folder: Path, wanted: Collection[str]) -> Results:
     """The results of the wanted keys, as far as there are any; feature vectors are left out."""
     import pyarrow.parquet as pq
 

@@ -77,7 +77,7 @@ def wanted(specs: Iterable[Spec]) -> str:
     return sought.pop() if len(sought) == 1 else FACE
 
 
-def notes(rows: Iterable[Row], config: CropConfig) -> list[str]:
+def crop_notes(rows: Iterable[Row], config: CropConfig) -> list[str]:
     """What a person should know about the rules."""
     return unseen(parse(config.rules), rows)
 
@@ -118,7 +118,7 @@ def proposed(row: Row, recipe: Recipe) -> Iterator[Row]:
         numbers = numbered(row, chosen) if config.faces == "each" else [(row, chosen[0])]
         yield from (given(named, box, recipe) for named, box in numbers)
         return
-    faces = counted([found.box for found in row.boxes if found.label == "face"])
+    faces = counted_faces([found.box for found in row.boxes if found.label == "face"])
     if not faces:
         yield dropped(row, f"no {recipe.wanted}")
     elif len(faces) > config.max_faces:
@@ -148,7 +148,7 @@ def given(row: Row, rectangle: Box, recipe: Recipe) -> Row:
     return sized(replace(row, face=face, rectangle=rectangle), recipe)
 
 
-def counted(faces: list[Box]) -> list[Box]:
+def counted_faces(faces: list[Box]) -> list[Box]:
     """The faces that count, largest first."""
     faces = sorted(faces, key=lambda face: (-face.height, face))
     return [face for face in faces if face.height >= COUNTS * faces[0].height]

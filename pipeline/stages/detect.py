@@ -84,7 +84,7 @@ def spec_of(text: str) -> Spec:
 
 
 @cache
-def check(config: DetectConfig) -> None:
+def check_detectors(config: DetectConfig) -> None:
     """Load every model once, so that what is wrong with one is said before the long work.
 
     That happens in a process of its own: TensorFlow must not be imported where Luigi runs.
@@ -94,7 +94,7 @@ def check(config: DetectConfig) -> None:
     if not models:
         return
     try:
-        processes.apart(try_out, models)
+        processes.run_apart(try_out, models)
     except (ValueError, OSError) as error:
         raise SettingsError(f"[Detect] detector: {error}") from None
 
@@ -139,7 +139,7 @@ def small(data: bytes, find: Detector) -> Pixels:
     return decode(data, find.long_side)
 
 
-def measure(data: bytes, row: Row, find: Detector) -> tuple[Detection, ...]:
+def measure_photo(data: bytes, row: Row, find: Detector) -> tuple[Detection, ...]:
     """All finds in one photo, in its full-size pixels."""
     picture = small(data, find)
     return full_size(find([picture])[0], picture, row)
@@ -156,7 +156,7 @@ def enlarged(box: Box, scale: tuple[float, float]) -> Box:
     return Box(round(box.left * x), round(box.top * y), round(box.right * x), round(box.bottom * y))
 
 
-def notes(rows: Sequence[Row], look: Look) -> list[str]:
+def detect_notes(rows: Sequence[Row], look: Look) -> list[str]:
     """What a person should know about a detector and all that it found."""
     name, classes = detectors.short(look.spec), detectors.class_names(look.spec)
     unusable = [sum(one.label == UNUSABLE for one in row.boxes) for row in rows]

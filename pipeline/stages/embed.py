@@ -32,6 +32,7 @@ class EmbedConfig(Settings):
         "",
         "file with the weights of pytorch-fid's Inception; empty: pytorch-fid's own, downloaded",
         keyed="content",
+        path=True,
     )
     dims: int = option(2048, "numbers per portrait: 64, 192, 768 or 2048, from coarse to fine")
     dtype: Literal["float32", "bfloat16"] = option(
@@ -51,7 +52,7 @@ class EmbedConfig(Settings):
 
 def embed(items: Sequence[Item], config: EmbedConfig, folder: Path) -> Iterator[list[Row]]:
     """Decode each portrait at full size and write down its features, batch by batch."""
-    inception = load(config.weights, config.dims, config.dtype, config.device)
+    inception = load_inception(config.weights, config.dims, config.dtype, config.device)
     for start in range(0, len(items), inception.batch):
         yield from embedded(items[start : start + inception.batch], inception)
 
@@ -62,17 +63,17 @@ def check_weights(config: EmbedConfig) -> None:
     Looks in a process of its own: torch must not be imported where Luigi runs.
     """
     try:
-        processes.apart(find_weights, config)
+        processes.run_apart(find_weights, config)
     except (ValueError, OSError) as error:
         raise SettingsError(str(error)) from None
 
 
 def find_weights(config: EmbedConfig) -> None:
-    load(config.weights, config.dims, config.dtype, config.device)
+    load_inception(config.weights, config.dims, config.dtype, config.device)
 
 
 @cache
-def load(weights: str, dims: int, dtype: Any, device: str) -> "Inception":
+def load_inception(weights: str, dims: int, dtype: Any, device: str) -> "Inception":
     """The network, once per process."""
     cluster.refuse_company("torch")
     import torch

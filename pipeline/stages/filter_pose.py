@@ -25,7 +25,10 @@ class FilterPoseConfig(Settings):
     """Which portraits are like those of a reference set."""
 
     reference: str = option(
-        "", "folder of good portraits; empty: every portrait passes", keyed="never"
+        "",
+        "folder of good portraits; empty: every portrait passes",
+        keyed="never",
+        path=True,
     )
     reference_cropped: bool = option(
         False,
@@ -88,7 +91,7 @@ def filter_pose(
     return Outcome([out.get(row.id, row) for row in rows], said, {"limit": limit})
 
 
-def check(reference: Vectors, config: FilterPoseConfig) -> None:
+def check_reference(reference: Vectors, config: FilterPoseConfig) -> None:
     """Raise SettingsError where the reference is too small, or the limit refuses everything."""
     likeness = METHODS[config.method](known(reference, config))
     kind, value = parsed(config.limit)

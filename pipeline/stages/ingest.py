@@ -22,7 +22,10 @@ class IngestConfig(Settings):
     """Which photos there are."""
 
     source: str = option(
-        "", "folder of photos, searched recursively; empty: raw/ in the store", keyed="never"
+        "",
+        "folder of photos, searched recursively; empty: raw/ in the store",
+        keyed="never",
+        path=True,
     )
     pixel_limit: int = option(
         pictures.PIXEL_LIMIT, "photos of more pixels are dropped before they are decoded", low=1

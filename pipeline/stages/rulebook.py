@@ -36,14 +36,14 @@ def parse(text: str) -> tuple[Rule, ...]:
         ) from None
     if not isinstance(given, list):
         raise RuleError("give a list of rules: [{...}, {...}]")
-    return tuple(parsed(number, rule) for number, rule in enumerate(given, start=1))
+    return tuple(parse_rule(number, rule) for number, rule in enumerate(given, start=1))
 
 
 def no_number(word: str) -> float:
     raise RuleError(f"{word} is no number that a find can have; give another")
 
 
-def parsed(number: int, given: Any) -> Rule:
+def parse_rule(number: int, given: Any) -> Rule:
     kinds = {"drop": DROP_KEYS, "need": NEED_KEYS}
     try:
         kind = next((k for k in kinds if isinstance(given, dict) and k in given), None)

@@ -9,11 +9,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
+from atelier import stop
 from atelier.errors import Failure
 from pipeline.options import REPOSITORY
 
 WRONG_INPUT, STOPPED = 2, 130  # exit codes of every trainer
+SOMEBODY = "somebody stopped the trainer; the same command goes on"
 REASONS = ("error: ", "collapsed at ")  # how a line begins that says why the trainer ends
 
 Say = Callable[[str, int], None]  # hears the status line and the percentage
@@ -54,6 +57,8 @@ def follow(command: list[str], status: re.Pattern[str], say: Say) -> tuple[int, 
                 print(line, end="", flush=True)
             if found := status.match(line):
                 say(line.strip(), int(100 * float(found[1]) / max(float(found[2]), 1e-9)))
+    if received and multiprocessing.parent_process():  # of Luigi's, which ends without a trace
+        raise TrainError(SOMEBODY)
     if received:
         raise KeyboardInterrupt
     return trainer.returncode, reason
@@ -65,6 +70,7 @@ def started(command: list[str]) -> Iterator["subprocess.Popen[str]"]:
     with subprocess.Popen(
         command,
         cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": import_path()},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -81,9 +87,15 @@ def started(command: list[str]) -> Iterator["subprocess.Popen[str]"]:
             trainer.wait()
 
 
+def import_path() -> str:
+    """PYTHONPATH for the trainer: the packages that run here, wherever they lie."""
+    code = str(Path(__file__).resolve().parents[2])
+    return os.pathsep.join(filter(None, (code, os.environ.get("PYTHONPATH"))))
+
+
 @contextmanager
 def forwarding(trainer: "subprocess.Popen[str]") -> Iterator[list[int]]:
-    """Pass the first SIGINT or SIGTERM on; gathers them all. The trainer's answer takes a while."""
+    """Pass the first signal on, as SIGTERM; gathers them all. The answer takes a while."""
     received: list[int] = []
 
     def forward(number: int, _: object) -> None:
@@ -94,7 +106,7 @@ def forwarding(trainer: "subprocess.Popen[str]") -> Iterator[list[int]]:
 
     if multiprocessing.parent_process():  # Luigi's worker process: it ends with its parent, too
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    before = {n: signal.signal(n, forward) for n in (signal.SIGINT, signal.SIGTERM)}
+    before = stop.listen(forward)
     try:
         yield received
         trainer.wait()
@@ -111,7 +123,7 @@ def judge(code: int, reason: str, smaller: str) -> None:
     if code == WRONG_INPUT and reason:
         raise TrainError(reason)
     if code in (STOPPED, -signal.SIGTERM):  # the latter while it loads Python
-        raise TrainError("somebody stopped the trainer; the same command goes on")
+        raise TrainError(SOMEBODY)
     if code < 0:
         raise TrainError(
             f"the trainer was killed by signal {-code} (for want of memory it is 9: take a smaller"

@@ -21,7 +21,6 @@ from pipeline.options import Settings, SettingsError, located
 from pipeline.train import child
 
 FOLDER = "detectors"  # in the store
-PATHS = ("labels", "pictures", "held_labels")
 STATUS = re.compile(r"epoch ([\d.]+) of (\d+): ")
 
 
@@ -38,8 +37,10 @@ class CropTrainerConfig(Settings):
     def learning(self, out: str) -> LearningConfig:
         """The same options as the training itself checks them; raises SettingsError."""
         given = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "name"}
-        files = [*PATHS, *(["weights"] if given["weights"] not in NO_FILES else [])]
-        given |= {name: str(located(given[name])) for name in files if given[name]}
+        paths = [f.name for f in fields(self) if f.metadata["path"] and given[f.name]]
+        if given["weights"] in NO_FILES:
+            paths.remove("weights")
+        given |= {name: str(located(given[name])) for name in paths}
         try:
             return LearningConfig(**given, out=out)
         except LearningError as error:
@@ -52,12 +53,8 @@ def declared() -> Iterator[tuple[str, Any, Field[Any]]]:
     hints = get_type_hints(LearningConfig)
     for f in fields(LearningConfig):
         if f.name != "out":
-            known = f.metadata
-            yield (
-                f.name,
-                hints[f.name],
-                option(f.default, known["help"], known["low"], known["high"]),
-            )
+            known = {name: f.metadata[name] for name in ("help", "low", "high", "path")}
+            yield f.name, hints[f.name], option(f.default, **known)
 
 
 TrainCropDetectorConfig: type[CropTrainerConfig] = make_dataclass(
@@ -80,7 +77,7 @@ def finished(store: Path, config: CropTrainerConfig) -> bool:
     return is_finished(run_of(store, config))
 
 
-def train(store: Path, config: CropTrainerConfig, say: child.Say) -> Path:
+def train_detector(store: Path, config: CropTrainerConfig, say: child.Say) -> Path:
     """Train to the end, or go on; returns the detector's folder, for `crop:FOLDER`.
 
     The store's lock is given back: a run has a lock of its own. After SIGINT or SIGTERM the
@@ -96,10 +93,10 @@ def train(store: Path, config: CropTrainerConfig, say: child.Say) -> Path:
         )
     lock.release(store)
     words = [f"--{f.name}={getattr(learning, f.name)}" for f in fields(learning)]
-    follow(child.command("detectors", words), say)
+    follow_trainer(child.command("detectors", words), say)
     return out / DETECTOR
 
 
-def follow(command: list[str], say: child.Say) -> None:
+def follow_trainer(command: list[str], say: child.Say) -> None:
     """Run the trainer to its end; raises TrainError unless it finished."""
     child.judge(*child.follow(command, STATUS, say), "batch or size")

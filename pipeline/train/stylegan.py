@@ -44,9 +44,12 @@ class TrainerConfig(Settings):
 
     def words(self) -> list[str]:
         """What is given, for the trainer's command line."""
-        given = {name: value for name, value in self.options().items() if value}
-        if "resume_from" in given:
-            given["resume_from"] = str(located(given["resume_from"]))
+        paths = {f.name for f in fields(self) if f.metadata["path"]}
+        given = {
+            name: str(located(value)) if name in paths else value
+            for name, value in self.options().items()
+            if value
+        }
         return [f"--{name}={value}" for name, value in given.items()]
 
 
@@ -57,7 +60,7 @@ def declared() -> Iterator[tuple[str, type[str], Field[str]]]:
     for f in (f for section in SECTIONS.values() for f in fields(section)):
         if f.name not in DECIDED_HERE:
             default = "stylegan2" if f.name == "name" else ""
-            yield f.name, str, option(default, f.metadata["help"])
+            yield f.name, str, option(default, f.metadata["help"], path=f.metadata["path"])
 
 
 TrainStyleGANConfig: type[TrainerConfig] = make_dataclass(
@@ -71,18 +74,35 @@ TrainStyleGANConfig: type[TrainerConfig] = make_dataclass(
 
 def images_seen(run: Path) -> int:
     """How far a run's newest checkpoint is."""
-    saved = checkpoints.listed(run)
+    saved = checkpoints.list_checkpoints(run)
     return checkpoints.seen_at(saved[-1]) if saved else 0
 
 
 def finished(data: Path, store: Path, config: TrainerConfig, width: int, height: int) -> bool:
     """Whether a run of these options on this dataset has reached its total_kimg."""
+    return any(runs_at_end(data, store, config, width, height))
+
+
+def runs_at_end(
+    data: Path, store: Path, config: TrainerConfig, width: int, height: int
+) -> Iterator[Path]:
+    """The runs of these options on this dataset that have reached their total_kimg."""
     wanted = config.resolved(width, height)
     total = round(1000 * wanted.run.total_kimg)
-    return any(images_seen(run) >= total for run in known(store) if is_of(run, data, wanted))
+    yield from (r for r in known_runs(store) if is_of(r, data, wanted) and images_seen(r) >= total)
 
 
-def known(store: Path) -> list[Path]:
+def grid(data: Path, store: Path, config: TrainerConfig, width: int, height: int) -> Path | None:
+    """The newest grid of the finished run, truncated: what its generator draws."""
+    grids = [
+        path
+        for run in runs_at_end(data, store, config, width, height)
+        for path in sorted((run / "grids").glob("psi*.png"), key=lambda path: path.stem[-10:])
+    ]
+    return grids[-1] if grids else None
+
+
+def known_runs(store: Path) -> list[Path]:
     """The folders of all runs."""
     return sorted(path.parent for path in (store / RUNS).glob("*/config.json"))
 
@@ -93,7 +113,7 @@ def is_of(run: Path, data: Path, config: Config) -> bool:
     A folder of records is named after what is in it, so that its name tells, wherever it lies.
     """
     try:
-        saved = folder.saved(run) or {}
+        saved = folder.saved_run(run) or {}
         given = [saved["config"]["data"]["data"]]
         given += [change["options"].get("data", "") for change in saved["changes"]]
         dataset = {name: value for name, value in saved["dataset"].items() if name != "path"}
@@ -103,14 +123,14 @@ def is_of(run: Path, data: Path, config: Config) -> bool:
     return same and run.name == f"{config.run.name}-{folder.key(config, dataset)}"
 
 
-def told(store: Path) -> Iterator[str]:
+def tell_runs(store: Path) -> Iterator[str]:
     """A line per run: its name and how far it is."""
-    for run in known(store):
-        total = folder.current(folder.saved(run) or {})["total_kimg"]
+    for run in known_runs(store):
+        total = folder.current(folder.saved_run(run) or {})["total_kimg"]
         yield f"{run.name}: {images_seen(run) / 1000:g} of {total:g} kimg"
 
 
-def train(data: Path, store: Path, config: TrainerConfig, say: child.Say) -> None:
+def train_generator(data: Path, store: Path, config: TrainerConfig, say: child.Say) -> None:
     """Train until total_kimg, or go on; what the trainer prints goes to the terminal.
 
     The store's lock is given back: this takes days, and a run has a lock of its own.
@@ -120,10 +140,10 @@ def train(data: Path, store: Path, config: TrainerConfig, say: child.Say) -> Non
     """
     lock.release(store)
     words = [f"--data={data}", f"--out={store / RUNS}", *config.words()]
-    follow(child.command("training", words), say)
+    follow_trainer(child.command("training", words), say)
 
 
-def follow(command: list[str], say: child.Say) -> None:
+def follow_trainer(command: list[str], say: child.Say) -> None:
     """Run the trainer to its end; raises TrainError unless it finished."""
     code, reason = child.follow(command, STATUS, say)
     if code == COLLAPSED:

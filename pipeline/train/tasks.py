@@ -1,6 +1,7 @@
 """What is trained, beside the way of a photo: a generator, and a detector of one's own crop."""
 
 from functools import partial
+from pathlib import Path
 
 import luigi
 
@@ -20,12 +21,22 @@ class TrainStyleGAN(luigi.Task):
         return ExportTFRecords()
 
     def complete(self) -> bool:
-        data, size = self.requires(), current(DatasetConfig).width_height
-        return data.complete() and stylegan.finished(data.dataset, store(), self.config, *size)
+        return self.requires().complete() and stylegan.finished(*self.asked())
+
+    def asked(self) -> tuple[Path, Path, stylegan.TrainerConfig, int, int]:
+        """What tells this run from others: dataset, store, options, width and height."""
+        size = current(DatasetConfig).width_height
+        return self.requires().dataset, store(), self.config, *size
+
+    def grid(self) -> Path | None:
+        """The newest grid of the finished run."""
+        return stylegan.grid(*self.asked())
 
     def run(self) -> None:
         cluster.close()  # days without photos to work on
-        stylegan.train(self.requires().dataset, store(), self.config, partial(show_progress, self))
+        stylegan.train_generator(
+            self.requires().dataset, store(), self.config, partial(show_progress, self)
+        )
 
 
 @settings(crop_detector.TrainCropDetectorConfig)
@@ -37,7 +48,7 @@ class TrainCropDetector(luigi.Task):
 
     def run(self) -> None:
         cluster.close()
-        crop_detector.train(store(), self.config, partial(show_progress, self))
+        crop_detector.train_detector(store(), self.config, partial(show_progress, self))
 
 
 TASKS: list[type[luigi.Task]] = [TrainStyleGAN, TrainCropDetector]

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.commands import command, error, run
+from tests.kit.commands import command, error, run, run_apart, told
 from tests.kit.store import ROOT, photo, save
 
 pytestmark = pytest.mark.slow
 
 
 def test_the_end_of_a_run_is_the_funnel_and_the_report(folder):
-    done = run(folder, "run")
+    done = run_apart(folder, "run")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[-1] == str(folder / "store" / "report.html")
@@ -72,6 +72,11 @@ def test_what_is_wrong_is_one_sentence(folder, words, options, code, said):
     assert said in error(run(folder, *words, **options), code)
 
 
+def test_the_process_ends_with_what_main_returns(folder):
+    said = error(run_apart(folder, "run", Crop_max_faces=0), code=2)
+    assert said == "[Crop] max_faces = 0: give a value of at least 1"
+
+
 def test_a_store_that_cannot_be_written_is_one_sentence(folder):
     (folder / "file").write_text("in the way")
     said = error(run(folder, "run", store="file/store"))
@@ -115,6 +120,14 @@ def test_gc_lists_first_and_deletes_only_what_no_recipe_reaches(folder):
     assert (folder / "store" / "dataset" / "dataset.json").is_file()
 
 
+def test_source_says_where_photos_are_taken_from(folder):
+    assert run(folder, "source").stdout == f"{folder}/photos\n"
+    given = ("source", "TrainStyleGAN", "--retry")
+    assert run(folder, *given, Ingest_source="").stdout == "\n"
+    (folder / "store" / "raw").mkdir(parents=True)
+    assert run(folder, *given, Ingest_source="").stdout == f"{folder}/store/raw\n"
+
+
 def test_rescan_reads_every_file_again(folder):
     assert run(folder, "run", "Detect").returncode == 0
     first = folder / "photos" / "0.jpg"
@@ -152,20 +165,4 @@ def test_records_packs_a_folder_of_ready_pictures(folder):
 
 
 def test_options_prints_what_is_committed():
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline", "options"], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.stdout == (ROOT / "docs" / "options.md").read_text()
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [([], "LUIGI_CONFIG_PATH=recipes/sample.cfg"), (["SRC=/photos"], '--Ingest-source "$SRC"')],
-)
-def test_make_dataset_builds_the_sample_only_without_a_source(words, said):
-    line = ["make", "-n", "dataset", *words]
-    environment = {name: value for name, value in os.environ.items() if name != "SRC"}
-    done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert said in done.stdout
-    assert ("sample.cfg" in done.stdout) == (not words)
+    assert told(["options"]).stdout == (ROOT / "docs" / "options.md").read_text()

@@ -21,7 +21,7 @@ def test_of_two_commands_the_second_says_who_is_first(folder):
     wait_for(folder, "store/lock")
     said = error(run(folder, "run"), code=3)
     assert f"in use by process {first.pid} on " in said
-    first.communicate(timeout=120)
+    first.communicate(timeout=300)
     assert first.returncode == 0
     assert run(folder, "run").returncode == 0
 
@@ -45,9 +45,9 @@ def test_ctrl_c_says_that_it_stopped_and_leaves_no_process(forty, heard_by):
     family = psutil.Process(process.pid).children(recursive=True)
     send = {"command": os.kill, "terminal": os.killpg}[heard_by]
     send(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=300)
     assert family
-    assert not psutil.wait_procs(family, timeout=30)[1]
+    assert not psutil.wait_procs(family, timeout=120)[1]
     assert process.returncode == 130
     assert "the same command goes on" in said
     assert "Traceback" not in said
@@ -62,20 +62,20 @@ def test_a_worker_killed_in_the_middle_loses_nothing(forty):
     family = psutil.Process(process.pid).children(recursive=True)
     worker = next(one for one in family if "spawn_main" in " ".join(one.cmdline()))
     worker.kill()
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=300)
     assert process.returncode == 0, said
     assert results(forty / "short-handed") == results(forty / "undisturbed")
 
 
 def packing(monkeypatch):
     """Note the id of every row whose picture is packed from now on."""
-    seen, read = [], pack.read
+    seen, read = [], pack.read_picture
 
     def noted(item, plan):
         seen.append(item.row.id)
         return read(item, plan)
 
-    monkeypatch.setattr(pack, "read", noted)
+    monkeypatch.setattr(pack, "read_picture", noted)
     return seen
 
 
@@ -87,7 +87,9 @@ def test_kill_9_in_the_middle_redoes_nothing_that_is_finished(forty, stage, monk
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     (folder,) = store.glob(f"{stage}/*/parts")
-    finished = {row.id for rows in memo.read(folder, memo.keys(folder)).values() for row in rows}
+    finished = {
+        row.id for rows in memo.read_parts(folder, memo.keys(folder)).values() for row in rows
+    }
     assert 3 <= len(finished) < 40
 
     # In this process, so that its work can be counted.

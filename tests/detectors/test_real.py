@@ -12,7 +12,7 @@ from atelier.boxes import iou
 from detectors.base import FACE
 from pipeline.rows.manifest import Row
 from pipeline.stages.crop import CropConfig, Recipe, crop
-from pipeline.stages.detect import measure
+from pipeline.stages.detect import measure_photo
 from pipeline.stages.finds import join
 from tests.kit.commands import error, run
 
@@ -48,7 +48,7 @@ def looked(text, test_data):
         data = path.read_bytes()
         head = pictures.header(data, 10**8)
         row = Row(path.name, path.name, width=head.width, height=head.height)
-        boxes = join([measure(data, row, find)], [detectors.face_factors(spec)])
+        boxes = join([measure_photo(data, row, find)], [detectors.face_factors(spec)])
         found[path] = (boxes, row)
     return found
 
@@ -108,7 +108,7 @@ def test_the_whole_dataset_with_it(tmp_path, test_data, name):
     for path in sorted((test_data / "portraits_512_1023").iterdir())[:8]:
         (tmp_path / "photos" / path.name).symlink_to(path)
     text = DETECTORS[name].format(models=test_data / "models")
-    options = {"Detect_detector": text, "Dataset_size": 256, "Engine_workers": 2}
+    options = {"Detect_detector": text, "Dataset_size": 256, "Engine_workers": 1}
     done = run(tmp_path, "run", **options, Engine_scheduler="local", Zoom_share=0)
     assert done.returncode == 0, done.stderr
     assert any(line.split()[:3] == ["Resize", "8", "8"] for line in done.stdout.splitlines())

@@ -14,7 +14,7 @@ from tests.kit.house import HEAVY, PACKAGES, ROOT
 # Who may import whom: each room those on the floors below its own, and nobody beside it.
 FLOORS = {
     "atelier": [
-        {"errors", "boxes", "stop", "svg", "containers"},
+        {"errors", "boxes", "stop", "svg", "cuda", "containers"},
         {"colours"},
         {"options", "files", "pictures", "names"},
         {"arrays", "commands", "listing", "tables"},
@@ -44,7 +44,7 @@ FLOORS = {
         {"stages", "dataset", "stage"},
         {"report", "review"},
         {"tasks"},
-        {"train", "garbage"},
+        {"train", "garbage", "luigi_script"},
         {"cli"},
     ],
 }
@@ -54,9 +54,10 @@ MAY_IMPORT = {
     "training": {"atelier"},
     "pipeline": {"atelier", "detectors", "training"},
 }
-KNOW_LUIGI = {"options", "stage", "tasks", "train.tasks", "cli"}  # of pipeline
-MOST = {"pipeline": (16, 8), "training": (26, 9), "detectors": (13, 8), "atelier": (14, 4)}
+KNOW_LUIGI = {"options", "stage", "tasks", "train.tasks", "luigi_script", "cli"}  # of pipeline
+MOST = {"pipeline": (16, 8), "training": (26, 9), "detectors": (13, 8), "atelier": (15, 4)}
 ENTRANCES = {"__main__"}
+EVERY_COMMAND_HAS = {"main", "parser"}
 EMPTY_WORDS = {"utils", "util", "helpers", "helper", "common", "manager"}
 LINES, FUNCTION_LINES, EQUAL_LINES = 400, 60, 6
 
@@ -208,3 +209,12 @@ def test_the_packages_that_run_are_ours(package):
 def test_every_folder_of_tests_is_a_package():
     folders = {path.parent for path in (ROOT / "tests").rglob("*.py")}
     assert [folder for folder in sorted(folders) if not (folder / "__init__.py").is_file()] == []
+
+
+def test_a_name_that_three_modules_share_takes_its_noun():
+    modules = defaultdict(list)
+    for module, path in house.modules().items():
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef) and node.name not in EVERY_COMMAND_HAS:
+                modules[node.name].append(module)
+    assert {name: found for name, found in modules.items() if len(found) > 2} == {}

@@ -1,15 +1,27 @@
-"""`python -m pipeline` as its users run it: in a process of its own."""
+"""`python -m pipeline` as its users run it: in this process, or in one of its own."""
 
+import atexit
+import logging
 import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from copy import deepcopy
+from io import StringIO
+from subprocess import CompletedProcess
 
-from tests.kit.store import ROOT
+import luigi
+from luigi.configuration import LuigiConfigParser
+
+from pipeline import cli
+from pipeline.engine import lock
+from pipeline.rows import manifest
+from tests.kit.store import ROOT, fresh
 
 
-def command(folder, *words, store="store", **more):
-    """The arguments of Popen for `python -m pipeline` on the photos of `folder`."""
+def words_of(folder, *words, store="store", **more):
+    """The words of a command on the photos of `folder`."""
     options = {
         "Store-root": folder / store,
         "Ingest-source": folder / "photos",
@@ -18,12 +30,56 @@ def command(folder, *words, store="store", **more):
         "Engine-scheduler": "in-process",
         **{name.replace("_", "-"): value for name, value in more.items()},
     }
-    given = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    return [sys.executable, "-m", "pipeline", *words, *given]
+    return [
+        *words,
+        *(word for name, value in options.items() for word in (f"--{name}", str(value))),
+    ]
 
 
-def run(folder, *words, under=(), **more):
-    """Run a command to its end; `under` another one, as setpriv."""
+def command(folder, *words, **more):
+    """The arguments of Popen for such a command."""
+    return [sys.executable, "-m", "pipeline", *words_of(folder, *words, **more)]
+
+
+def run(folder, *words, store="store", **more):
+    """Run a command to its end in this process, which knows nothing of it afterwards."""
+    try:
+        return told(words_of(folder, *words, store=store, **more))
+    finally:
+        with suppress(OSError):  # no such store
+            lock.release(folder / store)
+
+
+def told(words):
+    """What the command of these words returns and prints."""
+    out, err = StringIO(), StringIO()
+    with settings_of_its_own(), redirect_stdout(out), redirect_stderr(err):
+        code = cli.main(words)
+    atexit.unregister(lock.release)
+    return CompletedProcess(words, code, out.getvalue(), err.getvalue())
+
+
+@contextmanager
+def settings_of_its_own():
+    """As a process begins: luigi.cfg is read, nothing is cached; ours come back afterwards."""
+    config, LuigiConfigParser._instance = LuigiConfigParser._instance, None
+    hooks = luigi.Task._event_callbacks
+    luigi.Task._event_callbacks = deepcopy(hooks)
+    log = logging.getLogger("luigi-interface")
+    level = log.level
+    fresh()
+    manifest.facts.cache_clear()
+    try:
+        yield
+    finally:
+        LuigiConfigParser._instance, luigi.Task._event_callbacks = config, hooks
+        log.setLevel(level)
+        fresh()
+        manifest.facts.cache_clear()
+
+
+def run_apart(folder, *words, under=(), **more):
+    """Run a command to its end in a process of its own; `under` another one, as setpriv."""
     line = [*under, *command(folder, *words, **more)]
     return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=300)
 

@@ -105,7 +105,7 @@ def results(store):
 
 
 def address_in(file):
-    for _ in range(100):
+    for _ in range(1200):
         if file.exists() and file.read_text():
             return json.loads(file.read_text())["address"]
         time.sleep(0.1)

@@ -6,9 +6,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 from PIL import Image
 
-from training import config, loop, sources
+from training import config, loop, schedule, sources
+from training.minibatch import Minibatch
+from training.run import collapse
 
 ROOT = Path(__file__).resolve().parents[2]
 # Graphs this small are not worth optimising: half of the time of these tests would go there.
@@ -52,10 +55,42 @@ def small(data, out, **options):
     return config.configure({**SMALL, "data": str(data), "out": str(out), **options})
 
 
-def train(data, out, say=lambda text: None, **options):
+def train(data, out, say=lambda text: None, step=Minibatch, **options):
     """Train in this process."""
     given = small(data, out, **options)
-    return loop.train(given, sources.open_source(given.data.data), say)
+    return loop.train(given, sources.open_source(given.data.data), say, new_step=step)
+
+
+class Rehearsal:
+    """A step that compiles no graph: moves what `Minibatch` moves, by (seed, seen) and the rate."""
+
+    def __init__(self, state, config, labels, rate_scale, replicas):
+        self.state, self.config, self.scale = state, config, rate_scale
+        self.rates = schedule.steps(config.rate.g_lr)
+
+    def __call__(self, images, labels):
+        state, seed = self.state, self.config.run.seed
+        rate = self.scale * schedule.value_at(self.rates, state.seen)
+        chance = np.random.default_rng([seed, state.seen])
+        for adam in (state.g_adam, state.d_adam):
+            adam.steps.assign_add(1)
+            for variable in [*adam.variables.values(), *adam.second.values()]:
+                variable.assign_add(rate * chance.random(variable.shape, np.float32))
+        for name, mean in state.averaged.values.items():
+            mean.assign(0.5 * (mean + state.generator.values[name]))
+        state.path_mean.assign_add(rate)
+        if self.config.augment.augment == "ada":
+            state.p.assign_add(rate)
+        state.seen += self.config.run.batch
+        state.minibatches += 1
+        told = {**dict.fromkeys(collapse.SIGNALS, chance.random()), "diversity": 1.0}
+        told |= {"Loss/scores/real": tf.reduce_mean(images), "learning_rate/G": rate}
+        return told | {"skipped/G": 0.0, "pl_mean": state.path_mean + 0, "augment_p": state.p + 0}
+
+
+def rehearse(data, out, say=lambda text: None, step=Rehearsal, **options):
+    """A whole run whose steps learn nothing: for what the loop keeps, not for what it learns."""
+    return train(data, out, say, step, **options)
 
 
 def command(data, out, **options):

@@ -33,7 +33,7 @@ def looked(folder, detector, **more):
     assert done.returncode == 0, done.stderr
     found = (folder / more.get("store", "store") / "detect").glob("*/*.parquet")
     newest = max(found, key=lambda path: path.stat().st_mtime_ns)
-    return done.stderr, [(row.id, row.boxes, row.drop) for row in manifest.read(newest)]
+    return done.stderr, [(row.id, row.boxes, row.drop) for row in manifest.read_manifest(newest)]
 
 
 @pytest.fixture(params=[*NAMED, "yunet", *MADE])

@@ -43,13 +43,13 @@ def test_a_misspelt_option_on_the_command_line(name, said):
 def test_a_misspelt_option_in_the_file():
     luigi.configuration.get_config().set("Crop", "max_face", "3")
     with pytest.raises(SettingsError, match=r"\[Crop\] max_face: there is no such option; did you"):
-        options.check()
+        options.check_recipe()
 
 
 def test_a_misspelt_section_in_the_file():
     luigi.configuration.get_config().set("Cropp", "max_faces", "3")
     with pytest.raises(SettingsError, match=r"\[Cropp\]: there is no such section; did you mean"):
-        options.check()
+        options.check_recipe()
 
 
 def test_luigi_cfg_holds_every_option_with_its_sentence():
@@ -65,7 +65,7 @@ def test_every_recipe_names_options_that_exist():
     assert recipes
     for recipe in recipes:
         with options.recipe(recipe):
-            options.check()
+            options.check_recipe()
 
 
 def test_a_file_enters_a_key_by_its_content(tmp_path):

@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.real_data, pytest.mark.slow]
 def outcomes(folder):
     """The manifest of the last stage of a store."""
     (found,) = (folder / "store").glob("resize/*/*.parquet")
-    return manifest.read(found)
+    return manifest.read_manifest(found)
 
 
 def build(folder, test_data, *sources):

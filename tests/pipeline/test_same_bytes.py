@@ -2,8 +2,6 @@
 
 import io
 import shutil
-import subprocess
-import sys
 
 import pytest
 from PIL import Image, ImageEnhance
@@ -13,7 +11,7 @@ from pipeline.engine import cluster
 from pipeline.rows import manifest
 from pipeline.stages import embed
 from pipeline.tasks import Crop, Dataset, Detect, ExportTFRecords, FilterPose, Ingest, Resize
-from tests.kit.store import ROOT, build, results, set_options
+from tests.kit.store import build, results, set_options
 
 SITTERS = ("studio/Ada", "studio/Bruno", "studio/Dayo", "outdoors/Kamila", "family/Tariq and Uma")
 LIGHTS = (0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
@@ -85,12 +83,10 @@ def test_workers_started_by_hand(source, in_process, tmp_path, scheduler):
     assert shared_by(2)
 
 
-def test_scores_against_a_reference(source, tmp_path, monkeypatch):
+def test_scores_against_a_reference(source, tmp_path, monkeypatch, inception_weights):
     monkeypatch.setattr(embed, "check_weights", lambda _: None)  # loads torch once more
-    line = [sys.executable, "-m", "tests.kit.random_inception", str(tmp_path / "weights.pth"), "1"]
-    subprocess.run(line, cwd=ROOT, check=True)
     more = {
-        "Embed_weights": tmp_path / "weights.pth",
+        "Embed_weights": inception_weights,
         "Embed_dims": 64,
         "FilterPose_reference": source / "family",
         "FilterPose_limit": "best 0.5",

@@ -14,7 +14,7 @@ from PIL import Image
 from atelier.arrays import CheckpointError, load_arrays
 from tests.kit.training_runs import draw
 from training.run.grids import seeded_latents
-from training.sources import DataError, identity, open_source
+from training.sources import DataError, dataset_identity, open_source
 from training.sources.stores import HEAD, FolderStore
 
 NAMES = [f"{number:03}.png" for number in range(4)]
@@ -106,7 +106,7 @@ def test_a_folder_of_png_keeps_its_digest(tmp_path):
     (folder / ".hidden.png").write_bytes(b"x")
     sizes = sorted((p.name, p.stat().st_size) for p in folder.iterdir() if p.name[0] != ".")
     told = json.dumps(sizes).encode()
-    assert identity(open_source(folder))["digest"] == hashlib.sha256(told).hexdigest()[:16]
+    assert dataset_identity(open_source(folder))["digest"] == hashlib.sha256(told).hexdigest()[:16]
 
 
 def test_compressed_records_are_called_that(tmp_path):

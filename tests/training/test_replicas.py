@@ -47,7 +47,7 @@ def alone(tmp_path_factory):
 
 
 def assert_same_curve(one, two):
-    lines = [journal.read(run / "stats.jsonl") for run in (one, two)]
+    lines = [journal.read_stats(run / "stats.jsonl") for run in (one, two)]
     assert len(lines[0]) == len(lines[1]) > 1
     for a, b in zip(*lines, strict=True):
         assert a.keys() == b.keys()
@@ -64,16 +64,7 @@ def test_two_devices_give_the_curve_of_one(alone, tmp_path, accumulation):
     assert_same_curve(run, tmp_path / "run")
 
 
-def test_two_machines_give_the_curve_of_one(alone, tmp_path):
-    data, run = alone
-    for process in workers(command(data, tmp_path / "run", **ALL)):
-        assert "2 replicas on 2 workers" in ended(process)
-    assert_same_curve(run, tmp_path / "run")
-    found = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert found["changes"] == []
-
-
-def test_a_signal_to_one_machine_stops_both_and_they_go_on(alone, tmp_path):
+def test_two_machines_that_a_signal_to_one_stops_give_the_curve_of_one(alone, tmp_path):
     data, run = alone
     both = workers(command(data, tmp_path / "run", **ALL))
     while " kimg  " not in both[1].stdout.readline():
@@ -81,10 +72,13 @@ def test_a_signal_to_one_machine_stops_both_and_they_go_on(alone, tmp_path):
     both[1].send_signal(signal.SIGTERM)
     for process in both:
         assert "the same command goes on" in ended(process, code=130)
-    assert len(checkpoints.listed(tmp_path / "run")) > 1
+    assert len(checkpoints.list_checkpoints(tmp_path / "run")) > 1
     for process in workers(command(data, tmp_path / "run", **ALL)):
-        assert "goes on from" in ended(process)
+        said = ended(process)
+        assert "goes on from" in said and "2 replicas on 2 workers" in said
     assert_same_curve(run, tmp_path / "run")
+    found = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert found["changes"] == []
 
 
 def test_machines_that_begin_differently_are_told(alone, tmp_path):

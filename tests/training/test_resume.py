@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from atelier.arrays import save_arrays
-from tests.kit.training_runs import draw, small, train
+from tests.kit.training_runs import draw, rehearse, small
 from training.config import Config, ConfigError
 from training.devices import Replicas
 from training.run import checkpoints, collapse, journal
@@ -17,54 +17,56 @@ SHORT = {"total_kimg": 0.016, "snapshot_kimg": 0.016}
 
 
 def p_of(run):
-    return float(checkpoints.load(checkpoints.listed(run)[-1]).arrays["loss/p"])
+    return float(
+        checkpoints.load_checkpoint(checkpoints.list_checkpoints(run)[-1]).arrays["loss/p"]
+    )
 
 
 def test_a_fixed_augmentation_is_the_commands_own(tmp_path):
     data, run = draw(tmp_path / "data"), tmp_path / "run"
-    train(data, run, **SHORT)
+    rehearse(data, run, **SHORT)
     assert p_of(run) == 0
     fixed = {"augment": "fixed", "augment_pipe": "blit"}
-    train(data, run, **SHORT | fixed | {"augment_p": 0.25, "total_kimg": 0.02})
+    rehearse(data, run, **SHORT | fixed | {"augment_p": 0.25, "total_kimg": 0.02})
     assert p_of(run) == 0.25
-    train(data, run, **SHORT | fixed | {"augment_p": 0.5, "total_kimg": 0.024})
+    rehearse(data, run, **SHORT | fixed | {"augment_p": 0.5, "total_kimg": 0.024})
     assert p_of(run) == 0.5
-    train(data, tmp_path / "other", **SHORT | {"resume_from": run, "total_kimg": 0.028})
+    rehearse(data, tmp_path / "other", **SHORT | {"resume_from": run, "total_kimg": 0.028})
     assert p_of(tmp_path / "other") == 0
 
 
 def test_with_no_whole_checkpoint_nothing_is_overwritten(tmp_path):
     data, run = draw(tmp_path / "data"), tmp_path / "run"
-    train(data, run, **SHORT)
+    rehearse(data, run, **SHORT)
     written = (run / "stats.jsonl").read_bytes()
-    for path in checkpoints.listed(run):
+    for path in checkpoints.list_checkpoints(run):
         path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(CheckpointError, match=r"^none of the 2 checkpoints of .* bring one back"):
-        train(data, run, **SHORT)
+        rehearse(data, run, **SHORT)
     assert (run / "stats.jsonl").read_bytes() == written
 
 
 def test_a_broken_checkpoint_is_set_aside(tmp_path):
     data, run = draw(tmp_path / "data"), tmp_path / "run"
-    train(data, run, **SHORT | {"keep": 1})
-    broken = checkpoints.listed(run)[-1]
-    save_arrays(checkpoints.place(run, 8), **whole(broken))
+    rehearse(data, run, **SHORT | {"keep": 1})
+    broken = checkpoints.list_checkpoints(run)[-1]
+    save_arrays(checkpoints.checkpoint_path(run, 8), **whole(broken))
     broken.write_bytes(broken.read_bytes()[:100])
-    train(data, run, **SHORT | {"keep": 1, "total_kimg": 0.012})
-    assert [path.name for path in checkpoints.listed(run)] == ["0000000012.npz"]
+    rehearse(data, run, **SHORT | {"keep": 1, "total_kimg": 0.012})
+    assert [path.name for path in checkpoints.list_checkpoints(run)] == ["0000000012.npz"]
     assert broken.with_suffix(".broken").exists()
 
 
 def whole(path):
-    known = checkpoints.load(path)
+    known = checkpoints.load_checkpoint(path)
     counters = known.about["counters"] | {"seen": 8, "minibatches": 2, "tally": {}}
     return {"arrays": known.arrays, "about": known.about | {"counters": counters}}
 
 
 def test_scores_of_reals_do_not_depend_on_how_a_minibatch_is_cut(tmp_path):
     data, run = draw(tmp_path / "data", 7), tmp_path / "run"
-    train(data, run, **SHORT)
-    train(data, run, **SHORT | {"total_kimg": 0.032, "accumulation": 2})
+    rehearse(data, run, **SHORT)
+    rehearse(data, run, **SHORT | {"total_kimg": 0.032, "accumulation": 2})
     rows = [json.loads(text) for text in (run / "real_scores.jsonl").read_text().splitlines()]
     assert [len(row["scores"]) for row in rows] == [6] * 3
     assert all(len(row["images"]) == 6 for row in rows)

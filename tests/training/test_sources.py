@@ -170,7 +170,7 @@ def test_a_record_of_another_shape_is_named(tmp_path, pictures):
 
 def test_identity_is_of_the_content_not_the_place(tmp_path):
     one, two = draw(tmp_path / "a", 3), draw(tmp_path / "b", 3)
-    same = [sources.identity(open_source(folder)) for folder in (one, two)]
+    same = [sources.dataset_identity(open_source(folder)) for folder in (one, two)]
     assert same[0] == same[1]
     draw(two, 4)
-    assert sources.identity(open_source(two)) != same[0]
+    assert sources.dataset_identity(open_source(two)) != same[0]

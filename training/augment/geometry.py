@@ -108,7 +108,7 @@ def warp(images: Tensor, inverse: Tensor) -> Tensor:
     """Each output pixel p of images NHWC is read at inverse @ p; coordinates from the centre."""
     _, height, width, _ = images.shape
     fine = along(images, doubling(height), doubling(width))
-    return along(sample(fine, inverse, (height, width)), halving(height), halving(width))
+    return along(sample_warped(fine, inverse, (height, width)), halving(height), halving(width))
 
 
 def move(images: Tensor, inverse: Tensor) -> Tensor:
@@ -180,7 +180,7 @@ def reflected(index: int, side: int) -> int:
     return min(index, 2 * (side - 1) - index)
 
 
-def sample(fine: Tensor, inverse: Tensor, size: tuple[int, int]) -> Tensor:
+def sample_warped(fine: Tensor, inverse: Tensor, size: tuple[int, int]) -> Tensor:
     """Bilinear samples of the doubled images, on the doubled output grid with its margin.
 
     fine [n, 4 h, 4 w, c] from `doubling` -> [n, 2 h + 2 MARGIN, 2 w + 2 MARGIN, c].

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from atelier import cuda
 from atelier.errors import Refusal
 from training.features import frames
 
@@ -76,7 +77,7 @@ class Extractor:
             stdout=subprocess.PIPE,
             stderr=self.words,
             # Threads that wait by sleeping leave the processor to the generator's.
-            env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "PYTHONPATH": path},
+            env={"OMP_WAIT_POLICY": "PASSIVE", **cuda.environment(), "PYTHONPATH": path},
         )
         try:
             self.taught = self.begin(net, lessons)

@@ -42,7 +42,9 @@ class Inception:
         cudnn.conv.fp32_precision = "ieee"  # a GPU's default rounds to 10 bits
         self.dims, self.batch, self.device = dims, BATCH[device], torch.device(device)
         self.dtype = getattr(torch, dtype)
-        stem, *rest = without_pooling(folded(build(weights, dims), has_one_step(device, dtype)))
+        stem, *rest = without_pooling(
+            folded(build_inception(weights, dims), has_one_step(device, dtype))
+        )
         # The first block always computes in float32: it costs a thirteenth of the time, and it is
         # there that rounding would do most harm.
         self.stem = in_channels_last(stem).to(self.device)
@@ -77,7 +79,7 @@ def prepared(picture: NDArray[np.uint8]) -> Tensor:
     return 2 * small - 1
 
 
-def build(weights: Path | None, dims: int) -> nn.Module:
+def build_inception(weights: Path | None, dims: int) -> nn.Module:
     """pytorch-fid's network down to the block that has `dims` channels."""
     block = fid.InceptionV3.BLOCK_INDEX_BY_DIM[dims]
     loaded = state(weights)

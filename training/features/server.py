@@ -68,7 +68,7 @@ def serve(inbox: IO[bytes], out: IO[bytes]) -> None:
     device = chosen_device(wanted["device"])
     if wanted["school"]:
         frames.send(out, learnt(inbox, wanted, device))
-    net, label, fingerprint = build(wanted, device)
+    net, label, fingerprint = build_network(wanted, device)
     known = {"dims": net.dims, "label": label, "fingerprint": fingerprint, "device": device}
     frames.send(out, known)
     while True:
@@ -96,7 +96,7 @@ def chosen_device(wanted: str) -> Literal["cpu", "cuda"]:
     return "cpu"
 
 
-def build(
+def build_network(
     wanted: dict[str, Any], device: Literal["cpu", "cuda"]
 ) -> tuple[FeatureNetwork, str, str]:
     """The network, the label that its figures carry, and what tells it from all others.
@@ -105,7 +105,7 @@ def build(
     """
     weights, threads = Path(wanted["weights"]), wanted["threads"]
     if wanted["kind"] == "classifier":
-        return Classifier(weights, device), "classifier", f"classifier {digest(weights)}"
+        return Classifier(weights, device), "classifier", f"classifier {digest_file(weights)}"
     if wanted["kind"] == "random-inception":
         with TemporaryDirectory() as folder:
             made = Path(folder, "weights.pth")
@@ -120,11 +120,11 @@ def build(
             f"{error}; or measure with --standin random-inception, or where the data has classes"
             " with --standin classifier: figures that are no FID"
         ) from None
-    first = digest(given or downloaded())[:8]
+    first = digest_file(given or downloaded())[:8]
     return net, "" if first == REAL_DIGEST else f"inception-{first}", f"inception {first}"
 
 
-def digest(path: Path) -> str:
+def digest_file(path: Path) -> str:
     """The SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -86,7 +86,7 @@ class Classifier:
     @torch.inference_mode()
     def __call__(self, pictures: Iterable[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """HWC RGB pictures -> [pictures, DIMS]."""
-        inputs = torch.cat([shrunk(picture, self.side) for picture in pictures])
+        inputs = torch.cat([shrink_pictures(picture, self.side) for picture in pictures])
         features = self.body(centred(inputs).to(self.device))
         self.classes = self.head(features).argmax(dim=1).tolist()
         found: NDArray[np.float32] = (features * self.scale).cpu().numpy()
@@ -103,7 +103,7 @@ def network(classes: int) -> tuple[nn.Sequential, nn.Sequential]:
     return nn.Sequential(*layers), nn.Sequential(nn.Linear(DIMS, classes))
 
 
-def shrunk(picture: NDArray[np.uint8], side: int) -> Tensor:
+def shrink_pictures(picture: NDArray[np.uint8], side: int) -> Tensor:
     """One HWC picture, averaged down (or enlarged) to 1 x 3 x side x side, uint8."""
     pixels = torch.from_numpy(np.require(picture, requirements="W")).permute(2, 0, 1)[None]
     if pixels.shape[2:] == (side, side):
@@ -130,7 +130,7 @@ class School:
         self.labels: list[int] = []
 
     def add(self, pictures: Iterable[NDArray[np.uint8]], labels: Iterable[int]) -> None:
-        self.pixels += [shrunk(picture, self.side) for picture in pictures]
+        self.pixels += [shrink_pictures(picture, self.side) for picture in pictures]
         self.labels += labels
 
     def teach(self, path: Path, device: str) -> dict[str, Any]:

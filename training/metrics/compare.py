@@ -8,9 +8,9 @@ from atelier import pictures
 from atelier.pictures import PIXEL_LIMIT
 from training.features.client import Extractor, Net, Pixels, batched
 from training.metrics import scores
-from training.metrics.measure import SEED, gathered, lessons, named
+from training.metrics.measure import SEED, gathered, lessons, metric_name
 from training.sources import DataError, open_records, open_source, open_store
-from training.sources.pictures import decoded
+from training.sources.pictures import decoded_picture
 from training.sources.stores import picture_names
 
 
@@ -38,10 +38,10 @@ class Gallery:
             return
         assert self.store
         for name in self.names:
-            yield seen(self.store.open(name), f"{self.path}/{name}")
+            yield decode_pictures(self.store.open(name), f"{self.path}/{name}")
 
 
-def seen(content: bytes, where: str) -> Pixels:
+def decode_pictures(content: bytes, where: str) -> Pixels:
     """A picture as grey, RGB or RGBA; raises DataError."""
     try:
         mode, channels = pictures.header(content, PIXEL_LIMIT).mode, pictures.channels_of(content)
@@ -49,7 +49,7 @@ def seen(content: bytes, where: str) -> Pixels:
         raise DataError(f"{where} cannot be read as a picture: {error}") from None
     if mode.startswith(("I", "F")):
         raise DataError(f"{where} has mode {mode}: save it with 8 bits per channel")
-    return decoded(content, where, channels)
+    return decoded_picture(content, where, channels)
 
 
 def compare(one: Path, two: Path, net: Net) -> dict[str, float]:
@@ -58,7 +58,7 @@ def compare(one: Path, two: Path, net: Net) -> dict[str, float]:
     A classifier learns from the labels of `one`, anew every time.
     """
     reals, fakes = Gallery(one), Gallery(two)
-    with TemporaryDirectory() as scratch, opened(one, net, Path(scratch)) as extractor:
+    with TemporaryDirectory() as scratch, open_pictures(one, net, Path(scratch)) as extractor:
         a, b = (
             gathered(Path(scratch, name), extractor, batched(gallery), len(gallery))[0]
             for name, gallery in (("one.npy", reals), ("two.npy", fakes))
@@ -67,10 +67,10 @@ def compare(one: Path, two: Path, net: Net) -> dict[str, float]:
         found = {"fid": distance, "kid": scores.kid(a, b, SEED)}
         if min(len(a), len(b)) > scores.NEIGHBOURS:
             found["pr_precision"], found["pr_recall"] = scores.precision_recall(a, b)
-        return {named(name, extractor.label): value for name, value in found.items()}
+        return {metric_name(name, extractor.label): value for name, value in found.items()}
 
 
-def opened(one: Path, net: Net, scratch: Path) -> Extractor:
+def open_pictures(one: Path, net: Net, scratch: Path) -> Extractor:
     """The features process; a classifier is taught with the pictures of `one`."""
     if net.kind != "classifier":
         return Extractor(net)

@@ -14,16 +14,16 @@ DISTANCES = ("fid", "frechet", "kid")  # how names of metrics begin: less is bet
 Row = dict[str, Any]
 
 
-def read(run: Path) -> list[Row]:
+def read_figures(run: Path) -> list[Row]:
     """All rows, in the order of measuring."""
     return files.read_lines(run / "metrics.jsonl")
 
 
-def write(run: Path, new: Sequence[Row]) -> list[Row]:
+def write_figures(run: Path, new: Sequence[Row]) -> list[Row]:
     """Add rows, and give them back; one of the same moment and metric is replaced."""
     again = {(row["seen"], row["metric"]) for row in new}
     with alone(run):
-        old = read(run)
+        old = read_figures(run)
         rewrite(run, [*(row for row in old if (row["seen"], row["metric"]) not in again), *new])
     board = Board(run / "tensorboard" / "metrics", map(line, new), anew=not old)
     board.close()
@@ -33,7 +33,7 @@ def write(run: Path, new: Sequence[Row]) -> list[Row]:
 def best(run: Path) -> set[int]:
     """The images seen at the best figure of each distance: FID, KID, and those of stand-ins."""
     leading: dict[str, Row] = {}
-    for row in read(run):
+    for row in read_figures(run):
         name = row["metric"]
         if name.startswith(DISTANCES) and (
             name not in leading or row["value"] < leading[name]["value"]
@@ -45,7 +45,7 @@ def best(run: Path) -> set[int]:
 def forget_after(run: Path, seen: int) -> None:
     """Leave out what was measured of a future that was given up."""
     with alone(run):
-        rows = read(run)
+        rows = read_figures(run)
         kept = [row for row in rows if row["seen"] <= seen]
         if len(kept) == len(rows):
             return
@@ -69,7 +69,7 @@ def line(row: Mapping[str, Any]) -> Row:
     return {"seen": row["seen"], "time": row["time"], f"Metrics/{row['metric']}": row["value"]}
 
 
-def table(rows: Iterable[Mapping[str, Any]]) -> str:
+def figures_table(rows: Iterable[Mapping[str, Any]]) -> str:
     """For people: one line per figure."""
     return "\n".join(
         f"{row['seen'] / 1000:>10.1f} kimg  {row['metric']:<40} {row['value']:>12.5g}"

@@ -60,7 +60,7 @@ class Stopped(Exception):
     """Somebody asked for an end before the measuring was done."""
 
 
-def parse(text: str) -> list[Metric]:
+def parse_metrics(text: str) -> list[Metric]:
     """fid50k_full, kid2k -> metrics; raises ConfigError."""
     found = []
     for word in filter(None, (part.strip() for part in text.split(","))):
@@ -75,15 +75,15 @@ def parse(text: str) -> list[Metric]:
     return found
 
 
-def named(word: str, label: str) -> str:
+def metric_name(word: str, label: str) -> str:
     """The name of a figure, with what it was made by; only the real Inception gives a FID."""
     return f"{word.replace('fid', 'frechet')}({label})" if label else word
 
 
 def ready(run: Path, source: sources.Source, wanted: str, net: Net, say: Say = print) -> None:
     """Before the first step: raise ConfigError or FeaturesError where measuring cannot work."""
-    if parse(wanted):
-        opened(run, source, net, say).close()
+    if parse_metrics(wanted):
+        open_extractor(run, source, net, say).close()
 
 
 def look(
@@ -97,33 +97,33 @@ def look(
     stopped: Callable[[], bool] = lambda: False,
 ) -> list[Row]:
     """Measure at a snapshot of training; what fails is said, and training goes on."""
-    if not (parsed := parse(wanted)):
+    if not (parsed := parse_metrics(wanted)):
         return []
     try:
-        with opened(run, source, net, say) as extractor:
+        with open_extractor(run, source, net, say) as extractor:
             if not (parsed := missing(run, seen, parsed, extractor.label)):
                 return []
             rows = measure(run, seen, fakes, source, parsed, extractor, say, stopped)
     except (FeaturesError, scores.ScoreError, OSError) as error:
         say(f"no metrics at {seen / 1000:g} kimg: {error}")
         return []
-    say(measured.table(rows) if rows else "the metrics were left out: asked to stop")
+    say(measured.figures_table(rows) if rows else "the metrics were left out: asked to stop")
     return rows
 
 
 def missing(run: Path, seen: int, wanted: Sequence[Metric], label: str) -> list[Metric]:
     """Those of the metrics that were not measured at this moment."""
-    known = {row["metric"] for row in measured.read(run) if row["seen"] == seen}
+    known = {row["metric"] for row in measured.read_figures(run) if row["seen"] == seen}
     last = {"pr": "_recall"}  # of two figures
-    names = {m: named(f"{m.what}{m.size}{last.get(m.what, '')}", label) for m in wanted}
+    names = {m: metric_name(f"{m.what}{m.size}{last.get(m.what, '')}", label) for m in wanted}
     return [metric for metric, name in names.items() if name not in known]
 
 
-def opened(run: Path, source: sources.Source, net: Net, say: Say = print) -> Extractor:
+def open_extractor(run: Path, source: sources.Source, net: Net, say: Say = print) -> Extractor:
     """The features process of a run; a classifier is taught first, once per dataset."""
     if net.kind != "classifier":
         return Extractor(net)
-    place = run / "metrics" / f"classifier-{digest(sources.identity(source))}.pt"
+    place = run / "metrics" / f"classifier-{digest_of(sources.dataset_identity(source))}.pt"
     place.parent.mkdir(parents=True, exist_ok=True)
     net = replace(net, weights=str(place))
     if place.exists():
@@ -150,7 +150,7 @@ def lessons(source: sources.Source) -> Lessons:
     numbers = chosen(len(source), LEARN_FROM)
     classes = labels.argmax(axis=1)
     parts = np.array_split(numbers, -(-len(numbers) // AT_ONCE))
-    pairs = zip(parts, read(source, parts), strict=True)
+    pairs = zip(parts, read_images(source, parts), strict=True)
     taken = ((batch, classes[part].tolist()) for part, batch in pairs)
     return Lessons(source.shape[:2], labels.shape[1], taken)
 
@@ -190,11 +190,11 @@ def measure(
             figures = scored(metric, reals, rows[: metric.fakes])
             seconds = spent + time.perf_counter() - began
             for name, value in figures.items():
-                found.append(row(named(name, extractor.label), value, seconds, **counts))
+                found.append(row(metric_name(name, extractor.label), value, seconds, **counts))
         if fakes.conditional and len(classes):
             right = float(np.mean(np.array(asked) == np.array(classes)))
             found.append(row("label_accuracy(classifier)", right, spent, fakes=count))
-        return measured.write(run, [{"seen": seen, **entry} for entry in found])
+        return measured.write_figures(run, [{"seen": seen, **entry} for entry in found])
     return []
 
 
@@ -233,8 +233,8 @@ def reals_of(
 ) -> NDArray[np.float32]:
     """The features of the real images, never mirrored; from a file after the first time."""
     count = len(source) if metric.full else min(metric.fakes, len(source))
-    named_by = [dict(sources.identity(source)), count, extractor.fingerprint]
-    path = folder(run) / f"reals-{digest(named_by)}.npy"
+    named_by = [dict(sources.dataset_identity(source)), count, extractor.fingerprint]
+    path = folder(run) / f"reals-{digest_of(named_by)}.npy"
     with suppress(OSError, ValueError, EOFError):
         known: NDArray[np.float32] = np.load(path, mmap_mode="r")
         if known.shape == (count, extractor.dims):
@@ -243,7 +243,7 @@ def reals_of(
     numbers = chosen(len(source), count)
 
     def batches() -> Iterator[list[Pixels]]:
-        for batch in read(source, np.array_split(numbers, -(-count // AT_ONCE))):
+        for batch in read_images(source, np.array_split(numbers, -(-count // AT_ONCE))):
             yield batch
             if stopped():
                 raise Stopped
@@ -259,7 +259,9 @@ def chosen(images: int, count: int) -> NDArray[np.int64]:
     return np.sort(drawn)
 
 
-def read(source: sources.Source, parts: Iterable[NDArray[np.int64]]) -> Iterator[list[Pixels]]:
+def read_images(
+    source: sources.Source, parts: Iterable[NDArray[np.int64]]
+) -> Iterator[list[Pixels]]:
     """The images of each part, read by several threads."""
     with ThreadPoolExecutor(READERS, "reader") as pool:
         for part in parts:
@@ -282,6 +284,6 @@ def gathered(
     return rows, classes
 
 
-def digest(value: Any) -> str:
+def digest_of(value: Any) -> str:
     """Ten hexadecimal digits of anything JSON can hold."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:10]

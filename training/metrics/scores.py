@@ -64,7 +64,7 @@ def frechet(one: Moments, two: Moments) -> float:
     |m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2). The last trace is the sum of the square roots
     of the eigenvalues of S1^(1/2) S2 S1^(1/2), which is symmetric: no root of a matrix product.
     """
-    check(one.count, two.count, len(one.mean), len(two.mean))
+    check_features(one.count, two.count, len(one.mean), len(two.mean))
     a, b = one.covariance, two.covariance
     values, vectors = np.linalg.eigh(a)
     root = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
@@ -78,7 +78,7 @@ def frechet(one: Moments, two: Moments) -> float:
 
 def kid(one: Rows, two: Rows, seed: int = 0, subsets: int = SUBSETS) -> float:
     """Kernel Inception Distance: the mean over subsets of the unbiased squared MMD."""
-    check(len(one), len(two), one.shape[1], two.shape[1])
+    check_features(len(one), len(two), one.shape[1], two.shape[1])
     size = min(len(one), len(two), SUBSET_SIZE)
     rng = np.random.default_rng([seed, size])
     values = []
@@ -109,7 +109,7 @@ def precision_recall(reals: Rows, fakes: Rows, k: int = NEIGHBOURS) -> tuple[flo
     Precision: the share of fakes that lie no farther from a real than its k-th neighbour among the
     reals. Recall: the same the other way round.
     """
-    check(len(reals), len(fakes), reals.shape[1], fakes.shape[1])
+    check_features(len(reals), len(fakes), reals.shape[1], fakes.shape[1])
     if min(len(reals), len(fakes)) <= k:
         raise ScoreError(f"precision and recall need more than {k} pictures in each set")
     precision = covered(fakes, reals, radii(reals, k))
@@ -161,7 +161,7 @@ def finite(rows: Rows) -> Floats:
     return found
 
 
-def check(one: int, two: int, dims: int, other_dims: int) -> None:
+def check_features(one: int, two: int, dims: int, other_dims: int) -> None:
     """Raise ScoreError for sets that have no distance."""
     if min(one, two) < 2:
         raise ScoreError(f"a set of {min(one, two)} pictures has no covariance: give at least 2")

@@ -19,7 +19,7 @@ class Checkpoint:
     about: dict[str, Any]  # network, counters, key of the run
 
 
-def place(run: Path, seen: int) -> Path:
+def checkpoint_path(run: Path, seen: int) -> Path:
     """Where the checkpoint after `seen` images lies."""
     return run / "checkpoints" / f"{seen:010d}.npz"
 
@@ -29,12 +29,12 @@ def seen_at(path: Path) -> int:
     return int(path.stem)
 
 
-def listed(run: Path) -> list[Path]:
+def list_checkpoints(run: Path) -> list[Path]:
     """All complete checkpoints of a run, the oldest first."""
     return sorted((run / "checkpoints").glob("[0-9]*.npz"))
 
 
-def load(path: Path) -> Checkpoint:
+def load_checkpoint(path: Path) -> Checkpoint:
     """Read a whole checkpoint; raises CheckpointError where it is truncated or something else."""
     return Checkpoint(path, *load_arrays(path))
 
@@ -45,11 +45,11 @@ def newest(run: Path, until: int | None = None) -> tuple[Checkpoint | None, dict
     Raises CheckpointError where there are some and none of them is whole.
     """
     broken: dict[Path, str] = {}
-    for path in reversed(listed(run)):
+    for path in reversed(list_checkpoints(run)):
         if until is not None and seen_at(path) > until:
             continue
         try:
-            return load(path), broken
+            return load_checkpoint(path), broken
         except CheckpointError as error:
             broken[path] = str(error)
     if broken:
@@ -68,14 +68,14 @@ def set_aside(broken: Iterable[Path]) -> None:
 
 def retain(run: Path, keep: int, best: Collection[int]) -> None:
     """Delete all but the last `keep` checkpoints and the best ones."""
-    for path in listed(run)[:-keep]:
+    for path in list_checkpoints(run)[:-keep]:
         if seen_at(path) not in best:
             path.unlink()
 
 
 def forget_after(run: Path, seen: int) -> None:
     """Delete the checkpoints of a future that was given up."""
-    for path in listed(run):
+    for path in list_checkpoints(run):
         if seen_at(path) > seen:
             path.unlink()
 

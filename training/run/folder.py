@@ -41,7 +41,7 @@ def folder(config: Config, dataset: Mapping[str, Any]) -> Path:
     return out / f"{config.run.name}-{key(config, dataset)}" if config.run.name else out
 
 
-def saved(run: Path) -> dict[str, Any] | None:
+def saved_run(run: Path) -> dict[str, Any] | None:
     """config.json of a run, or None where there is none yet; raises ConfigError."""
     path = run / "config.json"
     if not path.exists():
@@ -53,7 +53,9 @@ def saved(run: Path) -> dict[str, Any] | None:
     return known
 
 
-def begin(config: Config, dataset: Mapping[str, Any], network: Mapping[str, Any]) -> dict[str, Any]:
+def begin_run(
+    config: Config, dataset: Mapping[str, Any], network: Mapping[str, Any]
+) -> dict[str, Any]:
     """What config.json says of a new run."""
     return {
         "key": key(config, dataset),
@@ -72,9 +74,9 @@ def check_same(
     own = {name: value for name, value in known["dataset"].items() if name != "path"}
     if own != dict(dataset):
         raise ConfigError(
-            f"{run} was trained on another dataset ({described(own)}; {config.data.data} has"
-            f" {described(dataset)}): choose another --out, and go on from this run with"
-            f" --resume_from {run}"
+            f"{run} was trained on another dataset ({dataset_in_words(own)}; {config.data.data} has"
+            f" {dataset_in_words(dataset)}): choose another --out, and go on from this run with"
+            f" --resume-from {run}"
         )
     before, now = current(known), config.options()
     for name in FIXED:
@@ -85,7 +87,7 @@ def check_same(
             )
 
 
-def described(dataset: Mapping[str, Any]) -> str:
+def dataset_in_words(dataset: Mapping[str, Any]) -> str:
     height, width, channels = dataset["shape"]
     return f"{dataset['images']} images of {width} x {height} x {channels}, {dataset['digest']}"
 

@@ -23,7 +23,7 @@ __all__ = [
     "Source",
     "Store",
     "ZipStore",
-    "identity",
+    "dataset_identity",
     "open_records",
     "open_source",
     "open_store",
@@ -57,7 +57,7 @@ def open_store(path: Path) -> Store | None:
     return ZipStore(path) if path.is_file() and path.suffix.lower() == ".zip" else None
 
 
-def identity(source: Source) -> Mapping[str, Any]:
+def dataset_identity(source: Source) -> Mapping[str, Any]:
     """What a run remembers of its dataset, so that another one is noticed."""
     labels = hashlib.sha256(source.labels.tobytes()).hexdigest()[:16]
     return {

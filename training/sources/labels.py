@@ -36,7 +36,7 @@ def read_labels(store: Store, names: Sequence[str]) -> tuple[Rows, list[str]]:
     if all(label is None for _, label in pairs):
         return none, []
     below = place.removesuffix(FILE)
-    labels = chosen(where, {f"{below}{name}": label for name, label in pairs}, names)
+    labels = labels_by_name(where, {f"{below}{name}": label for name, label in pairs}, names)
     rows = dense(where, labels)
     unseen = np.flatnonzero(~rows.any(axis=0)).tolist()
     if not unseen:
@@ -46,7 +46,7 @@ def read_labels(store: Store, names: Sequence[str]) -> tuple[Rows, list[str]]:
 
 def pairs_of(where: str, data: bytes) -> list[tuple[str, Any]] | None:
     """(name, label) of each picture; None where the file is about something else."""
-    found = parsed(where, data)
+    found = parsed_json(where, data)
     if isinstance(found, dict) and "labels" not in found:
         return None
     rows = found["labels"] if isinstance(found, dict) else found
@@ -55,10 +55,12 @@ def pairs_of(where: str, data: bytes) -> list[tuple[str, Any]] | None:
     if rows is None:
         return []
     if not isinstance(rows, list):
-        raise DataError(f'{where} holds {shown(rows)}: write {{"labels": [[name, class], ...]}}')
+        raise DataError(
+            f'{where} holds {shown_json(rows)}: write {{"labels": [[name, class], ...]}}'
+        )
     for number, row in enumerate(rows):
         if not isinstance(row, list | tuple) or len(row) != 2 or not isinstance(row[0], str):
-            raise DataError(f"{where}: label {number} is {shown(row)}: {PAIR}")
+            raise DataError(f"{where}: label {number} is {shown_json(row)}: {PAIR}")
     return unequivocal(where, rows)
 
 
@@ -67,12 +69,12 @@ def unequivocal(where: str, rows: list[Any]) -> list[tuple[str, Any]]:
     label_of = {name: label for name, label in rows}
     for name, label in rows:
         if label != label_of[name]:
-            both = f"{shown(label)} and {shown(label_of[name])}"
+            both = f"{shown_json(label)} and {shown_json(label_of[name])}"
             raise DataError(f"{where}: {name} has the labels {both}: {PAIR}")
     return list(label_of.items())
 
 
-def parsed(where: str, data: bytes) -> Any:
+def parsed_json(where: str, data: bytes) -> Any:
     """What the JSON says; raises DataError with the line."""
     try:
         text = text_of(data)
@@ -87,7 +89,7 @@ def parsed(where: str, data: bytes) -> Any:
         raise DataError(f"{where} line {error.lineno}, column {error.colno}: {said}") from None
 
 
-def chosen(where: str, label_of: dict[str, Any], names: Sequence[str]) -> list[Any]:
+def labels_by_name(where: str, label_of: dict[str, Any], names: Sequence[str]) -> list[Any]:
     """The label of every picture; raises DataError where one has none, or it is not sure whose."""
     found: dict[str, Any] = {}
     for said, meant in matched(label_of, names).items():
@@ -116,11 +118,11 @@ def dense(where: str, labels: list[Any]) -> Rows:
         return numbers.astype(np.float32)
     raise DataError(
         f"{where}: labels are whole numbers from 0 on, or vectors of one length; here is"
-        f" {shown(labels[0])}"
+        f" {shown_json(labels[0])}"
     )
 
 
-def shown(value: Any) -> str:
+def shown_json(value: Any) -> str:
     """The beginning of a value, as JSON has it."""
     text = json.dumps(value)
     return text if len(text) < 60 else f"{text[:60]} ..."

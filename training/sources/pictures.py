@@ -2,7 +2,7 @@
 
 from atelier import pictures
 from training.sources import labels
-from training.sources.source import DataError, Pixels, Size, named
+from training.sources.source import DataError, Pixels, Size, in_words
 from training.sources.stores import Store, picture_names
 
 MODES = {"L": 1, "RGB": 3, "RGBA": 4}
@@ -20,8 +20,8 @@ class Pictures:
         for name in self.names[1:]:
             if (shape := self.looked_at(name)) != self.shape:
                 raise DataError(
-                    f"{store.path}/{name} is {named(shape)}, but {self.names[0]} is"
-                    f" {named(self.shape)}: make all pictures alike"
+                    f"{store.path}/{name} is {in_words(shape)}, but {self.names[0]} is"
+                    f" {in_words(self.shape)}: make all pictures alike"
                 )
         self.labels, self.notes = labels.read_labels(store, self.names)
         self.notes = [*left_out(store, self.names), *self.notes]
@@ -31,11 +31,11 @@ class Pictures:
 
     def read(self, number: int) -> Pixels:
         name = self.names[number]
-        pixels = decoded(self.store.open(name), f"{self.path}/{name}", self.shape[2])
+        pixels = decoded_picture(self.store.open(name), f"{self.path}/{name}", self.shape[2])
         if pixels.shape != self.shape:
             raise DataError(
-                f"{self.path}/{name} is {named(pixels.shape)}, and its head said"
-                f" {named(self.shape)}: save it again"
+                f"{self.path}/{name} is {in_words(pixels.shape)}, and its head said"
+                f" {in_words(self.shape)}: save it again"
             )
         return pixels
 
@@ -59,7 +59,7 @@ class Pictures:
         return seen.height, seen.width, MODES[seen.mode]
 
 
-def decoded(content: bytes, where: str, channels: int) -> Pixels:
+def decoded_picture(content: bytes, where: str, channels: int) -> Pixels:
     """A picture of so many channels, H W C; raises DataError."""
     mode = next(mode for mode, number in MODES.items() if number == channels)
     try:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from atelier.listing import with_suffix
-from training.sources.source import DataError, Pixels, Size, named
+from training.sources.source import DataError, Pixels, Size, in_words
 
 LEVEL = re.compile(r"-r(\d\d)\.tfrecords$", re.IGNORECASE)
 PACKED = {b"\x1f\x8b": "gzip", b"x\x01": "zlib", b"x\x9c": "zlib", b"x\xda": "zlib"}
@@ -78,7 +78,9 @@ class Records:
             raise DataError(f"{where}: {data.size} bytes are no picture of shape {shape} (C, H, W)")
         pixels = data.reshape(shape).transpose(1, 2, 0)
         if self.shape != (0, 0, 0) and pixels.shape != self.shape:
-            raise DataError(f"{where} is {named(pixels.shape)}, the others {named(self.shape)}")
+            raise DataError(
+                f"{where} is {in_words(pixels.shape)}, the others {in_words(self.shape)}"
+            )
         return pixels
 
     def read_labels(self) -> NDArray[np.float32]:

@@ -32,7 +32,7 @@ class Source(Protocol):
         """Image `number`, H W C; may be called by several threads at once."""
 
 
-def named(shape: Iterable[int]) -> str:
+def in_words(shape: Iterable[int]) -> str:
     """64 x 128 RGB, as people write it: width x height."""
     height, width, channels = shape
     kind = {1: "grey", 3: "RGB", 4: "RGBA"}.get(channels, f"with {channels} channels")

@@ -12,7 +12,7 @@ import tensorflow as tf
 import detectors
 from detectors import graphs, labelmap
 from detectors.learning import cli, export, network
-from detectors.learning.options import LearningConfig
+from detectors.learning.options import LearningConfig, LearningError
 from tests.kit.learning import dataset, picture
 
 pytestmark = [
@@ -26,7 +26,7 @@ OPTIONS = LearningConfig(weights="none", size=64, alpha=0.1)
 def model():
     """A network by chance that is sure enough of itself to find things."""
     tf.keras.utils.set_random_seed(3)
-    made = network.build(OPTIONS, 2)
+    made = network.build_detector(OPTIONS, 2)
     weights, bias = made.get_layer("centres").weights
     weights.assign(8 * weights)
     bias.assign(0 * bias)
@@ -36,7 +36,7 @@ def model():
 @pytest.fixture(scope="module")
 def folder(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run") / "detector"
-    export.write(folder, model, ["red", "blue"], True, 0.3)
+    export.write_detector(folder, model, ["red", "blue"], True, 0.3)
     return folder
 
 
@@ -102,13 +102,13 @@ def test_a_finished_run_is_exported_again(model, tmp_path, capsys, monkeypatch):
     known = {"config": asdict(OPTIONS), "classes": ["red", "blue"]}
     (tmp_path / "config.json").write_text(json.dumps(known))
     words = ["export", "--run", str(tmp_path), "--out", str(tmp_path / "again"), "--mirror"]
-    assert cli.main(words) == cli.WRONG_INPUT
+    assert cli.main(words) == LearningError.code
     assert "is not finished: run its training again first" in capsys.readouterr().err
     model.save(tmp_path / "model.keras")
     metrics = {"measured": {"detector": {"surest": 0.25}}}
     (tmp_path / "metrics.json").write_text(json.dumps(metrics))
     given = []
-    monkeypatch.setattr(export, "write", lambda *all: given.extend(all))
+    monkeypatch.setattr(export, "write_detector", lambda *all: given.extend(all))
     assert cli.main(words) == 0
     out, again, *rest = given
     assert (out, rest) == (tmp_path / "again", [["red", "blue"], True, 0.25])
@@ -120,11 +120,11 @@ def test_a_finished_run_is_exported_again(model, tmp_path, capsys, monkeypatch):
 def test_an_export_replaces_nothing_but_a_detector(tmp_path, capsys, monkeypatch, held):
     known = {"config": asdict(OPTIONS), "classes": ["red"]}
     (tmp_path / "config.json").write_text(json.dumps(known))
-    monkeypatch.setattr(export, "write", lambda *_: pytest.fail("written"))
+    monkeypatch.setattr(export, "write_detector", lambda *_: pytest.fail("written"))
     out = tmp_path if held == "config.json" else tmp_path / "out"
     out.mkdir(exist_ok=True)
     (out / held).touch()
-    assert cli.main(["export", "--run", str(tmp_path), "--out", str(out)]) == cli.WRONG_INPUT
+    assert cli.main(["export", "--run", str(tmp_path), "--out", str(out)]) == LearningError.code
     said = capsys.readouterr().err
     assert f"error: --out {out} would be replaced, and holds" in said
     assert (held in said) is (held != "saved_model")
@@ -156,7 +156,7 @@ def test_a_folder_of_its_own_for_an_evaluation(folder, tmp_path, capsys):
     (tmp_path / "config.json").write_text("{}")
     for out in (tmp_path, folder):
         words = ["evaluate", "--detector", "haar", "--labels", "none.csv", "--out", str(out)]
-        assert cli.main(words) == cli.WRONG_INPUT
+        assert cli.main(words) == LearningError.code
         assert f"error: --out {out} holds a run or a detector" in capsys.readouterr().err
 
 
@@ -171,5 +171,5 @@ def test_any_detector_is_evaluated(folder, tmp_path, capsys):
     assert known["measured"]["constant box"]["map5095"] == 1
     assert known["measured"][f"crop:{folder}"]["map5095"] < 1
     assert "constant box                1.000      1.000" in capsys.readouterr().out
-    assert cli.main([*words, "crop:gone"]) == cli.WRONG_INPUT
+    assert cli.main([*words, "crop:gone"]) == LearningError.code
     assert "error: --detector crop:gone: there is no such file" in capsys.readouterr().err

@@ -20,17 +20,18 @@ def options(**more):
 @pytest.mark.parametrize("stride", ["8", "16"])
 def test_the_map_has_a_cell_per_stride(backbone, stride):
     given = options(backbone=backbone, stride=stride)
-    model = network.build(given, 3)
+    model = network.build_detector(given, 3)
     assert model.output_shape == (None, given.cells, given.cells, 7)
     norms = [each for each in model.layers if type(each).__name__ == "BatchNormalization"]
     assert len(norms) > 20
     assert {each.momentum for each in norms} == {0.9}
 
 
+@pytest.mark.slow
 def test_moving_statistics_follow_within_a_hundred_steps():
     """With the momentum of keras.applications the two answers differ beyond recognition."""
     tf.keras.utils.set_random_seed(0)
-    model = network.build(options(), 1)
+    model = network.build_detector(options(), 1)
     pictures = tf.constant(np.random.default_rng(0).normal(0, 1, (8, 64, 64, 3)), tf.float32)
     learn = tf.function(lambda: model(pictures, training=True))
     for _ in range(100):
@@ -151,42 +152,45 @@ def assert_same(one, other, *layers):
             np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_weights_of_an_earlier_run_are_taken_over(tmp_path):
-    first = network.build(options(), 2)
+    first = network.build_detector(options(), 2)
     first.save(tmp_path / "model.keras")
-    same, other = network.build(options(), 2), network.build(options(), 3)
+    same, other = network.build_detector(options(), 2), network.build_detector(options(), 3)
     given = options(weights=str(tmp_path / "model.keras"))
-    assert network.begin(same, given) == f"weights from {given.weights}"
-    assert "begun by chance: centres" in network.begin(other, given)
+    assert network.begin_weights(same, given) == f"weights from {given.weights}"
+    assert "begun by chance: centres" in network.begin_weights(other, given)
     for model in (same, other):
         assert_same(model, first, "block_3_expand", "head_conv")
     with pytest.raises(
         LearningError, match=r"is not of a mobilenetv2 with alpha 0.2 .*another shape"
     ):
-        network.begin(
-            network.build(options(alpha=0.2), 2), options(alpha=0.2, weights=given.weights)
+        network.begin_weights(
+            network.build_detector(options(alpha=0.2), 2), options(alpha=0.2, weights=given.weights)
         )
 
 
+@pytest.mark.slow
 def test_weights_of_keras_without_the_top_are_taken_over(tmp_path):
     backbone = network.backbone_of(options())
     backbone.save_weights(tmp_path / "no_top.weights.h5")
-    model = network.build(options(), 1)
+    model = network.build_detector(options(), 1)
     given = options(weights=str(tmp_path / "no_top.weights.h5"))
-    network.begin(model, given)
+    network.begin_weights(model, given)
     assert_same(model, backbone, "block_12_project")
     with pytest.raises(LearningError, match=r"is not of a mobilenetv2 with alpha 0.2 and no top"):
-        network.begin(model, options(alpha=0.2, weights=given.weights))
+        network.begin_weights(model, options(alpha=0.2, weights=given.weights))
 
 
 def test_wrong_weights_are_one_sentence(tmp_path):
     (tmp_path / "a.keras").write_bytes(b"no zip")
     with pytest.raises(LearningError, match="is no Keras model that loads safely"):
-        network.begin(None, options(weights=str(tmp_path / "a.keras")))
+        network.begin_weights(None, options(weights=str(tmp_path / "a.keras")))
     with pytest.raises(LearningError, match="there is no such file"):
-        network.begin(None, options(weights=str(tmp_path / "gone.h5")))
+        network.begin_weights(None, options(weights=str(tmp_path / "gone.h5")))
 
 
+@pytest.mark.slow
 def test_imagenets_weights_are_those_that_keras_keeps(tmp_path, monkeypatch):
     """Keras looks for the file by name before it asks the network; this one is of our making."""
     monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: str(tmp_path))
@@ -195,8 +199,8 @@ def test_imagenets_weights_are_those_that_keras_keeps(tmp_path, monkeypatch):
     (tmp_path / "models").mkdir()
     kept.save(tmp_path / "models" / name)
     given = options(weights="imagenet", alpha=0.35)
-    model = network.build(given, 2)
-    said = network.begin(model, given)
+    model = network.build_detector(given, 2)
+    said = network.begin_weights(model, given)
     assert said.startswith("weights from imagenet; begun by chance: ")
     assert "block_" not in said
     assert_same(model, kept, "Conv1", "block_3_expand", "block_16_project_BN")

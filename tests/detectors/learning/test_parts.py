@@ -1,6 +1,7 @@
 """The parts of a training: options, examples, samples, targets."""
 
 import io
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ def test_a_wrong_option_is_one_sentence(given, said):
 
 
 def test_every_option_has_a_sentence():
-    for option in LearningConfig.__dataclass_fields__.values():
+    for option in fields(LearningConfig):
         assert option.metadata["help"]
 
 

@@ -6,18 +6,30 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from atelier import files
 from detectors.learning import cli, loop, state, train
 from detectors.learning.options import LearningError
 from detectors.learning.train import train as run
 from tests.kit.learning import SMALL, config, dataset
 from tests.kit.store import ROOT
 
+COMMAND = """
+import sys
+import tensorflow as tf
+tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+from detectors.learning.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
 FOUR_STEPS = {"epochs": 4, "check_every": 2, "mirror": True}  # an epoch is one step
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.usefixtures("plain_graphs"),
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
 
 
 def command(folder, **more):
@@ -27,7 +39,7 @@ def command(folder, **more):
         "out": folder / "run",
     }
     words = [f"--{name}={value}" for name, value in (given | SMALL | more).items()]
-    return [sys.executable, "-m", "detectors", "train", *words]
+    return [sys.executable, "-c", COMMAND, "train", *words]
 
 
 def environment():
@@ -43,12 +55,14 @@ def weights(folder):
 def quick():
     """Without the export, which takes seconds and has its own tests."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train.export, "write", lambda folder, *_: folder.mkdir(exist_ok=True))
+        patch.setattr(
+            train.export, "write_detector", lambda folder, *_: folder.mkdir(exist_ok=True)
+        )
         yield
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory, quick):
+def whole(tmp_path_factory, quick, plain_graphs):
     """The folder of a run of four steps, measured after two, and what it said."""
     folder, said = tmp_path_factory.mktemp("whole"), []
     assert run(config(folder, **FOUR_STEPS), said.append) == "finished"
@@ -106,7 +120,7 @@ def test_a_killed_run_goes_on(tmp_path):
         wait_for(tmp_path / "run" / "checkpoint.npz", first)
         first.kill()
     history, said = tmp_path / "run" / "history.jsonl", []
-    begun = state.load(tmp_path / "run" / "checkpoint.npz")[1]
+    begun = state.load_state(tmp_path / "run" / "checkpoint.npz")[1]
     with subprocess.Popen(words, **start) as second:
         for line in second.stdout:
             said.append(line.strip())
@@ -133,6 +147,7 @@ def wait_for(path, process):
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_another_run_in_the_folder_is_refused(tmp_path, monkeypatch):
     options = config(tmp_path)
     monkeypatch.setattr(train, "Course", stop_here)
@@ -156,6 +171,7 @@ def stop_here(*_):
     raise StopHereError
 
 
+@pytest.mark.slow
 def test_weights_count_by_what_they_hold(tmp_path, monkeypatch):
     monkeypatch.setattr(train, "Course", stop_here)
     (tmp_path / "a.keras").write_bytes(b"one")
@@ -188,11 +204,15 @@ def test_a_side_without_boxes_is_refused_before_the_run_begins(tmp_path):
 
 
 def test_two_trainings_do_not_share_a_folder(tmp_path):
-    second = train.alone(tmp_path)
-    with train.alone(tmp_path), pytest.raises(LearningError, match="another training writes"):
-        second.__enter__()
+    options = config(tmp_path)
+    with (
+        files.alone(Path(options.out) / "lock"),
+        pytest.raises(LearningError, match="another training writes"),
+    ):
+        run(options, lambda _: None)
 
 
+@pytest.mark.slow
 def test_labels_to_hold_out_can_be_given(tmp_path, monkeypatch):
     monkeypatch.setattr(train, "Course", stop_here)
     labels, _ = dataset(tmp_path, 8)
@@ -217,7 +237,7 @@ def test_a_wrong_command_is_one_sentence(tmp_path, monkeypatch, capsys, given, s
     monkeypatch.setattr(cli, "set_up", lambda _: None)
     code = cli.main(["train", "--weights", "none", "--out", str(tmp_path / "run"), *given])
     error = capsys.readouterr().err
-    assert code == cli.WRONG_INPUT
+    assert code == LearningError.code
     assert error.startswith(f"error: {said}")
     assert error.count("\n") == 1
 
@@ -225,7 +245,7 @@ def test_a_wrong_command_is_one_sentence(tmp_path, monkeypatch, capsys, given, s
 def test_a_broken_checkpoint_is_one_sentence(tmp_path):
     (tmp_path / "checkpoint.npz").write_bytes(b"half")
     with pytest.raises(LearningError, match=r"checkpoint.npz is broken .* delete it to begin anew"):
-        loop.state.load(tmp_path / "checkpoint.npz")
+        loop.state.load_state(tmp_path / "checkpoint.npz")
 
 
 def test_patience_counts_measurements_without_a_better_one(tmp_path):

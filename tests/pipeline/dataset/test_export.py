@@ -66,14 +66,14 @@ def test_two_workers_write_the_same_bytes(store: Path) -> None:
 
 def test_a_second_run_packs_nothing(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = content(run(store))
-    monkeypatch.setattr(pack, "read", lambda *_: pytest.fail("packed again"))
+    monkeypatch.setattr(pack, "read_picture", lambda *_: pytest.fail("packed again"))
     assert content(run(store)) == before
 
 
 @pytest.fixture
 def interrupted(store: Path) -> Path:
     """A store whose export died, as by kill -9, in its third unit: 6 of 10 pictures are done."""
-    read, seen = pack.read, iter(range(COUNT))
+    read, seen = pack.read_picture, iter(range(COUNT))
 
     def dying(item: Any, plan: Any) -> Any:
         if next(seen) == 7:
@@ -81,7 +81,7 @@ def interrupted(store: Path) -> Path:
         return read(item, plan)
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(pack, "read", dying)
+        patch.setattr(pack, "read_picture", dying)
         run(store)
     return store
 
@@ -100,7 +100,7 @@ def test_gaps_are_filled(interrupted: Path) -> None:
     for part in memo.files(folder):
         part.unlink()
     gaps = {key: [Row(id=key)] for key in done[::2]}
-    memo.write(folder, gaps)
+    memo.write_part(folder, gaps)
     progress: list[int] = []
     assert content(run(interrupted, progress=progress)) == content(run(interrupted, "other"))
     assert progress[0] == len(gaps) == 3
@@ -176,7 +176,7 @@ def test_no_pictures_is_an_error(store: Path) -> None:
 def test_grey_is_one_channel(store: Path) -> None:
     folder = run(store, dataset=DatasetConfig(size="16", channels="grey"))
     assert pictures(folder)[0].shape == (1, 16, 16)
-    assert export.notes((1, 16, 16)) == []
+    assert export.export_notes((1, 16, 16)) == []
 
 
 def test_rgba_is_premultiplied(store: Path) -> None:
@@ -205,7 +205,7 @@ def test_rgba_is_premultiplied(store: Path) -> None:
 def test_the_export_says_what_nvlabs_cannot_read(
     shape: tuple[int, int, int], note: str | None
 ) -> None:
-    notes = export.notes(shape)
+    notes = export.export_notes(shape)
     assert notes == [] if note is None else note in notes[0]
 
 

@@ -23,7 +23,7 @@ def run(work, names, folder, config=LOCAL, size=2, settings=None):
     counted = []
     units = unit.cut(items(*names), size, work, settings, folder)
     failures = crew.map_units(units, config, folder, counted.append)
-    return failures, memo.read(folder / "parts", set(names)), sum(counted)
+    return failures, memo.read_parts(folder / "parts", set(names)), sum(counted)
 
 
 def test_all_rows_are_done_once(tmp_path):

@@ -45,15 +45,15 @@ def test_a_dead_holders_lock_is_taken_over(tmp_path, other):
 def test_a_command_may_ask_twice(tmp_path):
     lock.hold(tmp_path)
     lock.hold(tmp_path)
-    assert lock.read(tmp_path / "lock") == lock.identity()
+    assert lock.read_holder(tmp_path / "lock") == lock.own_identity()
     lock.release(tmp_path)
-    assert lock.read(tmp_path / "lock") is None
+    assert lock.read_holder(tmp_path / "lock") is None
 
 
 def test_a_lock_that_cannot_be_read_is_nobodys(tmp_path):
     (tmp_path / "lock").write_text("")
     lock.hold(tmp_path)
-    assert lock.read(tmp_path / "lock") == lock.identity()
+    assert lock.read_holder(tmp_path / "lock") == lock.own_identity()
     lock.release(tmp_path)
 
 

@@ -14,8 +14,8 @@ from pipeline.rows.decisions import (
     decided,
     file_in,
     in_force,
-    load,
-    steps,
+    load_decisions,
+    undoable_steps,
     undone,
 )
 from pipeline.rows.manifest import Row
@@ -36,8 +36,8 @@ def test_the_last_line_about_a_photo_holds(tmp_path):
     refuse = Decision("a", "a.jpg", "refuse", (), "blurred")
     for decision in (accept(), accept("b"), refuse):
         journal.append(decision)
-    assert load(journal.path) == [accept(), accept("b"), refuse]
-    assert in_force(load(journal.path)) == {"a": refuse, "b": accept("b")}
+    assert load_decisions(journal.path) == [accept(), accept("b"), refuse]
+    assert in_force(load_decisions(journal.path)) == {"a": refuse, "b": accept("b")}
     line = json.loads(journal.path.read_text().splitlines()[0])
     assert line["rectangles"] == [[10, 20, 70, 100]] and line["time"].startswith("20")
 
@@ -48,13 +48,13 @@ def test_a_last_line_that_was_cut_off_is_left_out_and_mended(tmp_path):
     journal.append(accept("b"))
     whole = journal.path.read_bytes()
     journal.path.write_bytes(whole[:-9])
-    assert load(journal.path) == [accept()]
+    assert load_decisions(journal.path) == [accept()]
     journal.append(accept("c"))
-    assert load(journal.path) == [accept(), accept("c")]
+    assert load_decisions(journal.path) == [accept(), accept("c")]
     journal.path.write_bytes(whole[:-1])  # only the newline is missing
-    assert load(journal.path) == [accept(), accept("b")]
+    assert load_decisions(journal.path) == [accept(), accept("b")]
     journal.append(accept("c"))
-    assert load(journal.path) == [accept(), accept("b"), accept("c")]
+    assert load_decisions(journal.path) == [accept(), accept("b"), accept("c")]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_broken_line_is_named(tmp_path, line):
         file.write(line + "\n")
     journal.append(accept("c"))
     with pytest.raises(DecisionsError, match=r"decisions\.jsonl line 2 is no decision .*mend"):
-        load(journal.path)
+        load_decisions(journal.path)
 
 
 def test_undo_is_a_line_too_and_outlives_the_session(tmp_path):
@@ -84,14 +84,14 @@ def test_undo_is_a_line_too_and_outlives_the_session(tmp_path):
     other = accept("a", Box(1, 1, 9, 9))
     for decision in (accept(), accept("b"), other):
         journal.append(decision)
-    journal.append(undone(*steps(load(journal.path))[-1]))
-    assert in_force(load(journal.path))["a"].rectangles == (BOX,)
-    left = steps(load(journal.path))
+    journal.append(undone(*undoable_steps(load_decisions(journal.path))[-1]))
+    assert in_force(load_decisions(journal.path))["a"].rectangles == (BOX,)
+    left = undoable_steps(load_decisions(journal.path))
     assert [decision.photo for decision, _ in left] == ["a", "b"]
     journal.append(undone(*left[-1]))
     journal.append(undone(*left[0]))
-    assert in_force(load(journal.path)) == {}
-    assert steps(load(journal.path)) == []
+    assert in_force(load_decisions(journal.path)) == {}
+    assert undoable_steps(load_decisions(journal.path)) == []
 
 
 def test_paths_and_times_change_no_result():
@@ -209,7 +209,7 @@ def test_an_edited_photo_comes_again_with_its_old_rectangle(store):
     fresh()
     assert build(Crop())
     recipe = Recipe(CropConfig(min_face=4), dataset=DatasetConfig("32"))
-    shown = photos(Crop().incoming(), Crop().places(), recipe, load(journal.path))
+    shown = photos(Crop().incoming(), Crop().places(), recipe, load_decisions(journal.path))
     first = ordered(shown, ["unsure"])[0]
     assert (first.path, first.edited, first.candidates[0]) == ("1.png", True, Box(30, 20, 120, 110))
     assert first.id != one and sum(each.edited for each in shown) == 1

@@ -12,7 +12,7 @@ from pipeline.review.exchange import bring_in, export
 from pipeline.review.photos import Photo, ordered
 from pipeline.review.session import Sitting
 from pipeline.review.state import begin, press
-from pipeline.rows.decisions import Decision, Journal, in_force, load
+from pipeline.rows.decisions import Decision, Journal, in_force, load_decisions
 
 BOX = Box(100, 100, 400, 500)
 
@@ -59,7 +59,7 @@ def test_accepted_portraits_go_out_and_come_in_again(tmp_path, target):
     assert export(tmp_path / target, shown, held) == 2
     journal = Journal(tmp_path / "decisions.jsonl")
     assert bring_in(tmp_path / target, shown, journal) == (2, [])
-    back = in_force(load(journal.path))
+    back = in_force(load_decisions(journal.path))
     assert back == {"a": accept("a"), "b/c": accept("b/c", BOX, Box(500, 0, 800, 400))}
 
 
@@ -74,7 +74,7 @@ def test_what_cannot_come_in_is_said(tmp_path):
     )
     journal = Journal(tmp_path / "decisions.jsonl")
     number, warnings = bring_in(table, [photo(name) for name in "abc"], journal)
-    assert number == 1 and load(journal.path) == [accept("a")]
+    assert number == 1 and load_decisions(journal.path) == [accept("a")]
     assert [line.split(": ")[1] for line in warnings] == ["b.jpg", "c.jpg", "gone.jpg"]
     assert "drawn on 500 x 400 pixels, and the upright photo has 1000 x 800" in warnings[0]
     with pytest.raises(SettingsError, match="nothing to export"):

@@ -11,7 +11,7 @@ import pytest
 
 from atelier.boxes import Box
 from detectors.annotations import read_annotations
-from tests.kit.commands import command, error
+from tests.kit.commands import command, error, run
 from tests.kit.store import ROOT, photo, save
 
 pytestmark = pytest.mark.slow
@@ -196,13 +196,7 @@ def test_what_was_accepted_is_exported_and_built(person):
     person.open()
     person.press("Tab", "minus", "Return", "x", "x", "q")
     person.ended()
-    done = subprocess.run(
-        command(person.folder, "review", "--export", person.folder / "crops.csv"),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    done = run(person.folder, "review", "--export", str(person.folder / "crops.csv"))
     assert done.stdout.strip() == f"1 photos in {person.folder / 'crops.csv'}", done.stderr
     (crop,) = read_annotations(person.folder / "crops.csv", person.folder / "photos").photos
     assert [each.box for each in crop.boxes] == [Box(*person.decided(2)[0]["rectangles"][0])]
@@ -216,12 +210,12 @@ def test_what_was_accepted_is_exported_and_built(person):
         ({"WAYLAND_DISPLAY": "wayland-0"}, "DISPLAY is not set"),
     ],
 )
-def test_without_a_screen_it_says_so(folder, given, said):
+def test_without_a_screen_it_says_so(folder, given, said, monkeypatch):
     if given.get("DISPLAY") and not find_library("X11"):
         pytest.skip("without libX11 nobody can be asked")
-    bare = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
-    line = command(folder, "review")
-    done = subprocess.run(
-        line, cwd=ROOT, env=bare | given, capture_output=True, text=True, timeout=120
-    )
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    done = run(folder, "review")
     assert error(done, 2).startswith(f"the review needs a screen of X11, and {said}: run it on")

@@ -23,17 +23,17 @@ FULL = Row(
 
 def test_rows_come_back_as_they_were(tmp_path):
     rows = [FULL, dropped(Row("b"), "no face"), Row("c", score=None)]
-    manifest.write(tmp_path / "m.parquet", rows)
-    assert manifest.read(tmp_path / "m.parquet") == rows
+    manifest.write_manifest(tmp_path / "m.parquet", rows)
+    assert manifest.read_manifest(tmp_path / "m.parquet") == rows
 
 
 def test_header_counts_reasons_without_their_detail(tmp_path):
     rows = [Row("a"), dropped(Row("b"), "exact copy: a"), dropped(Row("c"), "exact copy: b")]
-    manifest.write(tmp_path / "m.parquet", rows, ["a note"])
+    manifest.write_manifest(tmp_path / "m.parquet", rows, ["a note"])
     facts = manifest.facts(tmp_path / "m.parquet")
     assert facts.outcome == {"exact copy": 2, "kept": 1}
     assert facts.notes == ["a note"]
-    assert facts.kept_digest == manifest.digest(manifest.passed_on(rows))
+    assert facts.kept_digest == manifest.digest_rows(manifest.passed_on(rows))
 
 
 def test_a_place_is_not_passed_on():
@@ -43,8 +43,8 @@ def test_a_place_is_not_passed_on():
 
 def test_digest_knows_order_and_every_field():
     rows = [Row("a"), Row("b")]
-    assert manifest.digest(rows) != manifest.digest(rows[::-1])
-    assert manifest.digest([Row("a")]) != manifest.digest([Row("a", score=0.0)])
+    assert manifest.digest_rows(rows) != manifest.digest_rows(rows[::-1])
+    assert manifest.digest_rows([Row("a")]) != manifest.digest_rows([Row("a", score=0.0)])
 
 
 def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
@@ -53,19 +53,19 @@ def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr("pyarrow.parquet.write_table", power_cut)
     with pytest.raises(OSError, match="power cut"):
-        manifest.write(tmp_path / "m.parquet", [FULL])
+        manifest.write_manifest(tmp_path / "m.parquet", [FULL])
     assert list(tmp_path.iterdir()) == []
 
 
 def test_parts_give_results_by_key(tmp_path):
-    memo.write(tmp_path, {"k1": [FULL], "k2": [Row("b"), Row("c")]})
-    memo.write(tmp_path, {"k3": [Row("d", features=b"1234", embedding="k3")]})
+    memo.write_part(tmp_path, {"k1": [FULL], "k2": [Row("b"), Row("c")]})
+    memo.write_part(tmp_path, {"k3": [Row("d", features=b"1234", embedding="k3")]})
     assert memo.keys(tmp_path) == {"k1", "k2", "k3"}
-    assert memo.read(tmp_path, {"k2", "k1"}) == {"k1": [FULL], "k2": [Row("b"), Row("c")]}
+    assert memo.read_parts(tmp_path, {"k2", "k1"}) == {"k1": [FULL], "k2": [Row("b"), Row("c")]}
     assert list(memo.features(tmp_path, {"k3"})) == [("k3", b"1234")]
 
 
 def test_a_key_in_two_parts_counts_once(tmp_path):
-    memo.write(tmp_path, {"k1": [FULL]})
-    memo.write(tmp_path, {"k1": [FULL], "k2": [Row("b")]})
-    assert memo.read(tmp_path, {"k1"}) == {"k1": [FULL]}
+    memo.write_part(tmp_path, {"k1": [FULL]})
+    memo.write_part(tmp_path, {"k1": [FULL], "k2": [Row("b")]})
+    assert memo.read_parts(tmp_path, {"k1"}) == {"k1": [FULL]}

@@ -15,7 +15,9 @@ from pipeline.sample import CAST, SHOTS, draw, photo
 from pipeline.sections import DatasetConfig
 from pipeline.stages import ingest, zoom
 from pipeline.stages.crop import CropConfig, Recipe, crop
-from pipeline.stages.detect import measure
+from pipeline.stages.detect import measure_photo
+
+pytestmark = pytest.mark.slow  # draws it all
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ def judged(row, folder, find, recipe):
     if row.drop:
         return row
     try:
-        boxes = measure((folder / row.path).read_bytes(), row, find)
+        boxes = measure_photo((folder / row.path).read_bytes(), row, find)
     except pictures.UnreadableError as reason:
         return dropped(row, str(reason))
     config = CropConfig(min_face=recipe.getint("Crop", "min_face"))

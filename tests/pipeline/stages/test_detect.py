@@ -93,7 +93,7 @@ def test_garbage_collection_keeps_every_detector_in_use(two):
 def model(store, monkeypatch):
     """A graph of TensorFlow's with a face, a class without a name and a box that is none."""
     monkeypatch.setattr(detect, "load", cache(detectors.load))
-    monkeypatch.setattr(detect, "check", lambda _: None)  # starts a process
+    monkeypatch.setattr(detect, "check_detectors", lambda _: None)  # starts a process
     finds = [(1.0, 1, [0.3, 0.3, 0.7, 0.6]), (0.9, 7, [0, 0, 1, 1]), (0.8, 1, [np.nan] * 4)]
     path = frozen(store.parent / "model.pb", finds)
     for number in range(6):  # of several shapes
@@ -173,4 +173,4 @@ def test_a_model_that_does_not_load_is_said_before_the_long_work(tmp_path):
     (tmp_path / "cut.pb").write_bytes(b"\x0a\xff")
     config = detect.DetectConfig(detector=f"haar, tfod:{tmp_path / 'cut.pb'}")
     with pytest.raises(SettingsError, match=r"\[Detect\] detector: .*cut\.pb is no frozen graph"):
-        detect.check(config)
+        detect.check_detectors(config)

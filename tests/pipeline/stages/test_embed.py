@@ -29,7 +29,7 @@ class MeanColour:
 @pytest.fixture
 def network(monkeypatch):
     stand_in = MeanColour()
-    monkeypatch.setattr(embed, "load", lambda *_: stand_in)
+    monkeypatch.setattr(embed, "load_inception", lambda *_: stand_in)
     return stand_in
 
 
@@ -111,6 +111,7 @@ def test_settings_that_cannot_be_are_refused(tmp_path):
         EmbedConfig(weights="/no/file")
 
 
+@pytest.mark.slow
 def test_weights_are_checked_without_torch_in_this_process(tmp_path):
     import sys
 

@@ -1,6 +1,7 @@
 """TrainCropDetector: the training as a child process, without Luigi."""
 
 import sys
+from dataclasses import fields
 
 import pytest
 
@@ -18,13 +19,13 @@ SCRATCH = {"weights": "none"}
 
 def follow(script):
     heard = []
-    crop_detector.follow([sys.executable, "-c", script], lambda *said: heard.append(said))
+    crop_detector.follow_trainer([sys.executable, "-c", script], lambda *said: heard.append(said))
     return heard
 
 
 def test_every_option_is_the_trainings_own():
-    own = set(LearningConfig.__dataclass_fields__) - {"out"}
-    assert set(TrainCropDetectorConfig.__dataclass_fields__) == own | {"name"}
+    own = {f.name for f in fields(LearningConfig)} - {"out"}
+    assert {f.name for f in fields(TrainCropDetectorConfig)} == own | {"name"}
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ def test_it_is_finished_when_its_figures_are_there(tmp_path):
 
 def test_without_labels_it_says_where_they_come_from(tmp_path):
     with pytest.raises(SettingsError, match=r"labels is empty: .*review --export FILE.csv"):
-        crop_detector.train(tmp_path, TrainCropDetectorConfig(**SCRATCH), lambda *_: None)
+        crop_detector.train_detector(tmp_path, TrainCropDetectorConfig(**SCRATCH), lambda *_: None)
 
 
 def test_progress_is_read_from_the_status_line(capsys):
@@ -110,7 +111,7 @@ def test_every_other_end_is_one_sentence(end, said):
 def test_a_wrong_labels_file_comes_back_as_one_sentence(tmp_path):
     given = SMALL | {"labels": str(tmp_path / "gone.csv"), "pictures": str(tmp_path)}
     with pytest.raises(TrainError, match=r"^\S*gone.csv: there is no such CSV file or folder"):
-        crop_detector.train(tmp_path, TrainCropDetectorConfig(**given), lambda *_: None)
+        crop_detector.train_detector(tmp_path, TrainCropDetectorConfig(**given), lambda *_: None)
 
 
 @pytest.mark.slow
@@ -127,13 +128,13 @@ def test_the_trained_detector_finds_in_the_pipeline(tmp_path):
     found = run(tmp_path, "run", "Detect", Detect_detector=f"crop:{detector}?min_score=0.01")
     assert found.returncode == 0, found.stderr
     (written,) = (tmp_path / "store" / "detect").glob("*/*.parquet")
-    assert {box.label for row in manifest.read(written) for box in row.boxes} == {"red"}
+    assert {box.label for row in manifest.read_manifest(written) for box in row.boxes} == {"red"}
 
     named = f"crop:{detector}?names=portrait&min_score=0.01"
     built = run(tmp_path, "run", "Dataset", Detect_detector=named, Crop_enlarge="true")
     assert built.returncode == 0, built.stderr
     made = [
-        [row for row in manifest.read(path) if row.drop is None]
+        [row for row in manifest.read_manifest(path) if row.drop is None]
         for stage in ("crop", "resize")
         for path in (tmp_path / "store" / stage).glob("*/*.parquet")
     ]

@@ -14,6 +14,7 @@ from training.features import client
 from training.features.client import Extractor, FeaturesError, Lessons, Net
 
 ROOT = Path(__file__).parents[3]
+pytestmark = pytest.mark.slow  # processes with torch
 
 
 def lessons(count=80):
@@ -72,7 +73,6 @@ def test_a_killed_process_is_one_sentence(net):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.slow
 def test_it_ends_with_its_parent(net):
     script = (
         "import os, sys\n"
@@ -84,7 +84,7 @@ def test_it_ends_with_its_parent(net):
     line = [sys.executable, "-c", script, net.weights]
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
     pid = int(done.stdout)
-    for _ in range(200):
+    for _ in range(1200):
         try:
             state = Path(f"/proc/{pid}/stat").read_text().split()[2]
         except FileNotFoundError:
@@ -103,7 +103,6 @@ def test_what_it_cannot_load_is_said(tmp_path):
         Extractor(Net("classifier", str(broken)))
 
 
-@pytest.mark.slow
 def test_without_network_the_ways_out_are_named(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
@@ -111,12 +110,8 @@ def test_without_network_the_ways_out_are_named(tmp_path, monkeypatch):
         Extractor(Net("inception"))
 
 
-@pytest.mark.slow
-def test_weights_that_are_not_the_real_ones_say_so(tmp_path):
-    path = tmp_path / "weights.pth"
-    line = [sys.executable, "-m", "tests.kit.random_inception", str(path), "1"]
-    subprocess.run(line, cwd=ROOT, check=True)
-    with Extractor(Net("inception", str(path), "cpu", 1)) as network:
+def test_weights_that_are_not_the_real_ones_say_so(inception_weights):
+    with Extractor(Net("inception", str(inception_weights), "cpu", 1)) as network:
         assert network.label.startswith("inception-") and len(network.label) == 18
 
 

@@ -1,13 +1,14 @@
 """Metrics of a run: named after what made them, and written down once."""
 
 import json
+from itertools import islice
 from xml.dom import minidom
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.kit.training_runs import draw, train
+from tests.kit.training_runs import draw, rehearse
 from training import cli, sources
 from training.config import ConfigError
 from training.features.client import Answer, Extractor, FeaturesError, Net, batched
@@ -53,7 +54,7 @@ def trained(tmp_path_factory):
     names = sorted(path.name for path in data.iterdir())
     labels = {"labels": [[name, number % 2] for number, name in enumerate(names)]}
     (data / "dataset.json").write_text(json.dumps(labels))
-    train(data, folder / "run", labels=True)
+    rehearse(data, folder / "run", labels=True)
     return folder / "run", sources.open_source(data)
 
 
@@ -61,14 +62,14 @@ def trained(tmp_path_factory):
 
 
 def test_only_the_real_inception_gives_a_fid():
-    assert metrics.named("fid50k_full", "") == "fid50k_full"
-    assert metrics.named("fid2k", "random-inception") == "frechet2k(random-inception)"
-    assert metrics.named("kid2k", "classifier") == "kid2k(classifier)"
-    assert metrics.named("fid2k", "inception-0123abcd") == "frechet2k(inception-0123abcd)"
+    assert metrics.metric_name("fid50k_full", "") == "fid50k_full"
+    assert metrics.metric_name("fid2k", "random-inception") == "frechet2k(random-inception)"
+    assert metrics.metric_name("kid2k", "classifier") == "kid2k(classifier)"
+    assert metrics.metric_name("fid2k", "inception-0123abcd") == "frechet2k(inception-0123abcd)"
 
 
 def test_names_of_metrics():
-    wanted = metrics.parse("fid50k_full, kid2k,pr2k,frechet10k")
+    wanted = metrics.parse_metrics("fid50k_full, kid2k,pr2k,frechet10k")
     assert [(m.what, m.fakes, m.full) for m in wanted] == [
         ("fid", 50000, True),
         ("kid", 2000, False),
@@ -76,18 +77,30 @@ def test_names_of_metrics():
         ("fid", 10000, False),
     ]
     with pytest.raises(ConfigError, match="metrics = 'fid': write fid, kid or pr, thousands of"):
-        metrics.parse("fid")
+        metrics.parse_metrics("fid")
 
 
 # Measuring a run.
 
 
-def measure(run, source, seen=64, network=None, count=40, **more):
-    generator = generator_of(run)
-    wanted = [metrics.Metric(what, count, full=False) for what in ("fid", "kid", "pr")]
-    made = fakes.Fakes(generator, source.labels)
-    with network or MeanColours() as chosen:
-        return metrics.measure(run, seen, made, source, wanted, chosen, lambda _: None, **more)
+@pytest.fixture(scope="module")
+def made(trained):
+    """The fakes of the run, whose painter is compiled once."""
+    run, source = trained
+    return fakes.Fakes(generator_of(run), source.labels)
+
+
+@pytest.fixture
+def measure(trained, made):
+    """Measures the run with features that need no process."""
+    run, source = trained
+
+    def measure(seen=64, network=None, count=40, **more):
+        wanted = [metrics.Metric(what, count, full=False) for what in ("fid", "kid", "pr")]
+        with network or MeanColours() as chosen:
+            return metrics.measure(run, seen, made, source, wanted, chosen, lambda _: None, **more)
+
+    return measure
 
 
 def generator_of(run):
@@ -100,9 +113,7 @@ def generator_of(run):
     return generator
 
 
-def test_fakes_do_not_depend_on_how_many_are_made(trained):
-    run, source = trained
-    made = fakes.Fakes(generator_of(run), source.labels)
+def test_fakes_do_not_depend_on_how_many_are_made(made):
     many = [picture for pictures, _ in made.batches(40) for picture in pictures]
     few = [picture for pictures, _ in made.batches(5) for picture in pictures]
     np.testing.assert_array_equal(many[:5], few)
@@ -111,9 +122,9 @@ def test_fakes_do_not_depend_on_how_many_are_made(trained):
     assert set(classes) == {0, 1}
 
 
-def test_rows_charts_and_events(trained):
-    run, source = trained
-    rows = measure(run, source)
+def test_rows_charts_and_events(trained, measure):
+    run, _ = trained
+    rows = measure()
     names = [row["metric"] for row in rows]
     assert names[0] == "frechet0k(mean-colours)" and len(names) == 4
     assert all(np.isfinite(row["value"]) and row["seen"] == 64 for row in rows)
@@ -123,34 +134,34 @@ def test_rows_charts_and_events(trained):
 
     # Measured again: the same figures, each once; the real images are not read again.
     network = MeanColours()
-    again = measure(run, source, network=network)
+    again = measure(network=network)
     assert [row["value"] for row in again] == [row["value"] for row in rows]
-    assert len(figures.read(run)) == 4 and network.seen == 40
+    assert len(figures.read_figures(run)) == 4 and network.seen == 40
 
-    measure(run, source, seen=32)
-    assert len(figures.read(run)) == 8
+    measure(seen=32)
+    assert len(figures.read_figures(run)) == 8
     assert len(minidom.parse(str(run / "metrics.svg")).getElementsByTagName("polyline")) == 4
     assert len(list((run / "tensorboard/metrics").glob("events.*"))) == 3
 
     figures.forget_after(run, 40)
-    assert {row["seen"] for row in figures.read(run)} == {32}
+    assert {row["seen"] for row in figures.read_figures(run)} == {32}
     assert len(list((run / "tensorboard/metrics").glob("events.*"))) == 1
 
 
-def test_a_stop_leaves_nothing_half_done(trained, tmp_path):
-    run, source = trained
-    before = figures.read(run)
-    assert measure(run, source, count=39, stopped=lambda: True) == []
-    assert figures.read(run) == before
+def test_a_stop_leaves_nothing_half_done(trained, measure):
+    run, _ = trained
+    before = figures.read_figures(run)
+    assert measure(count=39, stopped=lambda: True) == []
+    assert figures.read_figures(run) == before
     assert not list((run / "metrics").glob("*/fakes.npy"))
 
 
-def test_a_broken_cache_is_made_again(trained):
-    run, source = trained
-    first = measure(run, source)
+def test_a_broken_cache_is_made_again(trained, measure):
+    run, _ = trained
+    first = measure()
     for path in (run / "metrics").glob("reals-*.npy"):
         path.write_bytes(path.read_bytes()[:200])
-    assert [r["value"] for r in measure(run, source)] == [r["value"] for r in first]
+    assert [r["value"] for r in measure()] == [r["value"] for r in first]
 
 
 def test_what_fails_while_training_is_said(trained, monkeypatch):
@@ -163,7 +174,7 @@ def test_what_fails_while_training_is_said(trained, monkeypatch):
     def fails(*_):
         raise FeaturesError("no weights")
 
-    monkeypatch.setattr(metrics, "opened", fails)
+    monkeypatch.setattr(metrics, "open_extractor", fails)
     assert look("fid2k") == [] and said == ["no metrics at 0.064 kimg: no weights"]
     assert look("") == [] and len(said) == 1
     metrics.ready(run, source, "", Net("inception"))
@@ -178,7 +189,7 @@ def test_the_command_measures_with_a_classifier(trained, capsys):
     assert cli.main([*command, "--device", "cpu"]) == 0
     said = capsys.readouterr().out
     assert "held-out images" in said and "frechet1k(classifier)" in said and "fid" not in said
-    names = {row["metric"] for row in figures.read(run)}
+    names = {row["metric"] for row in figures.read_figures(run)}
     assert {"frechet1k(classifier)", "label_accuracy(classifier)"} <= names
     assert len(list((run / "metrics").glob("classifier-*.pt"))) == 1
 
@@ -218,11 +229,10 @@ def test_equal_folders_have_no_distance(sets, monkeypatch):
 def test_noise_is_farther_than_a_blur(sets):
     with Extractor(Net("random-inception", device="cpu", threads=1)) as network:
         assert network.label == "random-inception"
+        some = (islice(Gallery(sets / name), 10) for name in ("clean", "blurred", "noise"))
         clean, blurred, noise = (
-            np.concatenate(
-                [answer.features for answer in network.stream(batched(Gallery(sets / name)))]
-            )
-            for name in ("clean", "blurred", "noise")
+            np.concatenate([answer.features for answer in network.stream(batched(pictures))])
+            for pictures in some
         )
     # Some of the 2048 numbers: the eigenvalues of all take longer than the features.
     clean, blurred, noise = (scores.moments(rows[:, ::16]) for rows in (clean, blurred, noise))

@@ -71,6 +71,7 @@ def test_images_and_scores(golden, networks):
     close(discriminator(reference["image"]), reference["d_fake"])
 
 
+@pytest.mark.slow
 def test_logistic_losses(golden, networks):
     reference, (generator, discriminator) = golden[1], networks
 
@@ -90,6 +91,7 @@ def test_logistic_losses(golden, networks):
     close(close_norms(loss_d, discriminator, names, norms), reference["loss_d"])
 
 
+@pytest.mark.slow
 def test_r1(golden, networks):
     reference, (_, discriminator) = golden[1], networks
 
@@ -102,6 +104,7 @@ def test_r1(golden, networks):
     np.testing.assert_allclose(loss, reference["loss_r1_gamma10"], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_path_length(golden, networks):
     reference, (generator, _) = golden[1], networks
 

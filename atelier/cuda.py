@@ -1,0 +1,87 @@
+"""TensorFlow's own CUDA libraries: loaded by path, so that it never opens torch's.
+
+TensorFlow searches beside itself, where torch's cuDNN and NCCL for another CUDA lie under the very
+names that it looks for. A library that is loaded already is what the loader finds first.
+"""
+
+import ctypes
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+FOLDER = Path(sys.prefix) / "cuda-for-tensorflow"  # setup.sh installs NVIDIA's wheels into it
+DRIVER = Path("/proc/driver/nvidia/gpus")
+# As TensorFlow 2.21 looks for them; a library comes after those that it needs.
+LIBRARIES = (
+    "cuda_runtime/lib/libcudart.so.12",
+    "cuda_nvrtc/lib/libnvrtc.so.12",
+    "nvjitlink/lib/libnvJitLink.so.12",
+    "cublas/lib/libcublasLt.so.12",
+    "cublas/lib/libcublas.so.12",
+    "cufft/lib/libcufft.so.11",
+    "curand/lib/libcurand.so.10",
+    "cusparse/lib/libcusparse.so.12",
+    "cusolver/lib/libcusolver.so.11",
+    "cuda_cupti/lib/libcupti.so.12",
+    "cudnn/lib/libcudnn.so.9",
+    "nccl/lib/libnccl.so.2",
+)
+CARDS = "CUDA_VISIBLE_DEVICES"  # read by the driver when a process first asks for it
+COMPILER = "--xla_gpu_cuda_data_dir"
+
+missing = ""  # the library for want of which `prepare` hid the cards
+given = os.environ.get(CARDS)
+
+
+def prepare() -> None:
+    """Load the libraries, or hide the cards where one is missing; before TensorFlow is imported."""
+    global missing
+    if not card():
+        return
+    for place in LIBRARIES:
+        own = FOLDER / "nvidia" / place
+        try:
+            ctypes.CDLL(str(own) if FOLDER.is_dir() else own.name)  # or as the system knows it
+        except OSError:
+            missing = own.name
+            os.environ[CARDS] = "-1"
+            return
+    if FOLDER.is_dir() and COMPILER not in os.environ.get("XLA_FLAGS", ""):
+        flags = f"{COMPILER}='{FOLDER / 'nvidia' / 'cuda_nvcc'}'"
+        os.environ["XLA_FLAGS"] = " ".join(filter(None, (os.environ.get("XLA_FLAGS"), flags)))
+
+
+def environment() -> dict[str, str]:
+    """The environment for a process without TensorFlow: with the cards that `prepare` hid."""
+    known = dict(os.environ)
+    if missing:
+        del known[CARDS]
+    return known | ({} if given is None else {CARDS: given})
+
+
+def card() -> bool:
+    """Whether the driver of an NVIDIA card says that one is there."""
+    if DRIVER.is_dir():
+        return any(DRIVER.iterdir())
+    try:
+        asked = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return asked.stdout.startswith("GPU ")
+
+
+def why_none(device: str) -> str:
+    """Why TensorFlow uses no card though one is there, and the way out; empty without a card."""
+    if not card():
+        return ""
+    if device == "cpu":
+        return "the NVIDIA card is left alone, as device = cpu says"
+    if missing:
+        return (
+            f"the NVIDIA card needs TensorFlow's CUDA libraries ({missing} is missing):"
+            " GPU=1 make setup installs them"
+        )
+    if os.environ.get(CARDS) in ("", "-1"):
+        return f"{CARDS} = {os.environ[CARDS]!r} hides the NVIDIA card: unset it"
+    return "TensorFlow does not take the NVIDIA card: TF_CPP_MIN_LOG_LEVEL=0 shows why"

@@ -1,0 +1,118 @@
+"""What the Makefile makes of SRC and ARGS; the Python that it starts here only notes its words."""
+
+import os
+import subprocess
+
+import pytest
+
+from tests.kit.store import ROOT
+
+PYTHON = """#!/bin/bash
+case "$*" in
+"-m pipeline source"*) cat source 2>/dev/null; exit "$(cat code 2>/dev/null || echo 0)" ;;
+"-c import tensorboard") exit 0 ;;
+esac
+{ echo "recipe=$LUIGI_CONFIG_PATH"; printf '%s\\n' "$@"; } >>words
+"""
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Runs make in a copy of the checkout's Makefile; gives what was said, and Python's words."""
+    (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text())
+    python = tmp_path / "python"
+    python.write_text(PYTHON)
+    python.chmod(0o755)
+    own = {"SRC", "ARGS", "RUNS", "LUIGI_CONFIG_PATH", "MAKEFLAGS", "MAKELEVEL"}
+    plain = {name: value for name, value in os.environ.items() if name not in own}
+
+    def run(*words, **environment):
+        line = ["make", "-o", ".venv/ready", "PY=./python", *words]
+        done = subprocess.run(
+            line, cwd=tmp_path, env=plain | environment, capture_output=True, text=True
+        )
+        noted = tmp_path / "words"
+        said = noted.read_text().splitlines() if noted.exists() else []
+        noted.unlink(missing_ok=True)
+        return done, said
+
+    run.folder = tmp_path
+    return run
+
+
+SOURCES = ["/photos", "/p/a$b", "/p/$(HOME)/$$x", "/my photos/it's #1", 'a"b', "~/x;y"]
+TASKS = {
+    "dataset": ["-m", "pipeline", "run"],
+    "train": ["-m", "pipeline", "run", "TrainStyleGAN"],
+    "review": ["-m", "pipeline", "review"],
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("target", TASKS)
+def test_the_source_arrives_as_it_was_given(make, target, source):
+    wanted = ["recipe=", *TASKS[target], "--Ingest-source", source]
+    done, words = make(target, f"SRC={source}", "ARGS=--Dataset-size 512 --x '$b'")
+    assert words == [*wanted, "--Dataset-size", "512", "--x", "$b"], done.stderr
+    assert make(target, SRC=source)[1] == wanted
+
+
+@pytest.mark.parametrize("target", TASKS)
+def test_an_empty_source_is_one_sentence(make, target):
+    done, words = make(target, "SRC=")
+    assert done.stderr.splitlines()[0] == "SRC is empty: name the folder of photos"
+    assert done.returncode == 2 and words == []
+
+
+@pytest.mark.parametrize("target", ["dataset", "review"])
+def test_without_a_source_the_sample_is_drawn_and_used(make, target):
+    _, words = make(target)
+    assert words[:5] == ["recipe=", "-m", "pipeline", "sample", "data/sample/raw"]
+    assert words[5:] == ["recipe=recipes/sample.cfg", *TASKS[target]]
+    (make.folder / "data/sample/raw").mkdir(parents=True)
+    assert make(target)[1] == words[5:]
+
+
+def test_train_takes_the_source_of_args_or_of_the_recipe(make):
+    (make.folder / "source").write_text("/photos\n")
+    done, words = make("train", "ARGS=--Ingest-source /photos")
+    assert words == ["recipe=", *TASKS["train"], "--Ingest-source", "/photos"], done.stderr
+    (make.folder / "source").unlink()
+    _, words = make("train", LUIGI_CONFIG_PATH="mine.cfg")  # says by itself that it names none
+    assert words == ["recipe=mine.cfg", *TASKS["train"]]
+
+
+def test_train_without_any_source_says_so_and_trains_on_the_sample(make):
+    done, words = make("train", "ARGS=--TrainStyleGAN-seed 1")
+    assert "this trains on the sample, for some minutes" in done.stdout
+    assert words[:5] == ["recipe=", "-m", "pipeline", "sample", "data/sample/raw"]
+    assert words[5:] == [
+        "recipe=recipes/sample-training.cfg",
+        *TASKS["train"],
+        "--TrainStyleGAN-seed",
+        "1",
+    ]
+
+
+def test_train_stops_where_the_options_are_wrong(make):
+    (make.folder / "code").write_text("2")
+    done, words = make("train", "ARGS=--Dataset-siz 64")
+    assert done.returncode == 2 and words == []
+
+
+def test_board_shows_the_runs_that_there_are(make):
+    done, words = make("board")
+    assert done.stderr.splitlines()[0] == "no run is in data/runs yet: make train begins one"
+    assert words == []
+    (make.folder / "data/sample/runs").mkdir(parents=True)
+    assert make("board")[1][-2:] == ["--logdir", "data/sample/runs"]
+    (make.folder / "data/runs").mkdir(parents=True)
+    assert make("board")[1][-2:] == ["--logdir", "data/runs"]
+    (make.folder / "my runs").mkdir()
+    assert make("board", "RUNS=my runs")[1][-2:] == ["--logdir", "my runs"]
+
+
+def test_help_lists_every_command(make):
+    done, _ = make("help")
+    listed = {line.split()[0] for line in done.stdout.splitlines()}
+    assert {"dataset", "train", "board", "status", "review", "test", "setup"} <= listed
