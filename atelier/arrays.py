@@ -5,6 +5,7 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ def load_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """
     if not path.is_file():
         raise CheckpointError(f"{path} is no checkpoint: name a .npz file of a run")
+    if said := foreign(path):
+        raise CheckpointError(f"{path} is {said}: only a .npz file of a run can be used here")
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
@@ -54,3 +57,16 @@ def load_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         if isinstance(error, OSError) and error.errno:
             raise
         raise CheckpointError(f"{path} is broken or no checkpoint: {error}") from None
+
+
+def foreign(path: Path) -> str:
+    """Which other program's network a file is; it is not opened, for a pickle may run anything."""
+    with path.open("rb") as file:
+        head = file.read(4)
+    if head[:1] == b"\x80" and head[1:2] in b"\2\3\4\5":
+        return "a pickle, as NVIDIA's trainers write their networks"
+    if head == b"PK\3\4":
+        with suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
+            if any(name.endswith("data.pkl") for name in archive.namelist()):
+                return "a file of PyTorch's"
+    return ""

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from atelier.tables import text_of
+
 TOKEN = re.compile(
     r"""\s+|\#[^\n]*|[,;]|(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')"""
     r"""|(?P<brace>[{}<>])|(?P<word>[\w.+-]+)\s*:?|(?P<other>.)""",
@@ -30,7 +32,7 @@ def read_label_map(path: Path) -> dict[int, str]:
     no number, under 1 or given twice, and an item without a name.
     """
     try:
-        tokens = list(tokens_of(path.read_text(encoding="utf-8")))
+        tokens = list(tokens_of(text_of(path.read_bytes())))
     except UnicodeDecodeError:
         raise ValueError(f"{path} is no label map: it is no text") from None
     except ValueError as error:

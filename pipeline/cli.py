@@ -19,6 +19,7 @@ from pipeline.engine.unit import KILLED
 from pipeline.luigi_script import KEPT, sentences, task_of, tell_dataset
 from pipeline.options import SettingsError, current
 from pipeline.report import chapters
+from pipeline.report.funnel import shortened
 from pipeline.review import session
 from pipeline.rows.manifest import facts
 from pipeline.stage import Stage, Step, store
@@ -193,7 +194,7 @@ def state(stage: Step) -> str:
 def outcome_in_words(outcome: Counter[str]) -> str:
     """Counts in words: kept, dropped, and each reason."""
     kept = outcome.pop("kept", 0)
-    reasons = "".join(f"; {count} {reason}" for reason, count in outcome.items())
+    reasons = "".join(f"; {count} {reason}" for reason, count in shortened(outcome).items())
     return f"{kept} kept, {outcome.total()} dropped{reasons}"
 
 

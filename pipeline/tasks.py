@@ -55,18 +55,21 @@ class Ingest(Stage):
         reference = self.photos == "reference"
         named = current(filter_pose.FilterPoseConfig).folder() if reference else self.config.source
         option = "[FilterPose] reference" if reference else "[Ingest] source"
-        return PhotoFolder(named, option, store())
+        return PhotoFolder(named, option, store(), self.config.hidden)
 
     @cached_property
     def came_in(self) -> str:
-        return self.photo_folder.digest
+        """The folder; one with files that 0.1 misread is another one than it saw."""
+        anew = any(map(ingest.was_misread, self.incoming()))
+        return digest([self.photo_folder.digest, "anew"]) if anew else self.photo_folder.digest
 
     def incoming(self) -> list[Row]:
         return self.photo_folder.rows
 
     def row_key(self, row: Row) -> str:
         """Two folders may hold files of the same name, size and time."""
-        return digest([super().row_key(row), self.photo_folder.inode])
+        anew = ["anew"] if ingest.was_misread(row) else []
+        return digest([super().row_key(row), self.photo_folder.inode, *anew])
 
     def settle(self, rows: list[Row]) -> Sequence[Row]:
         return ingest.drop_copies(rows)
@@ -97,6 +100,11 @@ class Detect(Stage):
     @property
     def library(self) -> str:  # type: ignore[override]
         return str(self.work_settings().library)
+
+    def row_key(self, row: Row) -> str:
+        """0.1 took the sides of a TIFF that lies for each other, so its boxes are wrong."""
+        known = super().row_key(row)
+        return digest([known, "upright"]) if row.format == "TIFF" else known
 
     def prepare(self, to_do: int) -> None:
         detect.check_detectors(self.config)

@@ -113,9 +113,11 @@ def train_command(given: argparse.Namespace) -> int:
     from training.state import network_config
 
     source = sources.open_source(options["data"])
+    for note in source.notes:
+        say(f"note: {note}")
     config = presets.resolve(given.preset, *source.shape[:2], options)
     if config.data.labels and not source.labels.shape[1]:
-        raise ConfigError(f"labels = true, but {config.data.data} has none: leave it out")
+        raise ConfigError(f"labels = true, but {source.path} has none: leave it out")
     try:
         network = network_config(config, source.shape, source.labels.shape[1])
     except ValueError as error:

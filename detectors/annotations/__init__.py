@@ -9,7 +9,7 @@ from collections.abc import Collection
 from itertools import groupby
 from pathlib import Path
 
-from detectors.annotations.check import annotated, distinct, known_classes
+from detectors.annotations.check import annotated, distinct, known_classes, present
 from detectors.annotations.photo import Annotated, AnnotationError, Annotations, Labelled
 from detectors.annotations.sizes import PhotoSizes
 from detectors.annotations.table import csv_entries, write_csv
@@ -43,10 +43,10 @@ def read_annotations(
         entries = list(voc_entries(path, sizes, found.warnings.append))
     else:
         entries = list(csv_entries(path))
+    if sizes:
+        entries = present(entries, sizes, found.warnings.append)
     entries = known_classes(distinct(entries, found.warnings), classes)
     entries.sort(key=lambda entry: entry.filename)
     for filename, group in groupby(entries, key=lambda entry: entry.filename):
-        photo = annotated(filename, list(group), sizes, found.warnings.append)
-        if photo:
-            found.photos.append(photo)
+        found.photos.append(annotated(filename, list(group), sizes, found.warnings.append))
     return found

@@ -4,10 +4,35 @@ import math
 from collections.abc import Callable, Collection, Sequence
 
 from atelier.boxes import Box
+from atelier.names import matched, name_key
 from detectors.annotations.photo import Annotated, AnnotationError, Entry, Labelled
 from detectors.annotations.sizes import PhotoSizes
 
 SMALLEST = 2  # pixels; a lower or narrower box is a slip of the mouse
+
+
+def present(
+    entries: Sequence[Entry], sizes: PhotoSizes, warn: Callable[[str], None]
+) -> list[Entry]:
+    """The entries of photos that are there, by the names that these have."""
+    meant = matched((entry.filename for entry in entries), sizes.files)
+    places = {entry.filename: entry.place for entry in reversed(entries)}
+    for said, names in meant.items():
+        if not names:
+            warn(f"{places[said]}: no photo {said} in {sizes.folder}; left out")
+        elif len(names) > 1:
+            warn(f"{places[said]}: {said} may be {' or '.join(names)}; left out: give its path")
+    loose = [said for said in meant if len(meant[said]) == 1 and name_key(meant[said][0]) != said]
+    if loose:
+        warn(
+            f"{len(loose)} names are taken without their folder, suffix or capitals, as"
+            f" {loose[0]} for {meant[loose[0]][0]}"
+        )
+    return [
+        entry._replace(filename=meant[entry.filename][0])
+        for entry in entries
+        if len(meant[entry.filename]) == 1
+    ]
 
 
 def distinct(entries: Sequence[Entry], warnings: list[str]) -> list[Entry]:
@@ -43,24 +68,23 @@ def known_classes(entries: list[Entry], classes: Collection[str] | None) -> list
 
 def annotated(
     filename: str, entries: list[Entry], sizes: PhotoSizes | None, warn: Callable[[str], None]
-) -> Annotated | None:
-    """One photo; None where the folder of pictures does not have it."""
+) -> Annotated:
+    """One photo; its true size is that of the file, where there is one."""
     place, _, size, _, _ = entries[0]
-    width, height = (whole_number(place, side) for side in size)
     for entry in entries:
         if entry.size != size:
             raise AnnotationError(
                 f"{entry.place}: {filename} is {' x '.join(entry.size)} pixels here and"
                 f" {' x '.join(size)} at {place}; keep the right one"
             )
+    width, height = (whole_number(place, side or "0") for side in size)
     if sizes:
-        if filename not in sizes:
-            warn(f"{place}: no photo {filename} in {sizes.folder}; left out")
-            return None
-        if refusal := sizes.compare(filename, (width, height), warn):
-            raise AnnotationError(f"{place}: {refusal}")
+        width, height = sizes.known(place, filename, (width, height), warn)
     if width < 1 or height < 1:
-        raise AnnotationError(f"{place}: {filename} is {width} x {height} pixels; give its size")
+        raise AnnotationError(
+            f"{place}: {filename} is {width} x {height} pixels; give its size, or the folder of"
+            " its photo"
+        )
     found = (labelled(entry, width, height, warn) for entry in entries if any(entry.edges))
     return Annotated(filename, width, height, tuple(each for each in found if each))
 

@@ -1,12 +1,10 @@
 """The CSV table filename,width,height,class,xmin,ymin,xmax,ymax: one line per box."""
 
-import csv
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from atelier import files
 from atelier.names import name_key
-from atelier.tables import TableError, read_table
+from atelier.tables import TableError, read_table, write_table
 from detectors.annotations.photo import (
     COLUMNS,
     EDGES,
@@ -19,17 +17,13 @@ from detectors.annotations.photo import (
 
 def write_csv(path: Path, photos: Iterable[Annotated]) -> None:
     """One line per box; a photo without boxes has a line without class and edges."""
-    with (
-        files.replacing(path) as partial,
-        partial.open("w", newline="", encoding="utf-8") as file,
-    ):
-        lines = csv.writer(file, lineterminator="\n")
-        lines.writerow(COLUMNS)
-        for photo in photos:
-            size = photo.filename, photo.width, photo.height
-            lines.writerows([*size, each.label, *counted_from_1(each.box)] for each in photo.boxes)
-            if not photo.boxes:
-                lines.writerow([*size, *[""] * 5])
+    write_table(path, COLUMNS, (line for photo in photos for line in lines_of(photo)))
+
+
+def lines_of(photo: Annotated) -> list[list[object]]:
+    size = photo.filename, photo.width, photo.height
+    lines = [[*size, each.label, *counted_from_1(each.box)] for each in photo.boxes]
+    return lines or [[*size, *[""] * 5]]
 
 
 def csv_entries(path: Path) -> Iterator[Entry]:

@@ -7,10 +7,13 @@ from itertools import chain, repeat
 from pathlib import Path, PurePosixPath
 
 from atelier import files
+from atelier.listing import with_suffix
 from atelier.names import name_key
 from detectors.annotations.photo import EDGES, Annotated, AnnotationError, Entry, counted_from_1
 from detectors.annotations.sizes import PhotoSizes
 
+ENDS = {b"<!--": b"-->", b"<![CDATA[": b"]]>"}
+LANDMARK = re.compile(rb"<!--|<!\[CDATA\[|<object[\s>]")
 DATABASE = "Atelier"  # the <database> of files written here; LabelImg makes it "Unknown"
 
 
@@ -40,7 +43,7 @@ def write_voc(folder: Path, photos: Iterable[Annotated]) -> None:
 def own_files(folder: Path) -> set[Path]:
     """The XML files of an earlier writing; raises AnnotationError where there are others."""
     mark = f"<database>{DATABASE}</database>".encode()
-    files = set(folder.rglob("*.xml"))
+    files = set(with_suffix(folder, ".xml", deep=True)) if folder.exists() else set()
     strange = sorted(file for file in files if mark not in file.read_bytes())
     if strange:
         raise AnnotationError(
@@ -80,7 +83,7 @@ def voc_entries(
     folder: Path, sizes: PhotoSizes | None, warn: Callable[[str], None]
 ) -> Iterator[Entry]:
     """The objects of all XML files below `folder`, found by their tags in any order."""
-    files = sorted(folder.rglob("*.xml"))
+    files = with_suffix(folder, ".xml", deep=True)
     if not files:
         raise AnnotationError(f"{folder}: no XML file in it; name the folder of LabelImg's files")
     for file in files:
@@ -105,9 +108,18 @@ def tag_text(tree: ElementTree.Element, tag: str) -> str:
 
 
 def object_lines(data: bytes) -> list[int]:
-    """The line on which each `<object>` begins; comments are blanked first."""
-    blank = re.sub(rb"<!--.*?-->", lambda found: b"\n" * found[0].count(b"\n"), data, flags=re.S)
-    return [blank.count(b"\n", 0, f.start()) + 1 for f in re.finditer(rb"<object[\s>]", blank)]
+    """The line on which each `<object>` begins, comments and CDATA aside; in linear time."""
+    lines, line, at, counted_to = [], 1, 0, 0
+    while found := LANDMARK.search(data, at):
+        if end := ENDS.get(found[0]):
+            at = data.find(end, found.end())
+            if at < 0:
+                break
+            continue
+        line += data.count(b"\n", counted_to, found.start())
+        counted_to, at = found.start(), found.end()
+        lines.append(line)
+    return lines
 
 
 def photo_of(
@@ -120,7 +132,8 @@ def photo_of(
     """The photo that an XML file is about: the one of its own name, whatever `<filename>` says."""
     said = PurePosixPath(name_key(tag_text(tree, "filename"))).name
     own = PurePosixPath(name.as_posix())
-    matching = [own.with_name(said)] if PurePosixPath(said).stem == own.stem else []
+    same = PurePosixPath(said).stem == name_key(own.stem)
+    matching = [own.with_name(said)] if same else []
     if sizes:
         matching += sizes.of_stem(str(own.with_suffix("")))
         there = [str(path) for path in matching if str(path) in sizes]
@@ -128,6 +141,6 @@ def photo_of(
     else:
         suffix = PurePosixPath(said).suffix or ".jpg"
         found = str(matching[0] if matching else own.with_suffix(suffix))
-    if PurePosixPath(found).name != said:
+    if name_key(PurePosixPath(found).name) != said:
         warn(f"{file}: <filename> is {said!r}; taken as {found!r}, by its own name")
     return found

@@ -1,6 +1,5 @@
 """Class labels of the dataset: from the photos' folders, or from a CSV file."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -9,6 +8,7 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from atelier.names import matched
 from atelier.tables import TableError, read_table
 from pipeline.options import SettingsError
 from pipeline.rows.manifest import Row
@@ -38,7 +38,10 @@ def labels_of(rows: Sequence[Row], places: Mapping[str, Row], source: str) -> La
         return None
     photos = [places[row.photo] for row in rows]
     paths = [photo.clip or photo.path for photo in photos]
-    return numbered(by_folder(paths) if source == "folder" else by_table(paths, Path(source)))
+    if source == "folder":
+        return numbered(by_folder(paths))
+    others = [photo.clip or photo.path for photo in places.values()]
+    return numbered(by_table(paths, Path(source), others))
 
 
 def by_folder(paths: Sequence[str]) -> list[str]:
@@ -52,31 +55,40 @@ def by_folder(paths: Sequence[str]) -> list[str]:
     return [names[0] for names in parts]
 
 
-def by_table(paths: Sequence[str], table: Path) -> list[str]:
-    """What the columns file, label say: `file` is a photo's relative path, or its file name."""
-    label_of = read_labels(table)
-    names = Counter(PurePath(path).name for path in set(paths) if path not in label_of)
-    if twice := sorted(name for name, count in names.items() if count > 1 and name in label_of):
-        refuse(table, f"several photos are called {twice[0]!r}; give their paths below the source")
-    found = [label_of.get(path, label_of.get(PurePath(path).name, "")) for path in paths]
-    unlabelled = {path for path, label in zip(paths, found, strict=True) if not label}
+def by_table(paths: Sequence[str], table: Path, others: Sequence[str] = ()) -> list[str]:
+    """What the columns file, label say: `file` is a photo's relative path, or its file name.
+
+    `others` are photos that are there, too, so that their lines are not taken for another's.
+    """
+    labels = read_labels(table)
+    label_of: dict[str, str] = {}
+    for said, photos in matched(labels, [*paths, *others]).items():
+        if len(photos) > 1 and set(photos) & set(paths):
+            refuse(table, f"several photos are called {said!r}; give their paths below the source")
+        for photo in photos[:1]:
+            if label_of.setdefault(photo, labels[said]) != labels[said]:
+                refuse_two(table, photo, label_of[photo], labels[said])
+    unlabelled = {path for path in paths if not label_of.get(path)}
     if unlabelled:
         refuse(table, f"{counted(sorted(unlabelled))} not in it; add a line for each")
-    return found
+    return [label_of[path] for path in paths]
 
 
 def read_labels(table: Path) -> dict[str, str]:
     """File -> label."""
+    label_of: dict[str, str] = {}
     try:
-        lines = read_table(table, ("file", "label"))
-        pairs = [(line["file"], line["label"].strip()) for _, line in lines]
+        for _, line in read_table(table, ("file", "label")):
+            file, label = line["file"], line["label"].strip()
+            if label_of.setdefault(file, label) != label:
+                refuse_two(table, file, label_of[file], label)
     except TableError as error:
         raise SettingsError(f"[ExportTFRecords] labels: {error}") from None
-    label_of = dict(pairs)
-    for file, label in pairs:
-        if label != label_of[file]:
-            refuse(table, f"{file!r} has the labels {label!r} and {label_of[file]!r}; keep one")
     return label_of
+
+
+def refuse_two(table: Path, file: str, one: str, other: str) -> NoReturn:
+    refuse(table, f"{file!r} has the labels {one!r} and {other!r}; keep one")
 
 
 def numbered(labels: Sequence[str]) -> Labels:

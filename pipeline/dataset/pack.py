@@ -151,7 +151,7 @@ def read_picture(item: Item, plan: Plan) -> Pixels:
     channels, height, width = plan.shape
     data = read_photo(item)
     try:
-        if plan.exact and (own := channels_of(data)) != channels:
+        if plan.exact and (own := pictures.channels_of(data)) != channels:
             raise ExportError(
                 f"{item.path} has {channels_in_words(own)}, the first picture has {channels}:"
                 " give all pictures the same channels"
@@ -167,14 +167,6 @@ def read_picture(item: Item, plan: Plan) -> Pixels:
     if channels == 4:
         image = premultiplied(image)
     return np.ascontiguousarray(np.atleast_3d(image).transpose(2, 0, 1))
-
-
-def channels_of(data: bytes) -> int:
-    """1 for grey, 3 for colours, 4 for colours with transparency."""
-    with pictures.readable(), pictures.open_picture(data) as image:
-        if image.has_transparency_data:
-            return 4
-        return 1 if image.mode in ("1", "L", *pictures.WIDE_MODES) else 3
 
 
 def channels_in_words(channels: int) -> str:

@@ -5,9 +5,8 @@ What NVlabs/stylegan2's dataset_tool makes of the same folder: same order, same 
 
 from pathlib import Path
 
-from PIL import Image
-
 from atelier import pictures
+from atelier.listing import is_hidden, is_photo
 from pipeline.dataset import export, pack, publish
 from pipeline.dataset.pack import Progress
 from pipeline.dataset.publish import ExportError
@@ -60,9 +59,8 @@ def listed(folder: Path) -> tuple[list[Item], list[str]]:
 
 
 def is_picture(path: Path) -> bool:
-    """By its name alone: a picture that cannot be read is an error, not skipped."""
-    known = Image.registered_extensions()
-    return not path.name.startswith(".") and known.get(path.suffix.lower()) in pictures.FORMATS
+    """By its name, or where that says nothing its first bytes: a broken one is not skipped."""
+    return not is_hidden(path.name) and is_photo(path.name, path)
 
 
 def shape_of(item: Item, pixel_limit: int) -> Shape:
@@ -70,6 +68,6 @@ def shape_of(item: Item, pixel_limit: int) -> Shape:
     data = read_photo(item)
     try:
         seen = pictures.header(data, pixel_limit)
-        return pack.channels_of(data), seen.height, seen.width
+        return pictures.channels_of(data), seen.height, seen.width
     except pictures.UnreadableError as error:
         raise ExportError(f"{item.path}: {error}; mend or remove it") from None

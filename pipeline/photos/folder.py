@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
-from atelier.listing import PHOTOS, RAW, VIDEOS, walk
+from atelier.listing import HIDDEN, head_of, is_hidden, kind_by_content, walk
 from pipeline.options import SettingsError, located
 from pipeline.rows import manifest
 from pipeline.rows.manifest import Item, Row, dropped
@@ -28,6 +28,7 @@ class PhotoFolder:
     given: str
     option: str  # the one that gives it
     store: Path
+    hidden: bool = False  # whether hidden files count
 
     @cached_property
     def root(self) -> Path:
@@ -36,7 +37,7 @@ class PhotoFolder:
     @cached_property
     def rows(self) -> list[Row]:
         """The folder as it is; scanned once."""
-        return listing(self.root, self.store, self.option)
+        return listing(self.root, self.store, self.option, self.hidden)
 
     @cached_property
     def digest(self) -> str:
@@ -68,23 +69,28 @@ def check_source(source: Path, store: Path, option: str) -> None:
         )
 
 
-def listing(source: Path, store: Path, option: str = "[Ingest] source") -> list[Row]:
+def listing(
+    source: Path, store: Path, option: str = "[Ingest] source", hidden: bool = False
+) -> list[Row]:
     """One row per file below `source`, sorted by path; what need not be read is dropped already.
 
-    Symbolic links are followed; a folder is walked once, so a loop ends. Reads no bytes. Raises
-    SettingsError, naming the option, for a source that cannot be, or is empty.
+    Symbolic links are followed; a folder is walked once, so a loop ends. Reads the first bytes
+    of files whose suffix says nothing. Raises SettingsError, naming the option, for a source that
+    cannot be, or is empty.
     """
     check_source(source, store, option)
-    rows = [described_by_name(path, source) for path in walk(source)]
+    rows = [described_by_name(path, source, hidden) for path in walk(source)]
     if not rows:
         raise SettingsError(f"{option} = {source}: the folder is empty")
     return sorted(rows, key=lambda row: row.path)
 
 
-def described_by_name(path: Path, source: Path) -> Row:
+def described_by_name(path: Path, source: Path, hidden: bool) -> Row:
     """What the directory entry alone says about a file."""
     name = os.fsencode(path.relative_to(source)).decode("utf-8", "backslashreplace")
     row = Row(id=hashlib.blake2b(name.encode(), digest_size=16).hexdigest(), path=name)
+    if not hidden and is_hidden(name):
+        return dropped(row, HIDDEN)
     try:
         facts = path.stat()
     except OSError as error:
@@ -92,24 +98,36 @@ def described_by_name(path: Path, source: Path) -> Row:
             return dropped(row, "broken link")
         raise
     row = replace(row, size_bytes=facts.st_size, mtime_ns=facts.st_mtime_ns)
-    suffix = path.suffix.lower()
     if not stat.S_ISREG(facts.st_mode):
         return dropped(row, "not a regular file")
-    if suffix in RAW:
-        return dropped(row, f"camera raw file ({suffix})")
-    if suffix not in PHOTOS | VIDEOS:
-        return dropped(row, f"not a photo ({suffix or 'no suffix'})")
-    if name.encode() != os.fsencode(path.relative_to(source)):
-        return dropped(row, "file name is not UTF-8")
-    if not os.access(path, os.R_OK):
-        return dropped(row, "no permission to read")
-    return row
+    reason = no_photo(path, name)
+    if not reason and name.encode() != os.fsencode(path.relative_to(source)):
+        reason = "file name is not UTF-8"
+    return dropped(row, reason) if reason else row
+
+
+def no_photo(path: Path, name: str) -> str:
+    """Why a file need not be read whole; nothing where it may be a photo or a video."""
+    readable = os.access(path, os.R_OK)
+    kind = kind_by_content(name, lambda: head_of(path) if readable else b"")
+    suffix = path.suffix.lower()
+    if kind == "raw":
+        return f"camera raw file ({suffix})"
+    if kind == "other":
+        return f"not a photo ({suffix or 'no suffix'})"
+    return "" if readable else "no permission to read"
 
 
 def read_photo(item: Item) -> bytes:
     """The bytes of a photo; raises OSError where it is gone, changed, or cannot be read."""
     with unchanged(item) as file:
         return file.read()
+
+
+def head_of_photo(item: Item, number: int) -> bytes:
+    """The first bytes of a photo; raises OSError as `read_photo` does."""
+    with unchanged(item) as file:
+        return file.read(number)
 
 
 def check_photo(item: Item) -> None:

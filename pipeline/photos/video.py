@@ -10,6 +10,7 @@ from atelier import files, pictures
 from atelier.pictures import Pixels
 from pipeline.rows.manifest import Item, Row, dropped
 
+SIDES = (3, 4)  # OpenCV's CAP_PROP_FRAME_WIDTH and _HEIGHT
 NEARLY_SAME = 2.0  # mean difference of two small grey frames, of 255
 
 
@@ -33,6 +34,18 @@ def take(item: Item, every: int, folder: Path) -> tuple[int, list[Row]]:
             files.write(path, pictures.encode(frame, "png", 0), lasting=False)
             rows[row.id] = row
     return looked_at, list(rows.values())
+
+
+def too_large(path: Path, pixel_limit: int) -> str:
+    """Why no frame of a video is decoded: it says that they have more pixels than a photo may."""
+    import cv2
+
+    video = cv2.VideoCapture(str(path))
+    width, height = (int(video.get(side)) for side in SIDES)
+    video.release()
+    if width * height <= pixel_limit:
+        return ""
+    return f"too many pixels: {width} x {height}, the limit is {pixel_limit}"
 
 
 def frames(path: Path, every: int) -> Iterator[tuple[float, Pixels]]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from pipeline.rows.manifest import Row, outcome
 
+MOST_REASONS = 24  # of one stage
+
 
 @dataclass(frozen=True)
 class Chapter:
@@ -42,9 +44,17 @@ def funnel(chapters: Sequence[Chapter]) -> list[Line]:
         came_in = lines[-1].kept if lines else len(chapter.rows) - made
         added = len(chapter.rows) - came_in
         assert added >= 0, f"{chapter.stage} lost {-added} rows"
-        reasons = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-        lines.append(Line(chapter.stage, came_in, added, kept, reasons))
+        lines.append(Line(chapter.stage, came_in, added, kept, shortened(counts)))
     return lines
+
+
+def shortened(counts: Mapping[str, int]) -> dict[str, int]:
+    """Reasons and their rows, most frequent first; rare ones of very many become one line."""
+    reasons = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    if len(reasons) <= MOST_REASONS:
+        return dict(reasons)
+    shown, rest = reasons[: MOST_REASONS - 1], reasons[MOST_REASONS - 1 :]
+    return {**dict(shown), f"{len(rest)} other reasons": sum(count for _, count in rest)}
 
 
 def funnel_text(chapters: Sequence[Chapter]) -> str:

@@ -21,6 +21,7 @@ from pipeline.stages.framing import TOO_FEW, face_share
 
 __all__ = ["Chapter", "Line", "ReportConfig", "contact_sheet", "funnel", "funnel_text", "page"]
 
+OTHER = ""  # stands for the reasons that share a line
 TEMPLATE = Path(__file__).with_name("page.html")
 FACE_SHARE = "height of the face, as a share of the picture's"
 
@@ -122,9 +123,10 @@ def drop_sheets(
         groups: dict[str, list[Row]] = {}
         for row in chapter.rows:
             if row.drop is not None:
-                groups.setdefault(outcome(row), []).append(row)
+                reason = outcome(row)
+                groups.setdefault(reason if reason in line.reasons else OTHER, []).append(row)
         for reason, count in line.reasons.items():
-            chosen = some(groups[reason], config.per_reason)
+            chosen = some(groups.get(reason, groups.get(OTHER, [])), config.per_reason)
             pictures = [gallery.dropped(row) for row in chosen]
             yield Sheet(anchor(chapter.stage, reason), reason, count, pictures)
 

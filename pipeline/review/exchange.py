@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from atelier.names import matched
 from detectors.annotations import (
     Annotated,
     AnnotationError,
@@ -48,7 +49,7 @@ def annotated(photo: Photo, decision: Decision) -> Annotated:
 def bring_in(path: Path, photos: Sequence[Photo], journal: Journal) -> tuple[int, list[str]]:
     """Accept the rectangles of class `portrait` in a CSV file or a folder of XML files.
 
-    Photos go by their path below the source, or by their name alone where only one has it.
+    Photos go by their path below the source, or by what of it only one has: `names.matched`.
     Returns how many photos were accepted, and a sentence for each that was not.
     """
     try:
@@ -56,25 +57,18 @@ def bring_in(path: Path, photos: Sequence[Photo], journal: Journal) -> tuple[int
     except AnnotationError as error:
         raise SettingsError(f"--import {error}") from None
     warnings, number = list(found.warnings), 0
-    known = by_name(photos)
+    by_path = {photo.path: photo for photo in photos}
+    meant = matched((each.filename for each in found.photos), by_path)
     for each in found.photos:
         boxes = tuple(sorted(one.box for one in each.boxes if one.label == PORTRAIT))
-        photo = known.get(each.filename) or known.get(Path(each.filename).name)
+        paths = meant[each.filename]
+        photo = by_path[paths[0]] if len(paths) == 1 else None
         if reason := refusal(each, photo, bool(boxes)):
             warnings.append(f"{path}: {each.filename}: {reason}")
         elif photo is not None:
             journal.append(Decision(photo.id, photo.path, "accept", boxes))
             number += 1
     return number, warnings
-
-
-def by_name(photos: Sequence[Photo]) -> dict[str, Photo | None]:
-    """Path below the source -> photo, and file name -> photo; None where two have the name."""
-    known: dict[str, Photo | None] = {}
-    for photo in photos:
-        name = Path(photo.path).name
-        known[name] = None if name in known else photo
-    return known | {photo.path: photo for photo in photos}
 
 
 def refusal(each: Annotated, photo: Photo | None, boxes: bool) -> str:

@@ -5,12 +5,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from atelier import pictures
-from atelier.listing import VIDEOS
+from atelier.listing import HEAD, VIDEOS
 from atelier.options import option
 from pipeline.options import Settings
 from pipeline.photos import video
-from pipeline.photos.folder import check_photo, read_photo
+from pipeline.photos.folder import check_photo, head_of_photo, read_photo
 from pipeline.rows.manifest import Item, Row, dropped
+
+JPEGS = {".jpg", ".jpeg", ".jpe", ".jfif"}
+LARGE = 64 << 20  # bytes; a file above is looked at before it is read
+PIXEL_BYTES = 8  # of a pixel in the largest format, four channels of 16 bits
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,18 @@ class IngestConfig(Settings):
         pictures.PIXEL_LIMIT, "photos of more pixels are dropped before they are decoded", low=1
     )
     video_every: int = option(0, "take every Nth frame of videos; 0: videos are dropped", low=0)
+    hidden: bool = option(
+        False,
+        "take hidden files, and what lies in folders of devices (trash, thumbnails), too",
+        keyed="never",  # it says which rows come in, and changes none
+        later=True,
+    )
+
+
+def was_misread(row: Row) -> bool:
+    """Whether 0.1 may have had a wrong size of it, or a wrong reason to drop it."""
+    suffix = Path(row.path).suffix.lower()
+    return row.drop is None and suffix not in VIDEOS | JPEGS
 
 
 def describe(items: Sequence[Item], config: IngestConfig, folder: Path) -> Iterator[list[Row]]:
@@ -39,6 +55,9 @@ def describe(items: Sequence[Item], config: IngestConfig, folder: Path) -> Itera
 
 
 def describe_photo(item: Item, config: IngestConfig) -> Row:
+    """The row of one photo. Of a large file the head is looked at before all of it is read."""
+    if item.size_bytes > LARGE and (reason := no_photo(item, config.pixel_limit)):
+        return dropped(item.row, reason)
     data = read_photo(item)
     name = pictures.id_of(data)
     row = replace(item.row, id=name, photo=name)
@@ -49,12 +68,26 @@ def describe_photo(item: Item, config: IngestConfig) -> Row:
     return replace(row, format=header.format, width=header.width, height=header.height)
 
 
+def no_photo(item: Item, pixel_limit: int) -> str:
+    """Why a large file need not be read, from its size and its first bytes."""
+    most = pixel_limit * PIXEL_BYTES + LARGE
+    if item.size_bytes > most:
+        return (
+            f"too many bytes: {item.size_bytes:,}, and {pixel_limit:,} pixels take no more than"
+            f" {most:,}"
+        )
+    known = pictures.picture_format(head_of_photo(item, HEAD))
+    return "" if known else "content is no picture in a known format"
+
+
 def frames(item: Item, config: IngestConfig, folder: Path) -> list[Row]:
     """The rows of a video: its own, dropped, and one for each frame that was taken."""
     clip = replace(item.row, id=pictures.id_of(item.row.path.encode()), photo="")
     if not config.video_every:
         return [dropped(clip, "video: set video_every")]
     check_photo(item)
+    if reason := video.too_large(item.path, config.pixel_limit):
+        return [dropped(clip, reason)]
     looked_at, taken = video.take(item, config.video_every, folder)
     check_photo(item)
     if not looked_at:

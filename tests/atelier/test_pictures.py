@@ -150,6 +150,32 @@ def test_a_scaled_decode_cuts_the_same_rectangle():
     assert pictures.decode(data, odd, into=(200, 200)).shape == (600, 799, 3)
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P", "I;16", "1"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_pieces_give_what_the_whole_gives(mode, orientation, monkeypatch):
+    wide = Image.fromarray(smooth(160, 96)[..., 0].astype(np.uint16) * 257)
+    image = wide if mode == "I;16" else Image.fromarray(smooth(160, 96)).convert(mode)
+    data = encoded(image, "PNG", exif=turned(orientation))
+    box = Box(3, 5, 80, 77)
+
+    def made():
+        return [
+            pictures.decode(data),
+            pictures.decode(data, box),
+            pictures.decode_grey(data, 0),
+            pictures.decode_colour(data, 0),
+        ]
+
+    before = made()
+    monkeypatch.setattr(pictures, "PIECE", 1000)
+    monkeypatch.setattr(pictures, "MANY_PIXELS", 1)  # as if it had very many
+    assert all(map(np.array_equal, before, made()))
+    small = pictures.decode(data, None, (8, 8))
+    assert max(small.shape) == 20
+    middle = [np.asarray(pixels, float).mean() for pixels in (small, before[0])]
+    assert abs(middle[0] - middle[1]) < 2
+
+
 def test_a_file_that_changed_or_vanished_is_no_drop(tmp_path):
     path = tmp_path / "a.jpg"
     path.write_bytes(b"12345")
@@ -197,3 +223,42 @@ print(kept, dropped, peak)
     assert kept + dropped == 263
     assert kept > 150
     assert peak < 2048
+
+
+DRAW = """
+import sys
+from PIL import Image
+Image.MAX_IMAGE_PIXELS = None
+name, mode, path = sys.argv[1:]
+exif = Image.Exif()
+exif[0x0112] = 6
+more = {"TIFF": {"compression": "tiff_lzw", "tiffinfo": {0x0112: 6}}, "PNG": {"compress_level": 1}}
+Image.new(mode, (14000, 13999), 99).save(path, name, **more.get(name, {}), exif=exif)
+"""
+LOOK = """
+import sys
+from pathlib import Path
+from atelier import pictures
+from atelier.boxes import Box
+data = Path(sys.argv[1]).read_bytes()
+assert pictures.header(data, 200_000_000)[1:3] == (13999, 14000)
+assert pictures.decode_grey(data, 640).shape == (640, 640)
+assert pictures.decode(data, Box(1, 1, 2001, 2001)).shape == (2000, 2000, 3)
+assert pictures.decode(data).shape == (14000, 13999, 3)
+status = Path("/proc/self/status").read_text()
+print(int(status.split("VmHWM:")[1].split()[0]) // 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [("JPEG", "RGB"), ("PNG", "RGB"), ("PNG", "RGBA"), ("PNG", "I;16"), ("TIFF", "RGB")],
+)
+def test_a_picture_of_196_megapixels_costs_under_1500_mb(name, mode, tmp_path):
+    root, path = Path(__file__).parents[2], tmp_path / "large"
+    subprocess.run([sys.executable, "-c", DRAW, name, mode, str(path)], check=True)
+    line = [sys.executable, "-c", LOOK, str(path)]
+    done = subprocess.run(line, cwd=root, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert int(done.stdout) < 1500

@@ -14,6 +14,8 @@ from detectors.annotations import (
     write_csv,
     write_voc,
 )
+from detectors.annotations.voc import object_lines
+from detectors.labelmap import read_label_map
 from tests.kit.store import ROOT
 
 HEADER = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
@@ -215,7 +217,7 @@ def test_two_sizes_for_one_photo_are_refused(tmp_path):
 def test_missing_columns_are_named(tmp_path):
     path = table(tmp_path, "a,1", header="filename;width\n")
     with pytest.raises(
-        AnnotationError, match=r"line 1: no column filename, width.*it has filename;"
+        AnnotationError, match=r"line 1: no column height, class.*it has filename, width, and"
     ):
         read_annotations(path)
 
@@ -276,3 +278,64 @@ def test_labelimgs_own_files_go_to_and_fro(test_data, tmp_path):
         == read_annotations(tmp_path / "boxes.csv").photos
         == photos
     )
+
+
+def picture(path, size=(100, 80)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size).save(path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "IMG_1.jpg",
+        "img_1.JPG",
+        "IMG_1.jpeg",
+        "C:\\photos\\IMG_1.JPG",
+        "/home/x/IMG_1.JPG",
+        "./IMG_1.JPG",
+    ],
+)
+def test_a_photo_is_found_by_what_only_it_has(tmp_path, name):
+    picture(tmp_path / "pictures" / "IMG_1.JPG")
+    path = table(tmp_path, f"{name},100,80,dog,11,5,50,70")
+    found = read_annotations(path, tmp_path / "pictures")
+    assert found.photos == [Annotated("IMG_1.JPG", 100, 80, (Labelled("dog", Box(10, 4, 50, 70)),))]
+
+
+def test_a_name_that_may_be_two_photos_is_left_out(tmp_path):
+    for folder in "ab":
+        picture(tmp_path / "pictures" / folder / "1.png")
+    path = table(tmp_path, "1.png,100,80,dog,11,5,50,70")
+    found = read_annotations(path, tmp_path / "pictures")
+    assert not found.photos
+    assert found.warnings == [
+        f"{path} line 2: 1.png may be a/1.png or b/1.png; left out: give its path"
+    ]
+
+
+@pytest.mark.parametrize("size", [(0, 0), ("", "")])
+def test_a_size_that_labelimg_did_not_know_is_the_photos(tmp_path, size):
+    picture(tmp_path / "pictures" / "one.jpg")
+    folder = voc(tmp_path, [(11, 5, 50, 70)], size=size)
+    found = read_annotations(folder, tmp_path / "pictures")
+    assert (found.photos[0].width, found.photos[0].height) == (100, 80)
+    assert found.warnings == [
+        f"{folder / 'one.xml'} line 2: no size of one.jpg; taken from the photo: 100 x 80"
+    ]
+    with pytest.raises(AnnotationError, match=r"is 0 x 0 pixels; give its size, or the folder"):
+        read_annotations(folder)
+
+
+def test_lines_are_counted_in_linear_time_past_comments_and_cdata():
+    data = (
+        b"<a>" + b"<!--<object>-->\n" + b"<![CDATA[" + b"<!--<object>\n" * 200_000 + b"]]><object>"
+    )
+    assert object_lines(data) == [200_002]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_label_map_may_begin_with_a_mark(tmp_path, encoding):
+    path = tmp_path / "map.pbtxt"
+    path.write_bytes("item { id: 1 name: 'Zoë' }".encode(encoding))
+    assert read_label_map(path) == {1: "Zoë"}

@@ -1,26 +1,17 @@
 """Two sets of pictures against each other: folders and zips of any sizes, or NVlabs' TFRecords."""
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-from PIL import Image
-
+from atelier import pictures
+from atelier.pictures import PIXEL_LIMIT
 from training.features.client import Extractor, Net, Pixels, batched
 from training.metrics import scores
 from training.metrics.measure import SEED, gathered, lessons, metric_name
-from training.sources import (
-    MODES,
-    PICTURES,
-    DataError,
-    FolderStore,
-    Records,
-    Store,
-    ZipStore,
-    open_source,
-)
+from training.sources import DataError, open_records, open_source, open_store
+from training.sources.pictures import decoded_picture
+from training.sources.stores import picture_names
 
 
 class Gallery:
@@ -29,18 +20,12 @@ class Gallery:
     def __init__(self, path: Path) -> None:
         """Raises DataError where there are fewer than two."""
         self.path = path
-        self.records: Records | None = None
-        self.store: Store | None = None
-        if path.suffix == ".tfrecords" or (path.is_dir() and any(path.glob("*.tfrecords"))):
-            opened = open_source(path)
-            assert isinstance(opened, Records)
-            self.records, self.count = opened, len(opened)
-        elif path.is_dir() or (path.suffix == ".zip" and path.is_file()):
-            self.store = FolderStore(path) if path.is_dir() else ZipStore(path)
-            self.names = [n for n in self.store.names if Path(n).suffix.lower() in PICTURES]
-            self.count = len(self.names)
-        else:
+        self.records = open_records(path)
+        self.store = None if self.records else open_store(path)
+        self.names = picture_names(self.store) if self.store else []
+        if not self.records and not self.store:
             raise DataError(f"{path} is no set of pictures: name a folder, a zip or TFRecords")
+        self.count = len(self.records) if self.records else len(self.names)
         if self.count < 2:
             raise DataError(f"{path} holds {self.count} pictures: a score needs at least two")
 
@@ -59,17 +44,12 @@ class Gallery:
 def decode_pictures(content: bytes, where: str) -> Pixels:
     """A picture as grey, RGB or RGBA; raises DataError."""
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            if image.mode.startswith(("I", "F")):
-                raise DataError(f"{where} has mode {image.mode}: save it with 8 bits per channel")
-            if image.mode not in MODES:
-                clear = image.has_transparency_data
-                pixels = np.asarray(image.convert("RGBA" if clear else "RGB"))
-            else:
-                pixels = np.asarray(image)
-    except OSError as error:
+        mode, channels = pictures.header(content, PIXEL_LIMIT).mode, pictures.channels_of(content)
+    except pictures.UnreadableError as error:
         raise DataError(f"{where} cannot be read as a picture: {error}") from None
-    return pixels.reshape(*pixels.shape[:2], -1)
+    if mode.startswith(("I", "F")):
+        raise DataError(f"{where} has mode {mode}: save it with 8 bits per channel")
+    return decoded_picture(content, where, channels)
 
 
 def compare(one: Path, two: Path, net: Net) -> dict[str, float]:

@@ -48,8 +48,15 @@ def filled(rows: NDArray[np.float32], count: int) -> Tensor:
 
 def seeded_latents(seeds: Iterable[int], z_dim: int) -> NDArray[np.float32]:
     """The z of each seed, as NVlabs' commands draw it."""
-    drawn = [np.random.RandomState(seed).randn(z_dim) for seed in seeds]
+    drawn = [np.random.RandomState(words(seed)).randn(z_dim) for seed in seeds]
     return np.array(drawn, np.float32).reshape(-1, z_dim)
+
+
+def words(seed: int) -> int | list[int]:
+    """A seed as numpy's oldest generator takes it: from 2^32 on by words of 32 bits."""
+    if seed < 2**32:
+        return seed
+    return [seed >> bits & 0xFFFFFFFF for bits in range(0, seed.bit_length(), 32)]
 
 
 def seeded_labels(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.dataset.labels import labels_of
+from pipeline.dataset.labels import by_table, labels_of
 from pipeline.options import SettingsError
 from pipeline.rows.manifest import Row
 from tests.kit.exports import COUNT, photos, rows
@@ -56,3 +56,10 @@ def test_a_file_name_that_two_photos_have_is_no_label(tmp_path: Path) -> None:
     two = {"p0": Row(id="", path="x/a.jpg"), "p1": Row(id="", path="y/a.jpg")}
     with pytest.raises(SettingsError, match=r"several photos are called 'a.jpg'"):
         labels_of(rows(2), two, str(table))
+
+
+def test_a_line_of_another_photo_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_text("file,label\ncats/1.png,cat\n")
+    with pytest.raises(SettingsError, match=r"the photo .* is not in it"):
+        by_table(["dogs/1.png"], table, others=["cats/1.png"])

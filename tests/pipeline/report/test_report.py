@@ -300,3 +300,15 @@ def test_contact_sheet_centres_each_picture():
     assert sheet.shape == (2 * 58 + 8, 2 * 58 + 8, 3)
     assert (sheet[8:58, 8:58] == 0).all() and (sheet[66:116, 66:116] == 255).all()
     assert contact_sheet([], 4, (10, 10)).shape[2] == 3
+
+
+def test_thousands_of_reasons_make_a_bounded_page():
+    rows = [dropped(Row(f"{n:032x}", path=f"a.{n}"), f"not a photo (.{n})") for n in range(5000)]
+    chapters = [Chapter("Ingest", rows)]
+    opened = []
+    told = page(chapters, ReportConfig(), "/raw", None, opened.append, opened.append)
+    assert not opened  # what is shown as words
+    assert len(told) < 200_000
+    assert "4977 other reasons" in told
+    assert len(funnel_text(chapters).splitlines()) == 25
+    assert sum(funnel(chapters)[0].reasons.values()) == 5000

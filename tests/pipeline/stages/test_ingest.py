@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from pipeline.photos import folder
+from pipeline.stages import ingest
 from pipeline.tasks import Ingest
 from tests.kit.store import build, photo, save, set_options
 
@@ -132,3 +133,40 @@ def test_frames_of_a_video_become_photos(store, clip):
     for row in taken:
         frame = cv2.imread(str(store / row.path))
         assert np.array_equal(frame.shape, (row.height, row.width, 3))
+
+
+def test_frames_obey_the_pixel_limit(store, clip):
+    set_options(Ingest_video_every=2, Ingest_pixel_limit=160 * 120 - 1)
+    drops = {path: row.drop for path, row in ingested().items()}
+    assert drops["clip.avi"] == "too many pixels: 160 x 120, the limit is 19199"
+
+
+def test_a_file_too_large_for_a_photo_is_not_read(store, monkeypatch):
+    source = store.parent / "photos"
+    for name, head, size in (
+        ("huge.jpg", b"\xff\xd8\xff", 3 << 30),
+        ("text.jpg", b"abc", 65 << 20),
+    ):
+        with (source / name).open("wb") as file:  # sparse: it takes no room
+            file.write(head)
+            file.truncate(size)
+    read = ingest.read_photo
+    monkeypatch.setattr(
+        ingest,
+        "read_photo",
+        lambda item: read(item) if item.size_bytes < 1 << 20 else pytest.fail(),
+    )
+    rows = ingested()
+    assert rows["huge.jpg"].drop == (
+        "too many bytes: 3,221,225,472, and 200,000,000 pixels take no more than 1,667,108,864"
+    )
+    assert rows["text.jpg"].drop == "content is no picture in a known format"
+
+
+def test_hidden_files_are_counted_and_an_option_takes_them(store):
+    save(store.parent / "photos" / "@eaDir" / "x.png", photo(90))
+    assert ingested()["@eaDir/x.png"].drop == "hidden, or a device's own folder"
+    key = Ingest().key
+    set_options(Ingest_hidden=True)
+    assert ingested()["@eaDir/x.png"].drop is None
+    assert Ingest().key == key

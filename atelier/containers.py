@@ -1,0 +1,162 @@
+"""What lies around the pixels of a picture file: chunks, boxes, markers. Nothing is decoded."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+PNG = b"\x89PNG\r\n\x1a\n"
+# What pixels and their meaning need; all other chunks are left out before anybody reads them.
+CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
+FIXED = {b"cICP": 4, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1}  # ancillary ones that are read: bytes
+OTHERS = {b"tRNS", b"iCCP", b"eXIf", b"iTXt", b"tEXt", b"zTXt"}
+ORIENTING = {b"eXIf", b"iTXt", b"tEXt", b"zTXt"}
+# Texts in which programs write an orientation.
+TEXTS = (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0")
+MOST_UNPACKED = 1 << 20  # bytes of a compressed profile or text
+END = b"\xff\xd9"  # of a JPEG
+# Bytes that a JPEG decoder takes for pixels where pixels are missing, and skips where none are.
+FILLING = b"\x55" * 4096
+
+
+class Chunk(NamedTuple):
+    """A chunk of a PNG: where it lies in the file, and its content."""
+
+    kind: bytes
+    start: int
+    end: int
+    content: memoryview
+    sound: bool  # whether its checksum is right
+
+
+class Coding(NamedTuple):
+    """How a file says what its numbers mean, by the code points of ITU-T H.273."""
+
+    primaries: int
+    transfer: int
+    over_profile: bool = False  # whether it counts more than a profile in the same file
+
+
+def chunks(data: bytes) -> Iterator[Chunk]:
+    """The chunks of a PNG, as far as they are whole; the pixels' own are not checked."""
+    view, at = memoryview(data), len(PNG)
+    while at + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        kind, end = data[at + 4 : at + 8], at + 12 + length
+        if end > len(data):
+            return
+        content = view[at + 8 : end - 4]
+        sound = kind in CRITICAL or zlib.crc32(view[at + 4 : end - 4]) == int.from_bytes(
+            view[end - 4 : end]
+        )
+        yield Chunk(kind, at, end, content, sound)
+        at = end
+
+
+def without_ballast(data: bytes) -> bytes:
+    """A PNG without the chunks that nobody reads, or that are broken and may be skipped.
+
+    Critical chunks stay as they are, so that a broken picture stays a broken picture. An
+    orientation that stands behind the pixels comes before them.
+    """
+    if not data.startswith(PNG):
+        return data
+    view, at, pixels, same = memoryview(data), len(PNG), False, True
+    before, behind = [view[:at]], list[memoryview]()
+    for chunk in chunks(data):
+        pixels, at = pixels or chunk.kind == b"IDAT", chunk.end
+        early = not pixels or chunk.kind in ORIENTING
+        if is_needed(chunk):
+            (before if early else behind).append(view[chunk.start : chunk.end])
+        same = same and is_needed(chunk) and early == (not pixels)
+    return data if same else b"".join([*before, *behind, view[at:]])
+
+
+def is_needed(chunk: Chunk) -> bool:
+    """Whether pixels, their colours or their orientation depend on it, and it can be read."""
+    if chunk.kind[:1].isupper():  # critical, known or not
+        return True
+    if not chunk.sound:
+        return False
+    if chunk.kind in FIXED:
+        return len(chunk.content) == FIXED[chunk.kind]
+    if chunk.kind == b"iCCP":
+        _, _, packed = bytes(chunk.content).partition(b"\0")
+        return unpacks(packed[1:])
+    if chunk.kind in (b"iTXt", b"tEXt", b"zTXt"):
+        return is_needed_text(chunk.kind, bytes(chunk.content[:MOST_UNPACKED]))
+    return chunk.kind in OTHERS
+
+
+def is_needed_text(kind: bytes, content: bytes) -> bool:
+    """Whether a text may hold an orientation, and is small enough to look."""
+    if not content.startswith(TEXTS) or len(content) == MOST_UNPACKED:
+        return False
+    rest = content.partition(b"\0")[2]
+    if kind == b"zTXt":
+        return unpacks(rest[1:])
+    if kind == b"iTXt" and rest[:1] == b"\1":
+        return unpacks(rest[2:].split(b"\0", 2)[-1])
+    return True
+
+
+def unpacks(packed: bytes) -> bool:
+    """Whether it is a whole zlib stream of a bearable size."""
+    unpacker = zlib.decompressobj()
+    try:
+        unpacker.decompress(packed, MOST_UNPACKED)
+    except zlib.error:
+        return False
+    return unpacker.eof
+
+
+def coding(data: bytes) -> Coding | None:
+    """What a PNG (cICP), an AVIF or a HEIC (nclx) says its colours are; None where none is said."""
+    if data.startswith(PNG):
+        for chunk in chunks(data):
+            if chunk.kind == b"IDAT":
+                return None
+            if chunk.kind == b"cICP" and chunk.sound and len(chunk.content) == 4:
+                return Coding(chunk.content[0], chunk.content[1], over_profile=True)
+        return None
+    at = data.find(b"colrnclx", 0, 1 << 20) if data[4:8] == b"ftyp" else -1
+    if at < 0 or len(data) < at + 14:
+        return None
+    return Coding(*struct.unpack_from(">HH", data, at + 8))
+
+
+def scans_are_complete(data: bytes) -> bool:
+    """Whether the scans of a JPEG, also of a progressive one, bring every bit of every part."""
+    components, fine = 0, set[tuple[int, int]]()  # (component, coefficient) known to the last bit
+    progressive = False
+    for marker, content in segments(data):
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            components, progressive = content[5], marker in (0xC2, 0xC6, 0xCA, 0xCE)
+        elif marker == 0xDA:
+            count = content[0]
+            first, last, bits = content[1 + 2 * count : 4 + 2 * count]
+            if not bits & 15:
+                own = content[1 : 1 + 2 * count : 2]
+                fine |= {(one, at) for one in own for at in range(first, last + 1)}
+    if not components or not progressive:
+        return bool(components)
+    return len(fine) == components * 64
+
+
+def segments(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """(marker, content) of the segments of a JPEG; entropy-coded data between them is skipped."""
+    at = 2
+    while at + 4 <= len(data):
+        if data[at] != 0xFF or data[at + 1] in (0x00, 0xFF, *range(0xD0, 0xD8)):
+            at = data.find(b"\xff", at + 1)
+            if at < 0:
+                return
+            continue
+        marker = data[at + 1]
+        if marker == 0xD9:
+            return
+        length = int.from_bytes(data[at + 2 : at + 4])
+        if at + 2 + length > len(data):
+            return
+        yield marker, data[at + 4 : at + 2 + length]
+        at += 2 + length

@@ -1,0 +1,128 @@
+"""NVlabs' TFRecords: one file of equally large images, its labels beside it."""
+
+import hashlib
+import os
+import re
+import struct
+from pathlib import Path
+
+import google_crc32c
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from atelier.listing import with_suffix
+from training.sources.source import DataError, Pixels, Size, in_words
+
+LEVEL = re.compile(r"-r(\d\d)\.tfrecords$", re.IGNORECASE)
+PACKED = {b"\x1f\x8b": "gzip", b"x\x01": "zlib", b"x\x9c": "zlib", b"x\xda": "zlib"}
+
+
+def record_file(folder: Path) -> Path | None:
+    """The largest level of a folder's dataset; None where it holds no records.
+
+    Raises DataError where there are several datasets.
+    """
+    files = with_suffix(folder, ".tfrecords")
+    files = [file for file in files if not file.name.startswith("validation-")]
+    if len(prefixes := {prefix(file) for file in files}) > 1:
+        raise DataError(
+            f"{folder} holds {len(prefixes)} datasets, {' and '.join(sorted(prefixes))}: name one"
+            f" of their files, as {max(files, key=level)}, or give each a folder of its own"
+        )
+    return max(files, key=level, default=None)
+
+
+def prefix(path: Path) -> str:
+    """The name of a dataset, from that of one of its files."""
+    found = LEVEL.search(path.name)
+    return path.name[: found.start()] if found else path.stem
+
+
+def level(path: Path) -> int:
+    """The number in the name of a record file: 10 for 1024 x 1024, -1 where there is none."""
+    found = LEVEL.search(path.name)
+    return int(found[1]) if found else -1
+
+
+class Records:
+    """One file of NVlabs' records: the highest level of a dataset; lower ones are not opened."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.notes: list[str] = []
+        self.file = os.open(path, os.O_RDONLY)
+        self.places, self.digest = indexed(path, self.file)
+        if not len(self.places):
+            raise DataError(f"{path} holds no records: write the dataset again")
+        self.shape: Size = (0, 0, 0)
+        self.shape = self.read(0).shape
+        self.labels = self.read_labels()
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def read(self, number: int) -> Pixels:
+        where = f"{self.path}, record {number}"
+        start, length = map(int, self.places[number])
+        framed = os.pread(self.file, length + 4, start)
+        example = framed[:length]
+        if len(framed) < length + 4 or masked(google_crc32c.value(example)) != framed[length:]:
+            raise DataError(f"{where}: the checksum is wrong: write the dataset again")
+        features = tf.train.Example.FromString(example).features.feature
+        if not {"shape", "data"} <= set(features):
+            raise DataError(f"{where} is no picture of NVlabs' format: it has no shape and data")
+        shape = tuple(features["shape"].int64_list.value)
+        data = np.frombuffer(features["data"].bytes_list.value[0], np.uint8)
+        if len(shape) != 3 or data.size != np.prod(shape):
+            raise DataError(f"{where}: {data.size} bytes are no picture of shape {shape} (C, H, W)")
+        pixels = data.reshape(shape).transpose(1, 2, 0)
+        if self.shape != (0, 0, 0) and pixels.shape != self.shape:
+            raise DataError(
+                f"{where} is {in_words(pixels.shape)}, the others {in_words(self.shape)}"
+            )
+        return pixels
+
+    def read_labels(self) -> NDArray[np.float32]:
+        """The file <prefix>-rxx.labels beside the records; row i belongs to record i."""
+        file = self.path.with_name(f"{prefix(self.path)}-rxx.labels")
+        if not file.is_file():
+            others = with_suffix(self.path.parent, ".labels")
+            if others:
+                self.notes.append(f"{others[0].name} is not called {file.name}, so it is no labels")
+            return np.zeros((len(self), 0), np.float32)
+        try:
+            labels = np.load(file, allow_pickle=False)
+        except (ValueError, EOFError):
+            raise DataError(f"{file} is no array of numpy's: write the dataset again") from None
+        if labels.ndim != 2 or len(labels) < len(self):
+            raise DataError(
+                f"{file} has shape {labels.shape}: {len(self)} records need as many rows"
+            )
+        return np.asarray(labels[: len(self)], np.float32)
+
+
+def indexed(path: Path, file: int) -> tuple[NDArray[np.int64], str]:
+    """(start, length) of every record, and a digest of all lengths and checksums."""
+    places: list[tuple[int, int]] = []
+    if kind := PACKED.get(os.pread(file, 2, 0)):
+        raise DataError(f"{path} is compressed with {kind}: unpack it, and give the records bare")
+    digest, at, end = hashlib.sha256(), 0, os.fstat(file).st_size
+    while at < end:
+        head = os.pread(file, 12, at)
+        if len(head) < 12 or masked(google_crc32c.value(head[:8])) != head[8:]:
+            raise DataError(f"{path}, record {len(places)}: broken at byte {at}: write it again")
+        (length,) = struct.unpack("<Q", head[:8])
+        if at + length + 16 > end:
+            raise DataError(
+                f"{path}, record {len(places)}: the file ends before it: write it again"
+            )
+        digest.update(head + os.pread(file, 4, at + 12 + length))
+        places.append((at + 12, length))
+        at += length + 16
+    return np.array(places, np.int64).reshape(-1, 2), digest.hexdigest()[:16]
+
+
+def masked(crc: int) -> bytes:
+    """A checksum as TFRecord files store it: rotated by 15 bits, plus a constant."""
+    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
