@@ -31,7 +31,7 @@ def main() -> None:
         ("like portraits'", correlated(rng, asked.hashes)),
     ):
         distinct = np.unique(hashes)
-        for bits in (4, 8):
+        for bits in (2, 6):
             began = time.process_time()
             pairs = len(near_pairs(distinct, bits)[0])
             seconds = time.process_time() - began

@@ -33,10 +33,10 @@ class FilterQualityConfig(Settings):
         "drop", "drop: of pictures that are nearly the same the best stays; keep: all stay"
     )
     crop_bits: int = option(
-        4, "copies differ in at most so many of the 64 bits of the portrait's dHash", low=0, high=10
+        2, "copies differ in at most so many of the 64 bits of the portrait's dHash", low=0, high=10
     )
     face_bits: int = option(
-        8, "or in at most so many of the 64 bits of the face's pHash", low=0, high=10
+        6, "or in at most so many of the 64 bits of the face's pHash", low=0, high=10
     )
     sharpness: str = option(
         "",
