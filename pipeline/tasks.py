@@ -393,16 +393,6 @@ class Dataset(luigi.WrapperTask):
         return [Report()]
 
 
-STAGES: list[type[Step]] = [
-    Ingest,
-    Detect,
-    Crop,
-    Measure,
-    FilterQuality,
-    Embed,
-    FilterPose,
-    Zoom,
-    Resize,
-    ExportTFRecords,
-]
+STAGES: list[type[Step]] = [Ingest, Detect, Crop, Measure, FilterQuality, Embed, FilterPose]
+STAGES += [Zoom, Resize, ExportTFRecords]
 TASKS: list[type[luigi.Task]] = [*STAGES, EmbedReference, Report, Dataset]

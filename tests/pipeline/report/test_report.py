@@ -306,7 +306,7 @@ def test_thousands_of_reasons_make_a_bounded_page():
     rows = [dropped(Row(f"{n:032x}", path=f"a.{n}"), f"not a photo (.{n})") for n in range(5000)]
     chapters = [Chapter("Ingest", rows)]
     opened = []
-    told = page(chapters, ReportConfig(), "/raw", None, opened.append, opened.append)
+    told = page(chapters, ReportConfig(), "/raw", {}, opened.append, opened.append)
     assert not opened  # what is shown as words
     assert len(told) < 200_000
     assert "4977 other reasons" in told
