@@ -22,6 +22,21 @@ RAW |= {".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"}
 # What may hold a picture, and is none of a person's: half a download, a copy, a video's thumbnail.
 NO_PHOTOS = {".part", ".partial", ".crdownload", ".opdownload", ".download", ".tmp", ".temp"}
 NO_PHOTOS |= {".bak", ".jpg_original", ".thm", ".ithmb", ".lrv"}
+# Whose suffix says well enough that they are something else: they are not opened.
+NO_PHOTOS |= {
+    ".txt",
+    ".csv",
+    ".json",
+    ".xml",
+    ".md",
+    ".html",
+    ".ini",
+    ".db",
+    ".log",
+    ".xmp",
+    ".aae",
+}
+NO_PHOTOS |= {".pdf", ".zip", ".gz", ".tar", ".7z", ".rar", ".mp3", ".wav", ".tfrecords", ".labels"}
 # Folders of file servers, phones and desktops: trash, thumbnails, earlier versions.
 DEVICES = {
     *("@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "@sharebin", "@tmp"),
