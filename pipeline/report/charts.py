@@ -9,6 +9,7 @@ import numpy as np
 WIDTH, HEIGHT = 380, 190  # of the drawing, in its own units
 LEFT, RIGHT, TOP, BOTTOM = 34, 18, 20, 38  # room around the bars
 BARS_PER_TICK = 4
+NEAR = 18  # of the edge: the words of a limit begin no nearer
 TICKS = 6  # at most about this many on an axis
 
 Scale = Callable[[float], float]
@@ -45,7 +46,7 @@ def histogram(
         f'<svg class="histogram" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
         f' aria-label="{escape(summary(values, label, limit, called))}">',
         *guides(most, y),
-        *bars(counts.tolist(), edges.tolist(), limit, least, x, y),
+        *bars(counts.tolist(), edges.tolist(), limit if called == "limit" else None, least, x, y),
         f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(0)}" y2="{y(0)}"/>',
         *(svg_text(x(k * step), y(0) + 15, f"{k * step:g}") for k in range(low, high + 1)),
         svg_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, label, "label"),
@@ -55,7 +56,8 @@ def histogram(
         parts.append(
             f'<line class="limit" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP - 6}" y2="{y(0)}"/>'
         )
-        parts.append(svg_text(at, TOP - 9, f"{called} {limit:.4g}", "limit"))
+        inside = min(max(at, LEFT + NEAR), WIDTH - RIGHT - NEAR)
+        parts.append(svg_text(inside, TOP - 9, f"{called} {limit:.4g}", "limit"))
     return "".join([*parts, "</svg>"])
 
 
