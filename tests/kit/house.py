@@ -46,7 +46,8 @@ def named(node: ast.stmt) -> Iterator[str]:
             yield inner if inner in modules() else node.module
 
 
-def statements(path: Path) -> Iterator[tuple[ast.stmt, bool]]:
+@cache
+def statements(path: Path) -> list[tuple[ast.stmt, bool]]:
     """Every import of a file, and whether it is inside a function. Those for types are left out."""
     tree = ast.parse(path.read_text())
     for_types = {
@@ -55,9 +56,11 @@ def statements(path: Path) -> Iterator[tuple[ast.stmt, bool]]:
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
         for inner in ast.walk(node)
     }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import | ast.ImportFrom) and node not in for_types:
-            yield node, node.col_offset > 0
+    return [
+        (node, node.col_offset > 0)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom) and node not in for_types
+    ]
 
 
 @cache
@@ -72,6 +75,7 @@ def imports() -> list[Import]:
     ]
 
 
+@cache
 def libraries(path: Path, late: bool = False) -> set[str]:
     """The top-level packages that a file imports when it is loaded, or, `late`, at any time."""
     return {
@@ -97,6 +101,7 @@ def arrows(package: str) -> dict[str, set[str]]:
     return found
 
 
+@cache
 def loads_heavy(module: str) -> bool:
     """Whether importing a module loads a heavy library, by itself or by what it imports."""
     seen, waiting = set(), [module]
