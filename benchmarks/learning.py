@@ -36,7 +36,12 @@ COMMON = {
     "fmap_max": 64,
     "z_dim": 64,
     "w_dim": 64,
-    "r1_gamma": 1,  # the rule's 0.006 for 32 px lets D win and G follow single modes
+    "r1_gamma": 1,
+    "pl_weight": 2,
+    "mixing": 0.9,
+    "g_lr": 0.0025,
+    "d_lr": 0.0025,
+    "ema_kimg": 10,
     "augment": "none",  # on a CPU it more than doubles the time of so small a network
     "tick_kimg": 1,
     "snapshot_kimg": 10,
@@ -54,7 +59,7 @@ RUNS = {
         "batch": 8,
         "g_lr": "0:0.004, 45:0.002, 60:0.001",
         "d_lr": "0:0.004, 45:0.002, 60:0.001",
-        "r1_gamma": 10,
+        "r1_gamma": "0:10, 15:2",
         "pl_weight": 0,
         "mixing": 0,
         "ema_kimg": 3,
