@@ -42,15 +42,19 @@ def looked(text, test_data):
     spec = detectors.parse(text)
     find = detectors.load(spec, 0.1)
     found = {}
-    for path in sorted(
-        path for name in (*PORTRAITS, *NO_FACES) for path in (test_data / name).iterdir()
-    ):
+    for path in every_second(test_data):
         data = path.read_bytes()
         head = pictures.header(data, 10**8)
         row = Row(path.name, path.name, width=head.width, height=head.height)
         boxes = join([measure_photo(data, row, find)], [detectors.face_factors(spec)])
         found[path] = (boxes, row)
     return found
+
+
+def every_second(test_data):
+    """Half of the pictures: four detectors at all of them take most of a minute."""
+    folders = [test_data / name for name in (*PORTRAITS, *NO_FACES)]
+    return [path for folder in folders for path in sorted(folder.iterdir())[::2]]
 
 
 def portrait(boxes, row):
