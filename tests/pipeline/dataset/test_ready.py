@@ -7,12 +7,17 @@ import numpy as np
 import pytest
 
 from pipeline.dataset.publish import ExportError
-from pipeline.dataset.ready import pack_folder
+from pipeline.dataset.ready import pack_ready, pictures_at
 from pipeline.stages.ingest import IngestConfig
 from tests.kit.exports import HERE, content, draw, pictures
 from tests.kit.records import read_records
 
 LIMIT = IngestConfig().pixel_limit
+
+
+def records(source: Path, out: Path, layout: str | None = None) -> list[str]:
+    """What the command does; returns its notes."""
+    return pack_ready(pictures_at(source, LIMIT), out, layout, HERE, lambda _: None)
 
 
 @pytest.fixture
@@ -27,7 +32,7 @@ def test_a_folder_of_ready_pictures(ready: Path) -> None:
     (ready / "readme.txt").touch()
     (ready / "sub").mkdir()
     out = ready.parent / "clothing"
-    notes = pack_folder(ready, out, LIMIT, HERE, lambda _: None)
+    notes = records(ready, out)
     assert notes == ["2 files are hidden or no pictures, '.hidden.png' the first"]
     assert sorted(content(out)) == [
         "clothing-r02.tfrecords",
@@ -38,7 +43,7 @@ def test_a_folder_of_ready_pictures(ready: Path) -> None:
     assert len(pictures(out)) == 5
     assert sorted(os.listdir(ready.parent)) == ["clothing", "ready"]
     with pytest.raises(ExportError, match="exists already"):
-        pack_folder(ready, out, LIMIT, HERE, lambda _: None)
+        records(ready, out)
 
 
 @pytest.mark.parametrize(
@@ -54,15 +59,15 @@ def test_mixed_pictures_are_an_error(
 ) -> None:
     draw(ready / "3.png", 0, size, mode)
     with pytest.raises(ExportError, match=sentence):
-        pack_folder(ready, ready.parent / "out", LIMIT, HERE, lambda _: None)
+        records(ready, ready.parent / "out")
     assert not (ready.parent / "out").exists()
 
 
 def test_a_folder_without_pictures_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="holds no picture"):
-        pack_folder(tmp_path, tmp_path / "out", LIMIT, HERE, lambda _: None)
+        records(tmp_path, tmp_path / "out")
     with pytest.raises(ExportError, match="is no folder"):
-        pack_folder(tmp_path / "none", tmp_path / "out", LIMIT, HERE, lambda _: None)
+        records(tmp_path / "none", tmp_path / "out")
 
 
 @pytest.mark.real_data
@@ -70,7 +75,7 @@ def test_the_records_of_dataset_tool_come_out_equal(tmp_path: Path) -> None:
     if "ATELIER_TESTDATA" not in os.environ:
         pytest.skip("set ATELIER_TESTDATA to the folder of real test data")
     golden = Path(os.environ["ATELIER_TESTDATA"]) / "golden" / "sg2_records"
-    pack_folder(golden / "png", tmp_path / "clothing32", LIMIT, HERE, lambda _: None)
+    records(golden / "png", tmp_path / "clothing32")
     for theirs in sorted((golden / "clothing32").glob("*.tfrecords")):
         ours = tmp_path / "clothing32" / theirs.name
         np.testing.assert_array_equal(list(read_records(ours)), list(read_records(theirs)))
