@@ -251,10 +251,11 @@ def collect_garbage(given: argparse.Namespace) -> int:
 
 
 def pack_records(given: argparse.Namespace) -> int:
+    layout = ready.chosen_layout(given.source, given.out, given.layout)
     limit, on = current(IngestConfig).pixel_limit, current(EngineConfig)
     found = ready.pictures_at(given.source, limit)
     with Bar("records", len(found.items), lambda *_: None) as bar:
-        notes = ready.pack_ready(found, given.out, given.layout, on, bar.advance)
+        notes = ready.pack_ready(found, given.out, layout, on, bar.advance)
     print(*notes, given.out, sep="\n")
     return 0
 

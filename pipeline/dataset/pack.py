@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -26,9 +26,7 @@ from pipeline.engine.unit import Unit
 from pipeline.photos.folder import read_photo
 from pipeline.rows import manifest, memo
 from pipeline.rows.manifest import Item, Row
-
-if TYPE_CHECKING:
-    from training.sources import Source
+from training.sources import Source, open_source
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 WHOLE = "whole"  # the folder, in an unfinished export, that will get the final name
@@ -112,8 +110,7 @@ def pack_all(
     to_do = [item for item in items if item.key not in done]
     progress(len(items) - len(to_do))
     units = cut(to_do, plan, layout, on, folder)
-    library = "tensorflow" if plan.dataset else ""
-    failures = crew.map_units(units, on, store, progress, library)
+    failures = crew.map_units(units, on, store, progress)
     if failures := failures + killers(folder):
         raise ExportError(
             f"{len(failures)} of {len(items)} pictures are not packed yet; mend this and"
@@ -223,10 +220,8 @@ def read_picture(item: Item, plan: Plan) -> Pixels:
 
 
 @lru_cache(maxsize=1)
-def open_dataset(path: Path) -> "Source":
+def open_dataset(path: Path) -> Source:
     """The images of a dataset, which takes a look at each: once in a process."""
-    from training.sources import open_source
-
     return open_source(path)
 
 

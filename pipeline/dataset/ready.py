@@ -19,6 +19,8 @@ from pipeline.dataset.records import Shape
 from pipeline.engine.crew import EngineConfig
 from pipeline.photos.folder import read_photo
 from pipeline.rows.manifest import Item, Row
+from training.sources import FolderStore, Pictures
+from training.sources.labels import read_labels
 
 LAYOUTS: Mapping[str, Layout] = {**export.LAYOUTS, "pictures": unpacked}
 
@@ -32,23 +34,31 @@ class Ready:
     shape: Shape
     labels: LabelRows | None
     notes: Sequence[str]  # for the person who runs it
-    is_dataset: bool
     dataset: Path | None = None  # what holds the pictures, where they are no files
 
 
-def pack_ready(
-    ready: Ready, out: Path, asked: str | None, on: EngineConfig, progress: Progress
-) -> list[str]:
-    """Make `out`; returns notes for the person who runs it.
+def chosen_layout(source: Path, out: Path, asked: str | None) -> str:
+    """The layout that is asked for, or the one that both paths suggest.
 
-    `asked` is a name of LAYOUTS; without one `out` and the pictures say it. Raises ExportError.
+    Raises ExportError where `out` cannot be made in it.
     """
-    out = out.absolute()
     if out.exists():
         raise ExportError(f"{out} exists already: remove it, or give another name")
-    chosen = asked or by_suffix(out) or ("pictures" if ready.is_dataset else "nvlabs")
+    if not source.exists():
+        raise ExportError(f"{source} is not there: give a folder of pictures, or a dataset")
+    chosen = asked or by_suffix(out) or ("pictures" if is_dataset(source) else "nvlabs")
     check_suffix(out, chosen)
-    layout = LAYOUTS[chosen]
+    return chosen
+
+
+def pack_ready(
+    ready: Ready, out: Path, chosen: str, on: EngineConfig, progress: Progress
+) -> list[str]:
+    """Make `out` in a layout of LAYOUTS; returns notes for the person who runs it.
+
+    Raises ExportError with the way out.
+    """
+    out, layout = out.absolute(), LAYOUTS[chosen]
     name = out.stem if layout.SUFFIX else out.name
     plan = pack.plan_of(ready.items, name, ready.shape, exact=True, dataset=ready.dataset)
     whole = pack.pack_all(ready.items, plan, layout, out, out.parent, on, progress) / name
@@ -100,8 +110,6 @@ def is_dataset(source: Path) -> bool:
 
 def dataset_at(source: Path) -> Ready:
     """The pictures of a dataset, in its order, with its labels."""
-    from training.sources import FolderStore, Pictures
-
     found = pack.open_dataset(source)
     height, width, channels = found.shape
     if channels not in pack.MODES:
@@ -115,8 +123,7 @@ def dataset_at(source: Path) -> Ready:
         (channels, height, width),
         found.labels if found.labels.shape[1] else None,
         found.notes,
-        is_dataset=True,
-        dataset=None if loose else source.absolute(),
+        None if loose else source.absolute(),
     )
 
 
@@ -133,7 +140,6 @@ def folder_at(folder: Path, pixel_limit: int) -> Ready:
         shape,
         None if labels is None else labels[order],
         [*notes, *more],
-        is_dataset=False,
     )
 
 
@@ -141,9 +147,6 @@ def labels_beside(folder: Path, names: Sequence[str]) -> tuple[LabelRows | None,
     """What ada-pytorch's dataset.json in the folder says of these pictures, if there is one."""
     if not (folder / publish.DESCRIPTION).is_file():
         return None, []
-    from training.sources.labels import read_labels
-    from training.sources.stores import FolderStore
-
     rows, notes = read_labels(FolderStore(folder), names)
     return (rows if rows.shape[1] else None), notes
 

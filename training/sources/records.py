@@ -8,10 +8,10 @@ from pathlib import Path
 
 import google_crc32c
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from atelier.listing import with_suffix
+from training.sources.example import picture_in
 from training.sources.labels import parsed_json
 from training.sources.source import DataError, Pixels, Size, in_words
 from training.sources.stores import FILE
@@ -79,11 +79,12 @@ class Records:
         example = framed[:length]
         if len(framed) < length + 4 or masked(google_crc32c.value(example)) != framed[length:]:
             raise DataError(f"{where}: the checksum is wrong: write the dataset again")
-        features = tf.train.Example.FromString(example).features.feature
-        if not {"shape", "data"} <= set(features):
-            raise DataError(f"{where} is no picture of NVlabs' format: it has no shape and data")
-        shape = tuple(features["shape"].int64_list.value)
-        data = np.frombuffer(features["data"].bytes_list.value[0], np.uint8)
+        try:
+            shape, data = picture_in(example)
+        except (KeyError, IndexError, ValueError):
+            raise DataError(
+                f"{where} is no picture of NVlabs' format: it has no shape and data"
+            ) from None
         if len(shape) != 3 or data.size != np.prod(shape):
             raise DataError(f"{where}: {data.size} bytes are no picture of shape {shape} (C, H, W)")
         pixels = data.reshape(shape).transpose(1, 2, 0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.dataset.publish import ExportError
-from pipeline.dataset.ready import pack_ready, pictures_at
+from pipeline.dataset.ready import chosen_layout, pack_ready, pictures_at
 from pipeline.stages.ingest import IngestConfig
 from tests.kit.exports import HERE, content, draw, pictures
 from tests.kit.records import read_records
@@ -17,7 +17,8 @@ LIMIT = IngestConfig().pixel_limit
 
 def records(source: Path, out: Path, layout: str | None = None) -> list[str]:
     """What the command does; returns its notes."""
-    return pack_ready(pictures_at(source, LIMIT), out, layout, HERE, lambda _: None)
+    chosen = chosen_layout(source, out, layout)
+    return pack_ready(pictures_at(source, LIMIT), out, chosen, HERE, lambda _: None)
 
 
 @pytest.fixture
