@@ -114,16 +114,16 @@ def test_what_another_layout_left_is_not_taken_over(store, layout):
 
 @every_layout
 def test_too_little_room_is_said_before_the_first_byte(store, layout, monkeypatch):
-    ways = LAYOUTS[layout].disk_need(COUNT, (3, 16, 16))
+    need = LAYOUTS[layout].disk_need(COUNT, (3, 16, 16))
     made = run(store, layout=layout, labels="folder")
     sizes = {path.name: path.stat().st_size for path in made.iterdir() if "json" not in path.name}
-    assert 0.75 * ways < sum(sizes.values()) <= ways + 300  # labels of NVlabs' are extra
+    assert 0.75 * need < sum(sizes.values()) <= need + 300  # labels of NVlabs' are extra
     config = ExportTFRecordsConfig(layout=layout)
-    usage = SimpleNamespace(free=ways - 1)
+    usage = SimpleNamespace(free=need - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(ExportError, match="make room"):
         check_export(rows(), photos(), 0, store, config, SMALL)
-    usage.free = ways
+    usage.free = need
     check_export(rows(), photos(), 0, store, config, SMALL)
     usage.free = 10
     with pytest.raises(ExportError, match="make room"):
