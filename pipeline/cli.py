@@ -81,15 +81,12 @@ def parser() -> Parser:
     either.add_argument("--export", type=path, help="write what is accepted: *.csv, or a folder")
     either.add_argument("--import", type=path, dest="bring_in", help="accept what a file says")
     records = command("records", pack_records, "pack ready pictures, or lay out a dataset anew")
-    records.add_argument(
-        "source", type=path, help="a folder of pictures, or a dataset: records, a zip, or pictures"
-    )
+    records.add_argument("source", type=path, help="a folder of pictures, or a dataset")
     records.add_argument("out", type=path, help="a folder, or a file *.zip")
     records.add_argument(
         "--layout",
         choices=list(ready.LAYOUTS),
-        help="; ".join(f"{name}: {way.HELP}" for name, way in ready.LAYOUTS.items())
-        + ". Left out: zip for OUT.zip, pictures of a dataset, nvlabs of a folder of pictures",
+        help=f"{ready.HELP}; else zip for OUT.zip, pictures of a dataset, nvlabs of pictures",
     )
     sample = command("sample", draw_sample, "draw a sample source folder")
     sample.add_argument("folder", type=path, help="where to draw it")

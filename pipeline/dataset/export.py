@@ -11,8 +11,10 @@ import numpy as np
 
 from atelier import files
 from atelier.options import option
-from pipeline.dataset import ada_pytorch, nvlabs, pack, publish
+from pipeline.dataset import pack, publish
+from pipeline.dataset.ada_pytorch import ZipLayout
 from pipeline.dataset.labels import labels_of
+from pipeline.dataset.nvlabs import NvlabsLayout
 from pipeline.dataset.pack import Export, Plan, Progress
 from pipeline.dataset.publish import ExportError
 from pipeline.dataset.records import Shape
@@ -24,7 +26,7 @@ from pipeline.sections import DatasetConfig
 SHUFFLE_SEED = 123  # dataset_tool's
 CHANNELS = {"grey": 1, "rgb": 3, "rgba": 4}
 LIBRARIES = ("numpy", "pillow", "google-crc32c")
-LAYOUTS: Mapping[str, Export] = {"nvlabs": nvlabs, "zip": ada_pytorch}
+LAYOUTS: Mapping[str, Export] = {"nvlabs": NvlabsLayout(), "zip": ZipLayout()}
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class ExportTFRecordsConfig(Settings):
         path=True,
     )
     layout: str = option(
-        "nvlabs", "; ".join(f"{name}: {way.HELP}" for name, way in LAYOUTS.items()), later=True
+        "nvlabs", "; ".join(f"{name}: {way.help}" for name, way in LAYOUTS.items()), later=True
     )
     keep: int = option(1, "exports that are kept, the newest included", low=1, keyed="never")
 

@@ -46,13 +46,10 @@ class Plan:
 
 
 class Layout(Protocol):
-    """What the module of a layout has; `folder` holds what will be the dataset's files."""
+    """How the files of a dataset lie; `folder` is where they are while they are made."""
 
-    @property
-    def HELP(self) -> str: ...
-
-    @property
-    def SUFFIX(self) -> str: ...
+    help: str  # a sentence for people
+    suffix: str  # of the one file that it makes; empty where it makes a folder
 
     def disk_need(self, count: int, shape: Shape) -> int:
         """Bytes that so many pictures take."""
@@ -136,7 +133,7 @@ def inside(folder: Path, plan: Plan) -> Path:
 
 def prepare(folder: Path, plan: Plan, layout: Layout, items: Sequence[Item]) -> None:
     """Lay out the files; those of an unfinished run stay if it had the same to do."""
-    told = plan.name, plan.shape, plan.exact, layout.write_items.__module__
+    told = plan.name, plan.shape, plan.exact, type(layout).__name__
     hasher = hashlib.blake2b(repr(told).encode())
     for item in items:
         hasher.update(repr((item.key, str(item.path), item.size_bytes, item.mtime_ns)).encode())

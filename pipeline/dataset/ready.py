@@ -17,12 +17,14 @@ from pipeline.dataset.pack import Layout, Progress
 from pipeline.dataset.publish import ExportError
 from pipeline.dataset.records import Shape
 from pipeline.engine.crew import EngineConfig
+from pipeline.options import SettingsError
 from pipeline.photos.folder import read_photo
 from pipeline.rows.manifest import Item, Row
 from training.sources import FolderStore, Pictures
 from training.sources.labels import read_labels
 
-LAYOUTS: Mapping[str, Layout] = {**export.LAYOUTS, "pictures": unpacked}
+LAYOUTS: Mapping[str, Layout] = {**export.LAYOUTS, "pictures": unpacked.PicturesLayout()}
+HELP = "; ".join(f"{name}: {way.help}" for name, way in LAYOUTS.items())
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,12 @@ class Ready:
 def chosen_layout(source: Path, out: Path, asked: str | None) -> str:
     """The layout that is asked for, or the one that both paths suggest.
 
-    Raises ExportError where `out` cannot be made in it.
+    Raises SettingsError where `out` cannot be made in it.
     """
     if out.exists():
-        raise ExportError(f"{out} exists already: remove it, or give another name")
+        raise SettingsError(f"{out} exists already: remove it, or give another name")
     if not source.exists():
-        raise ExportError(f"{source} is not there: give a folder of pictures, or a dataset")
+        raise SettingsError(f"{source} is not there: give a folder of pictures, or a dataset")
     chosen = asked or by_suffix(out) or ("pictures" if is_dataset(source) else "nvlabs")
     check_suffix(out, chosen)
     return chosen
@@ -59,12 +61,12 @@ def pack_ready(
     Raises ExportError with the way out.
     """
     out, layout = out.absolute(), LAYOUTS[chosen]
-    name = out.stem if layout.SUFFIX else out.name
+    name = out.stem if layout.suffix else out.name
     plan = pack.plan_of(ready.items, name, ready.shape, exact=True, dataset=ready.dataset)
     whole = pack.pack_all(ready.items, plan, layout, out, out.parent, on, progress) / name
     layout.finish(whole, plan, ready.labels)
-    if layout.SUFFIX:
-        whole = whole / f"{name}{layout.SUFFIX}"
+    if layout.suffix:
+        whole = whole / f"{name}{layout.suffix}"
     elif chosen in export.LAYOUTS:
         classes = ready.labels.shape[1] if ready.labels is not None else 0
         numbers = [str(number) for number in range(classes)] or None
@@ -76,19 +78,19 @@ def pack_ready(
 
 def by_suffix(out: Path) -> str:
     """The layout whose file `out` is by its name."""
-    return next((n for n, way in LAYOUTS.items() if out.suffix.lower() == way.SUFFIX != ""), "")
+    return next((n for n, way in LAYOUTS.items() if out.suffix.lower() == way.suffix != ""), "")
 
 
 def check_suffix(out: Path, layout: str) -> None:
-    """Raise ExportError where the layout makes a folder and `out` says a file, or otherwise."""
-    suffix, said = LAYOUTS[layout].SUFFIX, by_suffix(out)
+    """Raise SettingsError where the layout makes a folder and `out` says a file, or otherwise."""
+    suffix, said = LAYOUTS[layout].suffix, by_suffix(out)
     if suffix and said != layout:
-        raise ExportError(
+        raise SettingsError(
             f"{out}: layout {layout} makes one file: call it {out.name}{suffix}, or give another"
             " layout"
         )
     if said and not suffix:
-        raise ExportError(
+        raise SettingsError(
             f"{out}: layout {layout} makes a folder: leave out {out.suffix}, or take layout {said}"
         )
 
@@ -113,7 +115,7 @@ def dataset_at(source: Path) -> Ready:
     found = pack.open_dataset(source)
     height, width, channels = found.shape
     if channels not in pack.MODES:
-        raise ExportError(f"{source}: its pictures have {channels} channels: give 1, 3 or 4")
+        raise SettingsError(f"{source}: its pictures have {channels} channels: give 1, 3 or 4")
     loose = isinstance(found, Pictures) and isinstance(found.store, FolderStore)
     numbers = [str(number) for number in range(len(found))]
     names = found.names if isinstance(found, Pictures) else numbers
@@ -154,7 +156,7 @@ def labels_beside(folder: Path, names: Sequence[str]) -> tuple[LabelRows | None,
 def listed(folder: Path) -> tuple[list[Item], list[str]]:
     """The pictures by file name, and a note about what else is there."""
     if not folder.is_dir():
-        raise ExportError(
+        raise SettingsError(
             f"{folder} is no folder: give the folder that holds the pictures, or a dataset"
         )
     files = files_of(folder)
@@ -162,7 +164,7 @@ def listed(folder: Path) -> tuple[list[Item], list[str]]:
     others = [path.name for path in files if not is_picture(path)]
     others = [name for name in others if name != publish.DESCRIPTION]
     if not pictures:
-        raise ExportError(f"{folder} holds no picture: give the folder that holds the pictures")
+        raise SettingsError(f"{folder} holds no picture: give the folder that holds the pictures")
     items = items_of([path.absolute() for path in pictures])
     if others:
         return items, [f"{len(others)} files are hidden or no pictures, {others[0]!r} the first"]

@@ -23,7 +23,7 @@ def picture_in(example: bytes) -> tuple[tuple[int, ...], NDArray[np.uint8]]:
     features = dict(map(feature, values(values(memoryview(example), 1)[0], 1)))
     shape: list[int] = []
     for value in values(values(features[b"shape"], INT64_LIST)[0], 1):
-        shape += [value] if isinstance(value, int) else numbers(value)
+        shape += [value] if isinstance(value, int) else varints(value)
     data = values(values(features[b"data"], BYTES_LIST)[0], 1)[0]
     return tuple(shape), np.frombuffer(delimited(data), np.uint8)
 
@@ -61,7 +61,7 @@ def fields_of(message: memoryview) -> Iterator[tuple[int, Value]]:
         at += size
 
 
-def numbers(packed: memoryview) -> list[int]:
+def varints(packed: memoryview) -> list[int]:
     found, at = [], 0
     while at < len(packed):
         number, at = number_at(packed, at)

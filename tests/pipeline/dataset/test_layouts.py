@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.dataset import ada_pytorch, export, nvlabs, pack
+from pipeline.dataset import ada_pytorch, archive, export, pack
 from pipeline.dataset.export import LAYOUTS, ExportTFRecordsConfig, check_export
 from pipeline.dataset.publish import ExportError
 from pipeline.engine.crew import EngineConfig
@@ -208,9 +208,24 @@ def test_transparent_colours_are_in_the_zip_as_they_are(tmp_path):
     ],
 )
 def test_the_zip_says_what_ada_pytorch_cannot_read(shape, note):
-    notes = ada_pytorch.notes(shape)
+    notes = LAYOUTS["zip"].notes(shape)
     assert notes == [] if note is None else note in notes[0] and "ada-pytorch" in notes[0]
-    assert bool(notes) == bool(nvlabs.notes(shape))
+    assert bool(notes) == bool(LAYOUTS["nvlabs"].notes(shape))
+
+
+def test_a_picture_that_is_not_in_the_zip_is_no_export(store, monkeypatch):
+    write = archive.write_member
+
+    def losing(file, place, pixels):
+        if place != 4:
+            write(file, place, pixels)
+
+    with monkeypatch.context() as patch, pytest.raises(ExportError) as error:
+        patch.setattr(archive, "write_member", losing)
+        run(store, layout="zip")
+    assert f"picture 4 is not in it: remove {store / 'one.partial'}, and run" in str(error.value)
+    shutil.rmtree(store / "one.partial")
+    assert len(open_source(run(store, layout="zip"))) == COUNT
 
 
 def test_labels_that_class_numbers_cannot_say_are_vectors():

@@ -14,6 +14,7 @@ from pipeline.dataset import export
 from pipeline.dataset import ready as ready_made
 from pipeline.dataset.publish import ExportError
 from pipeline.dataset.ready import chosen_layout, pack_ready, pictures_at
+from pipeline.options import SettingsError
 from pipeline.stages.ingest import IngestConfig
 from tests.kit.exports import HERE, content, draw, pictures
 from tests.kit.records import read_records
@@ -50,7 +51,7 @@ def test_a_folder_of_ready_pictures(ready: Path) -> None:
     ]
     assert len(pictures(out)) == 5
     assert sorted(os.listdir(ready.parent)) == ["clothing", "ready"]
-    with pytest.raises(ExportError, match="exists already"):
+    with pytest.raises(SettingsError, match="exists already"):
         records(ready, out)
 
 
@@ -72,9 +73,9 @@ def test_mixed_pictures_are_an_error(
 
 
 def test_a_folder_without_pictures_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="holds no picture"):
+    with pytest.raises(SettingsError, match="holds no picture"):
         records(tmp_path, tmp_path / "out")
-    with pytest.raises(ExportError, match="is no folder"):
+    with pytest.raises(SettingsError, match="none is not there: give a folder"):
         records(tmp_path / "none", tmp_path / "out")
 
 
@@ -125,7 +126,7 @@ def test_there_and_back_again(
     tmp_path: Path, layout: str, channels: int, size: tuple[int, int], labels: bool
 ) -> None:
     source = loose(tmp_path / "loose", channels, size, labels)
-    suffix = ready_made.LAYOUTS[layout].SUFFIX
+    suffix = ready_made.LAYOUTS[layout].suffix
     for start, end in (("loose", "x"), ("x", "back"), ("back", "again/x")):
         as_layout = end != "back"
         starting = tmp_path / (start + suffix if start == "x" else start)
@@ -203,7 +204,7 @@ def test_what_cannot_be_is_one_sentence(
         made.write(ready / "0.png", "a.png")
         made.write(root / "b.png", "b.png")
     before = sorted(os.listdir(root))
-    with pytest.raises((ExportError, DataError), match=sentence) as error:
+    with pytest.raises((SettingsError, DataError), match=sentence) as error:
         records(root / given, root / out, layout)
     assert "\n" not in str(error.value)
     assert sorted(os.listdir(root)) == before
