@@ -308,7 +308,7 @@ class Resize(Stage):
 
 @settings(export.ExportTFRecordsConfig)
 class ExportTFRecords(SetStage):
-    """All pictures -> multi-resolution TFRecords; `dataset` in the store leads to the newest."""
+    """All pictures -> TFRecords, or a zip; `dataset` in the store leads to the newest."""
 
     after = Resize
     shared = (DatasetConfig,)

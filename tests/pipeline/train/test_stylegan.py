@@ -14,6 +14,7 @@ import pytest
 from atelier import files
 from atelier.arrays import save_arrays
 from pipeline import options
+from pipeline.dataset.export import LAYOUTS
 from pipeline.options import SettingsError, current
 from pipeline.train import stylegan
 from pipeline.train.child import TrainError
@@ -250,14 +251,21 @@ def seen(folder):
 
 
 @pytest.mark.slow
-def test_photos_to_two_steps(folder):
-    first = luigi(folder, total_kimg=0.016)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_photos_to_two_steps(folder, monkeypatch, layout):
+    monkeypatch.setenv("LUIGI_CONFIG_PATH", str(folder / "recipe.cfg"))
+    recipe = f"[ExportTFRecords]\nlayout = {layout}\nlabels = {folder / 'labels.csv'}\n"
+    (folder / "recipe.cfg").write_text(recipe)
+    (folder / "labels.csv").write_text("file,label\n0.jpg,a\n1.jpg,b\n2.jpg,a\n")
+    first = luigi(folder, total_kimg=0.016, labels="true")
     assert first.returncode == 0, first.stderr
     assert seen(folder) == [0, 16]
     assert not (folder / "store" / "lock").exists()
-    again = luigi(folder, total_kimg=0.016)
+    again = luigi(folder, total_kimg=0.016, labels="true")
     assert again.returncode == 0 and "kimg" not in again.stdout
     assert seen(folder) == [0, 16]
+    (config,) = folder.glob("store/runs/*/config.json")
+    assert json.loads(config.read_text())["dataset"]["classes"] == 2
 
 
 @pytest.mark.slow
