@@ -39,7 +39,7 @@ class NvlabsLayout:
             picture = premultiplied(picture)
         levels = records.pyramid(np.ascontiguousarray(picture.transpose(2, 0, 1)))
         for file, pixels in zip(files, levels, strict=True):
-            records.write_record(file, place, pixels)
+            records.write(file, place, pixels)
 
     def finish(self, folder: Path, plan: Plan, labels: LabelRows | None) -> None:
         """Write the labels, row i for record i."""
