@@ -152,7 +152,7 @@ class Crop(SetStage):
         return hindsight.refused_portraits(self.incoming(), self.decisions, self.recipe)
 
     def decide(self, rows: list[Row]) -> Outcome:
-        portraits = crop.portraits(rows, self.recipe, self.decisions)
+        portraits = crop.cropped(rows, self.recipe, self.decisions)
         notes = [*notes_of(self.before()[1:]), *crop.crop_notes(rows, self.config)]
         notes += framing.framing_notes(portraits, self.recipe)
         return Outcome(portraits, notes, framing.framing_numbers(self.recipe))

@@ -111,7 +111,7 @@ def crop_notes(rows: Iterable[Row], config: CropConfig) -> list[str]:
     return unseen(parse(config.rules), rows)
 
 
-def portraits(rows: Iterable[Row], recipe: Recipe, decisions: Mapping[str, Decision]) -> list[Row]:
+def cropped(rows: Iterable[Row], recipe: Recipe, decisions: Mapping[str, Decision]) -> list[Row]:
     """What becomes of each row; `decisions` are by photo."""
     return [made for row in rows for made in crop(row, recipe, decisions.get(row.photo))]
 
