@@ -34,11 +34,13 @@ class FilterQualityConfig(Settings):
         "drop", "drop: of pictures that are nearly the same the best stays; keep: all stay"
     )
     crop_bits: int = option(
-        2, "copies differ in at most so many of the 64 bits of the portrait's dHash", low=0, high=10
+        6,
+        "portraits whose dHash differs in at most so many of 64 bits, and most of those that differ"
+        " in up to 4 more, are compared by 256 bits",
+        low=0,
+        high=10,
     )
-    face_bits: int = option(
-        6, "or in at most so many of the 64 bits of the face's pHash", low=0, high=10
-    )
+    face_bits: int = option(6, "the same of the face's pHash", low=0, high=10)
     sharpness: str = option(
         "",
         f"drop faces less sharp than this (Laplacian variance at 160 px; 60 is blurred): {LIMIT}",
