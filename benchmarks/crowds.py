@@ -5,6 +5,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ PART = 20_000
 
 def time_searches(count: int, originals: Sequence[Row]) -> None:
     """Print the time and the memory of a search among `count` pictures, a process for each."""
-    print("\n| pictures | pairs found | CPU | memory that it added |\n|---|---|---|---|")
+    print("\n| pictures | pairs found | CPU | memory: the search of all |\n|---|---|---|---|")
     kinds = {"of chance": random_bits, "all alike": near_bits, "with one short hash": equal_bits}
     if originals:
         kinds = {"like the portraits": like_portraits(known_bits(originals)), **kinds}
@@ -40,12 +41,22 @@ def time_searches(count: int, originals: Sequence[Row]) -> None:
 def time_search(name: str, bits: Bits) -> None:
     config, known = FilterQualityConfig(), measures_of(bits)
     del bits
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = resident()
     began = time.process_time()
     like = alike(known, config.crop_bits, config.face_bits)
     seconds = time.process_time() - began
-    added = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e6
-    print(f"| {name} | {len(like.values):,} | {seconds:.1f} s | {added:.2f} GB |", flush=True)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    added = (peak - before) / 1e6
+    print(
+        f"| {name} | {len(like.values):,} | {seconds:.1f} s | {added:.2f} of {peak / 1e6:.2f} GB |",
+        flush=True,
+    )
+
+
+def resident() -> int:
+    """Kilobytes of memory that this process has at the moment."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() // 1024
 
 
 def measures_of(bits: Bits) -> list[Measures]:

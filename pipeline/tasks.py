@@ -7,7 +7,7 @@ from typing import Any
 
 import luigi
 
-from detectors import FaceFactors, Spec, face_factors, identity, short
+from detectors import Spec, face_factors, identity, short
 from pipeline.dataset import export
 from pipeline.dataset.publish import leads, link
 from pipeline.engine.crew import EngineConfig
@@ -128,16 +128,13 @@ class Crop(SetStage):
     def specs(self) -> list[Spec]:
         return crop.checked(self.config, current(detect.DetectConfig).looks)
 
-    def factors(self) -> list[FaceFactors]:
-        """How each detector's face boxes become canonical ones."""
-        return [face_factors(spec) for spec in self.specs]
-
     def besides(self) -> Any:
-        return self.factors(), self.recipe.wanted
+        return list(map(face_factors, self.specs)), self.recipe.wanted
 
     @cached_property
     def recipe(self) -> crop.Recipe:
-        return crop.Recipe(self.config, *self.read_too(), wanted=crop.wanted(self.specs))
+        portrait, dataset = self.read_too()
+        return crop.Recipe(self.config, portrait, dataset, crop.wanted(self.specs))
 
     @cached_property
     def decisions(self) -> dict[str, Decision]:
@@ -145,7 +142,8 @@ class Crop(SetStage):
         return held(store()) if self.photos == "source" else {}
 
     def incoming(self) -> list[Row]:
-        return finds.joined_rows([step.rows() for step in self.before()], self.factors())
+        factors = list(map(face_factors, self.specs))
+        return finds.joined_rows([step.rows() for step in self.before()], factors)
 
     def refused_for_pose(self) -> list[Row]:
         """The portraits that a person refused for their pose, as they would have been."""
@@ -170,6 +168,8 @@ class Measure(Stage):
 @settings(filter_quality.FilterQualityConfig)
 class FilterQuality(SetStage):
     """Measures -> the portraits that are good enough and repeat no other."""
+
+    version = 2
 
     def before(self) -> list[Step]:
         return [Measure() if asked().anything else Crop()]

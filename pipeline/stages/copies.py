@@ -73,7 +73,8 @@ def alike(measures: Sequence[Measures], crop_bits: int, face_bits: int) -> "Grou
         found.append(pair_numbers(one[same], other[same], n))
         if (room := room - len(found[-1])) < 0:
             break
-    pairs = np.unique(np.concatenate(found))
+    pairs = np.sort(np.concatenate(found))  # np.unique takes several times as long
+    pairs = pairs[np.diff(pairs, prepend=-1) != 0]
     return Grouped(pairs // max(n, 1), pairs % max(n, 1), n)
 
 
