@@ -13,10 +13,10 @@ Distances = NDArray[np.int64]
 
 # Of the 256 bits of a long hash, how many may differ in two copies: of the face's alone, of the
 # crop's where the faces are not plainly others, of both together. benchmarks/copies.py says what
-# that finds; among 3.2 million pairs of different portraits, copied in 22 ways, the least were 62,
-# 63 and 147.
+# that finds; in pairs of different portraits, copied in 22 ways, the least were 62, 63 and 147
+# among 3.2 million of the tuning half, and 60, 51 and 139 among 5.0 million held back.
 SAME_FACE, SAME_CROP, SAME_BOTH = 58, 54, 136
-OTHER_FACE = 96  # of unlike faces 1 in 70 differs in less; 119 is the mean
+OTHER_FACE = 96  # of others' faces 1 in 48 differs in so few; 119 is the mean
 REACH = 4  # bits beyond those asked for in which a candidate's short hash may differ
 MOST_PAIRS = 30_000_000  # that are remembered: more there are only where very many are all alike
 GREY = 2.0  # levels of colour: grey, sepia and duotone have less
