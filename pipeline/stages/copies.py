@@ -1,7 +1,7 @@
 """Which portraits are nearly the same picture, and which of them stays. Hashes in; no pixels."""
 
 from collections.abc import Collection, Iterator, Sequence
-from itertools import chain
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,9 @@ Distances = NDArray[np.int64]
 SAME_FACE, SAME_CROP, SAME_BOTH = 58, 54, 136
 OTHER_FACE = 96  # of others' faces 1 in 48 differs in so few; 119 is the mean
 REACH = 4  # bits beyond those asked for in which a candidate's short hash may differ
-MOST_PAIRS = 30_000_000  # that are remembered: more there are only where very many are all alike
+MOST_PAIRS = (
+    15_000_000  # that a search remembers; more are only where very many are alike
+)
 GREY = 2.0  # levels of colour: grey, sepia and duotone have less
 
 
@@ -63,17 +65,21 @@ def alike(measures: Sequence[Measures], crop_bits: int, face_bits: int) -> "Grou
     """
     n = len(measures)
     crops, faces = Long([m.crop_fine for m in measures]), Long([m.face_fine for m in measures])
-    proposals = chain(
-        proposed([m.crop_hash for m in measures], crops, crop_bits),
-        proposed([m.face_hash for m in measures], faces, face_bits),
-    )
-    found, room = [np.empty(0, np.int64)], min(MOST_PAIRS, max(CROWD * n, FEW))
-    for one, other in proposals:
-        same = are_copies(crops.apart(one, other), faces.apart(one, other))
-        found.append(pair_numbers(one[same], other[same], n))
-        if (room := room - len(found[-1])) < 0:
-            break
-    pairs = np.sort(np.concatenate(found))  # np.unique takes several times as long
+
+    def search(hashes: Sequence[bytes | None], long: Long, bits: int) -> Indices:
+        found, room = [np.empty(0, np.int64)], min(MOST_PAIRS, max(CROWD * n, FEW))
+        for one, other in proposed(hashes, long, bits):
+            same = are_copies(crops.apart(one, other), faces.apart(one, other))
+            found.append(pair_numbers(one[same], other[same], n))
+            if (room := room - len(found[-1])) < 0:
+                break
+        return np.concatenate(found)
+
+    by_crop = [m.crop_hash for m in measures], crops, crop_bits
+    by_face = [m.face_hash for m in measures], faces, face_bits
+    with ThreadPoolExecutor(2) as both:  # NumPy sorts and compares without Python's lock
+        pairs = np.concatenate([*both.map(search, *zip(by_crop, by_face, strict=True))])
+    pairs.sort()  # np.unique takes several times as long
     pairs = pairs[np.diff(pairs, prepend=-1) != 0]
     return Grouped(pairs // max(n, 1), pairs % max(n, 1), n)
 
