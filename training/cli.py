@@ -10,7 +10,7 @@ from typing import Any
 from atelier.commands import Parser, add_options, path, ranged, run_command, say
 from atelier.options import at_home
 from atelier.stop import STOPPED
-from training import presets
+from training import presets, sources
 from training.config import SECTIONS, ConfigError, configure
 from training.features.client import STANDINS, Net
 from training.networks.architecture import saved_pair
@@ -109,7 +109,7 @@ def train_command(given: argparse.Namespace) -> int:
     if not options.get("data"):
         raise ConfigError("data is empty: say what to learn from, --data FOLDER")
     presets.resolve(given.preset, 64, 64, options)  # what cannot be, before a long look at data
-    from training import devices, estimates, loop, sources
+    from training import devices, estimates, loop
     from training.state import network_configs
 
     source = sources.open_source(options["data"])
@@ -178,7 +178,7 @@ def film_command(given: argparse.Namespace) -> int:
 
 
 def metrics_command(given: argparse.Namespace) -> int:
-    from training import devices, sources
+    from training import devices
     from training.metrics import figures, measure
     from training.metrics.fakes import Fakes
     from training.networks.generator import Generator
