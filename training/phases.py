@@ -175,8 +175,9 @@ class Phases:
     def augmented(self, images: Tensor, draws: Draws, what: str) -> Tensor:
         if self.config.augment.augment == "none":
             return images
-        pipe = self.config.augment.augment_pipe
-        return augment.augment(images, self.state.p, draws.seeds(f"augment {what}"), pipe)
+        known = self.config.augment
+        options = (known.augment_pipe, known.augment_centre)
+        return augment.augment(images, self.state.p, draws.seeds(f"augment {what}"), *options)
 
     def known(self, labels: Tensor) -> Tensor | None:
         return None if self.labels is None else labels

@@ -1,7 +1,6 @@
 """Matrices whose rows read a few neighbours each, along an axis of images: work grows with side.
 
-Cut into blocks of rows, each block is a small dense matrix on the few columns that it reads. A
-matrix that is small itself is one block.
+Cut into blocks of rows, each block is a small dense matrix on the few columns that it reads.
 """
 
 from dataclasses import dataclass
@@ -13,8 +12,7 @@ from numpy.typing import NDArray
 
 from training.networks.parameters import Tensor
 
-ROWS = 64  # rows of a block: a product of this size is worth its overhead
-WHOLE = 1 << 15  # entries: a smaller matrix is not cut
+ROWS = 32  # of a block: a matrix of so few is one dense product, a longer one is faster in parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +35,7 @@ class Banded:
     def blocks(self) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """(columns that each block reads [blocks, k], the blocks [..., blocks, rows, k])."""
         high, wide = self.shape
-        size = high if high * wide <= WHOLE else min(ROWS, high)
+        size = min(ROWS, high)
         block, row = self.rows // size, self.rows % size
         count = -(-high // size)
         if count == 1:

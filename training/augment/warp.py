@@ -29,9 +29,9 @@ HALF = len(SYM6) // 2
 CENTRE = (
     float(np.arange(len(SYM6)) @ SYM6 / SYM6.sum()) - HALF + 0.5
 )  # how far it is off its middle
-IMPLICIT = -0.5  # where NVlabs' code takes it to be
+CENTRES = {"wavelet": CENTRE, "nvlabs": -0.5}  # where it is, and where NVlabs' code has it
 MARGIN = HALF - 1  # fine pixels that halving the size reads beyond the image on each side
-AT_ONCE = 1 << 26  # numbers of the doubled images that are held together
+AT_ONCE = 1 << 22  # numbers of the doubled images held together: more leave a CPU's caches
 
 
 def warp(images: Tensor, inverse: Tensor, centre: float = CENTRE) -> Tensor:
@@ -69,9 +69,10 @@ def in_turn(part: Part, images: Tensor, inverse: Tensor, centre: float) -> Tenso
     few = max(AT_ONCE // (16 * height * width * channels), 1)
     found: list[Tensor] = []
     for start in range(0, n, few):
-        with tf.control_dependencies(found[-1:]):
-            own = tf.identity(images[start : start + few])
-        found.append(part(own, inverse[start : start + few], centre))
+        # What a gradient needs again it computes again: merged with this it would be kept.
+        with tf.control_dependencies([images, *found[-1:]]):
+            own, maps = (tf.identity(whole[start : start + few]) for whole in (images, inverse))
+        found.append(part(own, maps, centre))
     return found[0] if len(found) == 1 else tf.concat(found, axis=0)
 
 
@@ -104,12 +105,12 @@ def transposed_part(images: Tensor, inverse: Tensor, centre: float) -> Tensor:
     index = index[:, None] + tf.reshape(tf.range(n * channels) * area, [n, channels, 1, 1])
     right, lower = (tf.cast(share, images.dtype)[:, None] for share in (right, lower))
     below = spread * lower
-    fine = []
-    for upper, line in ((0, spread - below), (4 * width, below)):
-        beside = line * right
-        for corner, value in ((upper, line - beside), (upper + 1, beside)):
-            fine.append(tf.math.unsorted_segment_sum(value, index + corner, n * channels * area))
-    planes = tf.reshape(tf.add_n(fine), [n * channels, 4 * height, 4 * width, 1])
+    above = spread - below
+    beside, under = above * right, below * right
+    values = tf.stack([above - beside, beside, below - under, under])
+    corners = tf.stack([index + step for step in (0, 1, 4 * width, 4 * width + 1)])
+    fine = tf.math.unsorted_segment_sum(values, corners, n * channels * area)
+    planes = tf.reshape(fine, [n * channels, 4 * height, 4 * width, 1])
     planes = along(planes, doubling(height).transposed, doubling(width).transposed)
     return tf.transpose(tf.reshape(planes, [n, channels, height, width]), [0, 2, 3, 1])
 
