@@ -27,7 +27,7 @@ FLOORS = {
         {"learning"},
     ],
     "training": [
-        {"networks", "schedule", "sources", "features"},
+        {"networks", "schedule", "sources", "features", "allocator"},
         {"augment", "batches", "losses", "adam", "draws"},
         {"config"},
         {"presets", "devices", "estimates", "state"},

@@ -49,7 +49,7 @@ class Banded:
             inside = block == number
             place[inside] = np.searchsorted(own, self.columns[inside])
         dense = np.zeros((*self.values.shape[:-1], count, size, most), np.float32)
-        np.add.at(dense, (..., block, row, place), self.values)
+        np.add.at(dense, (..., block, row, place), self.values)  # type: ignore[arg-type]
         return index.astype(np.int32), dense
 
 

@@ -82,7 +82,7 @@ def test_nvlabs_centre_moves_what_is_turned():
     places = []
     for centre in warp.CENTRES.values():
         found = warp.warp(blob, turned, centre)[0, :, :, 0]
-        places.append(tf.reduce_sum(found * x) / tf.reduce_sum(found) * 31.5)
+        places.append(float(tf.reduce_sum(found * x) / tf.reduce_sum(found)) * 31.5)
     assert places[0] == pytest.approx(0, abs=1e-3)
     # A half turn about a point that is off by d moves everything by 2 d; a fine pixel is a half.
     assert abs(places[1]) == pytest.approx(warp.CENTRE + 0.5, rel=0.02)
