@@ -15,11 +15,13 @@ if {keeps}:
     assert allocator.keep_memory()
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+def images():
+    return [b"x" * (3 << 20) for _ in range(4)]
 for _ in range(4):
-    bytearray(3 << 20)
+    images()
 before = faults()
-for _ in range(100):
-    bytearray(3 << 20) and bytearray(3 << 20)
+for _ in range(20):
+    images()
 print(faults() - before)
 """
 
