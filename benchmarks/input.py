@@ -24,7 +24,7 @@ import psutil
 import tensorflow as tf
 
 from training import batches as data
-from training import allocator, presets, sources
+from training import presets, sources, startup
 from training.minibatch import Minibatch
 from training.state import network_config, new_state
 
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=2000, help="records to make")
     parser.add_argument("--images", type=int, default=10_000, help="to train on, for memory")
     asked = parser.parse_args()
-    allocator.keep_memory()  # as `python -m training` does
+    startup.keep_memory()  # as `python -m training` does
     with tempfile.TemporaryDirectory() as folder:
         source = sources.open_source(written(Path(folder), asked.size, asked.count))
         alone, busy = reading(source, min(asked.count, 512))

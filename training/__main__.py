@@ -6,10 +6,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from atelier import cuda
 from atelier.stop import leave
-from training import allocator
+from training import startup
 from training.cli import main
 
 if __name__ == "__main__":
-    allocator.keep_memory()
+    startup.keep_memory()
     cuda.prepare()  # no command has imported TensorFlow yet
     leave(main())

@@ -27,7 +27,7 @@ FLOORS = {
         {"learning"},
     ],
     "training": [
-        {"networks", "schedule", "sources", "features", "allocator"},
+        {"networks", "schedule", "sources", "features", "startup"},
         {"augment", "batches", "losses", "adam", "draws"},
         {"config"},
         {"presets", "devices", "estimates", "state"},

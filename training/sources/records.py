@@ -106,7 +106,8 @@ def channels_last(planes: Pixels) -> Pixels:
     """C H W -> H W C; by numpy's own ways this takes 10 to 40 times as long."""
     import cv2
 
-    return cv2.merge(list(planes)).reshape(*planes.shape[1:], len(planes))
+    merged: Pixels = cv2.merge(list(planes))  # grey comes without its axis
+    return merged.reshape(*planes.shape[1:], len(planes))
 
 
 def indexed(path: Path, file: int) -> tuple[NDArray[np.int64], str]:
