@@ -91,11 +91,15 @@ def mirrored(seed: int, at: int) -> bool:
 
 
 def decode(pixels: Tensor) -> Tensor:
-    """uint8 -> float32 in [-1, 1]; the colours of RGBA are multiplied by its alpha."""
+    """uint8 -> float32 in [-1, 1]; the colours of RGBA are multiplied by its alpha.
+
+    The products are whole levels, as records hold them: so it is one whether a dataset lies in
+    records or in a zip.
+    """
     images = tf.cast(pixels, tf.float32)
     if images.shape[-1] == 4:
         colours, alpha = images[..., :3], images[..., 3:]
-        images = tf.concat([colours * (alpha / 255), alpha], axis=-1)
+        images = tf.concat([tf.round(colours * (alpha / 255)), alpha], axis=-1)
     return images / 127.5 - 1
 
 

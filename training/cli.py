@@ -12,7 +12,7 @@ from atelier.commands import Parser, add_options, path, ranged, run_command, say
 from atelier.errors import Refusal
 from atelier.options import at_home
 from atelier.stop import STOPPED
-from training import presets, startup
+from training import presets, sources, startup
 from training.config import SECTIONS, Config, ConfigError, configure
 from training.features.client import STANDINS, Net
 from training.networks.architecture import NetworkConfig
@@ -137,7 +137,7 @@ def train_command(given: argparse.Namespace) -> int:
     asked = presets.resolve(given.preset, 64, 64, options)  # before a long look at data
     check_apart(asked)
     startup.load_tensorflow()
-    from training import devices, estimates, loop, sources
+    from training import devices, estimates, loop
     from training.state import network_config
 
     source = sources.open_source(options["data"])
@@ -272,7 +272,7 @@ def film_command(given: argparse.Namespace) -> int:
 
 def metrics_command(given: argparse.Namespace) -> int:
     startup.load_tensorflow()
-    from training import devices, sources
+    from training import devices
     from training.metrics import figures, measure
     from training.metrics.fakes import Fakes
     from training.networks.generator import Generator
