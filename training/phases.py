@@ -224,10 +224,11 @@ class Phases:
         part, noise = self.config.augment, None
         if part.augment == "none":
             return images
+        options = (part.augment_pipe, part.augment_centre)
         if "noise" in PIPES[part.augment_pipe]:
             noise = draws.normal(f"augment {what} noise", tuple(images.shape[1:]))
         uniform = draws.uniform(f"augment {what}", (len(pipe.DRAWS),))
-        return pipe.changed(images, self.state.p, uniform, noise, part.augment_pipe)
+        return pipe.changed(images, self.state.p, uniform, noise, *options)
 
     def known(self, labels: Tensor) -> Tensor | None:
         return None if self.labels is None else labels
