@@ -13,7 +13,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # The StyleGAN2 paper, FFHQ at 1024.
     "config-f": CONFIG_F,
     "config-e": {"fmap_base": 8192, "r1_gamma": "100"},
-    # StyleGAN2-ADA's automatic choice: computed from the size, see `auto`.
+    # StyleGAN2-ADA's automatic choice, or ours for small sizes: computed, see `auto`.
     "auto": {},
     # The write-up of 36K portraits: FID 3.57 at 25451 kimg.
     "l4rz": CONFIG_F
@@ -39,6 +39,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "grid_rows": 4,
     },
 }
+
+SMALL = 64  # pixels: up to this side `auto` goes its own way
 
 
 def resolve(preset: str, height: int, width: int, given: Mapping[str, Any]) -> Config:
@@ -76,13 +78,13 @@ def devices_of(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def auto(height: int, width: int, devices: int = 1) -> dict[str, Any]:
-    """StyleGAN2-ADA's rules, where H * W stands for the resolution squared."""
+    """StyleGAN2-ADA's rules, where H * W stands for the resolution squared; our own up to 64 px."""
     area = height * width
     resolution = area**0.5
     batch = max(min(devices * min(int(4096 // resolution), 32), 64), devices)
     batch = 1 << (batch.bit_length() - 1)  # sides that are no powers of two give odd numbers
     rate = "0.002" if resolution >= 1024 else "0.0025"
-    return {
+    published = {
         "batch": batch,
         "mbstd_group": min(batch // devices, 4),
         "fmap_base": 16384 if resolution >= 512 else 8192,
@@ -93,4 +95,22 @@ def auto(height: int, width: int, devices: int = 1) -> dict[str, Any]:
         "ema_ramp": 0.05,
         "mapping_layers": 2,
         "augment": "ada",
+    }
+    return published if resolution > SMALL else published | small(area, devices)
+
+
+def small(area: int, devices: int) -> dict[str, Any]:
+    """What short runs at 32 and 64 px were found to need: many steps, and a D that is held back.
+
+    The published gamma lets D win before G draws anything: docs/training.md, Faces.
+    """
+    return {
+        "batch": 8 * devices,
+        "mbstd_group": 4,
+        "g_lr": "0.004",
+        "d_lr": "0.004",
+        "r1_gamma": f"0:{0.01 * area:.6g}, 15:{0.002 * area:.6g}",
+        "pl_weight": 0,
+        "mixing": 0,
+        "ema_kimg": 2.5 * devices,
     }

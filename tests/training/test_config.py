@@ -58,6 +58,18 @@ def test_auto_gives_the_published_numbers(side, batch, gamma):
     assert presets.resolve("auto", side, side, {}).run.batch == batch
 
 
+@pytest.mark.parametrize(
+    ("side", "gamma"),
+    [(32, "0:10.24, 15:2.048"), (48, "0:23.04, 15:4.608"), (64, "0:40.96, 15:8.192")],
+)
+@pytest.mark.parametrize("devices", [1, 2, 3])
+def test_auto_takes_many_steps_and_holds_d_back_at_small_sizes(side, gamma, devices):
+    config = presets.resolve("auto", side, side, {"devices": devices})
+    assert config.loss.r1_gamma == gamma and config.run.batch == 8 * devices
+    assert config.rate.g_lr == config.rate.d_lr == "0.004" and not config.loss.pl_weight
+    config.check_parts(devices)
+
+
 def test_auto_takes_the_area_of_an_oblong():
     assert presets.auto(256, 64)["r1_gamma"] == presets.auto(128, 128)["r1_gamma"]
     presets.resolve("auto", 48, 80, {})
