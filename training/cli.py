@@ -13,7 +13,7 @@ from atelier.stop import STOPPED
 from training import presets, sources
 from training.config import SECTIONS, ConfigError, configure
 from training.features.client import STANDINS, Net
-from training.networks.architecture import NetworkConfig
+from training.networks.architecture import saved_pair
 from training.run import checkpoints, folder
 
 COLLAPSED = 3  # an exit code
@@ -110,7 +110,7 @@ def train_command(given: argparse.Namespace) -> int:
         raise ConfigError("data is empty: say what to learn from, --data FOLDER")
     presets.resolve(given.preset, 64, 64, options)  # what cannot be, before a long look at data
     from training import devices, estimates, loop
-    from training.state import network_config
+    from training.state import network_configs
 
     source = sources.open_source(options["data"])
     for note in source.notes:
@@ -119,13 +119,13 @@ def train_command(given: argparse.Namespace) -> int:
     if config.data.labels and not source.labels.shape[1]:
         raise ConfigError(f"labels = true, but {source.path} has none: leave it out")
     try:
-        network = network_config(config, source.shape, source.labels.shape[1])
+        pair = network_configs(config, source.shape, source.labels.shape[1])
     except ValueError as error:
         raise ConfigError(f"{config.data.data}: {error}") from None
     dataset = sources.dataset_identity(source)
     if given.dry_run:
         print(loop.printed(config, dataset))
-        print(estimates.report(config, network, len(source)))
+        print(estimates.report(config, pair, len(source)))
         return 0
     replicas = devices.choose(config)
     print(f"training on {devices.devices_in_words(replicas, config)}")
@@ -136,29 +136,30 @@ def train_command(given: argparse.Namespace) -> int:
 
 
 def generate_command(given: argparse.Namespace) -> int:
-    from training.networks.generator import Generator
+    from training import devices
     from training.run import grids
+    from training.sampler import AT_ONCE, Sampler
+    from training.state import averaged_generator
 
     seeds = numbers(given.seeds)
     found = (
-        checkpoints.newest(given.run)[0]
+        checkpoints.newest(given.run, part="G_ema")[0]
         if given.run.is_dir()
-        else checkpoints.load_checkpoint(given.run)
+        else checkpoints.load_checkpoint(given.run, "G_ema")
     )
     if found is None:
         raise ConfigError(f"run = {given.run}: there is no whole checkpoint in it")
-    config = NetworkConfig(**found.about["network"])
+    devices.set_arithmetic("float32")
+    generator = averaged_generator(found.about["network"], found.arrays)
+    config = generator.config
     if given.label is not None and not 0 <= given.label < config.labels:
         raise ConfigError(f"label = {given.label}: this run has {config.labels} classes")
-    generator = Generator(config, 0)
-    for name, variable in generator.values.items():
-        variable.assign(found.arrays[f"G_ema/{name}"])
-    painter = grids.Painter(generator, min(grids.AT_ONCE, len(seeds)))
+    sampler = Sampler(generator, min(AT_ONCE, len(seeds)))
     latents = grids.seeded_latents(seeds, config.z_dim)
     labels = grids.seeded_labels(seeds, config.labels, given.label)
-    for start in range(0, len(seeds), painter.at_once):
-        part = slice(start, start + painter.at_once)
-        pictures = painter(latents[part], labels[part], given.psi)
+    for start in range(0, len(seeds), sampler.at_once):
+        part = slice(start, start + sampler.at_once)
+        pictures = sampler(latents[part], labels[part], given.psi)
         for seed, pixels in zip(seeds[part], pictures, strict=True):
             grids.write_png(given.out / f"seed{seed:04d}.png", pixels)
     print(f"{len(seeds)} pictures in {given.out}, from {found.path}")
@@ -181,6 +182,7 @@ def metrics_command(given: argparse.Namespace) -> int:
     from training.metrics import figures, measure
     from training.metrics.fakes import Fakes
     from training.networks.generator import Generator
+    from training.state import take_average
 
     if not (wanted := measure.parse_metrics(given.metrics)):
         raise ConfigError("metrics is empty: name some, as in fid2k,kid2k,pr2k")
@@ -197,14 +199,14 @@ def metrics_command(given: argparse.Namespace) -> int:
         )
     os.environ.pop("TF_CONFIG", None)  # one process measures
     devices.choose(configure({"device": given.device, "devices": 1, "threads": given.threads}))
-    precision = folder.current(known)["precision"]
-    generator = Generator(NetworkConfig(**known["network"], dtype=precision), 0)
+    options = folder.current(known)
+    half = {"dtype": "bfloat16"} if options["precision"] == "bfloat16" else {}
+    half["half_levels"] = options["half_levels"]
+    generator = Generator(saved_pair(known["network"], **half).generator, 0)
     fakes = Fakes(generator, source.labels)
     with measure.open_extractor(given.run, source, chosen_net(given)) as extractor:
         for path in found:
-            arrays = checkpoints.load_checkpoint(path).arrays
-            for name, variable in generator.values.items():
-                variable.assign(arrays[f"G_ema/{name}"])
+            take_average(generator, checkpoints.load_checkpoint(path, "G_ema").arrays)
             seen = checkpoints.seen_at(path)
             rows = measure.measure(given.run, seen, fakes, source, wanted, extractor)
             print(figures.figures_table(rows), flush=True)

@@ -29,7 +29,7 @@ FLOORS = {
     "training": [
         {"networks", "schedule", "sources", "features"},
         {"augment", "batches", "losses", "adam", "draws"},
-        {"config"},
+        {"config", "sampler"},
         {"presets", "devices", "estimates", "state"},
         {"phases", "run"},
         {"exchange"},

@@ -22,7 +22,7 @@ def ours(key, value, shape):
         upsampling = "synthesis" in key and "conv0" in key
         return kernel[::-1, ::-1] if upsampling else kernel
     if key == "b4/fc/weight":
-        channels = shape[1]
+        channels = shape[0] // 16
         return value.T.reshape(channels, 4, 4, -1).transpose(1, 2, 0, 3).reshape(shape)
     return value.T if value.ndim == 2 else value
 

@@ -104,13 +104,10 @@ def measure(trained, made):
 
 
 def generator_of(run):
-    from training.networks.generator import Generator, NetworkConfig
+    from training.state import averaged_generator
 
-    found, _ = checkpoints.newest(run)
-    generator = Generator(NetworkConfig(**found.about["network"]), 0)
-    for name, variable in generator.values.items():
-        variable.assign(found.arrays[f"G_ema/{name}"])
-    return generator
+    found, _ = checkpoints.newest(run, part="G_ema")
+    return averaged_generator(found.about["network"], found.arrays)
 
 
 def test_fakes_do_not_depend_on_how_many_are_made(made):
