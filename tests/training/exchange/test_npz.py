@@ -1,0 +1,84 @@
+"""A generator written as one small file draws what its checkpoint drew."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from atelier.arrays import CheckpointError, save_arrays
+from tests.training.networks.test_networks import TINY
+from training import cli
+from training.exchange.npz import load_generator, save_generator
+from training.networks.architecture import NetworkConfig
+from training.networks.generator import Generator
+from training.run import grids
+from training.run.checkpoints import Checkpoint
+
+NETWORK = {**TINY, "height": 16, "width": 16, "labels": 3}
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """What a run would have kept, with parts that only training needs."""
+    averaged = Generator(NetworkConfig(**NETWORK), seed=3)
+    arrays = {f"G_ema/{name}": value.numpy() for name, value in averaged.values.items()}
+    arrays |= {"G/mapping/w_avg": np.zeros(16, np.float32), "loss/p": np.float32(0)}
+    about = {"key": "0123456789", "network": NETWORK, "counters": {"seen": 1000}}
+    return Checkpoint(tmp_path / "0000001000.npz", arrays, about)
+
+
+@pytest.fixture
+def written(checkpoint, tmp_path):
+    path = tmp_path / "model.npz"
+    save_generator(path, checkpoint)
+    return path
+
+
+def drawn(generator):
+    z = grids.seeded_latents(range(6), generator.config.z_dim)
+    labels = grids.seeded_labels(range(6), generator.config.labels)
+    return grids.Painter(generator)(z, labels, 0.7).astype(int)
+
+
+def test_half_the_bytes_draw_the_same_pictures(checkpoint, written):
+    save_arrays(checkpoint.path, checkpoint.arrays, checkpoint.about)
+    before, after = drawn(load_generator(checkpoint.path)), drawn(load_generator(written))
+    assert before.std() > 10
+    assert abs(after - before).max() <= 3
+    assert written.stat().st_size < 0.7 * checkpoint.path.stat().st_size
+
+
+def test_only_the_generator_is_in_it_and_what_it_is(written):
+    with np.load(written) as file:
+        kinds = {name.split("/")[0]: file[name].dtype for name in file.files if name != "about"}
+        assert kinds == {"G_ema": np.float16}
+        about = file["about"].tobytes()
+    for word in (b'"fmap_base": 64', b'"seen": 1000', b'"key": "0123456789"'):
+        assert word in about
+
+
+def test_the_command_draws_from_it(written, tmp_path, capsys):
+    assert cli.main(["generate", f"--run={written}", "--seeds=0-5", f"--out={tmp_path}"]) == 0
+    pictures = [np.asarray(Image.open(tmp_path / f"seed{n:04d}.png")) for n in range(6)]
+    np.testing.assert_array_equal(np.stack(pictures), drawn(load_generator(written)))
+
+
+def test_a_weight_that_float16_cannot_hold_is_named(checkpoint, tmp_path):
+    checkpoint.arrays["G_ema/mapping/w_avg"][0] = 1e5
+    with pytest.raises(CheckpointError, match=r"G_ema/mapping/w_avg of .* holds 1e\+05"):
+        save_generator(tmp_path / "model.npz", checkpoint)
+    assert not (tmp_path / "model.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("network", "sentence"),
+    [
+        ({"z_dim": 8}, "is no generator of its network: mapping/fc0/weight is"),
+        ({"mapping_layers": 3}, "is no generator of its network: mapping/fc2/weight is missing"),
+        ({"depth": 3}, "does not say what network it is of"),
+    ],
+)
+def test_weights_of_another_network_are_refused(checkpoint, network, sentence):
+    about = checkpoint.about | {"network": NETWORK | network}
+    save_arrays(checkpoint.path, checkpoint.arrays, about)
+    with pytest.raises(CheckpointError, match=sentence):
+        load_generator(checkpoint.path)
