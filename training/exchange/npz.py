@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from atelier.arrays import CheckpointError, load_arrays, save_arrays
-from training.networks.architecture import NetworkConfig
-from training.networks.generator import Generator, generator_table
+from atelier.arrays import CheckpointError, save_arrays
+from training.exchange.opening import open_generator
+from training.networks.generator import Generator
 from training.run.checkpoints import Checkpoint
 
 PART = "G_ema/"  # of the names in a checkpoint
@@ -44,19 +44,4 @@ def load_generator(path: Path) -> Generator:
 
     Raises CheckpointError where the file is broken or its weights are not those of its network.
     """
-    arrays, about = load_arrays(path)
-    try:
-        config = NetworkConfig(**about["network"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} does not say what network it is of: {error}") from None
-    for name, entry in generator_table(config).items():
-        there = arrays[PART + name].shape if PART + name in arrays else "missing"
-        if there != entry.shape:
-            raise CheckpointError(
-                f"{path} is no generator of its network: {name} is {there}, not {entry.shape};"
-                " write it again from its checkpoint"
-            )
-    generator = Generator(config, 0)
-    for name, variable in generator.values.items():
-        variable.assign(arrays[PART + name].astype(np.float32))
-    return generator
+    return open_generator(path).network()
