@@ -37,7 +37,7 @@ def read_networks(data: bytes) -> dict[str, Found]:
         raise NetworkFileError(
             "is no pickle: name a network pickle (.pkl), a checkpoint (.npz) or the folder of a run"
         )
-    root = read_pickle(io.BytesIO(data), ALLOWED, Budget(len(data)))
+    root = read_pickle(io.BytesIO(data), ALLOWED, Budget(2 * len(data)))
     limit = Limit(4 * len(data))
     match root:
         case (TFNetwork() as g, TFNetwork() as d, TFNetwork() as average):

@@ -34,7 +34,7 @@ class Fillable:
 class Budget:
     """The work that a file may still ask for: nothing is done twice at no cost to the file."""
 
-    size: int  # bytes of the files within the file, all together
+    size: int  # bytes of the files within the file, and of those within them
     opcodes: int = OPCODES
 
     def spend(self, opcodes: int = 0, size: int = 0) -> None:
@@ -240,6 +240,7 @@ HANDLERS: dict[str, Callable[[Machine, Any], None]] = {
     "EMPTY_LIST": lambda machine, _: machine.push([]),
     "EMPTY_SET": lambda machine, _: machine.push([]),
     "EMPTY_TUPLE": lambda machine, _: machine.push(()),
+    "POP": lambda machine, _: machine.take_many(1),
     "MARK": lambda machine, _: machine.mark(),
     "TUPLE": lambda machine, _: machine.push(machine.take_to_mark()),
     "TUPLE1": lambda machine, _: machine.push(machine.take_many(1)),
