@@ -157,8 +157,8 @@ def torch_module(arrays, part, path="", **root):
     kind, state, init = STATES.get(name, torch_kind(name, part))
     if not name:
         config = G if part != "D" else D
-        state = {"c_dim": 2, "img_resolution": 8, "img_channels": 3} | root
-        state |= {"z_dim": 5, "w_dim": 4} if config is G else {}
+        state = {"c_dim": 2, "img_resolution": 8, "img_channels": 3}
+        state |= ({"z_dim": 5, "w_dim": 4} if config is G else {}) | root
         init = {"channel_base": 32, "channel_max": 6}
         kind = root.get("kind", "Discriminator" if part == "D" else "Generator")
     return module(kind, state, tensors, children, **init)
@@ -193,7 +193,7 @@ def torch_pickle(given, protocol=4, **root):
 
 def array(value, core="numpy._core"):
     """An array of numpy's, as its pickles have it."""
-    value = np.ascontiguousarray(value, np.float32)
+    value = np.array(value, np.float32, order="C")
     empty = (Named("numpy", "ndarray"), (0,), b"b")
     dtype = Call(("numpy", "dtype"), "f4", False, True, state=(3, "<", None, None, None, -1, -1, 0))
     made = (1, value.shape, dtype, False, value.tobytes())

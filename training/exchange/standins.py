@@ -224,6 +224,13 @@ def encoded(arguments: tuple[Any, ...], budget: Budget) -> bytes:
     raise damaged()
 
 
+def no_bytes(arguments: tuple[Any, ...], budget: Budget) -> bytes:
+    """Empty bytes as protocol 2 has them."""
+    if arguments:
+        raise damaged()
+    return b""
+
+
 NUMPY: Names = {
     ("numpy", "ndarray"): only_an_argument,
     ("numpy", "dtype"): new_dtype,
@@ -254,5 +261,6 @@ ALLOWED: Names = {
     ("__builtin__", "object"): only_an_argument,
     ("__builtin__", "dict"): only_an_argument,
     ("__builtin__", "set"): new_set,
+    ("__builtin__", "bytes"): no_bytes,
     ("_codecs", "encode"): encoded,
 }
