@@ -34,7 +34,7 @@ def test_a_dry_run_prints_config_and_estimates(tmp_path, capsys):
         ),
         (
             ["generate", "--run", "/nowhere.npz", "--out", "x"],
-            "/nowhere.npz is no checkpoint: name a .npz file of a run",
+            "/nowhere.npz does not exist: name a run, a .npz or a .pkl",
         ),
         (
             ["generate", "--run", "x", "--out", "x", "--seeds", "a"],

@@ -9,34 +9,27 @@ from pathlib import Path
 import numpy as np
 
 from atelier.arrays import CheckpointError, save_arrays
-from training.exchange.opening import open_generator
+from training.exchange.opening import OpenedGenerator, open_generator
 from training.networks.generator import Generator
-from training.run.checkpoints import Checkpoint
 
 PART = "G_ema/"  # of the names in a checkpoint
 
 
-def save_generator(path: Path, checkpoint: Checkpoint) -> None:
-    """Write the averaged generator of a checkpoint.
+def save_generator(path: Path, opened: OpenedGenerator) -> None:
+    """Write the averaged generator of whatever was opened.
 
     Raises CheckpointError where a weight is beyond what float16 holds.
     """
     arrays = {}
-    for name, array in checkpoint.arrays.items():
-        if name.startswith(PART):
-            with np.errstate(over="ignore"):
-                arrays[name] = array.astype(np.float16)
-            if not np.isfinite(arrays[name]).all():
-                raise CheckpointError(
-                    f"{name} of {checkpoint.path} holds {abs(array).max():.4g}, and float16 ends at"
-                    " 65504: choose an earlier checkpoint"
-                )
-    about = {
-        "network": checkpoint.about["network"],
-        "key": checkpoint.about["key"],
-        "seen": checkpoint.about["counters"]["seen"],
-    }
-    save_arrays(path, arrays, about)
+    for name, array in opened.arrays["G_ema"].items():
+        with np.errstate(over="ignore"):
+            arrays[PART + name] = array.astype(np.float16)
+        if not np.isfinite(arrays[PART + name]).all():
+            raise CheckpointError(
+                f"{name} of {opened.path} holds {abs(array).max():.4g}, and float16 ends at"
+                " 65504: choose an earlier checkpoint"
+            )
+    save_arrays(path, arrays, {"network": opened.saved(), **opened.about})
 
 
 def load_generator(path: Path) -> Generator:

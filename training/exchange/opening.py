@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from training.exchange.nvidia import PARTS, Found, read_networks
 from training.exchange.pickles import NetworkFileError
 from training.exchange.weights import Arrays, weights
 from training.networks.architecture import (
+    ARITHMETIC,
     DiscriminatorConfig,
     GeneratorConfig,
     saved_pair,
@@ -35,11 +37,26 @@ class OpenedGenerator:
 
     path: Path
     source: str  # what the file is, in words
-    digest: str  # SHA-256 of the file
     config: GeneratorConfig  # of G and G_ema
-    discriminator: DiscriminatorConfig | None
+    discriminator: DiscriminatorConfig | None  # of D, as far as the file says
     arrays: Mapping[str, Arrays] = field(repr=False)  # by G_ema, G, D; then by our names
     notes: tuple[str, ...] = ()  # what whoever uses it should know
+    about: Mapping[str, Any] = field(default_factory=dict)  # key and images seen of its run
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the file, which is read for it."""
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def saved(self) -> dict[str, Any]:
+        """What a file says of the networks, without the arithmetic."""
+        configs = {"G": self.config, "D": self.discriminator}
+        return {
+            part: {name: value for name, value in vars(config).items() if name not in ARITHMETIC}
+            for part, config in configs.items()
+            if config is not None
+        }
 
     def network(self, part: str = "G_ema", **arithmetic: Any) -> Network:
         """A network of it: G_ema, G or D; raises NetworkFileError where the file has it not.
@@ -68,12 +85,12 @@ def open_generator(path: Path, parts: tuple[str, ...] = AVERAGE) -> OpenedGenera
         found, _ = checkpoints.newest(path, part="G_ema")
         if found is None:
             raise CheckpointError(f"{path} is no run with a whole checkpoint: name one that is")
-        return open_arrays(found.path, parts)
+        return from_arrays(found.path, found.arrays, found.about, parts)
     if not path.is_file():
         raise NetworkFileError(f"{path} does not exist: name a run, a .npz or a .pkl")
     if is_pickle(path):
         return open_pickle(path, parts)
-    return open_arrays(path, parts)
+    return from_arrays(path, *load_arrays(path, "G_ema/"), parts)
 
 
 def is_pickle(path: Path) -> bool:
@@ -93,7 +110,7 @@ def open_pickle(path: Path, parts: tuple[str, ...]) -> OpenedGenerator:
         networks = read_networks(data)
         if "G_ema" not in networks:
             raise NetworkFileError("has no G_ema: only the averaged generator is of use")
-        return from_networks(path, networks, parts, hashlib.sha256(data).hexdigest())
+        return from_networks(path, networks, parts)
     except NetworkFileError as error:
         raise NetworkFileError(f"{path} {error}") from None
     except ValueError as error:  # what a config or a Shape refuses
@@ -101,7 +118,7 @@ def open_pickle(path: Path, parts: tuple[str, ...]) -> OpenedGenerator:
 
 
 def from_networks(
-    path: Path, networks: Mapping[str, Found], parts: tuple[str, ...], digest: str
+    path: Path, networks: Mapping[str, Found], parts: tuple[str, ...]
 ) -> OpenedGenerator:
     """Our configs and weights of what a pickle holds."""
     average = networks["G_ema"]
@@ -115,7 +132,7 @@ def from_networks(
         tables["D"] = discriminator_table(discriminator)
     arrays = {part: weights(networks[part], tables[part[0]], part[0]) for part in wanted}
     return OpenedGenerator(
-        path, WORDS[average.layout], digest, config, discriminator, arrays, tuple(notes(networks))
+        path, WORDS[average.layout], config, discriminator, arrays, tuple(notes(networks))
     )
 
 
@@ -126,23 +143,35 @@ def notes(networks: Mapping[str, Found]) -> list[str]:
     return ["it computed its highest levels in float16; here they are float32"] if half else []
 
 
-def open_arrays(path: Path, parts: tuple[str, ...]) -> OpenedGenerator:
-    """A checkpoint, or a generator alone in a file of the same layout."""
-    arrays, about = load_arrays(path, "G_ema/")
+def from_arrays(
+    path: Path, arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any], parts: tuple[str, ...]
+) -> OpenedGenerator:
+    """A checkpoint, or a generator alone in a file of the same layout, whose G_ema was read."""
     try:
-        pair = saved_pair(about["network"])
+        generator, discriminator = saved_configs(about["network"])
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} does not say what network it is of: {error}") from None
-    read = {"G_ema": own_arrays(path, arrays, generator_table(pair.generator), "G_ema")}
-    tables = {"G": generator_table(pair.generator), "D": discriminator_table(pair.discriminator)}
-    for part in sorted(set(parts) & set(tables)):
+    tables = {"G_ema": generator_table(generator), "G": generator_table(generator)}
+    if discriminator:
+        tables["D"] = discriminator_table(discriminator)
+    read = {"G_ema": own_arrays(path, arrays, tables["G_ema"], "G_ema")}
+    for part in sorted({*parts} & {"G", "D"} & {*tables}):
         if more := load_arrays(path, f"{part}/")[0]:
             read[part] = own_arrays(path, more, tables[part], part)
     source = "a checkpoint" if "counters" in about else "a generator apart from its run"
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    discriminator = pair.discriminator if "D" in read else None
-    return OpenedGenerator(path, source, digest, pair.generator, discriminator, read)
+    known = {name: about[name] for name in ("key", "seen") if name in about}
+    known |= {"seen": about["counters"]["seen"]} if "counters" in about else {}
+    return OpenedGenerator(path, source, generator, discriminator, read, about=known)
+
+
+def saved_configs(
+    network: Mapping[str, Any],
+) -> tuple[GeneratorConfig, DiscriminatorConfig | None]:
+    """The configs of G and D in what a file says of its networks; D's may be missing."""
+    if "G" in network and "D" not in network:
+        return GeneratorConfig(**network["G"]), None
+    pair = saved_pair(network)
+    return pair.generator, pair.discriminator
 
 
 def own_arrays(

@@ -8,6 +8,7 @@ from atelier.arrays import CheckpointError, save_arrays
 from tests.training.networks.test_networks import TINY
 from training import cli
 from training.exchange.npz import load_generator, save_generator
+from training.exchange.opening import open_generator
 from training.networks.architecture import saved_pair
 from training.networks.generator import Generator
 from training.run import grids
@@ -30,7 +31,8 @@ def checkpoint(tmp_path):
 @pytest.fixture
 def written(checkpoint, tmp_path):
     path = tmp_path / "model.npz"
-    save_generator(path, checkpoint)
+    save_arrays(checkpoint.path, checkpoint.arrays, checkpoint.about)
+    save_generator(path, open_generator(checkpoint.path))
     return path
 
 
@@ -41,7 +43,6 @@ def drawn(generator):
 
 
 def test_half_the_bytes_draw_the_same_pictures(checkpoint, written):
-    save_arrays(checkpoint.path, checkpoint.arrays, checkpoint.about)
     before, after = drawn(load_generator(checkpoint.path)), drawn(load_generator(written))
     assert before.std() > 10
     assert abs(after - before).max() <= 3
@@ -65,8 +66,9 @@ def test_the_command_draws_from_it(written, tmp_path, capsys):
 
 def test_a_weight_that_float16_cannot_hold_is_named(checkpoint, tmp_path):
     checkpoint.arrays["G_ema/mapping/w_avg"][0] = 1e5
-    with pytest.raises(CheckpointError, match=r"G_ema/mapping/w_avg of .* holds 1e\+05"):
-        save_generator(tmp_path / "model.npz", checkpoint)
+    save_arrays(checkpoint.path, checkpoint.arrays, checkpoint.about)
+    with pytest.raises(CheckpointError, match=r"mapping/w_avg of .* holds 1e\+05"):
+        save_generator(tmp_path / "model.npz", open_generator(checkpoint.path))
     assert not (tmp_path / "model.npz").exists()
 
 
