@@ -53,19 +53,7 @@ def parser() -> Parser:
     )
     generate.add_argument("--out", required=True, type=path, help="folder for the pictures")
 
-    bring = commands.add_parser("import", help="make a run of a network of NVIDIA's")
-    bring.set_defaults(command=import_command)
-    bring.add_argument("file", type=path, help="a network pickle; nothing of it is executed")
-    bring.add_argument("--out", required=True, type=path, help="folder of the new run")
-
-    export = commands.add_parser("export", help="write the averaged generator alone")
-    export.set_defaults(command=export_command)
-    export.add_argument(
-        "--run", required=True, type=path, help="a run, a checkpoint, or NVIDIA's .pkl"
-    )
-    export.add_argument("--to", choices=("npz",), default="npz", help="npz: float16, half the size")
-    export.add_argument("--out", required=True, type=path, help="the file to write")
-
+    add_exchange(commands)
     film = commands.add_parser("film", help="make progress.mp4 from a run's grids")
     film.set_defaults(command=film_command)
     film.add_argument("--run", required=True, type=path, help="folder of a run")
@@ -91,6 +79,22 @@ def parser() -> Parser:
     score.add_argument("fakes", type=path, help="folder, zip or TFRecords")
     add_net(score)
     return top
+
+
+def add_exchange(commands: Any) -> None:
+    """The commands that bring networks in and out."""
+    bring = commands.add_parser("import", help="make a run of a network of NVIDIA's")
+    bring.set_defaults(command=import_command)
+    bring.add_argument("file", type=path, help="a network pickle; nothing of it is executed")
+    bring.add_argument("--out", required=True, type=path, help="folder of the new run")
+
+    export = commands.add_parser("export", help="write the averaged generator alone")
+    export.set_defaults(command=export_command)
+    export.add_argument(
+        "--run", required=True, type=path, help="a run, a checkpoint, or NVIDIA's .pkl"
+    )
+    export.add_argument("--to", choices=("npz",), default="npz", help="npz: float16, half the size")
+    export.add_argument("--out", required=True, type=path, help="the file to write")
 
 
 def add_net(command: argparse.ArgumentParser) -> None:

@@ -32,8 +32,8 @@ def import_run(opened: OpenedGenerator, run: Path) -> Path:
     arrays = {
         f"{part}/{name}": value for part in ALL for name, value in opened.arrays[part].items()
     }
-    arrays |= {f"loss/{name}": np.float32(0) for name in ("p", "path_mean")}
-    arrays["loss/signs"] = np.zeros(2, np.float32)
+    shapes = {"p": (), "path_mean": (), "signs": (2,)}
+    arrays |= {f"loss/{name}": np.zeros(shape, np.float32) for name, shape in shapes.items()}
     about = {
         "key": opened.digest[:10],
         "network": pair.saved(),

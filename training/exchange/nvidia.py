@@ -86,7 +86,7 @@ def found_torch(root: Persistent, limit: Limit) -> Found:
             limit.spend(entries=len(dict_of(state, kind)))
             for name, value in dict_of(state, kind).items():
                 if isinstance(value, Tensor):
-                    add(tensors, joined(path, name), value.array, limit)
+                    take_tensor(tensors, joined(path, name), value.array, limit)
     return Found("torch", root.class_name[:WORD], modules, tensors)
 
 
@@ -128,7 +128,7 @@ def found_tf1(root: TFNetwork, limit: Limit) -> Found:
         modules[path] = plain_values(network.state, limit)
         modules[path] |= plain_values(dict_of(network.state, "static_kwargs"), limit)
         for name, value in variables_of(network, limit):
-            add(tensors, f"{path}/{name}" if path else name, value, limit)
+            take_tensor(tensors, f"{path}/{name}" if path else name, value, limit)
     function = modules[""].get("build_func_name")
     return Found("tf1", function if isinstance(function, str) else "", modules, tensors)
 
@@ -148,7 +148,9 @@ def variables_of(network: TFNetwork, limit: Limit) -> Iterator[tuple[str, NDArra
                 raise damaged()
 
 
-def add(tensors: dict[str, NDArray[Any]], name: str, value: NDArray[Any], limit: Limit) -> None:
+def take_tensor(
+    tensors: dict[str, NDArray[Any]], name: str, value: NDArray[Any], limit: Limit
+) -> None:
     """Take a tensor as float32; raises where the name was there."""
     if name in tensors:
         raise damaged()

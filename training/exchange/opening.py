@@ -105,9 +105,8 @@ def open_pickle(path: Path, parts: tuple[str, ...]) -> OpenedGenerator:
             f"{path} has {path.stat().st_size / 2**30:.0f} GiB: no network is larger than"
             f" {LARGEST / 2**30:.0f}"
         )
-    data = path.read_bytes()
     try:
-        networks = read_networks(data)
+        networks = read_networks(path.read_bytes())
         if "G_ema" not in networks:
             raise NetworkFileError("has no G_ema: only the averaged generator is of use")
         return from_networks(path, networks, parts)

@@ -12,7 +12,7 @@ from typing import Any
 
 from atelier.errors import Refusal
 
-OPCODES = 500_000  # steps that a file may take; the largest networks take a fifth of that
+OPCODES = 500_000  # that a file may take; three networks for 32 pixels take 20,000
 LARGEST = 2**80  # integers beyond it are in no network
 HASHABLE = (str, int, float, bytes, type(None))  # hashing a deep tuple could exhaust the C stack
 HIGHEST = 5  # version of the format
@@ -226,7 +226,7 @@ ARGUMENTS = (
 )
 # No INST, OBJ, NEWOBJ_EX, EXT1 to EXT4 and PERSID: each a way to call, or to reach, something else.
 # The text opcodes of the first format are not there either; nobody writes networks in it.
-HANDLERS: dict[str, Callable[[Machine, Any], None]] = {
+HANDLERS: dict[str, Callable[[Machine, Any], Any]] = {
     **dict.fromkeys(ARGUMENTS, Machine.push),
     **dict.fromkeys(("BINPUT", "LONG_BINPUT"), Machine.put),
     **dict.fromkeys(("BINGET", "LONG_BINGET"), Machine.get),

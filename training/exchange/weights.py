@@ -43,7 +43,7 @@ def weights(found: Found, table: Table, part: str) -> Arrays:
                 f" what it says of itself ({table[key].shape} here)"
             )
         value = value * faster if key.startswith("mapping/fc") and faster != 1 else value
-        arrays[key] = finite(value, name)
+        arrays[key] = only_numbers(value, name)
     if extra := sorted(set(found.tensors) - set(names.values())):
         extra = [name for name in extra if not IGNORED.fullmatch(name)]
     if extra:
@@ -59,7 +59,7 @@ def name_of(found: Found, key: str, part: str) -> str:
     return torch_name(key) if found.layout == "torch" else tf1_name(key, part)
 
 
-def finite(value: NDArray[Any], name: str) -> NDArray[Any]:
+def only_numbers(value: NDArray[Any], name: str) -> NDArray[Any]:
     """A tensor in memory of its own order; raises NetworkFileError where it holds no numbers."""
     if not np.isfinite(value).all():
         raise NetworkFileError(f"has {name} that is not finite: choose an earlier snapshot")

@@ -81,3 +81,13 @@ def test_pictures_come_from_the_pickle_and_from_its_export(pickle, tmp_path, cap
         )
     assert pictures[0].std() > 10 and abs(pictures[0] - pictures[1]).max() <= 3
     assert cli.main(["export", f"--run={pickle}", f"--out={tmp_path}"]) == 2
+
+
+def test_a_pickle_that_wants_to_run_something_ends_a_command_in_one_sentence(tmp_path, capsys):
+    path = tmp_path / "network.pkl"
+    path.write_bytes(kit.pickled(kit.Call(("os", "system"), "exit")))
+    for words in (["generate", f"--run={path}"], ["export", f"--run={path}"], ["import", path]):
+        assert cli.main([*map(str, words), f"--out={tmp_path / 'out'}"]) == 2
+        out, error = capsys.readouterr()
+        assert not out and error.startswith(f"error: {path} wants 'os.system', which is no part")
+        assert error.count("\n") == 1 and not (tmp_path / "out").exists()
