@@ -191,12 +191,13 @@ def torch_pickle(given, protocol=4, **root):
     return pickled({"training_set_kwargs": data, **torch_objects(given, **root)}, protocol)
 
 
-def array(value, core="numpy._core"):
+def array(value, core="numpy._core", shape=None):
     """An array of numpy's, as its pickles have it."""
     value = np.array(value, np.float32, order="C")
+    shape = value.shape if shape is None else shape
     empty = (Named("numpy", "ndarray"), (0,), b"b")
     dtype = Call(("numpy", "dtype"), "f4", False, True, state=(3, "<", None, None, None, -1, -1, 0))
-    made = (1, value.shape, dtype, False, value.tobytes())
+    made = (1, shape, dtype, False, value.tobytes())
     return Call((f"{core}.multiarray", "_reconstruct"), *empty, state=made)
 
 

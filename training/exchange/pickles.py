@@ -108,12 +108,18 @@ class Machine:
                 " run; get the file from its author again"
             )
         try:
-            argument = opcode.arg.reader(self.file) if opcode.arg else None
+            argument = self.argument(opcode)
         except (ValueError, OverflowError):  # what pickletools raises for too few bytes
             raise NetworkFileError("is truncated or damaged: copy or download it again") from None
         if isinstance(argument, int) and abs(argument) >= LARGEST:
             raise damaged()
         return opcode.name, argument
+
+    def argument(self, opcode: pickletools.OpcodeInfo) -> Any:
+        """What follows an opcode; names are two lines, in which nothing is an escape."""
+        if opcode.name == "GLOBAL":
+            return [self.file.readline().removesuffix(b"\n").decode() for _ in range(2)]
+        return opcode.arg.reader(self.file) if opcode.arg else None
 
     def push(self, value: Any) -> None:
         self.stack.append(value)
@@ -145,8 +151,8 @@ class Machine:
         self.push(value)
         if not isinstance(value, kind):
             raise NetworkFileError(
-                f"fills {type(value).__name__} with what only {kind.__name__} takes: it is damaged,"
-                " or made to do harm; get it from its author again"
+                f"fills a {type(value).__name__} as if it were a {kind.__name__}: it is damaged, or"
+                " made to do harm; get it from its author again"
             )
         return value
 
@@ -253,7 +259,7 @@ HANDLERS: dict[str, Callable[[Machine, Any], Any]] = {
     "APPENDS": lambda machine, _: machine.extend(machine.take_to_mark()),
     "ADDITEMS": lambda machine, _: machine.extend(machine.take_to_mark()),
     "MEMOIZE": lambda machine, _: machine.put(len(machine.memo)),
-    "GLOBAL": lambda machine, both: machine.find(*both.split(" ", 1)),
+    "GLOBAL": lambda machine, both: machine.find(*both),
     "STACK_GLOBAL": lambda machine, _: machine.find(*machine.take_many(2)),
     "BUILD": lambda machine, _: machine.build(),
     "BINPERSID": lambda machine, _: machine.outside(),

@@ -86,8 +86,8 @@ def shaped(data: Any, dtype: Dtype, shape: tuple[Any, ...], order: str) -> NDArr
 
 
 def is_shape(shape: tuple[Any, ...]) -> bool:
-    """Whether these are lengths of axes."""
-    return len(shape) <= DIMENSIONS and all(isinstance(n, int) and 0 <= n < LONGEST for n in shape)
+    """Whether these are lengths of axes; a bool is none."""
+    return len(shape) <= DIMENSIONS and all(type(n) is int and 0 <= n < LONGEST for n in shape)
 
 
 def new_dict(arguments: tuple[Any, ...], budget: Budget) -> dict[Any, Any]:

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import pickle
+import pickletools
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from training.exchange.pickles import NetworkFileError
 from training.networks.architecture import Pair
 
 ALL = ("G_ema", "G", "D")
+OPCODES = [opcode.code for opcode in pickletools.opcodes]
 LAYOUTS = {
     "ada-pytorch": kit.torch_pickle,
     "ada-pytorch, protocol 3": lambda given: kit.torch_pickle(given, protocol=3),
@@ -195,8 +197,8 @@ def test_what_is_not_there_is_named(tmp_path):
 
 
 def mutated(data, rng):
-    """A pickle with some bytes changed, left out, doubled, or its end cut off."""
-    data, kind = bytearray(data), rng.integers(4)
+    """A pickle with some bytes changed, left out, doubled or put in, or its end cut off."""
+    data, kind = bytearray(data), rng.integers(5)
     for _ in range(rng.integers(1, 4)):
         at = int(rng.integers(len(data)))
         if kind == 0:
@@ -205,6 +207,8 @@ def mutated(data, rng):
             del data[at : at + int(rng.integers(1, 9))]
         elif kind == 2:
             data[at:at] = data[at : at + int(rng.integers(1, 9))]
+        elif kind == 3:
+            data[at:at] = OPCODES[rng.integers(len(OPCODES))].encode("latin-1")
         else:
             del data[max(at, 1) :]
     return bytes(data)
@@ -225,4 +229,4 @@ def test_whatever_happens_to_a_pickle_it_opens_or_is_refused(write, layout):
             if dataclasses.replace(opened.config, conv_clamp=3.0) == kit.G:
                 assert {k: v.shape for k, v in opened.arrays["G_ema"].items()} == shapes
             outcomes["opened"] += 1
-    assert min(outcomes.values()) > 5
+    assert min(outcomes.values()) > 0
