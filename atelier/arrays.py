@@ -58,7 +58,9 @@ def load_arrays(path: Path, part: str = "") -> tuple[dict[str, NDArray[Any]], di
     except BROKEN as error:
         if isinstance(error, OSError) and error.errno:
             raise
-        raise CheckpointError(f"{path} is broken or no checkpoint: {error}") from None
+        # numpy's words for what is no file of its own advise to unpickle it.
+        why = "it holds no arrays" if "pickle" in str(error) else error
+        raise CheckpointError(f"{path} is broken or no checkpoint: {why}") from None
 
 
 def foreign(path: Path) -> str:

@@ -2,21 +2,25 @@
 
 import argparse
 import os
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from atelier.commands import Parser, add_options, path, ranged, run_command, say
+from atelier.errors import Refusal
 from atelier.options import at_home
 from atelier.stop import STOPPED
-from training import presets, sources
-from training.config import SECTIONS, ConfigError, configure
+from training import presets, sources, startup
+from training.config import SECTIONS, Config, ConfigError, configure
 from training.features.client import STANDINS, Net
 from training.networks.architecture import saved_pair
 from training.run import checkpoints, folder
 
 COLLAPSED = 3  # an exit code
+MOST_SEEDS = 1_000_000
+MANY_EPOCHS = 1000
 KEPT = "stopped; the same command goes on from the newest checkpoint"
 
 
@@ -30,16 +34,7 @@ def parser() -> Parser:
     top = Parser(prog="python -m training", description=__doc__)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
-    train = commands.add_parser("train", help="train, or go on with the same command")
-    train.set_defaults(command=train_command)
-    train.add_argument(
-        "--preset", default="config-f", help=f"a set of options: {', '.join(presets.PRESETS)}"
-    )
-    train.add_argument(
-        "--dry-run", action="store_true", help="print the config and estimates, stop"
-    )
-    for title, section in SECTIONS.items():
-        add_options(train.add_argument_group(title, section.__doc__), section)
+    add_train(commands)
 
     generate = commands.add_parser("generate", help="write a picture per seed")
     generate.set_defaults(command=generate_command)
@@ -97,6 +92,37 @@ def add_exchange(commands: Any) -> None:
     export.add_argument("--out", required=True, type=path, help="the file to write")
 
 
+def add_train(commands: Any) -> None:
+    """The command that trains, with every option of a run."""
+    train = commands.add_parser(
+        "train",
+        help="train, or go on with the same command",
+        usage="%(prog)s --data DIR --out RUN [--preset NAME] [--dry-run] [options]",
+        epilog=f"presets:\n{presets.told()}\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    train.set_defaults(command=train_command)
+    train.add_argument(
+        "--preset",
+        default=presets.DEFAULT,
+        help=f"a set of options, told below: {', '.join(presets.PRESETS)} [{presets.DEFAULT}]",
+    )
+    train.add_argument(
+        "--dry-run", action="store_true", help="print the config and estimates, stop"
+    )
+    for title, section in SECTIONS.items():
+        group = train.add_argument_group(title, section.__doc__)
+        add_options(group, section)
+        tell_defaults(group)
+
+
+def tell_defaults(group: Any) -> None:
+    """Say of each option what the default preset gives it, where that is not the option's own."""
+    for action in group._group_actions:
+        if value := presets.default_of(action.dest):
+            action.help = f"{action.help.rpartition(' [')[0]} [{presets.DEFAULT}: {value}]"
+
+
 def add_net(command: argparse.ArgumentParser) -> None:
     """Which features a figure is made of, and where they are computed."""
     either = command.add_mutually_exclusive_group()
@@ -125,14 +151,16 @@ def train_command(given: argparse.Namespace) -> int:
     options = {name: value for name, value in vars(given).items() if name in known}
     if not options.get("data"):
         raise ConfigError("data is empty: say what to learn from, --data FOLDER")
-    presets.resolve(given.preset, 64, 64, options)  # what cannot be, before a long look at data
+    asked = presets.resolve(given.preset, 64, 64, options)  # before a long look at data
+    check_apart(asked)
+    startup.load_tensorflow()
     from training import devices, estimates, loop
     from training.state import network_configs
 
     source = sources.open_source(options["data"])
-    for note in source.notes:
-        say(f"note: {note}")
     config = presets.resolve(given.preset, *source.shape[:2], options)
+    for note in (*source.notes, *few_pictures(config, len(source))):
+        say(f"note: {note}")
     if config.data.labels and not source.labels.shape[1]:
         raise ConfigError(f"labels = true, but {source.path} has none: leave it out")
     try:
@@ -146,19 +174,84 @@ def train_command(given: argparse.Namespace) -> int:
         return 0
     replicas = devices.choose(config)
     print(f"training on {devices.devices_in_words(replicas, config)}")
-    print(loop.printed(config, dataset))
-    print(folder.folder(config, dataset), flush=True)
-    end = loop.train(config, source, say, replicas)
+    print(in_ten_lines(given.preset, config, dataset))
+    run = folder.folder(config, dataset)
+    print(run, flush=True)
+    if config.run.resume_from and not (run / "config.json").exists():
+        there("resume_from", Path(config.run.resume_from))
+    with made_for(run):
+        end = loop.train(config, source, say, replicas)
     return {"finished": 0, "stopped": STOPPED, "collapsed": COLLAPSED}[end]
 
 
+def check_apart(config: Config) -> None:
+    """Raise ConfigError where the run would lie in its own dataset, and become part of it."""
+    data, out = Path(config.data.data).resolve(), Path(config.run.out).resolve()
+    if config.run.out and data.is_dir() and out.is_relative_to(data):
+        raise ConfigError(
+            f"out = {config.run.out} lies in data = {config.data.data}, and the run's own pictures"
+            " would be learnt from: choose a folder beside it"
+        )
+
+
+def there(name: str, place: Path) -> None:
+    """Raise ConfigError where an option names nothing at all."""
+    if not place.exists():
+        raise ConfigError(f"{name} = {place}: there is no such run or file")
+
+
+def few_pictures(config: Config, count: int) -> Iterator[str]:
+    """What a person should know of a small dataset."""
+    batch, epochs = config.run.batch, config.run.total_kimg * 1000 / count
+    if count < batch:
+        yield f"{count} pictures are fewer than a batch of {batch}: some are in it several times"
+    if epochs > MANY_EPOCHS:
+        yield (
+            f"total_kimg = {config.run.total_kimg:g} shows each of {count} pictures"
+            f" {epochs:.0f} times: more pictures, or a smaller total_kimg, may do better"
+        )
+
+
+def in_ten_lines(preset: str, config: Config, dataset: Mapping[str, Any]) -> str:
+    """What is not as every option is by itself."""
+    said = [f"preset {preset}; {folder.dataset_in_words(dataset)}"]
+    for title, section in asdict(config).items():
+        own = {f.name: f.default for f in fields(SECTIONS[title])}
+        given = [f"{name} = {value}" for name, value in section.items() if value != own[name]]
+        said.append(f"{title + ':':9}{', '.join(given) or 'all by default'}")
+    return "\n".join([*said, "every option: --dry-run, and config.json in the folder of the run:"])
+
+
+@contextmanager
+def made_for(run: Path) -> Iterator[None]:
+    """Make the folder of a run; where the command is refused, what was made for it goes again."""
+    new = [place for place in (run, *run.parents) if not place.exists()]
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        if any(run.iterdir()) and not (run / "config.json").exists():
+            say(f"note: {run} has other files in it, and the run is written beside them")
+        yield
+    except (Refusal, OSError) as error:
+        lock = run / "lock"
+        if new and run.is_dir() and list(run.iterdir()) in ([], [lock]):
+            lock.unlink(missing_ok=True)
+        for place in new:
+            with suppress(OSError):
+                place.rmdir()
+        if isinstance(error, Refusal) or run.is_dir():
+            raise
+        raise ConfigError(f"out = {run}: no folder can be made there: choose another") from None
+
+
 def generate_command(given: argparse.Namespace) -> int:
+    seeds = numbers(given.seeds)
+    there("run", given.run)
+    startup.load_tensorflow()
     from training import devices
     from training.exchange.opening import open_generator
     from training.run import grids
     from training.sampler import AT_ONCE, Sampler
 
-    seeds = numbers(given.seeds)
     found = open_generator(given.run)
     devices.set_arithmetic("float32")
     generator = found.network()
@@ -178,6 +271,8 @@ def generate_command(given: argparse.Namespace) -> int:
 
 
 def import_command(given: argparse.Namespace) -> int:
+    there("file", given.file)
+    startup.load_tensorflow()
     from training.exchange.conversion import ALL, import_run, train_words
     from training.exchange.opening import open_generator
 
@@ -191,6 +286,8 @@ def import_command(given: argparse.Namespace) -> int:
 
 
 def export_command(given: argparse.Namespace) -> int:
+    there("run", given.run)
+    startup.load_tensorflow()
     from training.exchange.npz import save_generator
     from training.exchange.opening import open_generator
 
@@ -203,6 +300,7 @@ def export_command(given: argparse.Namespace) -> int:
 
 
 def film_command(given: argparse.Namespace) -> int:
+    startup.load_tensorflow()
     from training.run import grids
 
     frames = sorted((given.run / "grids").glob("fakes-*.png"))
@@ -214,6 +312,7 @@ def film_command(given: argparse.Namespace) -> int:
 
 
 def metrics_command(given: argparse.Namespace) -> int:
+    startup.load_tensorflow()
     from training import devices
     from training.metrics import figures, measure
     from training.metrics.fakes import Fakes
@@ -270,6 +369,7 @@ def chosen_net(given: argparse.Namespace) -> Any:
 
 
 def score_command(given: argparse.Namespace) -> int:
+    startup.load_tensorflow()
     from training.metrics.compare import compare
 
     for name, value in compare(given.reals, given.fakes, chosen_net(given)).items():
@@ -279,13 +379,13 @@ def score_command(given: argparse.Namespace) -> int:
 
 def numbers(text: str) -> list[int]:
     """0-3,7 -> 0, 1, 2, 3, 7."""
-    found: list[int] = []
     try:
-        for part in text.split(","):
-            first, _, last = part.strip().partition("-")
-            found += range(int(first), int(last or first) + 1)
+        parts = [part.strip().partition("-") for part in text.split(",")]
+        ranges = [range(int(first), int(last or first) + 1) for first, _, last in parts]
     except ValueError:
         raise ConfigError(f"seeds = {text!r}: write numbers and ranges, as in 0-15,7083") from None
-    if not found:
+    if (many := sum(max(r.stop - r.start, 0) for r in ranges)) > MOST_SEEDS:
+        raise ConfigError(f"seeds = {text!r}: that is {many}; give at most {MOST_SEEDS} at once")
+    if not many:
         raise ConfigError(f"seeds = {text!r}: that is none; write for example 0-15")
-    return found
+    return [seed for each in ranges for seed in each]

@@ -101,6 +101,11 @@ class AugmentConfig(Options):
     augment_pipe: str = option(
         "bgc", "what may be done: b blit, g geometry, c colour, ...", check=check_pipe
     )
+    augment_centre: Literal["wavelet", "nvlabs"] = option(
+        "wavelet",
+        "where ADA's filter is centred: where the wavelet is, or as NVlabs' code has it",
+        later=True,
+    )
 
 
 @dataclass(frozen=True)

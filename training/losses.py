@@ -66,5 +66,5 @@ def path_length_penalty(
 
 def mix_styles(ws_a: Tensor, ws_b: Tensor, cutoff: Tensor | int) -> Tensor:
     """Rows below `cutoff` from ws_a, the others from ws_b (Karras et al. 2019, section 3.1)."""
-    first = tf.range(ws_a.shape[1], dtype=tf.float32) < cutoff
+    first = tf.range(ws_a.shape[1], dtype=tf.float32) < tf.cast(cutoff, tf.float32)
     return tf.where(first[None, :, None], ws_a, ws_b)

@@ -155,9 +155,10 @@ class Phases:
         ws, w, fake_labels = self.styles(draws)
         fakes = networks["G"].synthesize(ws, draws.noise)
         with self.learning("D") as tape:
-            fake = networks["D"](self.augmented(fakes, draws, "fake"), fake_labels)
-            reals = self.augmented(part.reals, draws, "real")
-            real = networks["D"](reals, self.known(part.labels))
+            both = self.augmented(fakes, draws, "fake"), self.augmented(part.reals, draws, "real")
+            labels = None if fake_labels is None else tf.concat([fake_labels, part.labels], axis=0)
+            scores = networks["D"](tf.concat(both, axis=0), labels, batches=2)
+            fake, real = tf.split(scores, 2)
             loss = tf.reduce_sum(losses.d_loss(real, fake)) / self.batch
         return self.gradients(tape, loss, "D"), {
             "Loss/D/loss": loss,
@@ -206,12 +207,15 @@ class Phases:
         if self.labels is not None:
             labels = tf.gather(self.labels, draws.choices("labels", self.labels.shape[0]))
         size = (generator.config.z_dim,)
-        w = generator.map(draws.normal("z", size), labels)
-        ws = generator.broadcast(w)
         if self.config.loss.mixing:
-            other = generator.broadcast(generator.map(draws.normal("z2", size), labels))
+            z = tf.concat([draws.normal(name, size) for name in ("z", "z2")], axis=0)
+            twice = None if labels is None else tf.tile(labels, [2, 1])
+            w, other = tf.split(generator.map(z, twice), 2)
             cutoff = draws.cutoff(self.config.loss.mixing, generator.rows)
-            ws = losses.mix_styles(ws, other, cutoff)
+            ws = losses.mix_styles(generator.broadcast(w), generator.broadcast(other), cutoff)
+        else:
+            w = generator.map(draws.normal("z", size), labels)
+            ws = generator.broadcast(w)
         mean = tf.reduce_sum(tf.stop_gradient(w), axis=0) / (draws.count * draws.parts)
         return ws, mean, labels
 
@@ -220,10 +224,11 @@ class Phases:
         part, noise = self.config.augment, None
         if part.augment == "none":
             return images
+        options = (part.augment_pipe, part.augment_centre)
         if "noise" in PIPES[part.augment_pipe]:
             noise = draws.normal(f"augment {what} noise", tuple(images.shape[1:]))
         uniform = draws.uniform(f"augment {what}", (len(pipe.DRAWS),))
-        return pipe.changed(images, self.state.p, uniform, noise, part.augment_pipe)
+        return pipe.changed(images, self.state.p, uniform, noise, *options)
 
     def known(self, labels: Tensor) -> Tensor | None:
         return None if self.labels is None else labels

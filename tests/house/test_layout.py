@@ -27,7 +27,7 @@ FLOORS = {
         {"learning"},
     ],
     "training": [
-        {"networks", "schedule", "sources", "features"},
+        {"networks", "schedule", "sources", "features", "startup"},
         {"augment", "batches", "losses", "adam", "draws"},
         {"config", "sampler"},
         {"presets", "devices", "estimates", "state"},

@@ -100,6 +100,7 @@ OTHER = {
     "Embed_dims": 64,
     "Embed_weights": "weights.pth",
     "ExportTFRecords_labels": "folder",
+    "ExportTFRecords_layout": "zip",
     "ExportTFRecords_name": "faces",
     "FilterPose_limit": "best 0.7",
     "FilterPose_reference": "elsewhere",

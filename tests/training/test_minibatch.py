@@ -9,6 +9,7 @@ from training.adam import Adam
 from training.minibatch import Minibatch, ada_p, follow
 from training.networks.architecture import GeneratorConfig
 from training.networks.generator import Generator
+from training.phases import Step
 from training.state import network_configs, new_state
 
 ALL = {"augment": "ada", "augment_pipe": "bgc", "ada_interval": 1, "ada_target": -0.9}
@@ -75,6 +76,34 @@ def test_an_average_follows_what_learns_and_copies_the_rest():
         value = network.values[name].numpy()
         expected = 0.9 * before[name] + 0.1 * value if entry.trainable else value
         np.testing.assert_allclose(mean.values[name], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_another_list_of_steps_trains_as_well(tmp_path):
+    """One network, drawn to a teacher that nothing moves and no checkpoint holds."""
+    config = small(tmp_path, tmp_path)
+    pair = network_configs(config, (8, 8, 3), 0)
+    state, teacher = new_state(config, pair), Generator(pair.generator, 7)
+
+    def share(part):
+        ws = tf.random.stateless_normal([4, 4, 4], [1, 2])
+        student = state.adams["G"]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(list(student.variables.values()))
+            off = state.networks["G"].synthesize(ws) - teacher.synthesize(ws)
+            loss = part.weight * tf.reduce_mean(off**2)
+        found = tape.gradient(loss, list(student.variables.values()), None, "zero")
+        return found, {"distance": loss}
+
+    step = Step("distil", "G", share, weight=lambda seen: 2.0, interval=2)
+    before = state.arrays()
+    minibatch = Minibatch(state, config, np.zeros((1, 0), np.float32), 1.0, steps=[step])
+    told = [minibatch(tf.zeros((4, 8, 8, 3)), tf.zeros((4, 0))) for _ in range(6)]
+    assert ["distance" in one for one in told] == [True, False] * 3
+    assert told[4]["distance"] < told[0]["distance"] and told[0]["skipped/distil"] == 0
+    assert state.seen == 24 and int(state.adams["G"].steps) == 3
+    after = state.arrays()
+    moved = {name.split("/")[0] for name in after if not np.array_equal(before[name], after[name])}
+    assert moved == {"G", "G_ema", "adam_G"}
 
 
 class Compiled(Minibatch):

@@ -46,14 +46,15 @@ def discriminator_table(config: DiscriminatorConfig) -> Table:
 class Discriminator(Network):
     """D(images [n, h, w, c] in [-1, 1], labels [n, labels]) -> scores [n, 1], float32.
 
-    n must be a multiple of the minibatch-stddev group, or smaller than one.
+    n must be a multiple of the minibatch-stddev group, or smaller than one. Several `batches` may
+    follow each other: groups are formed in each on its own.
     """
 
     def __init__(self, config: DiscriminatorConfig, seed: int) -> None:
         super().__init__(discriminator_table(config), seed, "discriminator")
         self.config = config
 
-    def __call__(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+    def __call__(self, images: Tensor, labels: Tensor | None = None, batches: int = 1) -> Tensor:
         config, x, skips = self.config, None, self.config.architecture == "skip"
         for level in range(config.shape.levels, 0, -1):
             dtype = config.dtype_of(level)
@@ -65,7 +66,7 @@ class Discriminator(Network):
         x = tf.cast(x, tf.float32)
         if skips:
             x = self.with_image(x, images, "b4")
-        x = minibatch_stddev(x, config.mbstd_group)
+        x = minibatch_stddev(x, config.mbstd_group, batches)
         x = activated(x, self.layer("b4/conv"), config.conv_clamp)
         x = tf.reshape(x, [-1, math.prod(x.shape[1:])])
         x = layers.GAIN * layers.leaky(layers.dense(x, self.layer("b4/fc")))
@@ -114,20 +115,22 @@ def halved_block(x: Tensor, layer: Layer, config: DiscriminatorConfig) -> Tensor
     return recompute(run, flat) if config.recompute else run(*flat)
 
 
-def minibatch_stddev(x: Tensor, group: int) -> Tensor:
+def minibatch_stddev(x: Tensor, group: int, batches: int = 1) -> Tensor:
     """One more map: the standard deviation within a group, mean over pixels and channels.
 
-    Sample i is in group i mod (n / group); group 0 is all of them. Raises ValueError where n is no
-    multiple of the group.
+    Sample i is in group i mod (n / group), of each of the equal `batches` that x consists of; group
+    0 is all of them. Raises ValueError where n is no multiple of the group.
     """
     n, height, width, channels = x.shape
-    many = tf.shape(x)[0] if n is None else n
+    many = tf.shape(x)[0] // batches if n is None else n // batches
     group = group or many
-    if n is not None and n % min(group, n):
-        raise ValueError(f"a batch of {n} does not divide into minibatch-stddev groups of {group}")
-    size = min(group, n) if n is not None else tf.minimum(group, many)
-    grouped = tf.reshape(x, [size, -1, height, width, channels])
-    variance = tf.math.reduce_variance(grouped, axis=0)
-    deviation = tf.reduce_mean(tf.sqrt(variance + 1e-8), axis=[1, 2, 3])
-    maps = tf.tile(deviation[:, None, None, None], [size, height, width, 1])
-    return tf.concat([x, maps], axis=3)
+    if n is not None and many % min(group, many):
+        raise ValueError(
+            f"a batch of {many} does not divide into minibatch-stddev groups of {group}"
+        )
+    size = min(group, many) if n is not None else tf.minimum(group, many)
+    grouped = tf.reshape(x, [batches, size, -1, height * width * channels])
+    variance = tf.math.reduce_variance(grouped, axis=1)
+    deviation = tf.reduce_mean(tf.sqrt(variance + 1e-8), axis=2)
+    maps = tf.reshape(tf.tile(deviation, [1, size]), [-1, 1, 1, 1])
+    return tf.concat([x, tf.tile(maps, [1, height, width, 1])], axis=3)

@@ -172,9 +172,14 @@ def up2(x: Tensor) -> Tensor:
 
 
 def depthwise(x: Tensor, pad: int, stride: int) -> Tensor:
-    """The FIR filter on every channel."""
-    kernel = np.tile(np.outer(TAPS, TAPS)[:, :, None, None], [1, 1, x.shape[3], 1])
-    edges = [[0, 0], [pad, pad], [pad, pad], [0, 0]]
+    """The FIR filter on every channel, with `pad` zeros on every side."""
+    return taps_over(x, (pad, pad), stride)
+
+
+def taps_over(x: Tensor, pad: tuple[int, int], stride: int, gain: float = 1.0) -> Tensor:
+    """`depthwise` with other zeros before than behind, and a gain."""
+    kernel = np.tile(gain * np.outer(TAPS, TAPS)[:, :, None, None], [1, 1, x.shape[3], 1])
+    edges = [[0, 0], [*pad], [*pad], [0, 0]]
     return tf.nn.depthwise_conv2d(x, tf.cast(kernel, x.dtype), [1, stride, stride, 1], edges)
 
 
@@ -186,8 +191,7 @@ def interleaved(x: Tensor) -> Tensor:
     x = tf.reshape(x, [n, height, 2 * width, channels])
     x = tf.stack([x, tf.zeros_like(x)], axis=2)
     x = tf.reshape(x, [n, 2 * height, 2 * width, channels])
-    x = tf.pad(x, [[0, 0], [2, 1], [2, 1], [0, 0]])
-    return depthwise(x, 0, 1) * 4
+    return taps_over(x, (2, 1), 1, gain=4.0)
 
 
 @contextmanager

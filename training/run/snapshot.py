@@ -9,7 +9,7 @@ from atelier import files
 from training.batches import decode, encode
 from training.config import Config
 from training.devices import Replicas
-from training.run import charts, grids
+from training.run import board, charts, grids
 from training.sampler import Sampler
 from training.sources import Source
 from training.state import State
@@ -60,10 +60,13 @@ class Snapshots:
 
     def draw(self) -> None:
         """Both grids after the images seen so far."""
+        drawn: dict[str, Path] = {}
         for psi, name in ((1.0, "fakes"), (self.config.run.psi, f"psi{self.config.run.psi:g}")):
             pictures = self.sampler(self.z, self.labels, psi)
             path = self.run / "grids" / f"{name}-{self.state.seen:010d}.png"
             grids.write_png(path, grids.tiled(pictures, self.columns))
+            drawn[name] = path
+        board.show_grids(self.run, drawn, self.state.seen)
 
     def score_reals(self) -> None:
         """One more line of D's scores of the watched images, and their chart."""

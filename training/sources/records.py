@@ -85,9 +85,9 @@ class Records:
             raise DataError(
                 f"{where} is no picture of NVlabs' format: it has no shape and data"
             ) from None
-        if len(shape) != 3 or data.size != np.prod(shape):
+        if len(shape) != 3 or not data.size or data.size != np.prod(shape):
             raise DataError(f"{where}: {data.size} bytes are no picture of shape {shape} (C, H, W)")
-        pixels = data.reshape(shape).transpose(1, 2, 0)
+        pixels = channels_last(data.reshape(shape))
         if self.shape != (0, 0, 0) and pixels.shape != self.shape:
             raise DataError(
                 f"{where} is {in_words(pixels.shape)}, the others {in_words(self.shape)}"
@@ -111,6 +111,14 @@ class Records:
                 f"{file} has shape {labels.shape}: {len(self)} records need as many rows"
             )
         return np.asarray(labels[: len(self)], np.float32)
+
+
+def channels_last(planes: Pixels) -> Pixels:
+    """C H W -> H W C; by numpy's own ways this takes 10 to 40 times as long."""
+    import cv2
+
+    merged: Pixels = cv2.merge(list(planes))  # grey comes without its axis
+    return merged.reshape(*planes.shape[1:], len(planes))
 
 
 def says_premultiplied(description: Path) -> bool:

@@ -310,4 +310,4 @@ def test_ctrl_c_at_a_terminal_stops_a_training_in_peace(folder):
 def test_what_the_trainer_refuses_is_the_commands_one_sentence(folder):
     words = {f"TrainStyleGAN_{n}": v for n, v in {**STEPS, "resume_from": "/no/such"}.items()}
     said = error(run(folder, "run", "TrainStyleGAN", Dataset_size=8, **words))
-    assert said.startswith("/no/such is no checkpoint")
+    assert said == "resume_from = /no/such: there is no such run or checkpoint"
