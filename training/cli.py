@@ -197,7 +197,7 @@ def check_apart(config: Config) -> None:
 def there(name: str, place: Path) -> None:
     """Raise ConfigError where an option names nothing at all."""
     if not place.exists():
-        raise ConfigError(f"{name} = {place}: there is no such run or file")
+        raise ConfigError(f"{name} = {place}: there is no such run or checkpoint")
 
 
 def few_pictures(config: Config, count: int) -> Iterator[str]:
@@ -271,7 +271,6 @@ def generate_command(given: argparse.Namespace) -> int:
 
 
 def import_command(given: argparse.Namespace) -> int:
-    there("file", given.file)
     startup.load_tensorflow()
     from training.exchange.conversion import ALL, import_run, train_words
     from training.exchange.opening import open_generator

@@ -34,7 +34,7 @@ def test_a_dry_run_prints_config_and_estimates(tmp_path, capsys):
         ),
         (
             ["generate", "--run", "/nowhere.npz", "--out", "x"],
-            "run = /nowhere.npz: there is no such run or file",
+            "run = /nowhere.npz: there is no such run or checkpoint",
         ),
         (
             ["generate", "--run", "x", "--out", "x", "--seeds", "a"],
@@ -90,7 +90,7 @@ def test_what_is_refused_leaves_nothing_behind(tmp_path, capsys):
     assert code == 2 and "is of a network for 8 x 8 x 3 images, this run's are" in error
     assert not run.parent.exists()
     code, _, error = said(capsys, command(data, run, resume_from=tmp_path / "none"))
-    assert error == f"error: resume_from = {tmp_path}/none: there is no such run or file\n"
+    assert error == f"error: resume_from = {tmp_path}/none: there is no such run or checkpoint\n"
     assert code == 2 and not run.parent.exists()
     run.mkdir(parents=True)  # this is somebody's own
     assert said(capsys, command(data, run, resume_from=tmp_path / "old"))[0] == 2
