@@ -28,7 +28,10 @@ from training.run import checkpoints
 
 LARGEST = 16 * 2**30  # bytes of a pickle
 AVERAGE = ("G_ema",)
-WORDS = {"torch": "a pickle of stylegan2-ada-pytorch", "tf1": "a pickle of TensorFlow 1"}
+WORDS = {
+    "torch": "a pickle of stylegan2-ada-pytorch or StyleGAN3's repository",
+    "tf1": "a pickle of TensorFlow 1",
+}
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,13 @@ def stylegan1(version=3, function="G_style"):
     return pickled((network, network, network))
 
 
+def labels_of_stylegan2():
+    """G as StyleGAN2's first code made it for labels, which no other code reads."""
+    mapping = kit.tf1_network("G_mapping", {"LabelConcat/weight": np.zeros((2, 5))})
+    network = kit.tf1_network("G_main", {}, {"mapping": mapping}, resolution=8, label_size=2)
+    return pickled((network, network, network))
+
+
 WHOLE = kit.torch_pickle(kit.weights())
 REFUSED = {
     "a picture": (b"\x89PNG\r\n\x1a\n" + bytes(100), "is no pickle"),
@@ -148,6 +155,7 @@ REFUSED = {
     "StyleGAN3-R": (stylegan3(conv_kernel=1), "is a network of StyleGAN3-R"),
     "StyleGAN1": (stylegan1(), "is a network of StyleGAN1 or ProGAN"),
     "StyleGAN1 written later": (stylegan1(4), r"is a network of StyleGAN1 \(G_style\)"),
+    "labels of StyleGAN2": (labels_of_stylegan2(), r"\(mapping/LabelConcat/weight\)"),
     "another class": (kit.torch_pickle(kit.weights(), kind="Gigagan"), "called 'Gigagan'"),
     "another function": (stylegan1(4, "G_big"), "called 'G_big'"),
     "a tensor missing": (

@@ -167,7 +167,7 @@ BOMBS = {
     "a long integer": b"\x80\x04\x8b" + struct.pack("<i", 2**31 - 1) + b"abc",
     "a large integer": b"\x80\x04\x8a\xff" + b"\x7f" * 255 + b".",
     "a frame": b"\x80\x04\x95" + struct.pack("<Q", 2**62) + b"N.",
-    "depth": b"\x80\x04" + b"]" * 200_000 + b"a" * 199_999 + b".",
+    "depth": b"\x80\x04" + b"]" * 100_000 + b"a" * 99_999 + b".",
     "deep tuples as a key": b"\x80\x04)" + b"\x85" * 100_000 + b"\x940}h\x00Ns.",
     "marks": b"\x80\x04" + b"(" * 600_000,
     "a memo far out": b"\x80\x02}r\xff\xff\xff\xff",
@@ -189,7 +189,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("kind", BOMBS)
-def test_a_bomb_is_refused_or_harmless_and_takes_little(kind):
+def test_a_bomb_is_refused_and_takes_little(kind):
     data = BOMBS[kind]
     tracemalloc.start()
     try:
