@@ -39,7 +39,7 @@ def parser() -> Parser:
     generate = commands.add_parser("generate", help="write a picture per seed")
     generate.set_defaults(command=generate_command)
     generate.add_argument(
-        "--run", required=True, type=path, help="folder of a run, or a checkpoint"
+        "--run", required=True, type=path, help="a run, a checkpoint, or NVIDIA's .pkl"
     )
     generate.add_argument("--seeds", default="0-15", help="for example 0-15 or 0,7083,25026")
     generate.add_argument("--psi", type=ranged(float), default=0.7, help="truncation; 1: none")
@@ -48,6 +48,7 @@ def parser() -> Parser:
     )
     generate.add_argument("--out", required=True, type=path, help="folder for the pictures")
 
+    add_exchange(commands)
     film = commands.add_parser("film", help="make progress.mp4 from a run's grids")
     film.set_defaults(command=film_command)
     film.add_argument("--run", required=True, type=path, help="folder of a run")
@@ -73,6 +74,22 @@ def parser() -> Parser:
     score.add_argument("fakes", type=path, help="folder, zip or TFRecords")
     add_net(score)
     return top
+
+
+def add_exchange(commands: Any) -> None:
+    """The commands that bring networks in and out."""
+    bring = commands.add_parser("import", help="make a run of a network of NVIDIA's")
+    bring.set_defaults(command=import_command)
+    bring.add_argument("file", type=path, help="a network pickle; nothing of it is executed")
+    bring.add_argument("--out", required=True, type=path, help="folder of the new run")
+
+    export = commands.add_parser("export", help="write the averaged generator alone")
+    export.set_defaults(command=export_command)
+    export.add_argument(
+        "--run", required=True, type=path, help="a run, a checkpoint, or NVIDIA's .pkl"
+    )
+    export.add_argument("--to", choices=("npz",), default="npz", help="npz: float16, half the size")
+    export.add_argument("--out", required=True, type=path, help="the file to write")
 
 
 def add_train(commands: Any) -> None:
@@ -231,19 +248,13 @@ def generate_command(given: argparse.Namespace) -> int:
     there("run", given.run)
     startup.load_tensorflow()
     from training import devices
+    from training.exchange.opening import open_generator
     from training.run import grids
     from training.sampler import AT_ONCE, Sampler
-    from training.state import averaged_generator
 
-    found = (
-        checkpoints.newest(given.run, part="G_ema")[0]
-        if given.run.is_dir()
-        else checkpoints.load_checkpoint(given.run, "G_ema")
-    )
-    if found is None:
-        raise ConfigError(f"run = {given.run}: there is no whole checkpoint in it")
+    found = open_generator(given.run)
     devices.set_arithmetic("float32")
-    generator = averaged_generator(found.about["network"], found.arrays)
+    generator = found.network()
     config = generator.config
     if given.label is not None and not 0 <= given.label < config.labels:
         raise ConfigError(f"label = {given.label}: this run has {config.labels} classes")
@@ -256,6 +267,34 @@ def generate_command(given: argparse.Namespace) -> int:
         for seed, pixels in zip(seeds[part], pictures, strict=True):
             grids.write_png(given.out / f"seed{seed:04d}.png", pixels)
     print(f"{len(seeds)} pictures in {given.out}, from {found.path}")
+    return 0
+
+
+def import_command(given: argparse.Namespace) -> int:
+    startup.load_tensorflow()
+    from training.exchange.conversion import ALL, import_run, train_words
+    from training.exchange.opening import open_generator
+
+    opened = open_generator(given.file, ALL)
+    written = import_run(opened, given.out)
+    print(f"{opened.source}, {opened.config.width} x {opened.config.height}, now in {written}")
+    for note in opened.notes:
+        print(note)
+    print(f"train --resume-from {given.out} {train_words(opened)}")
+    return 0
+
+
+def export_command(given: argparse.Namespace) -> int:
+    there("run", given.run)
+    startup.load_tensorflow()
+    from training.exchange.npz import save_generator
+    from training.exchange.opening import open_generator
+
+    if given.out.is_dir():
+        raise ConfigError(f"out = {given.out} is a folder: name the file to write")
+    opened = open_generator(given.run)
+    save_generator(given.out, opened)
+    print(f"{given.out}, {given.out.stat().st_size / 1e6:.1f} MB, from {opened.path}")
     return 0
 
 

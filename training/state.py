@@ -14,7 +14,6 @@ from training.networks.architecture import (
     DiscriminatorConfig,
     GeneratorConfig,
     Pair,
-    saved_pair,
 )
 from training.networks.discriminator import Discriminator
 from training.networks.generator import Generator
@@ -115,15 +114,6 @@ def restored(
     mode = config.augment.augment
     if mode != "ada":
         state.p.assign(config.augment.augment_p if mode == "fixed" else 0.0)
-
-
-def averaged_generator(
-    saved: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], **arithmetic: Any
-) -> Generator:
-    """The generator G_ema of a checkpoint, from what it says of its networks and its arrays."""
-    generator = Generator(saved_pair(saved, **arithmetic).generator, 0)
-    take_average(generator, arrays)
-    return generator
 
 
 def take_average(generator: Generator, arrays: Mapping[str, NDArray[Any]]) -> None:

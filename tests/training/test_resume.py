@@ -12,9 +12,9 @@ from atelier.arrays import save_arrays
 from tests.kit.training_runs import draw, rehearse, small
 from training.config import BEFORE, NAMES, Config, ConfigError
 from training.devices import Agreement, Replicas
+from training.exchange.opening import open_generator
 from training.run import checkpoints, collapse, folder, journal
 from training.run.checkpoints import CheckpointError
-from training.state import averaged_generator
 
 SHORT = {"total_kimg": 0.016, "snapshot_kimg": 0.016}
 
@@ -141,7 +141,7 @@ def test_the_average_alone_is_read_from_a_checkpoint(tmp_path, monkeypatch):
     whole = checkpoints.load_checkpoint(found.path)
     assert len(read) == len(found.arrays) + 1 + len(whole.arrays) + 1
     assert {name.split("/")[0] for name in found.arrays} == {"G_ema"}
-    generator = averaged_generator(found.about["network"], found.arrays)
+    generator = open_generator(found.path).network()
     np.testing.assert_array_equal(
         generator.values["mapping/fc0/weight"], whole.arrays["G_ema/mapping/fc0/weight"]
     )

@@ -11,11 +11,11 @@ from PIL import Image
 from tests.kit.training_runs import draw, rehearse
 from training import cli, sources
 from training.config import ConfigError
+from training.exchange.opening import open_generator
 from training.features.client import Answer, Extractor, FeaturesError, Net, batched
 from training.metrics import compare, fakes, figures, scores
 from training.metrics import measure as metrics
 from training.metrics.compare import Gallery
-from training.run import checkpoints
 
 
 class MeanColours:
@@ -104,10 +104,7 @@ def measure(trained, made):
 
 
 def generator_of(run):
-    from training.state import averaged_generator
-
-    found, _ = checkpoints.newest(run, part="G_ema")
-    return averaged_generator(found.about["network"], found.arrays)
+    return open_generator(run).network()
 
 
 def test_fakes_do_not_depend_on_how_many_are_made(made):

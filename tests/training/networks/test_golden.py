@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.kit import ada_pytorch, tf1_pickles
+from tests.kit import ada_pytorch
 from training import losses
+from training.exchange.opening import OpenedGenerator, open_generator
 from training.networks.architecture import saved_pair
 from training.networks.discriminator import Discriminator
 from training.networks.generator import Generator
@@ -32,17 +33,19 @@ SMALL = {
 
 
 def opened(folder, name):
-    """(weights under ada-pytorch's names, reference) of golden networks; images NHWC."""
+    """(weights under ada-pytorch's names or opened, reference) of golden networks; images NHWC."""
     reference = dict(np.load(folder / f"{name}_reference.npz"))
     for key in [key for key in reference if key.endswith("_nchw")]:
         reference[key.removesuffix("_nchw")] = reference[key].transpose(0, 2, 3, 1)
     if name.startswith("tf1"):
-        return tf1_pickles.load(folder / f"{name}_nosource.pkl"), reference
+        return open_generator(folder / f"{name}_nosource.pkl", ("G_ema", "D")), reference
     return np.load(folder / f"{name}_weights.npz"), reference
 
 
 def made(weights, recompute=False, d_mapping_layers=0, **more):
     """(G, D) with these weights."""
+    if isinstance(weights, OpenedGenerator):
+        return [weights.network(part, recompute=recompute) for part in ("G_ema", "D")]
     saved = {"G": SMALL | more, "D": SMALL | more | {"mapping_layers": d_mapping_layers}}
     saved["G"] = {name: value for name, value in saved["G"].items() if name != "mbstd_group"}
     for name in ("z_dim", "w_dim"):
