@@ -40,10 +40,11 @@ def save_arrays(path: Path, arrays: Arrays, about: Mapping[str, Any]) -> None:
         np.savez(file, allow_pickle=False, **{"about": described, **arrays})
 
 
-def load_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+def load_arrays(path: Path, part: str = "") -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """(arrays, what describes them); raises CheckpointError for what is truncated or another file.
 
-    Where the disk or the network fails it is OSError.
+    Only the arrays whose names begin with `part` are read from the disk. Where that or the network
+    fails it is OSError.
     """
     if not path.is_file():
         raise CheckpointError(f"{path} is no checkpoint: name a .npz file of a run")
@@ -51,12 +52,15 @@ def load_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         raise CheckpointError(f"{path} is {said}: only a .npz file of a run can be used here")
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        return arrays, json.loads(arrays.pop("about").tobytes())
+            about = json.loads(file["about"].tobytes())
+            named = [name for name in file.files if name != "about" and name.startswith(part)]
+            return {name: file[name] for name in named}, about
     except BROKEN as error:
         if isinstance(error, OSError) and error.errno:
             raise
-        raise CheckpointError(f"{path} is broken or no checkpoint: {error}") from None
+        # numpy's words for what is no file of its own advise to unpickle it.
+        why = "it holds no arrays" if "pickle" in str(error) else error
+        raise CheckpointError(f"{path} is broken or no checkpoint: {why}") from None
 
 
 def foreign(path: Path) -> str:

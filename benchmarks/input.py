@@ -24,7 +24,7 @@ import psutil
 import tensorflow as tf
 
 from training import batches as data
-from training import presets, sources
+from training import presets, sources, startup
 from training.minibatch import Minibatch
 from training.state import network_config, new_state
 
@@ -37,10 +37,11 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=2000, help="records to make")
     parser.add_argument("--images", type=int, default=10_000, help="to train on, for memory")
     asked = parser.parse_args()
+    startup.keep_memory()  # as `python -m training` does
     with tempfile.TemporaryDirectory() as folder:
         source = sources.open_source(written(Path(folder), asked.size, asked.count))
-        alone = reading(source, min(asked.count, 512))
-        print(f"{asked.size} px: input {1e3 * alone:.2f} ms/image")
+        alone, busy = reading(source, min(asked.count, 512))
+        print(f"{asked.size} px: input {1e3 * alone:.2f} ms/image, {1e3 * busy:.2f} of a processor")
         if not asked.images:
             return
         step, grown = training(source, asked.images)
@@ -65,14 +66,16 @@ def written(folder: Path, size: int, count: int) -> Path:
     return folder
 
 
-def reading(source: sources.Source, count: int) -> float:
-    """Seconds per image, with nothing else to do."""
+def reading(source: sources.Source, count: int) -> tuple[float, float]:
+    """(seconds, seconds of all processors) per image, with nothing else to do."""
     with closing(data.reals(source, 0, BATCH, 0, mirror=True)) as batches:
-        next(batches)
-        began = time.perf_counter()
+        for _ in islice(batches, 3):  # compiled, and every buffer seen once
+            pass
+        began, busy = time.perf_counter(), time.process_time()
         for _ in islice(batches, count // BATCH):
             pass
-        return (time.perf_counter() - began) / (count // BATCH * BATCH)
+        spent = time.perf_counter() - began, time.process_time() - busy
+        return spent[0] / (count // BATCH * BATCH), spent[1] / (count // BATCH * BATCH)
 
 
 def training(source: sources.Source, count: int) -> tuple[float, float]:

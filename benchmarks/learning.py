@@ -27,7 +27,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from training.exchange.npz import save_generator
-from training.run import checkpoints
+from training.exchange.opening import open_generator
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -131,7 +131,7 @@ def main() -> None:
     words = [f"--{name}={value}" for name, value in options.items()]
     training("train", *words)
     if asked.model:
-        save_generator(asked.model, checkpoints.newest(asked.out / "run")[0])
+        save_generator(asked.model, open_generator(asked.out / "run"))
     if asked.run in SCORES:
         metric, standin, every = SCORES[asked.run]
         for path in sorted((asked.out / "run" / "checkpoints").glob("*.npz"))[::every]:

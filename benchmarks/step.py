@@ -2,10 +2,12 @@
 
     python benchmarks/step.py --size 64 --fmap-base 8192 --batch 8 --precision bfloat16
     python benchmarks/step.py --size 64 --fmap-base 1024 --fmap-max 128 --batch 16
+    python benchmarks/step.py --size 64 --fmap-base 8192 --batch 8 --report
 
-These are the trainer's own steps, with their draws, Adam, running means and, in `d`, the average
-of G. s/kimg counts G and D steps at every batch, path length at every 4th (half a batch), R1 at
-every 16th. The operations are those of the convolutions and matrix products in the graphs.
+These are the trainer's own steps, with their draws, Adam and running means. s/kimg counts G and D
+steps and the averages at every batch, path length at every 4th (half a batch), R1 at every 16th.
+The operations are those of the convolutions and matrix products in the graphs. `--report` runs
+nothing: it counts what of each graph a GPU would compute, and what it would have to ask the host.
 """
 
 import argparse
@@ -17,14 +19,16 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 
+import graphs
 import numpy as np
 import tensorflow as tf
 
 from training import presets
+from training.devices import set_arithmetic
 from training.minibatch import Minibatch
-from training.state import network_config, new_state
+from training.state import network_configs, new_state
 
-EVERY = {"g": 1, "g reg": 4, "d": 1, "d reg": 16}  # batches
+EVERY = {"G": 1, "G_path": 4, "D": 1, "D_r1": 16, "averages": 1}  # batches
 
 
 def main() -> None:
@@ -40,13 +44,14 @@ def main() -> None:
     parser.add_argument("--recompute", action="store_true")
     parser.add_argument("--augment", action="store_true", help="ADA with p = 0.5")
     parser.add_argument("--xla", action="store_true")
+    parser.add_argument("--report", action="store_true", help="no times: what the graphs hold")
     asked = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(asked.threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    report(asked)
+    print_graphs(asked) if asked.report else print_times(asked)
 
 
-def report(asked: argparse.Namespace) -> None:
+def print_times(asked: argparse.Namespace) -> None:
     """Time the steps and print a line for each."""
     rate = conv_rate(asked.precision)
     print(f"convolutions alone: {rate / 1e9:.0f} GFLOP/s ({asked.precision})", flush=True)
@@ -54,10 +59,11 @@ def report(asked: argparse.Namespace) -> None:
     for name, (step, gradient) in steps(asked).items():
         if asked.only not in (None, name):
             continue
-        seconds, operations = best(step, asked.repeats), 0 if asked.xla else flops(gradient)
+        seconds = best(step, asked.repeats)
+        operations = 0 if asked.xla else graphs.tally(graphs.graph_of(gradient)).flops
         share = operations / seconds / rate
         print(
-            f"{name:6} {seconds:8.3f} s  {operations / seconds / 1e9:6.0f} GFLOP/s = {share:4.0%}"
+            f"{name:8} {seconds:8.3f} s  {operations / seconds / 1e9:6.0f} GFLOP/s = {share:4.0%}"
             f"  peak {peak():5.1f} GB",
             flush=True,
         )
@@ -69,40 +75,47 @@ def report(asked: argparse.Namespace) -> None:
 
 
 def steps(asked):
-    """Name -> (the whole step, its gradient alone), as functions of nothing."""
-    options = {name: getattr(asked, name) for name in ("batch", "precision", "recompute", "xla")}
+    """Name -> (the whole step, its gradient alone), as functions of nothing; and the averages."""
+    made = minibatch(asked)
+    rate, seen = tf.constant(0.001), tf.constant(0, tf.int64)
+    reals = tf.random.normal([asked.batch, asked.size, asked.size, 3])
+    labels, weight = tf.zeros([asked.batch, 0]), tf.constant(2.0)
+
+    def whole(step):
+        return lambda: made.take(step, seen, reals, labels, weight, rate)
+
+    def gradient(step):
+        images = (reals, labels) if step.reals else (rate, rate)
+        return lambda: made.shares[step.name](seen, seen, *images, weight, rate)
+
+    def averages():
+        return made.average(tf.constant(0.99), tf.constant(0.5), tf.constant(0.0))
+
+    found = {step.name: (whole(step), gradient(step)) for step in made.steps}
+    return found | {"averages": (averages, averages)}
+
+
+def minibatch(asked) -> Minibatch:
+    """The trainer's own, of the networks that were asked for."""
+    options = {name: getattr(asked, name) for name in ("batch", "precision", "recompute")}
+    options["xla"] = "true" if asked.xla else "false"
     ada = {"augment": "fixed", "augment_p": 0.5} if asked.augment else {}
     widths = {"fmap_base": asked.fmap_base, "fmap_max": asked.fmap_max}
     config = presets.resolve("config-f", asked.size, asked.size, {**options, **ada, **widths})
-    state = new_state(config, network_config(config, (asked.size, asked.size, 3), 0))
-    made = Minibatch(state, config, np.zeros((1, 0), np.float32), rate_scale=1)
-    phases, rate, weight = made.phases, tf.constant(0.001), tf.constant(10.0)
-    seen = number = tf.constant(0, tf.int64)
-    reals = tf.random.normal([asked.batch, asked.size, asked.size, 3])
-    labels = tf.zeros([asked.batch, 0])
+    set_arithmetic(config.run.precision)
+    state = new_state(config, network_configs(config, (asked.size, asked.size, 3), 0))
+    return Minibatch(state, config, np.zeros((1, 0), np.float32), rate_scale=1)
 
-    def g():
-        return phases.g_main(seen, number)
 
-    def g_reg():
-        return phases.g_path(seen, number, tf.constant(0.0))
-
-    def d():
-        return phases.d_main(seen, number, reals, labels)
-
-    def d_reg():
-        return phases.d_r1(seen, number, reals, labels, weight)
-
-    def with_average():
-        phases.average(tf.constant(0.99))
-        return made.finish_d(*d(), rate)
-
-    return {
-        "g": (lambda: made.finish_g(*g(), rate), g),
-        "g reg": (lambda: made.finish_g(*g_reg(), rate), g_reg),
-        "d": (with_average, d),
-        "d reg": (lambda: made.finish_d(*d_reg(), rate), d_reg),
-    }
+def print_graphs(asked: argparse.Namespace) -> None:
+    """What each step would do on a GPU, as a table of Markdown."""
+    print("| step | nodes | launches | read by the host | no kernel on a GPU | GFLOP |")
+    print("|---|---|---|---|---|---|")
+    for name, (step, _) in steps(asked).items():
+        found = graphs.tally(graphs.graph_of(step))
+        missing = ", ".join(found.missing) or "none"
+        numbers = f"{found.nodes} | {found.launches} | {found.reads} | {missing}"
+        print(f"| {name} | {numbers} | {found.flops / 1e9:.1f} |", flush=True)
 
 
 def conv_rate(dtype: str) -> float:
@@ -130,38 +143,6 @@ def best(run, repeats: int) -> float:
         tf.nest.map_structure(lambda tensor: tensor.numpy(), result)
         times.append(time.perf_counter() - start)
     return min(times)
-
-
-def flops(gradient) -> float:
-    """Operations of the convolutions and matrix products that a gradient needs."""
-    outer = tf.function(gradient, autograph=False).get_concrete_function().graph
-    (graph,) = [function.graph for function in outer._functions.values()]
-    left, needed = [t.op for t in graph.outputs] + list(graph.control_outputs), {}
-    while left:
-        op = left.pop()
-        if op.name not in needed:
-            needed[op.name] = op
-            left += [tensor.op for tensor in op.inputs] + list(op.control_inputs)
-    return sum(operations(op) for op in needed.values())
-
-
-def operations(op) -> float:
-    """2 x multiplications of one operation."""
-    if op.type == "Conv2D":
-        return 2 * op.outputs[0].shape.num_elements() * kernel(op.inputs[1].shape)
-    if op.type == "Conv2DBackpropInput":
-        return 2 * op.inputs[2].shape.num_elements() * kernel(op.inputs[1].shape)
-    if op.type == "Conv2DBackpropFilter":
-        return 2 * op.inputs[2].shape.num_elements() * kernel(op.outputs[0].shape)
-    if op.type == "MatMul":
-        inner = op.inputs[0].shape[0 if op.get_attr("transpose_a") else 1]
-        return 2 * op.outputs[0].shape.num_elements() * inner
-    return 0
-
-
-def kernel(shape) -> int:
-    """Multiplications per output number."""
-    return shape[0] * shape[1] * shape[2]
 
 
 def peak() -> float:

@@ -11,7 +11,7 @@ from luigi.rpc import RPCError
 
 from atelier.commands import Parser, path, run_command, said
 from pipeline import garbage, options, tasks
-from pipeline.dataset.ready import listed, pack_folder
+from pipeline.dataset import ready
 from pipeline.engine import lock
 from pipeline.engine.crew import EngineConfig
 from pipeline.engine.progress import Bar
@@ -80,9 +80,14 @@ def parser() -> Parser:
     either = review_.add_mutually_exclusive_group()
     either.add_argument("--export", type=path, help="write what is accepted: *.csv, or a folder")
     either.add_argument("--import", type=path, dest="bring_in", help="accept what a file says")
-    records = command("records", pack_records, "pack a folder of ready pictures into TFRecords")
-    records.add_argument("folder", type=path, help="where the pictures lie")
-    records.add_argument("out", type=path, help="folder for the records")
+    records = command("records", pack_records, "pack ready pictures, or lay out a dataset anew")
+    records.add_argument("source", type=path, help="a folder of pictures, or a dataset")
+    records.add_argument("out", type=path, help="a folder, or a file *.zip")
+    records.add_argument(
+        "--layout",
+        choices=list(ready.LAYOUTS),
+        help=f"{ready.HELP}; else zip for OUT.zip, pictures of a dataset, nvlabs of pictures",
+    )
     sample = command("sample", draw_sample, "draw a sample source folder")
     sample.add_argument("folder", type=path, help="where to draw it")
     table = command("options", print_options, "print docs/options.md")
@@ -243,10 +248,11 @@ def collect_garbage(given: argparse.Namespace) -> int:
 
 
 def pack_records(given: argparse.Namespace) -> int:
-    total = len(listed(given.folder)[0])
-    with Bar("records", total, lambda *_: None) as bar:
-        limit, on = current(IngestConfig).pixel_limit, current(EngineConfig)
-        notes = pack_folder(given.folder, given.out, limit, on, bar.advance)
+    layout = ready.chosen_layout(given.source, given.out, given.layout)
+    limit, on = current(IngestConfig).pixel_limit, current(EngineConfig)
+    found = ready.pictures_at(given.source, limit)
+    with Bar("records", len(found.items), lambda *_: None) as bar:
+        notes = ready.pack_ready(found, given.out, layout, on, bar.advance)
     print(*notes, given.out, sep="\n")
     return 0
 

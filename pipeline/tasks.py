@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import luigi
 
-from detectors import FaceFactors, Spec, face_factors, identity, short
+from detectors import Spec, face_factors, identity, short
 from pipeline.dataset import export
 from pipeline.dataset.publish import leads, link
 from pipeline.engine.crew import EngineConfig
@@ -129,12 +128,8 @@ class Crop(SetStage):
     def specs(self) -> list[Spec]:
         return crop.checked(self.config, current(detect.DetectConfig).looks)
 
-    def factors(self) -> list[FaceFactors]:
-        """How each detector's face boxes become canonical ones."""
-        return [face_factors(spec) for spec in self.specs]
-
     def besides(self) -> Any:
-        return self.factors(), self.recipe.wanted
+        return list(map(face_factors, self.specs)), self.recipe.wanted
 
     @cached_property
     def recipe(self) -> crop.Recipe:
@@ -147,15 +142,15 @@ class Crop(SetStage):
         return held(store()) if self.photos == "source" else {}
 
     def incoming(self) -> list[Row]:
-        return finds.joined_rows([step.rows() for step in self.before()], self.factors())
+        factors = list(map(face_factors, self.specs))
+        return finds.joined_rows([step.rows() for step in self.before()], factors)
 
     def refused_for_pose(self) -> list[Row]:
         """The portraits that a person refused for their pose, as they would have been."""
         return hindsight.refused_portraits(self.incoming(), self.decisions, self.recipe)
 
     def decide(self, rows: list[Row]) -> Outcome:
-        proposed = (crop.crop(row, self.recipe, self.decisions.get(row.photo)) for row in rows)
-        portraits = list(chain.from_iterable(proposed))
+        portraits = crop.cropped(rows, self.recipe, self.decisions)
         notes = [*notes_of(self.before()[1:]), *crop.crop_notes(rows, self.config)]
         notes += framing.framing_notes(portraits, self.recipe)
         return Outcome(portraits, notes, framing.framing_numbers(self.recipe))
@@ -174,8 +169,13 @@ class Measure(Stage):
 class FilterQuality(SetStage):
     """Measures -> the portraits that are good enough and repeat no other."""
 
+    version = 2
+
     def before(self) -> list[Step]:
-        return [Measure() if self.config.asks else Crop()]
+        return [Measure() if asked().anything else Crop()]
+
+    def besides(self) -> Any:
+        return asked().keyed_rules
 
     @cached_property
     def decisions(self) -> dict[str, Decision]:
@@ -193,7 +193,7 @@ class FilterQuality(SetStage):
         return digest([super().came_in, *sorted((self.brought_in or {}).items())])
 
     def decide(self, rows: list[Row]) -> Outcome:
-        return filter_quality.filter_quality(rows, self.config, self.decisions, self.brought_in)
+        return filter_quality.filter_quality(rows, asked(), self.decisions, self.brought_in)
 
 
 class Trim(Stage):
@@ -215,9 +215,8 @@ class Embed(Stage):
     library = "torch"
 
     def before(self) -> list[Step]:
-        cropped = (
-            self.photos == "reference" and current(filter_pose.FilterPoseConfig).reference_cropped
-        )
+        given = current(filter_pose.FilterPoseConfig)
+        cropped = self.photos == "reference" and given.reference_cropped
         return [Trim(photos=self.photos) if cropped else portraits(self.photos)]
 
     def requires(self) -> list[Step]:
@@ -227,9 +226,8 @@ class Embed(Stage):
     def prepare(self, to_do: int) -> None:
         embed.check_weights(self.config)
         if self.photos == "source" and of_reference():
-            filter_pose.check_reference(
-                Embed(photos="reference").vectors(), current(filter_pose.FilterPoseConfig)
-            )
+            reference = Embed(photos="reference").vectors()
+            filter_pose.check_reference(reference, current(filter_pose.FilterPoseConfig))
 
     def build(self) -> None:
         """What a person refused for its pose is measured too: FilterPose is judged by it."""
@@ -265,9 +263,7 @@ class FilterPose(SetStage):
     """Features -> the rows that are like the reference set. Without one, every row."""
 
     def before(self) -> list[Step]:
-        if not self.config.reference:
-            return [portraits()]
-        return [Embed(), Embed(photos="reference")]
+        return [Embed(), Embed(photos="reference")] if self.config.reference else [portraits()]
 
     def decide(self, rows: list[Row]) -> Outcome:
         if not self.config.reference:
@@ -308,7 +304,7 @@ class Resize(Stage):
 
 @settings(export.ExportTFRecordsConfig)
 class ExportTFRecords(SetStage):
-    """All pictures -> multi-resolution TFRecords; `dataset` in the store leads to the newest."""
+    """All pictures -> TFRecords, or a zip; `dataset` in the store leads to the newest."""
 
     after = Resize
     shared = (DatasetConfig,)
@@ -363,17 +359,21 @@ def detects(photos: str = "source") -> list[Step]:
     return [Detect(photos=photos, finder=text) for text in current(detect.DetectConfig).listed]
 
 
+def asked() -> filter_quality.Asked:
+    """All that is asked of how a portrait looks."""
+    rules = current(crop.CropConfig).on_measures
+    return filter_quality.Asked(current(filter_quality.FilterQualityConfig), rules)
+
+
 def portraits(photos: str = "source") -> Step:
     """The stage that says which portraits go on: FilterQuality, where it is asked anything."""
-    asks = photos == "source" and current(filter_quality.FilterQualityConfig).asks
-    return FilterQuality() if asks else Crop(photos=photos)
+    return FilterQuality() if photos == "source" and asked().anything else Crop(photos=photos)
 
 
 def in_use() -> list[Step]:
     """The stages that a photo meets under these settings, in order."""
     skipped: list[type[Step]] = [] if current(filter_pose.FilterPoseConfig).reference else [Embed]
-    if not current(filter_quality.FilterQualityConfig).asks:
-        skipped += [Measure, FilterQuality]
+    skipped += [] if asked().anything else [Measure, FilterQuality]
     return [stage() for stage in STAGES if stage not in skipped]
 
 

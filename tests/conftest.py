@@ -9,18 +9,17 @@ import luigi
 import pytest
 from distributed import Client
 
-from pipeline import tasks
 from pipeline.engine import cluster
-from pipeline.stages import detect
 from tests.kit.store import (
     ROOT,
-    BrightFace,
     address_in,
     fresh,
-    mean_colours,
     photo,
+    reference_of_ten,
     save,
     set_options,
+    source_of_six,
+    without_models,
 )
 
 
@@ -84,23 +83,8 @@ def inception_weights(tmp_path_factory):
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     """An empty store and a source of six photos: four portraits, one empty scene, one copy."""
-    source = tmp_path / "photos"
-    for number in range(4):
-        save(source / f"{number}.png", photo(number, [(60 + number, 40, 20 + 2 * number)]))
-    save(source / "scene.png", photo(8, []))
-    (source / "copy.png").write_bytes((source / "3.png").read_bytes())
-    monkeypatch.setattr(detect, "load", lambda *_: BrightFace())
-    monkeypatch.setattr(tasks.Embed, "work", staticmethod(mean_colours))
-    monkeypatch.setattr(tasks.Embed, "prepare", lambda *_: None)
-    set_options(
-        Store_root=tmp_path / "store",
-        Ingest_source=source,
-        Engine_scheduler="in-process",
-        Engine_rows=2,
-        Dataset_size=32,
-        Crop_min_face=4,
-        Detect_detector="haar",
-    )
+    without_models(monkeypatch)
+    set_options(**source_of_six(tmp_path))
     return tmp_path / "store"
 
 
@@ -115,11 +99,8 @@ def folder(tmp_path):
 @pytest.fixture
 def reference(store):
     """A reference set of ten photos like the portraits of `store`."""
-    folder = store.parent / "reference"
-    for number in range(10):
-        save(folder / f"{number}.png", photo(100 + number, [(60 + number, 40, 22)]))
-    set_options(FilterPose_reference=folder, FilterPose_limit="best 0.75")
-    return folder
+    set_options(**reference_of_ten(store.parent))
+    return store.parent / "reference"
 
 
 @pytest.fixture

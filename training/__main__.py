@@ -6,8 +6,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from atelier import cuda
 from atelier.stop import leave
+from training import startup
 from training.cli import main
 
 if __name__ == "__main__":
+    startup.keep_memory()
     cuda.prepare()  # no command has imported TensorFlow yet
     leave(main())

@@ -1,5 +1,6 @@
 """Adam (Kingma and Ba 2015), as StyleGAN2 uses it: one set of slots, two kinds of steps."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
@@ -32,25 +33,60 @@ class Adam:
         self.first = {name: zeros(v) for name, v in self.variables.items()} if beta1 else {}
 
     def moved(self, gradients: Sequence[Tensor], rate: Tensor) -> tuple[Tensor, Tensor]:
-        """One step at this learning rate; gives (norm of the gradient, whether it was finite)."""
+        """One step at this learning rate; gives (norm of the gradient, whether it was finite).
+
+        A gradient that is not finite leaves every variable and slot as it was, bit for bit. That is
+        done by factors of 0 and 1: a condition would wait for the device.
+        """
         norm = tf.linalg.global_norm(gradients)
         finite = tf.math.is_finite(norm)
-        tf.cond(finite, lambda: self.update(gradients, rate), lambda: self.steps.read_value())
+        steps = self.steps.assign_add(tf.cast(finite, tf.int64))
+        t = tf.cast(tf.maximum(steps, 1), tf.float32)
+        rate = rate * self.correction * tf.sqrt(1 - self.beta2**t) / (1 - self.beta1**t)
+        rate, share = tf.where(finite, rate, 0.0), tf.cast(finite, tf.float32)
+        betas = [tf.where(finite, beta, 1.0) for beta in (self.beta1, self.beta2)]
+        apply = self.with_momentum if self.first else self.without
+        apply(gradients, rate, betas, share)
         return norm, finite
 
-    def update(self, gradients: Sequence[Tensor], rate: Tensor) -> Tensor:
-        """m and v, then x -= rate * sqrt(1 - beta2^t) / (1 - beta1^t) * m / (sqrt(v) + epsilon)."""
-        steps = self.steps.assign_add(1)
-        t = tf.cast(steps, tf.float32)
-        rate = rate * self.correction * tf.sqrt(1 - self.beta2**t) / (1 - self.beta1**t)
+    def with_momentum(
+        self, gradients: Sequence[Tensor], rate: Tensor, betas: Sequence[Tensor], share: Tensor
+    ) -> None:
+        """m and v, then x -= rate * m / (sqrt(v) + epsilon), in one operation."""
+        for (name, variable), gradient in zip(self.variables.items(), gradients, strict=True):
+            tf.raw_ops.ResourceApplyAdam(
+                var=variable.handle,
+                m=self.first[name].handle,
+                v=self.second[name].handle,
+                beta1_power=0.0,  # `rate` is corrected already
+                beta2_power=0.0,
+                lr=rate,
+                beta1=betas[0],
+                beta2=betas[1],
+                epsilon=self.epsilon,
+                grad=tf.math.multiply_no_nan(gradient, share),
+            )
+
+    def without(
+        self, gradients: Sequence[Tensor], rate: Tensor, betas: Sequence[Tensor], share: Tensor
+    ) -> None:
+        """The same for m = gradient.
+
+        v <- beta2 v, then Adagrad's operation with s = sqrt(1 - beta2) times the gradient: it adds
+        s^2 gradient^2 to v and moves by rate / s * s gradient / (sqrt(v) + epsilon).
+        """
+        scale = math.sqrt(1 - self.beta2)
+        rate, share = rate / scale, share * scale
         for (name, variable), gradient in zip(self.variables.items(), gradients, strict=True):
             v = self.second[name]
-            v.assign_add((1 - self.beta2) * (gradient**2 - v))
-            m = gradient
-            if self.first:
-                m = self.first[name].assign_add((1 - self.beta1) * (gradient - self.first[name]))
-            variable.assign_sub(rate * m / (tf.sqrt(v) + self.epsilon))
-        return steps
+            v.assign(v * betas[1])
+            tf.raw_ops.ResourceApplyAdagradV2(
+                var=variable.handle,
+                accum=v.handle,
+                lr=rate,
+                epsilon=self.epsilon,
+                grad=tf.math.multiply_no_nan(gradient, share),
+            )
 
     def slots(self) -> dict[str, Tensor]:
         """Everything that a checkpoint has to hold."""

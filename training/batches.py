@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +17,7 @@ from training.networks.parameters import Tensor
 from training.sources import Source
 
 Sample = tuple[NDArray[np.uint8], NDArray[np.float32]]  # H W C, label
+Packed = tuple[Tensor, Tensor]  # images NHWC uint8, labels [n, classes], where training needs them
 Batch = tuple[Tensor, Tensor]  # images NHWC in [-1, 1], labels [n, classes]
 
 READERS = 4  # images read at once
@@ -32,34 +34,49 @@ def reals(
 ) -> Generator[Batch, None, None]:
     """Batches without end, from image number `start` on; raises the DataError that names a file.
 
-    With `offsets`, of each batch only these images. Plain threads read ahead: tf.data's own hang at
-    exit when they call Python.
+    With `offsets`, of each batch only these images. Plain threads read ahead, one puts each batch
+    together and on its way to the device: tf.data's own hang at exit when they call Python.
     """
-    with ThreadPoolExecutor(READERS, "reader") as pool:
-        ahead: deque[list[Future[Sample]]] = deque()
+    with ThreadPoolExecutor(READERS, "reader") as pool, ThreadPoolExecutor(1, "packer") as packer:
+        ahead: deque[tuple[list[Future[Any]], Future[Packed]]] = deque()
         try:
             while True:
                 while len(ahead) < AHEAD:
                     numbers = [start + offset for offset in offsets or range(batch)]
-                    ahead.append([pool.submit(sample, source, seed, at, mirror) for at in numbers])
+                    read = [pool.submit(sample, source, seed, at, mirror) for at in numbers]
+                    ahead.append((read, packer.submit(packed, read)))
                     start += batch
-                samples = [future.result() for future in ahead.popleft()]
-                pixels, labels = zip(*samples, strict=True)
-                yield decode(np.stack(pixels)), tf.constant(np.stack(labels))
+                pixels, labels = ahead.popleft()[1].result()
+                yield decoded(pixels), labels
         finally:
-            for futures in ahead:
-                for future in futures:
+            for read, whole in ahead:
+                for future in (whole, *read):
                     future.cancel()
+
+
+def packed(read: Sequence[Future[Sample]]) -> Packed:
+    """The images of a batch in one array, a quarter of the bytes that the networks see."""
+    samples = [future.result() for future in read]
+    pixels, labels = zip(*samples, strict=True)
+    with tf.device(home()):
+        return tf.identity(np.stack(pixels)), tf.identity(np.stack(labels))
+
+
+def home() -> str:
+    """Where images wait for the step: on the card, if there is one alone."""
+    return "GPU:0" if len(tf.config.list_logical_devices("GPU")) == 1 else "CPU:0"
 
 
 def sample(source: Source, seed: int, at: int, mirror: bool) -> Sample:
     """Pixels and label of the image that is seen as number `at`."""
+    import cv2
+
     epoch, place = divmod(at, len(source))
     number = int(order(seed, epoch, len(source))[place])
     pixels = source.read(number)
     if mirror and mirrored(seed, at):
-        pixels = pixels[:, ::-1]
-    return np.ascontiguousarray(pixels), source.labels[number]
+        pixels = cv2.flip(pixels, 1).reshape(pixels.shape)
+    return pixels, source.labels[number]
 
 
 @lru_cache(maxsize=2)
@@ -74,12 +91,19 @@ def mirrored(seed: int, at: int) -> bool:
 
 
 def decode(pixels: Tensor) -> Tensor:
-    """uint8 -> float32 in [-1, 1]; the colours of RGBA are multiplied by its alpha."""
+    """uint8 -> float32 in [-1, 1]; the colours of RGBA are multiplied by its alpha.
+
+    The products are whole levels, as records hold them: so it is one whether a dataset lies in
+    records or in a zip.
+    """
     images = tf.cast(pixels, tf.float32)
     if images.shape[-1] == 4:
         colours, alpha = images[..., :3], images[..., 3:]
-        images = tf.concat([colours * (alpha / 255), alpha], axis=-1)
+        images = tf.concat([tf.round(colours * (alpha / 255)), alpha], axis=-1)
     return images / 127.5 - 1
+
+
+decoded = tf.function(decode, autograph=False)
 
 
 def encode(images: NDArray[np.float32]) -> NDArray[np.uint8]:

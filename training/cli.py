@@ -2,21 +2,25 @@
 
 import argparse
 import os
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from atelier.commands import Parser, add_options, path, ranged, run_command, say
+from atelier.errors import Refusal
 from atelier.options import at_home
 from atelier.stop import STOPPED
-from training import presets
-from training.config import SECTIONS, ConfigError, configure
+from training import presets, sources, startup
+from training.config import SECTIONS, Config, ConfigError, configure
 from training.features.client import STANDINS, Net
-from training.networks.architecture import NetworkConfig
+from training.networks.architecture import saved_pair
 from training.run import checkpoints, folder
 
 COLLAPSED = 3  # an exit code
+MOST_SEEDS = 1_000_000
+MANY_EPOCHS = 1000
 KEPT = "stopped; the same command goes on from the newest checkpoint"
 
 
@@ -30,21 +34,12 @@ def parser() -> Parser:
     top = Parser(prog="python -m training", description=__doc__)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
-    train = commands.add_parser("train", help="train, or go on with the same command")
-    train.set_defaults(command=train_command)
-    train.add_argument(
-        "--preset", default="config-f", help=f"a set of options: {', '.join(presets.PRESETS)}"
-    )
-    train.add_argument(
-        "--dry-run", action="store_true", help="print the config and estimates, stop"
-    )
-    for title, section in SECTIONS.items():
-        add_options(train.add_argument_group(title, section.__doc__), section)
+    add_train(commands)
 
     generate = commands.add_parser("generate", help="write a picture per seed")
     generate.set_defaults(command=generate_command)
     generate.add_argument(
-        "--run", required=True, type=path, help="folder of a run, or a checkpoint"
+        "--run", required=True, type=path, help="a run, a checkpoint, or NVIDIA's .pkl"
     )
     generate.add_argument("--seeds", default="0-15", help="for example 0-15 or 0,7083,25026")
     generate.add_argument("--psi", type=ranged(float), default=0.7, help="truncation; 1: none")
@@ -53,6 +48,7 @@ def parser() -> Parser:
     )
     generate.add_argument("--out", required=True, type=path, help="folder for the pictures")
 
+    add_exchange(commands)
     film = commands.add_parser("film", help="make progress.mp4 from a run's grids")
     film.set_defaults(command=film_command)
     film.add_argument("--run", required=True, type=path, help="folder of a run")
@@ -78,6 +74,53 @@ def parser() -> Parser:
     score.add_argument("fakes", type=path, help="folder, zip or TFRecords")
     add_net(score)
     return top
+
+
+def add_exchange(commands: Any) -> None:
+    """The commands that bring networks in and out."""
+    bring = commands.add_parser("import", help="make a run of a network of NVIDIA's")
+    bring.set_defaults(command=import_command)
+    bring.add_argument("file", type=path, help="a network pickle; nothing of it is executed")
+    bring.add_argument("--out", required=True, type=path, help="folder of the new run")
+
+    export = commands.add_parser("export", help="write the averaged generator alone")
+    export.set_defaults(command=export_command)
+    export.add_argument(
+        "--run", required=True, type=path, help="a run, a checkpoint, or NVIDIA's .pkl"
+    )
+    export.add_argument("--to", choices=("npz",), default="npz", help="npz: float16, half the size")
+    export.add_argument("--out", required=True, type=path, help="the file to write")
+
+
+def add_train(commands: Any) -> None:
+    """The command that trains, with every option of a run."""
+    train = commands.add_parser(
+        "train",
+        help="train, or go on with the same command",
+        usage="%(prog)s --data DIR --out RUN [--preset NAME] [--dry-run] [options]",
+        epilog=f"presets:\n{presets.told()}\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    train.set_defaults(command=train_command)
+    train.add_argument(
+        "--preset",
+        default=presets.DEFAULT,
+        help=f"a set of options, told below: {', '.join(presets.PRESETS)} [{presets.DEFAULT}]",
+    )
+    train.add_argument(
+        "--dry-run", action="store_true", help="print the config and estimates, stop"
+    )
+    for title, section in SECTIONS.items():
+        group = train.add_argument_group(title, section.__doc__)
+        add_options(group, section)
+        tell_defaults(group)
+
+
+def tell_defaults(group: Any) -> None:
+    """Say of each option what the default preset gives it, where that is not the option's own."""
+    for action in group._group_actions:
+        if value := presets.default_of(action.dest):
+            action.help = f"{action.help.rpartition(' [')[0]} [{presets.DEFAULT}: {value}]"
 
 
 def add_net(command: argparse.ArgumentParser) -> None:
@@ -108,64 +151,155 @@ def train_command(given: argparse.Namespace) -> int:
     options = {name: value for name, value in vars(given).items() if name in known}
     if not options.get("data"):
         raise ConfigError("data is empty: say what to learn from, --data FOLDER")
-    presets.resolve(given.preset, 64, 64, options)  # what cannot be, before a long look at data
-    from training import devices, estimates, loop, sources
-    from training.state import network_config
+    asked = presets.resolve(given.preset, 64, 64, options)  # before a long look at data
+    check_apart(asked)
+    startup.load_tensorflow()
+    from training import devices, estimates, loop
+    from training.state import network_configs
 
     source = sources.open_source(options["data"])
-    for note in source.notes:
-        say(f"note: {note}")
     config = presets.resolve(given.preset, *source.shape[:2], options)
+    for note in (*source.notes, *few_pictures(config, len(source))):
+        say(f"note: {note}")
     if config.data.labels and not source.labels.shape[1]:
         raise ConfigError(f"labels = true, but {source.path} has none: leave it out")
     try:
-        network = network_config(config, source.shape, source.labels.shape[1])
+        pair = network_configs(config, source.shape, source.labels.shape[1])
     except ValueError as error:
         raise ConfigError(f"{config.data.data}: {error}") from None
     dataset = sources.dataset_identity(source)
     if given.dry_run:
         print(loop.printed(config, dataset))
-        print(estimates.report(config, network, len(source)))
+        print(estimates.report(config, pair, len(source)))
         return 0
     replicas = devices.choose(config)
     print(f"training on {devices.devices_in_words(replicas, config)}")
-    print(loop.printed(config, dataset))
-    print(folder.folder(config, dataset), flush=True)
-    end = loop.train(config, source, say, replicas)
+    print(in_ten_lines(given.preset, config, dataset))
+    run = folder.folder(config, dataset)
+    print(run, flush=True)
+    if config.run.resume_from and not (run / "config.json").exists():
+        there("resume_from", Path(config.run.resume_from))
+    with made_for(run):
+        end = loop.train(config, source, say, replicas)
     return {"finished": 0, "stopped": STOPPED, "collapsed": COLLAPSED}[end]
 
 
-def generate_command(given: argparse.Namespace) -> int:
-    from training.networks.generator import Generator
-    from training.run import grids
+def check_apart(config: Config) -> None:
+    """Raise ConfigError where the run would lie in its own dataset, and become part of it."""
+    data, out = Path(config.data.data).resolve(), Path(config.run.out).resolve()
+    if config.run.out and data.is_dir() and out.is_relative_to(data):
+        raise ConfigError(
+            f"out = {config.run.out} lies in data = {config.data.data}, and the run's own pictures"
+            " would be learnt from: choose a folder beside it"
+        )
 
+
+def there(name: str, place: Path) -> None:
+    """Raise ConfigError where an option names nothing at all."""
+    if not place.exists():
+        raise ConfigError(f"{name} = {place}: there is no such run or checkpoint")
+
+
+def few_pictures(config: Config, count: int) -> Iterator[str]:
+    """What a person should know of a small dataset."""
+    batch, epochs = config.run.batch, config.run.total_kimg * 1000 / count
+    if count < batch:
+        yield f"{count} pictures are fewer than a batch of {batch}: some are in it several times"
+    if epochs > MANY_EPOCHS:
+        yield (
+            f"total_kimg = {config.run.total_kimg:g} shows each of {count} pictures"
+            f" {epochs:.0f} times: more pictures, or a smaller total_kimg, may do better"
+        )
+
+
+def in_ten_lines(preset: str, config: Config, dataset: Mapping[str, Any]) -> str:
+    """What is not as every option is by itself."""
+    said = [f"preset {preset}; {folder.dataset_in_words(dataset)}"]
+    for title, section in asdict(config).items():
+        own = {f.name: f.default for f in fields(SECTIONS[title])}
+        given = [f"{name} = {value}" for name, value in section.items() if value != own[name]]
+        said.append(f"{title + ':':9}{', '.join(given) or 'all by default'}")
+    return "\n".join([*said, "every option: --dry-run, and config.json in the folder of the run:"])
+
+
+@contextmanager
+def made_for(run: Path) -> Iterator[None]:
+    """Make the folder of a run; where the command is refused, what was made for it goes again."""
+    new = [place for place in (run, *run.parents) if not place.exists()]
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        if any(run.iterdir()) and not (run / "config.json").exists():
+            say(f"note: {run} has other files in it, and the run is written beside them")
+        yield
+    except (Refusal, OSError) as error:
+        lock = run / "lock"
+        if new and run.is_dir() and list(run.iterdir()) in ([], [lock]):
+            lock.unlink(missing_ok=True)
+        for place in new:
+            with suppress(OSError):
+                place.rmdir()
+        if isinstance(error, Refusal) or run.is_dir():
+            raise
+        raise ConfigError(f"out = {run}: no folder can be made there: choose another") from None
+
+
+def generate_command(given: argparse.Namespace) -> int:
     seeds = numbers(given.seeds)
-    found = (
-        checkpoints.newest(given.run)[0]
-        if given.run.is_dir()
-        else checkpoints.load_checkpoint(given.run)
-    )
-    if found is None:
-        raise ConfigError(f"run = {given.run}: there is no whole checkpoint in it")
-    config = NetworkConfig(**found.about["network"])
+    there("run", given.run)
+    startup.load_tensorflow()
+    from training import devices
+    from training.exchange.opening import open_generator
+    from training.run import grids
+    from training.sampler import AT_ONCE, Sampler
+
+    found = open_generator(given.run)
+    devices.set_arithmetic("float32")
+    generator = found.network()
+    config = generator.config
     if given.label is not None and not 0 <= given.label < config.labels:
         raise ConfigError(f"label = {given.label}: this run has {config.labels} classes")
-    generator = Generator(config, 0)
-    for name, variable in generator.values.items():
-        variable.assign(found.arrays[f"G_ema/{name}"])
-    painter = grids.Painter(generator, min(grids.AT_ONCE, len(seeds)))
+    sampler = Sampler(generator, min(AT_ONCE, len(seeds)))
     latents = grids.seeded_latents(seeds, config.z_dim)
     labels = grids.seeded_labels(seeds, config.labels, given.label)
-    for start in range(0, len(seeds), painter.at_once):
-        part = slice(start, start + painter.at_once)
-        pictures = painter(latents[part], labels[part], given.psi)
+    for start in range(0, len(seeds), sampler.at_once):
+        part = slice(start, start + sampler.at_once)
+        pictures = sampler(latents[part], labels[part], given.psi)
         for seed, pixels in zip(seeds[part], pictures, strict=True):
             grids.write_png(given.out / f"seed{seed:04d}.png", pixels)
     print(f"{len(seeds)} pictures in {given.out}, from {found.path}")
     return 0
 
 
+def import_command(given: argparse.Namespace) -> int:
+    startup.load_tensorflow()
+    from training.exchange.conversion import ALL, import_run, train_words
+    from training.exchange.opening import open_generator
+
+    opened = open_generator(given.file, ALL)
+    written = import_run(opened, given.out)
+    print(f"{opened.source}, {opened.config.width} x {opened.config.height}, now in {written}")
+    for note in opened.notes:
+        print(note)
+    print(f"train --resume-from {given.out} {train_words(opened)}")
+    return 0
+
+
+def export_command(given: argparse.Namespace) -> int:
+    there("run", given.run)
+    startup.load_tensorflow()
+    from training.exchange.npz import save_generator
+    from training.exchange.opening import open_generator
+
+    if given.out.is_dir():
+        raise ConfigError(f"out = {given.out} is a folder: name the file to write")
+    opened = open_generator(given.run)
+    save_generator(given.out, opened)
+    print(f"{given.out}, {given.out.stat().st_size / 1e6:.1f} MB, from {opened.path}")
+    return 0
+
+
 def film_command(given: argparse.Namespace) -> int:
+    startup.load_tensorflow()
     from training.run import grids
 
     frames = sorted((given.run / "grids").glob("fakes-*.png"))
@@ -177,10 +311,12 @@ def film_command(given: argparse.Namespace) -> int:
 
 
 def metrics_command(given: argparse.Namespace) -> int:
-    from training import devices, sources
+    startup.load_tensorflow()
+    from training import devices
     from training.metrics import figures, measure
     from training.metrics.fakes import Fakes
     from training.networks.generator import Generator
+    from training.state import take_average
 
     if not (wanted := measure.parse_metrics(given.metrics)):
         raise ConfigError("metrics is empty: name some, as in fid2k,kid2k,pr2k")
@@ -197,14 +333,14 @@ def metrics_command(given: argparse.Namespace) -> int:
         )
     os.environ.pop("TF_CONFIG", None)  # one process measures
     devices.choose(configure({"device": given.device, "devices": 1, "threads": given.threads}))
-    precision = folder.current(known)["precision"]
-    generator = Generator(NetworkConfig(**known["network"], dtype=precision), 0)
+    options = folder.current(known)
+    half = {"dtype": "bfloat16"} if options["precision"] == "bfloat16" else {}
+    half["half_levels"] = options["half_levels"]
+    generator = Generator(saved_pair(known["network"], **half).generator, 0)
     fakes = Fakes(generator, source.labels)
     with measure.open_extractor(given.run, source, chosen_net(given)) as extractor:
         for path in found:
-            arrays = checkpoints.load_checkpoint(path).arrays
-            for name, variable in generator.values.items():
-                variable.assign(arrays[f"G_ema/{name}"])
+            take_average(generator, checkpoints.load_checkpoint(path, "G_ema").arrays)
             seen = checkpoints.seen_at(path)
             rows = measure.measure(given.run, seen, fakes, source, wanted, extractor)
             print(figures.figures_table(rows), flush=True)
@@ -232,6 +368,7 @@ def chosen_net(given: argparse.Namespace) -> Any:
 
 
 def score_command(given: argparse.Namespace) -> int:
+    startup.load_tensorflow()
     from training.metrics.compare import compare
 
     for name, value in compare(given.reals, given.fakes, chosen_net(given)).items():
@@ -241,13 +378,13 @@ def score_command(given: argparse.Namespace) -> int:
 
 def numbers(text: str) -> list[int]:
     """0-3,7 -> 0, 1, 2, 3, 7."""
-    found: list[int] = []
     try:
-        for part in text.split(","):
-            first, _, last = part.strip().partition("-")
-            found += range(int(first), int(last or first) + 1)
+        parts = [part.strip().partition("-") for part in text.split(",")]
+        ranges = [range(int(first), int(last or first) + 1) for first, _, last in parts]
     except ValueError:
         raise ConfigError(f"seeds = {text!r}: write numbers and ranges, as in 0-15,7083") from None
-    if not found:
+    if (many := sum(max(r.stop - r.start, 0) for r in ranges)) > MOST_SEEDS:
+        raise ConfigError(f"seeds = {text!r}: that is {many}; give at most {MOST_SEEDS} at once")
+    if not many:
         raise ConfigError(f"seeds = {text!r}: that is none; write for example 0-15")
-    return found
+    return [seed for each in ranges for seed in each]

@@ -45,7 +45,21 @@ class ArchitectureConfig(Options):
     z_dim: int = option(512, "length of the latent z", low=1)
     w_dim: int = option(512, "length of the style w", low=1)
     mapping_layers: int = option(8, "dense layers of the mapping network", low=1)
-    mbstd_group: int = option(4, "images per group of minibatch standard deviation", low=1)
+    mbstd_group: int = option(
+        4, "images per group of minibatch standard deviation; 0: the whole batch", low=0
+    )
+    conv_clamp: float = option(
+        0.0, "no output of a convolution is larger; 0: any may be", low=0, later=True
+    )
+    d_architecture: Literal["orig", "skip", "resnet"] = option(
+        "resnet", "how D's levels are joined", later=True
+    )
+    d_mapping_layers: int = option(
+        0, "dense layers of D's that a label goes through", low=0, later=True
+    )
+    epilogue_channels: int = option(
+        0, "of D's last hidden layer; 0: as many as its lowest level has", low=0, later=True
+    )
 
 
 @dataclass(frozen=True)
@@ -87,6 +101,11 @@ class AugmentConfig(Options):
     augment_pipe: str = option(
         "bgc", "what may be done: b blit, g geometry, c colour, ...", check=check_pipe
     )
+    augment_centre: Literal["wavelet", "nvlabs"] = option(
+        "wavelet",
+        "where ADA's filter is centred: where the wavelet is, or as NVlabs' code has it",
+        later=True,
+    )
 
 
 @dataclass(frozen=True)
@@ -120,9 +139,16 @@ class RunConfig(Options):
     restart_schedule: bool = option(False, "with resume_from: count images from 0 again")
     device: Literal["auto", "cpu", "gpu"] = option("auto", "where to compute")
     devices: int = option(0, "how many GPUs, or parts of a CPU; 0: every GPU, one CPU", low=0)
-    precision: Literal["float32", "bfloat16"] = option("float32", "dtype of the convolutions")
+    precision: Literal["float32", "tf32", "bfloat16"] = option(
+        "float32", "of the convolutions; tf32: float32 with 10 bits, on a GPU that has it"
+    )
+    half_levels: int = option(
+        4, "the highest levels that precision = bfloat16 is for", low=0, later=True
+    )
     recompute: bool = option(False, "compute activations twice instead of keeping them")
-    xla: bool = option(False, "compile the steps with XLA")
+    xla: Literal["auto", "true", "false"] = option(
+        "auto", "compile the steps with XLA; auto: on one GPU"
+    )
     deterministic: bool = option(False, "only operations that give the same bits every time")
     threads: int = option(0, "threads of a CPU; 0: all cores", low=0)
 
@@ -157,7 +183,8 @@ class Config:
         Smaller parts than a group would change D's statistic, and with it the result.
         """
         parts = self.run.accumulation * devices
-        part, group = self.run.batch // parts, min(self.network.mbstd_group, self.run.batch)
+        part, whole = self.run.batch // parts, self.run.batch
+        group = min(self.network.mbstd_group or whole, whole)
         if part % group or not part:
             raise ConfigError(
                 f"mbstd_group = {group} does not divide the {part} images that a device has at"
@@ -179,6 +206,13 @@ SECTIONS: dict[str, type[Options]] = {
     "run": RunConfig,
 }
 NAMES = {f.name: part for part, section in SECTIONS.items() for f in fields(section)}
+# What an option stands at in a run that was begun before there was such an option.
+BEFORE = {
+    f.name: f.default
+    for section in SECTIONS.values()
+    for f in fields(section)
+    if f.metadata["later"]
+}
 
 
 def configure(options: Mapping[str, Any]) -> Config:

@@ -7,7 +7,8 @@ copies stay equal without being sent.
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,8 @@ from atelier import cuda
 from atelier.errors import Refusal
 from training.config import Config, ConfigError
 from training.networks.parameters import Tensor
+
+AGREE = 3.0  # seconds
 
 
 class Replicas:
@@ -81,16 +84,14 @@ class Replicas:
     def deal(self, samples: Tensor, number: int, rounds: int) -> Any:
         """Of this process's samples, those of round `number`, to each replica its own."""
         if self.count == 1:
-            return samples[number::rounds]
+            return samples[number::rounds] if rounds > 1 else samples
         start, step = number * self.here, rounds * self.here
         own = iter([samples[start + r :: step] for r in range(self.here)])
         return self.strategy.experimental_distribute_values_from_function(lambda _: next(own))
 
-    def agreed(self, flag: bool) -> bool:
-        """Whether any process says so; all must ask at the same moment."""
-        if self.workers == 1:
-            return flag
-        return bool(self.first(self.flags(tf.constant(float(flag)))) > 0)
+    def totals(self, numbers: Sequence[float]) -> list[float]:
+        """The sums over all replicas; all processes must ask at the same moment."""
+        return [float(n) for n in self.first(self.flags(tf.constant(numbers, tf.float32)))]
 
     def check_same(self, run: Path, value: Any) -> None:
         """Raise ConfigError where processes that train together begin differently."""
@@ -121,6 +122,32 @@ class Replicas:
         return context.all_reduce(tf.distribute.ReduceOp.SUM, placed)
 
 
+class Agreement:
+    """Whether any of the processes that train together was told to stop.
+
+    All of them ask after the same minibatch, every AGREE seconds or so: to ask waits for the
+    devices. How many minibatches that are follows from the mean pace, which all of them know.
+    """
+
+    def __init__(self, replicas: Replicas, clock: Callable[[], float] = time.monotonic) -> None:
+        self.replicas, self.clock = replicas, clock
+        self.every, self.since, self.last = 1, 0, clock()
+
+    def __call__(self, told: bool) -> bool:
+        """To be called after each minibatch, by all."""
+        if self.replicas.workers == 1:
+            return told
+        self.since += 1
+        if self.since < self.every:
+            return False
+        pace = (self.clock() - self.last) / self.since
+        flags, paces = self.replicas.totals([float(told), pace])
+        mean = paces / self.replicas.count
+        self.every = max(int(AGREE / mean), 1) if mean else 1
+        self.since, self.last = 0, self.clock()
+        return flags > 0
+
+
 def choose(config: Config) -> Replicas:
     """Make only the wanted devices visible, and join them; to be called before anything else."""
     run = config.run
@@ -130,8 +157,9 @@ def choose(config: Config) -> Replicas:
         tf.config.experimental.enable_op_determinism()
     names = gpus(config) or cpus(config)
     worker, workers = cluster()
-    if run.xla and len(names) * workers > 1:
+    if run.xla == "true" and len(names) * workers > 1:
         raise ConfigError("xla = true works on one device only: leave it out, or give --devices 1")
+    set_arithmetic(run.precision)
     if workers > 1:
         strategy: Any = tf.distribute.MultiWorkerMirroredStrategy()
     else:
@@ -139,6 +167,18 @@ def choose(config: Config) -> Replicas:
     replicas = Replicas(strategy, worker, workers)
     replicas.check(config)
     return replicas
+
+
+def set_arithmetic(precision: str) -> None:
+    """TensorFlow multiplies float32 with 10 bits on cards that can, unless told not to."""
+    tf.config.experimental.enable_tensor_float_32_execution(precision == "tf32")
+
+
+def uses_xla(config: Config) -> bool:
+    """Whether the steps are compiled: as asked for, and otherwise on one GPU."""
+    cards = tf.config.get_visible_devices("GPU")
+    alone = len(cards) == 1 and cluster()[1] == 1
+    return config.run.xla == "true" or (config.run.xla == "auto" and alone)
 
 
 def gpus(config: Config) -> list[str]:
@@ -205,7 +245,7 @@ def explained(config: Config, replicas: Replicas) -> Iterator[None]:
         yield
     except tf.errors.ResourceExhaustedError:
         part = config.run.batch // config.run.accumulation // replicas.count
-        fewer = part // 2 >= config.network.mbstd_group
+        fewer = part // 2 >= (config.network.mbstd_group or part)
         ways = [f"--accumulation {2 * config.run.accumulation}"] if fewer else []
         ways += ["--recompute", "--precision bfloat16", "a smaller --batch"]
         raise DeviceError(

@@ -4,7 +4,7 @@ import math
 
 from atelier.arrays import SPARE
 from training.config import Config
-from training.networks.architecture import NetworkConfig
+from training.networks.architecture import NetworkConfig, Pair
 from training.networks.discriminator import discriminator_table
 from training.networks.generator import generator_table
 from training.networks.parameters import Table, count
@@ -15,14 +15,14 @@ BYTES = {"float32": 4, "bfloat16": 2}
 KEPT, KEPT_TWICE = 6, 5
 
 
-def report(config: Config, network: NetworkConfig, images: int) -> str:
+def report(config: Config, pair: Pair, images: int) -> str:
     """Tables for people; memory is an estimate."""
-    g, d = generator_table(network), discriminator_table(network)
+    g, d = generator_table(pair.generator), discriminator_table(pair.discriminator)
     sizes = count(g), count(d)
     lines = [*layers("generator", g), *layers("discriminator", d)]
     lines.append(f"G {sizes[0] / 1e6:.2f}M + D {sizes[1] / 1e6:.2f}M = {sum(sizes) / 1e6:.2f}M")
     weights = state_bytes(config, g, d)
-    acts = activation_bytes(config, network)
+    acts = activation_bytes(config, pair.generator)
     lines += [
         f"memory, estimated: {gb(weights + 4 * max(sizes))} for weights, slots and gradients,"
         f" {gb(acts)} for activations of {config.run.batch // config.run.accumulation} images",
@@ -53,13 +53,13 @@ def state_bytes(config: Config, g: Table, d: Table) -> int:
 
 def activation_bytes(config: Config, network: NetworkConfig) -> int:
     """What one round keeps for its gradient, roughly."""
-    total = 0
+    total = 0  # bytes of one feature map per convolution, of one image
     for level in range(network.shape.levels + 1):
         height, width = network.shape.size(level)
-        total += 2 * height * width * network.fmaps(level)
+        total += 2 * height * width * network.fmaps(level) * BYTES[network.dtype_of(level)]
     images = config.run.batch // config.run.accumulation
     kept = KEPT_TWICE if network.recompute else KEPT
-    return total * kept * images * BYTES[network.dtype]
+    return total * kept * images
 
 
 def gb(size: float) -> str:

@@ -15,7 +15,7 @@ from atelier.arrays import save_arrays
 from atelier.stop import Interruption
 from training import batches, schedule, sources
 from training.config import Config, ConfigError
-from training.devices import Replicas, explained
+from training.devices import Agreement, Replicas, explained
 from training.features.client import Net
 from training.metrics import figures
 from training.metrics import measure as metrics
@@ -24,7 +24,7 @@ from training.minibatch import Measures, Minibatch
 from training.run import checkpoints, collapse, journal
 from training.run import folder as runs
 from training.run.snapshot import Snapshots
-from training.state import State, network_config, new_state, restored
+from training.state import State, network_configs, new_state, restored
 
 Say = Callable[[str], None]
 End = Literal["finished", "stopped", "collapsed"]
@@ -125,15 +125,15 @@ def open_run(
 ) -> Run:
     """The run as its newest checkpoint left it, or a new one; config.json is written first."""
     dataset = sources.dataset_identity(source)
-    network = network_config(config, source.shape, source.labels.shape[1])
-    about = {k: v for k, v in asdict(network).items() if k not in ("dtype", "recompute")}
+    pair = network_configs(config, source.shape, source.labels.shape[1])
+    about = pair.saved()
     known = runs.saved_run(folder)
     if known is not None:
         runs.check_same(folder, known, config, dataset)
     known = known or runs.begin_run(config, dataset, about)
     newest, broken = newest_whole(folder, say)
     with replicas.strategy.scope():
-        state = new_state(config, network)
+        state = new_state(config, pair)
     if newest:
         checkpoints.same_network(about, newest.about["network"], newest.path)
         restored(state, config, newest.arrays, newest.about["counters"])
@@ -189,8 +189,8 @@ def trained(run: Run, interruption: Interruption, say: Say, new_step: NewStep) -
     scale = 0.5 ** len(run.known["rollbacks"])
     minibatch = new_step(state, config, run.source.labels, scale, replicas)
     snapshots = Snapshots(run.folder, state, config, run.source, replicas)
-    tally = journal.Tally(state.tally)
-    fakes = Fakes(state.averaged, run.source.labels)
+    tally, agreed = journal.Tally(state.tally), Agreement(replicas)
+    fakes = Fakes(state.networks["G_ema"], run.source.labels)
     reals = run.reals()
     if replicas.chief:
         metrics.ready(run.folder, run.source, *run.measuring, say)
@@ -206,7 +206,7 @@ def trained(run: Run, interruption: Interruption, say: Say, new_step: NewStep) -
             # Train both networks.
             before = state.seen
             tally.add(minibatch(*next(reals)))
-            stop = replicas.agreed(bool(interruption.signal))
+            stop = agreed(bool(interruption.signal))
             pace = pace or journal.Pace(state.seen)  # the first one was compiled: not counted
             if not schedule.due(before, state.seen, tick):
                 continue

@@ -35,16 +35,16 @@ def r1_penalty(
     return tf.reduce_sum(tape.gradient(total, reals) ** 2, axis=[1, 2, 3])
 
 
-def path_lengths(generator: Any, ws: Tensor, noise_image: Tensor, draws: Any = None) -> Tensor:
+def path_lengths(generator: Any, ws: Tensor, noise_image: Tensor, noise: Any = "const") -> Tensor:
     """|J_w^T y| per sample [n]: root of the mean over rows of the squared gradient of <G(w), y>.
 
     ws [n, L, w_dim]; noise_image [n, h, w, c] ~ N(0, 1) is divided by sqrt(h w) here
-    (Karras et al. 2020, eq. 4 and appendix B). Without draws the noise of the layers is constant.
+    (Karras et al. 2020, eq. 4 and appendix B). `noise` is that of the layers.
     """
     _, height, width, _ = noise_image.shape
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(ws)
-        images = generator.synthesize(ws, "const" if draws is None else "random", draws)
+        images = generator.synthesize(ws, noise)
         total = tf.reduce_sum(images * noise_image) / (height * width) ** 0.5
     squares = tf.reduce_sum(tape.gradient(total, ws) ** 2, axis=2)
     return tf.sqrt(tf.reduce_mean(squares, axis=1))
@@ -66,5 +66,5 @@ def path_length_penalty(
 
 def mix_styles(ws_a: Tensor, ws_b: Tensor, cutoff: Tensor | int) -> Tensor:
     """Rows below `cutoff` from ws_a, the others from ws_b (Karras et al. 2019, section 3.1)."""
-    first = tf.range(ws_a.shape[1]) < cutoff
+    first = tf.range(ws_a.shape[1], dtype=tf.float32) < tf.cast(cutoff, tf.float32)
     return tf.where(first[None, :, None], ws_a, ws_b)

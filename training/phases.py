@@ -1,20 +1,21 @@
-"""The four gradients of a minibatch: G, its path lengths, D, its R1 penalty.
+"""The steps of a minibatch, as values: G, its path lengths, D, its R1 penalty.
 
-Each is computed in parts, as replicas and rounds cut it: part p of n has the samples i with
-i mod n = p, and gives its share of the mean over the minibatch.
+The gradient of each is computed in parts, as replicas and rounds cut it: part p of n has the
+samples i with i mod n = p, and gives its share of the mean over the minibatch.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from math import gcd
 from typing import Any
 
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from training import losses
+from training import losses, schedule
 from training.adam import Adam
-from training.augment import pipe as augment
+from training.augment import PIPES, pipe
 from training.config import Config
 from training.devices import Replicas, path_batch
 from training.draws import Draws
@@ -25,8 +26,38 @@ from training.state import State
 Share = tuple[list[Tensor], dict[str, Tensor]]  # gradients, and numbers for the journal
 
 
+@dataclass(frozen=True)
+class Part:
+    """What a step has of one part of a minibatch: tensors."""
+
+    seen: Tensor  # images seen before the minibatch, int64
+    number: Tensor  # which part this is, int64
+    reals: Tensor  # images of this part [n, h, w, c], where the step takes any
+    labels: Tensor  # of the images [n, classes]
+    weight: Tensor  # of the loss
+    mean: Tensor  # over all parts of the minibatch, where the step asks for one
+
+
+@dataclass(frozen=True)
+class Step:
+    """A loss whose gradient moves one network."""
+
+    name: str  # its numbers are called grad_norm/NAME, skipped/NAME
+    network: str  # whose optimiser takes the gradient
+    share: Callable[[Part], Share]
+    weight: Callable[[int], float]  # of the loss, by images seen; with 0 the step is left out
+    interval: int = 1  # minibatches from one such step to the next
+    rounds: int = 1
+    reals: bool = False  # whether it takes real images
+    mean: Callable[[Part], Tensor] | None = None  # this part's share of a mean that comes first
+
+    def due(self, minibatches: int, seen: int) -> bool:
+        """Whether it is made in this minibatch."""
+        return minibatches % self.interval == 0 and self.weight(seen) != 0
+
+
 class Phases:
-    """Compiled gradients; `labels` [images, classes] are those that fakes are drawn from."""
+    """The losses of StyleGAN2; `labels` [images, classes] are those that fakes are drawn from."""
 
     def __init__(
         self, state: State, config: Config, labels: NDArray[Any], replicas: Replicas
@@ -36,86 +67,100 @@ class Phases:
         self.rounds = config.run.accumulation
         self.path_rounds = gcd(self.path_batch // replicas.count, self.rounds)
         self.labels = tf.constant(labels) if config.data.labels else None
-        self.g_main = self.compiled(self.g_main_share)
-        self.g_path = self.compiled(self.g_path_share)
-        self.path_mean = self.compiled(self.path_mean_share)
-        self.d_main = self.compiled(self.d_main_share)
-        self.d_r1 = self.compiled(self.d_r1_share)
-        self.average = replicas.each(self.averaged)
 
-    def compiled(self, share: Callable[..., Any]) -> Callable[..., Any]:
-        """(seen, round, ...) -> what `share` gives for this replica's part of that round."""
+    def steps(self) -> list[Step]:
+        """In the order in which a minibatch makes them."""
+        loss, gamma = self.config.loss, schedule.steps(self.config.loss.r1_gamma)
+        several = self.path_rounds * self.replicas.count > 1
+        path = Step(
+            "G_path",
+            "G",
+            self.g_path,
+            weight=lambda seen: loss.pl_weight,
+            interval=loss.pl_interval,
+            rounds=self.path_rounds,
+            mean=self.path_mean if several else None,
+        )
+        r1 = Step(
+            "D_r1",
+            "D",
+            self.d_r1,
+            weight=lambda seen: schedule.value_at(gamma, seen) if loss.r1_interval else 0.0,
+            interval=loss.r1_interval or 1,
+            rounds=self.rounds,
+            reals=True,
+        )
+        return [
+            Step("G", "G", self.g_main, weight=always, rounds=self.rounds),
+            path,
+            Step("D", "D", self.d_main, weight=always, rounds=self.rounds, reals=True),
+            r1,
+        ]
 
-        def own(seen: Tensor, number: Tensor, *more: Tensor) -> Any:
-            return share(seen, self.replicas.part(number), *more)
+    # Each step: gradients of a loss that is summed over the part and divided by the minibatch.
 
-        return self.replicas.each(own, self.config.run.xla)
-
-    # Each phase: gradients of a loss that is summed over the part and divided by the minibatch.
-
-    def g_main_share(self, seen: Tensor, part: Tensor) -> Share:
+    def g_main(self, part: Part) -> Share:
         """softplus(-D(G(z)))."""
-        draws = self.draws("g main", seen, part, self.rounds, self.batch)
-        with self.learning(self.state.g_adam) as tape:
+        draws, networks = self.draws("g main", part, self.rounds, self.batch), self.state.networks
+        with self.learning("G") as tape:
             ws, w, labels = self.styles(draws)
-            images = self.state.generator.synthesize(ws, "random", draws.seeds("noise"))
-            scores = self.state.discriminator(self.augmented(images, draws, "fake"), labels)
+            images = networks["G"].synthesize(ws, draws.noise)
+            scores = networks["D"](self.augmented(images, draws, "fake"), labels)
             loss = tf.reduce_sum(losses.g_loss(scores)) / self.batch
-        return self.gradients(tape, loss, self.state.g_adam), {
+        return self.gradients(tape, loss, "G"), {
             "Loss/G/loss": loss,
             "images": tf.reduce_sum(images, axis=0) / self.batch,
             "squares": tf.reduce_sum(images**2, axis=0) / self.batch,
             "w": w,
         }
 
-    def g_path_share(self, seen: Tensor, part: Tensor, batch_mean: Tensor) -> Share:
+    def g_path(self, part: Part) -> Share:
         """weight * interval * (|J^T y| - a)^2, where a follows the mean length.
 
-        `batch_mean` is that of the whole minibatch, as `path_mean_share` gives it in parts; not
-        asked for where this part is the whole.
+        The mean length of the whole minibatch comes from `path_mean`, in parts; it is this part's
+        own where this part is the whole.
         """
         loss = self.config.loss
-        with keeping(), self.learning(self.state.g_adam) as tape:
-            lengths, w = self.lengths(seen, part)
+        with keeping(), self.learning("G") as tape:
+            lengths, w = self.lengths(part)
             length = tf.reduce_sum(lengths) / self.path_batch
-            if self.path_rounds * self.replicas.count == 1:
-                batch_mean = length
+            several = self.path_rounds * self.replicas.count > 1
             penalty, _ = losses.path_length_penalty(
-                lengths, self.state.path_mean, batch_mean, loss.pl_decay
+                lengths, self.state.path_mean, part.mean if several else length, loss.pl_decay
             )
             penalty = tf.reduce_sum(penalty) / self.path_batch
-            total = penalty * loss.pl_weight * loss.pl_interval
-        return self.gradients(tape, total, self.state.g_adam), {
+            total = penalty * part.weight * loss.pl_interval
+        return self.gradients(tape, total, "G"), {
             "Loss/pl_penalty": penalty,
             "pl_lengths": length,
             "w": w,
         }
 
-    def path_mean_share(self, seen: Tensor, part: Tensor) -> Tensor:
+    def path_mean(self, part: Part) -> Tensor:
         """This part's share of the mean path length."""
-        return tf.reduce_sum(self.lengths(seen, part)[0]) / self.path_batch
+        return tf.reduce_sum(self.lengths(part)[0]) / self.path_batch
 
-    def lengths(self, seen: Tensor, part: Tensor) -> tuple[Tensor, Tensor]:
+    def lengths(self, part: Part) -> tuple[Tensor, Tensor]:
         """(path length per sample, share of the mean w)."""
-        draws = self.draws("g path", seen, part, self.path_rounds, self.path_batch)
+        draws = self.draws("g path", part, self.path_rounds, self.path_batch)
         ws, w, _ = self.styles(draws)
-        size = self.state.generator.config.shape
+        generator = self.state.networks["G"]
+        size = generator.config.shape
         noise = draws.normal("image", (size.height, size.width, size.channels))
-        seeds = draws.seeds("noise")
-        return losses.path_lengths(self.state.generator, ws, noise, seeds), w
+        return losses.path_lengths(generator, ws, noise, draws.noise), w
 
-    def d_main_share(self, seen: Tensor, part: Tensor, reals: Tensor, labels: Tensor) -> Share:
+    def d_main(self, part: Part) -> Share:
         """softplus(D(G(z))) + softplus(-D(x))."""
-        draws = self.draws("d main", seen, part, self.rounds, self.batch)
+        draws, networks = self.draws("d main", part, self.rounds, self.batch), self.state.networks
         ws, w, fake_labels = self.styles(draws)
-        fakes = self.state.generator.synthesize(ws, "random", draws.seeds("noise"))
-        with self.learning(self.state.d_adam) as tape:
-            fake = self.state.discriminator(self.augmented(fakes, draws, "fake"), fake_labels)
-            real = self.state.discriminator(
-                self.augmented(reals, draws, "real"), self.known(labels)
-            )
+        fakes = networks["G"].synthesize(ws, draws.noise)
+        with self.learning("D") as tape:
+            both = self.augmented(fakes, draws, "fake"), self.augmented(part.reals, draws, "real")
+            labels = None if fake_labels is None else tf.concat([fake_labels, part.labels], axis=0)
+            scores = networks["D"](tf.concat(both, axis=0), labels, batches=2)
+            fake, real = tf.split(scores, 2)
             loss = tf.reduce_sum(losses.d_loss(real, fake)) / self.batch
-        return self.gradients(tape, loss, self.state.d_adam), {
+        return self.gradients(tape, loss, "D"), {
             "Loss/D/loss": loss,
             "Loss/scores/real": tf.reduce_sum(real) / self.batch,
             "Loss/scores/fake": tf.reduce_sum(fake) / self.batch,
@@ -123,66 +168,72 @@ class Phases:
             "w": w,
         }
 
-    def d_r1_share(
-        self, seen: Tensor, part: Tensor, reals: Tensor, labels: Tensor, gamma: Tensor
-    ) -> Share:
+    def d_r1(self, part: Part) -> Share:
         """interval * gamma / 2 * |dD(x)/dx|^2."""
-        draws = self.draws("d r1", seen, part, self.rounds, self.batch)
-        with keeping(), self.learning(self.state.d_adam) as tape:
+        draws = self.draws("d r1", part, self.rounds, self.batch)
+        with keeping(), self.learning("D") as tape:
             penalty = losses.r1_penalty(
-                self.state.discriminator,
-                reals,
-                self.known(labels),
+                self.state.networks["D"],
+                part.reals,
+                self.known(part.labels),
                 lambda images: self.augmented(images, draws, "real"),
             )
             mean = tf.reduce_sum(penalty) / self.batch
-            loss = mean * gamma / 2 * self.config.loss.r1_interval
-        return self.gradients(tape, loss, self.state.d_adam), {"Loss/r1_penalty": mean}
+            loss = mean * part.weight / 2 * self.config.loss.r1_interval
+        return self.gradients(tape, loss, "D"), {"Loss/r1_penalty": mean}
 
-    # What the phases share.
+    # What the steps share.
 
-    def draws(self, phase: str, seen: Tensor, part: Tensor, rounds: int, batch: int) -> Draws:
+    def draws(self, phase: str, part: Part, rounds: int, batch: int) -> Draws:
         parts = rounds * self.replicas.count
-        return Draws(self.config.run.seed, phase, seen, part, parts, batch // parts)
+        return Draws(self.config.run.seed, phase, part.seen, part.number, parts, batch // parts)
 
     @contextmanager
-    def learning(self, adam: Adam) -> Iterator[Any]:
-        """A tape that watches what this optimiser moves, and nothing else."""
+    def learning(self, network: str) -> Iterator[Any]:
+        """A tape that watches what this network's optimiser moves, and nothing else."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(list(adam.variables.values()))
+            tape.watch(list(self.state.adams[network].variables.values()))
             yield tape
 
-    def gradients(self, tape: Any, loss: Tensor, adam: Adam) -> list[Tensor]:
+    def gradients(self, tape: Any, loss: Tensor, network: str) -> list[Tensor]:
         """Of what the loss does not reach, as the biases of D in R1: zeros."""
+        adam: Adam = self.state.adams[network]
         variables = list(adam.variables.values())
         return list(tape.gradient(loss, variables, unconnected_gradients="zero"))
 
     def styles(self, draws: Draws) -> tuple[Tensor, Tensor, Tensor | None]:
         """(ws with mixing, share of the mean w over the minibatch, labels of fakes)."""
-        generator, labels = self.state.generator, None
+        generator, labels = self.state.networks["G"], None
         if self.labels is not None:
             labels = tf.gather(self.labels, draws.choices("labels", self.labels.shape[0]))
         size = (generator.config.z_dim,)
-        w = generator.map(draws.normal("z", size), labels)
-        ws = generator.broadcast(w)
         if self.config.loss.mixing:
-            other = generator.broadcast(generator.map(draws.normal("z2", size), labels))
+            z = tf.concat([draws.normal(name, size) for name in ("z", "z2")], axis=0)
+            twice = None if labels is None else tf.tile(labels, [2, 1])
+            w, other = tf.split(generator.map(z, twice), 2)
             cutoff = draws.cutoff(self.config.loss.mixing, generator.rows)
-            ws = losses.mix_styles(ws, other, cutoff)
-        mean = tf.reduce_sum(tf.stop_gradient(w), axis=0) / (draws.count * draws.rounds)
+            ws = losses.mix_styles(generator.broadcast(w), generator.broadcast(other), cutoff)
+        else:
+            w = generator.map(draws.normal("z", size), labels)
+            ws = generator.broadcast(w)
+        mean = tf.reduce_sum(tf.stop_gradient(w), axis=0) / (draws.count * draws.parts)
         return ws, mean, labels
 
     def augmented(self, images: Tensor, draws: Draws, what: str) -> Tensor:
-        if self.config.augment.augment == "none":
+        """Images as ADA shows them to D."""
+        part, noise = self.config.augment, None
+        if part.augment == "none":
             return images
-        pipe = self.config.augment.augment_pipe
-        return augment.augment(images, self.state.p, draws.seeds(f"augment {what}"), pipe)
+        options = (part.augment_pipe, part.augment_centre)
+        if "noise" in PIPES[part.augment_pipe]:
+            noise = draws.normal(f"augment {what} noise", tuple(images.shape[1:]))
+        uniform = draws.uniform(f"augment {what}", (len(pipe.DRAWS),))
+        return pipe.changed(images, self.state.p, uniform, noise, *options)
 
     def known(self, labels: Tensor) -> Tensor | None:
         return None if self.labels is None else labels
 
-    def averaged(self, weight: Tensor) -> None:
-        """G_ema <- lerp(G, G_ema, weight) for what learns; buffers are copied."""
-        for name, entry in self.state.generator.table.items():
-            mean, value = self.state.averaged.values[name], self.state.generator.values[name]
-            mean.assign(value + weight * (mean - value) if entry.trainable else value)
+
+def always(seen: int) -> float:
+    """The weight of a loss that nothing changes."""
+    return 1.0

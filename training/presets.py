@@ -6,6 +6,7 @@ from typing import Any
 from atelier.options import nearest
 from training.config import Config, ConfigError, configure
 
+DEFAULT = "auto"
 CONFIG_F: dict[str, Any] = {"fmap_base": 16384, "r1_gamma": "10"}
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -39,6 +40,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 
+FINE_TUNED = {"ada_kimg": 100.0}  # StyleGAN2-ADA's: what D knows already, it soon overfits
 SMALL = 64  # pixels: up to this side `auto` goes its own way
 
 
@@ -49,7 +51,28 @@ def resolve(preset: str, height: int, width: int, given: Mapping[str, Any]) -> C
     table = PRESETS[preset]
     if preset == "auto":
         table = auto(height, width, max(configure(devices_of(given)).run.devices, 1))
-    return configure({**table, **given})
+    further = FINE_TUNED if given.get("resume_from") else {}
+    return configure({**table, **further, **given})
+
+
+def told() -> str:
+    """What is in each preset, a line for each."""
+    lines = []
+    for name, table in PRESETS.items():
+        shown = (
+            {option: default_of(option) for option in auto(256, 256)} if name == "auto" else table
+        )
+        said = ", ".join(f"{option} {value}" for option, value in shown.items())
+        lines.append(f"  {name:9} {said}")
+    return "\n".join(lines)
+
+
+def default_of(option: str) -> str:
+    """What `auto` gives an option, whatever the size or by it; nothing where it gives none."""
+    found = [auto(side, side).get(option) for side in (64, 256, 1024)]
+    if found[0] is None:
+        return ""
+    return str(found[0]) if len(set(found)) == 1 else "by size"
 
 
 def devices_of(given: Mapping[str, Any]) -> dict[str, Any]:

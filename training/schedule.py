@@ -53,16 +53,6 @@ def ema_weight(seen: int, batch: int, half_life_kimg: float, ramp: float = 0.0) 
     return 0.5 ** (batch / half_life) if half_life > 0 else 0.0
 
 
-def ada_p(p: float, r_t: float, images: int, target: float, ada_kimg: float) -> float:
-    """The next probability of augmentation, given r_t = E[sign(D(real))] over `images` images.
-
-    p moves towards the target so fast that 0 -> 1 takes `ada_kimg` (equation 1 and section 3 of the
-    ADA paper), and stays in [0, 1]: above 1 the augmentations leak.
-    """
-    direction = (r_t > target) - (r_t < target)
-    return min(max(p + direction * images / (ada_kimg * 1000), 0.0), 1.0)
-
-
 def due(before: int, seen: int, every: int) -> bool:
     """Whether a multiple of `every` images lies in (before, seen]."""
     return seen // every > before // every

@@ -10,7 +10,11 @@ from numpy.typing import NDArray
 from atelier.errors import Refusal
 from training.adam import Adam
 from training.config import Config
-from training.networks.architecture import NetworkConfig
+from training.networks.architecture import (
+    DiscriminatorConfig,
+    GeneratorConfig,
+    Pair,
+)
 from training.networks.discriminator import Discriminator
 from training.networks.generator import Generator
 from training.networks.parameters import Network, Tensor, new_variable
@@ -24,13 +28,11 @@ class StateError(Refusal):
 
 @dataclass
 class State:
-    """Networks, optimisers, and counters; `seen` counts real images shown to D."""
+    """Networks and optimisers by name, and counters; `seen` counts real images shown to D."""
 
-    generator: Generator
-    discriminator: Discriminator
-    averaged: Generator  # G_ema
-    g_adam: Adam
-    d_adam: Adam
+    networks: dict[str, Any]  # "G", "D", and "G_ema", the average of G
+    adams: dict[str, Adam]  # by the name of the network that each moves
+    averages: dict[str, str]  # an average by the name of the network that it follows
     p: Tensor  # probability of augmentation
     path_mean: Tensor  # a of the path length penalty
     signs: Tensor  # [sum of sign(D(real)), images] since p last moved
@@ -41,13 +43,10 @@ class State:
     def variables(self) -> dict[str, Tensor]:
         """Every variable under the name that it has in a checkpoint."""
         parts: dict[str, Mapping[str, Tensor]] = {
-            "G": self.generator.values,
-            "D": self.discriminator.values,
-            "G_ema": self.averaged.values,
-            "adam_G": self.g_adam.slots(),
-            "adam_D": self.d_adam.slots(),
-            "loss": {"p": self.p, "path_mean": self.path_mean, "signs": self.signs},
+            name: network.values for name, network in self.networks.items()
         }
+        parts |= {f"adam_{name}": adam.slots() for name, adam in self.adams.items()}
+        parts["loss"] = {"p": self.p, "path_mean": self.path_mean, "signs": self.signs}
         return {f"{part}/{name}": v for part, named in parts.items() for name, v in named.items()}
 
     def counters(self) -> dict[str, Any]:
@@ -81,20 +80,20 @@ class State:
         self.tally = {name: (total, count) for name, (total, count) in counters["tally"].items()}
 
 
-def new_state(config: Config, network: NetworkConfig) -> State:
+def new_state(config: Config, pair: Pair) -> State:
     """The state before the first step; weights depend on the seed alone."""
     seed, loss, rate = config.run.seed, config.loss, config.rate
-    generator, averaged = Generator(network, seed), Generator(network, seed)
-    discriminator = Discriminator(network, seed)
+    generator, averaged = (Generator(pair.generator, seed) for _ in range(2))
+    discriminator = Discriminator(pair.discriminator, seed)
     betas = (rate.beta1, rate.beta2, rate.epsilon)
-    learning = unfrozen(discriminator, config.run.freeze_d)
     pl_interval = loss.pl_interval if loss.pl_weight else 0
     return State(
-        generator,
-        discriminator,
-        averaged,
-        Adam(trainable(generator), *betas, pl_interval),
-        Adam(learning, *betas, loss.r1_interval),
+        networks={"G": generator, "D": discriminator, "G_ema": averaged},
+        adams={
+            "G": Adam(trainable(generator), *betas, pl_interval),
+            "D": Adam(unfrozen(discriminator, config.run.freeze_d), *betas, loss.r1_interval),
+        },
+        averages={"G_ema": "G"},
         p=number(config.augment.augment_p if config.augment.augment != "none" else 0.0),
         path_mean=number(0.0),
         signs=number([0.0, 0.0]),
@@ -117,6 +116,12 @@ def restored(
         state.p.assign(config.augment.augment_p if mode == "fixed" else 0.0)
 
 
+def take_average(generator: Generator, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Give `generator` the values of a checkpoint's G_ema."""
+    for name, variable in generator.values.items():
+        variable.assign(arrays[f"G_ema/{name}"])
+
+
 def number(value: Any) -> Tensor:
     return new_variable(tf.constant(value, tf.float32))
 
@@ -135,18 +140,30 @@ def unfrozen(discriminator: Discriminator, freeze: int) -> dict[str, Tensor]:
     return {n: v for n, v in variables.items() if n.rsplit("/", 1)[0] not in layers[:freeze]}
 
 
-def network_config(config: Config, size: tuple[int, int, int], classes: int) -> NetworkConfig:
+def network_configs(config: Config, size: tuple[int, int, int], classes: int) -> Pair:
     """The networks of a run, for images of `size` (H, W, C)."""
-    part = config.network
-    return NetworkConfig(
-        *size,
-        labels=classes if config.data.labels else 0,
-        fmap_base=part.fmap_base,
-        fmap_max=part.fmap_max,
-        z_dim=part.z_dim,
-        w_dim=part.w_dim,
-        mapping_layers=part.mapping_layers,
-        mbstd_group=part.mbstd_group,
-        dtype=config.run.precision,
-        recompute=config.run.recompute,
+    part, (height, width, channels) = config.network, size
+    both: dict[str, Any] = {
+        "height": height,
+        "width": width,
+        "channels": channels,
+        "labels": classes if config.data.labels else 0,
+        "fmap_base": part.fmap_base,
+        "fmap_max": part.fmap_max,
+        "conv_clamp": part.conv_clamp,
+        "dtype": "bfloat16" if config.run.precision == "bfloat16" else "float32",
+        "half_levels": config.run.half_levels,
+        "recompute": config.run.recompute,
+    }
+    return Pair(
+        GeneratorConfig(
+            **both, z_dim=part.z_dim, w_dim=part.w_dim, mapping_layers=part.mapping_layers
+        ),
+        DiscriminatorConfig(
+            **both,
+            architecture=part.d_architecture,
+            mapping_layers=part.d_mapping_layers,
+            epilogue_channels=part.epilogue_channels,
+            mbstd_group=part.mbstd_group,
+        ),
     )

@@ -1,4 +1,4 @@
-"""ExportTFRecords: the pictures -> multi-resolution records that NVlabs/stylegan2 reads."""
+"""ExportTFRecords: the pictures -> a dataset as one of NVlabs' programs reads it."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,9 +11,11 @@ import numpy as np
 
 from atelier import files
 from atelier.options import option
-from pipeline.dataset import pack, publish, records
-from pipeline.dataset.labels import Labels, labels_of
-from pipeline.dataset.pack import Progress
+from pipeline.dataset import pack, publish
+from pipeline.dataset.ada_pytorch import ZipLayout
+from pipeline.dataset.labels import labels_of
+from pipeline.dataset.nvlabs import NvlabsLayout
+from pipeline.dataset.pack import Export, Plan, Progress
 from pipeline.dataset.publish import ExportError
 from pipeline.dataset.records import Shape
 from pipeline.engine.crew import EngineConfig
@@ -24,11 +26,12 @@ from pipeline.sections import DatasetConfig
 SHUFFLE_SEED = 123  # dataset_tool's
 CHANNELS = {"grey": 1, "rgb": 3, "rgba": 4}
 LIBRARIES = ("numpy", "pillow", "google-crc32c")
+LAYOUTS: Mapping[str, Export] = {"nvlabs": NvlabsLayout(), "zip": ZipLayout()}
 
 
 @dataclass(frozen=True)
 class ExportTFRecordsConfig(Settings):
-    """The multi-resolution TFRecords that StyleGAN2 is trained on."""
+    """The dataset that StyleGAN2 is trained on: multi-resolution TFRecords, or a zip."""
 
     name: str = option("dataset", "name of the dataset: its folder, and how its files begin")
     labels: str = option(
@@ -38,12 +41,17 @@ class ExportTFRecordsConfig(Settings):
         keyed="content",
         path=True,
     )
+    layout: str = option(
+        "nvlabs", "; ".join(f"{name}: {way.help}" for name, way in LAYOUTS.items()), later=True
+    )
     keep: int = option(1, "exports that are kept, the newest included", low=1, keyed="never")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not files.is_name(self.name):
             self.refuse("name", files.NAMING)
+        if self.layout not in LAYOUTS:
+            self.refuse("layout", f"choose one of {', '.join(LAYOUTS)}")
         if self.labels not in ("none", "folder") and not Path(self.labels).is_file():
             self.refuse("labels", "give none, folder, or the path of a CSV file that exists")
 
@@ -70,15 +78,18 @@ def write_export(
     by_name = sorted(rows, key=lambda row: (Path(row.picture).name, row.id))
     ordered = [by_name[index] for index in order(len(rows))]
     labels = labels_of(ordered, photos, config.labels)
-    shape = shape_of(dataset)
+    layout, shape = LAYOUTS[config.layout], shape_of(dataset)
     if not out.is_dir():
         items = [Item(row.id, row, store / row.picture) for row in ordered]
-        whole = pack.pack_all(items, config.name, shape, out, store, on, progress)
+        plan = pack.plan_of(items, config.name, shape)
+        whole = pack.pack_all(items, plan, layout, out, store, on, progress)
+        layout.finish(whole / config.name, plan, labels.one_hot() if labels else None)
         described = {"ExportTFRecords": keyed(config), "Dataset": keyed(dataset)}
-        describe(whole / config.name, shape, [row.id for row in ordered], labels, described)
+        classes, ids = labels.classes if labels else None, [row.id for row in ordered]
+        describe(whole / config.name, plan, layout, ids, classes, described)
         publish.publish(whole, out)
     pack.clear(out)
-    return export_notes(shape)
+    return layout.notes(shape)
 
 
 def make_newest(out: Path, link: Path, config: ExportTFRecordsConfig) -> None:
@@ -100,8 +111,8 @@ def check_export(
     That is a photo without a label, or no room for the records and the pictures still to write.
     """
     labels_of(rows, photos, config.labels)
-    need = disk_need(len(rows), shape_of(dataset)) + to_write * usual_bytes(dataset)
-    publish.check_room(store, need)
+    need = LAYOUTS[config.layout].disk_need(len(rows), shape_of(dataset))
+    publish.check_room(store, need + to_write * usual_bytes(dataset))
 
 
 def shape_of(dataset: DatasetConfig) -> Shape:
@@ -123,46 +134,22 @@ def usual_bytes(config: DatasetConfig) -> int:
     return width * height * (2 if config.format == "png" else 1) // 3
 
 
-def disk_need(count: int, shape: Shape) -> int:
-    """Bytes that the records of `count` pictures take."""
-    return count * sum(records.record_bytes(level.shape) for level in records.levels(*shape))
-
-
 def describe(
-    folder: Path, shape: Shape, ids: Sequence[str], labels: Labels | None, config: Mapping[str, Any]
+    folder: Path,
+    plan: Plan,
+    layout: Export,
+    ids: Sequence[str],
+    classes: Sequence[str] | None,
+    config: Mapping[str, Any],
 ) -> None:
-    """Write the labels, and dataset.json: what is in the records, in which order, made by what."""
-    name = folder.name
-    if labels:
-        with (folder / f"{name}-rxx.labels").open("wb") as file:
-            np.save(file, labels.one_hot())
-    levels = [
-        {"file": pack.Plan(name, shape, {}).path(level).name, "shape": level.shape}
-        for level in records.levels(*shape)
-    ]
+    """Write dataset.json: what is in the dataset, in which order, made by what."""
     facts = {
-        "name": name,
+        "name": plan.name,
         "pictures": len(ids),
-        "shape": shape,
-        "alpha": "premultiplied" if shape[0] == 4 else None,
-        "levels": levels,
-        "classes": labels.classes if labels else None,
-        "read_by_nvlabs_stylegan2": not export_notes(shape),
+        "shape": plan.shape,
+        **layout.facts(plan.name, plan.shape, classes),
         "config": config,
         "versions": {library: version(library) for library in LIBRARIES},
         "order": ids,
     }
     (folder / publish.DESCRIPTION).write_text(json.dumps(facts, indent=1) + "\n")
-
-
-def export_notes(shape: Shape) -> list[str]:
-    """Why NVlabs/stylegan2 cannot read records of this shape; nothing where it can."""
-    channels, height, width = shape
-    reasons = []
-    if channels == 4:
-        reasons.append("they have 4 channels, it reads 1 or 3")
-    if height != width:
-        reasons.append(f"{width} x {height} is not square")
-    elif height < 4 or height & (height - 1):
-        reasons.append(f"{height} is no power of two")
-    return [f"NVlabs/stylegan2 cannot read these records: {', '.join(reasons)}"] if reasons else []

@@ -15,6 +15,8 @@ from pipeline.rows.manifest import Row
 
 MOST_CLASSES = 10_000
 
+LabelRows = NDArray[np.float32]  # pictures, classes
+
 
 @dataclass(frozen=True)
 class Labels:
@@ -23,7 +25,7 @@ class Labels:
     classes: tuple[str, ...]
     indices: tuple[int, ...]
 
-    def one_hot(self) -> NDArray[np.float32]:
+    def one_hot(self) -> LabelRows:
         """One line per row, one column per class."""
         return np.eye(len(self.classes), dtype=np.float32)[list(self.indices)]
 

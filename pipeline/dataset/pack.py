@@ -1,6 +1,6 @@
-"""Packs pictures into record files that are laid out beforehand, each picture at its own place.
+"""Packs pictures into files that are laid out beforehand, each picture at its own place.
 
-All records of a file are equally long: the bytes depend neither on who wrote them nor on when.
+All pictures of a file are equally long: the bytes depend neither on who wrote them nor on when.
 """
 
 import hashlib
@@ -9,20 +9,24 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
 from atelier import pictures
-from pipeline.dataset import publish, records
+from pipeline.dataset import publish
+from pipeline.dataset.labels import LabelRows
 from pipeline.dataset.publish import ExportError
-from pipeline.dataset.records import Level, Pixels, Shape
+from pipeline.dataset.records import Pixels, Shape
 from pipeline.engine import crew, unit
 from pipeline.engine.crew import EngineConfig
 from pipeline.engine.unit import Unit
 from pipeline.photos.folder import read_photo
 from pipeline.rows import manifest, memo
 from pipeline.rows.manifest import Item, Row
+from training.sources import Source, open_source
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 WHOLE = "whole"  # the folder, in an unfinished export, that will get the final name
@@ -36,44 +40,77 @@ class Plan:
 
     name: str
     shape: Shape
-    places: Mapping[str, int]  # an item's key -> its place in every record file
+    places: Mapping[str, int]  # an item's key -> its place in every file
     exact: bool = False  # refuse a picture with other channels, instead of converting it
+    dataset: Path | None = None  # where the pictures are, by their places, that are no files
 
-    @property
-    def levels(self) -> list[Level]:
-        return records.levels(*self.shape)
 
-    def path(self, level: Level) -> Path:
-        """The file of a level, below the folder of the unfinished export."""
-        return Path(WHOLE, self.name, f"{self.name}-r{level.number:02}.tfrecords")
+class Layout(Protocol):
+    """How the files of a dataset lie; `folder` is where they are while they are made."""
+
+    help: str  # a sentence for people
+    suffix: str  # of the one file that it makes; empty where it makes a folder
+
+    def disk_need(self, count: int, shape: Shape) -> int:
+        """Bytes that so many pictures take."""
+
+    def lay_out(self, folder: Path, plan: Plan, count: int) -> None:
+        """Make the files, or keep those that are there; raises ExportError for want of room."""
+
+    def write_items(self, items: Sequence[Item], plan: Plan, folder: Path) -> list[list[Row]]:
+        """The unit.Work that writes pictures; they are on the disk when it returns."""
+
+    def finish(self, folder: Path, plan: Plan, labels: LabelRows | None) -> None:
+        """Write what goes with the pictures, once all are there."""
+
+    def notes(self, shape: Shape) -> list[str]:
+        """Why what it is made for cannot read pictures of this shape; nothing where it can."""
+
+
+class Export(Layout, Protocol):
+    """A layout of ExportTFRecords, which describes itself in dataset.json."""
+
+    def facts(self, name: str, shape: Shape, classes: Sequence[str] | None) -> dict[str, Any]:
+        """What is in which file."""
+
+
+def plan_of(
+    items: Sequence[Item],
+    name: str,
+    shape: Shape,
+    exact: bool = False,
+    dataset: Path | None = None,
+) -> Plan:
+    """The plan for items in the order of the dataset."""
+    plan = Plan(name, shape, {item.key: at for at, item in enumerate(items)}, exact, dataset)
+    assert len(plan.places) == len(items), "two pictures have one key"
+    return plan
 
 
 def pack_all(
     items: Sequence[Item],
-    name: str,
-    shape: Shape,
+    plan: Plan,
+    layout: Layout,
     out: Path,
     store: Path,
     on: EngineConfig,
     progress: Progress,
-    exact: bool = False,
 ) -> Path:
-    """Write the records of the items, which come in record order; returns the folder of <name>/.
+    """Write the pictures of the items; returns the folder of <name>/, which is to be finished.
 
     Pictures that an unfinished run packed are not packed again. Raises ExportError where one
     cannot be packed.
     """
     folder = unfinished(out)
-    plan = Plan(name, shape, {item.key: place for place, item in enumerate(items)}, exact)
-    assert len(plan.places) == len(items), "two pictures have one key"
-    prepare(folder, plan, items)
+    prepare(folder, plan, layout, items)
     done = memo.keys(folder / "parts")
     to_do = [item for item in items if item.key not in done]
     progress(len(items) - len(to_do))
-    failures = crew.map_units(cut(to_do, plan, on, folder), on, store, progress)
+    units = cut(to_do, plan, layout, on, folder)
+    failures = crew.map_units(units, on, store, progress)
     if failures := failures + killers(folder):
         raise ExportError(
-            f"{len(failures)} of {len(items)} pictures are not in the records yet; mend this and"
+            f"{len(failures)} of {len(items)} pictures are not packed yet; mend this and"
             f" run the same command again: {failures[0]}"
         )
     return folder / WHOLE
@@ -89,17 +126,22 @@ def clear(out: Path) -> None:
     shutil.rmtree(unfinished(out), ignore_errors=True)
 
 
-def prepare(folder: Path, plan: Plan, items: Sequence[Item]) -> None:
-    """Lay out the record files; those of an unfinished run stay if it had the same to do."""
-    hasher = hashlib.blake2b(repr((plan.name, plan.shape, plan.exact)).encode())
+def inside(folder: Path, plan: Plan) -> Path:
+    """Where the files of an unfinished export lie."""
+    return folder / WHOLE / plan.name
+
+
+def prepare(folder: Path, plan: Plan, layout: Layout, items: Sequence[Item]) -> None:
+    """Lay out the files; those of an unfinished run stay if it had the same to do."""
+    told = plan.name, plan.shape, plan.exact, type(layout).__name__
+    hasher = hashlib.blake2b(repr(told).encode())
     for item in items:
         hasher.update(repr((item.key, str(item.path), item.size_bytes, item.mtime_ns)).encode())
     to_do = folder / "to-do"
     same = to_do.is_file() and to_do.read_text() == hasher.hexdigest()
     if folder.exists() and not same:
         shutil.rmtree(folder)  # raises: what cannot be removed must not pass for packed
-    sizes = {level: len(items) * records.record_bytes(level.shape) for level in plan.levels}
-    publish.reserve({folder / plan.path(level): size for level, size in sizes.items()})
+    layout.lay_out(inside(folder, plan), plan, len(items))
     to_do.write_text(hasher.hexdigest())
     killers(folder)
 
@@ -113,9 +155,11 @@ def killers(folder: Path) -> list[str]:
     return [f"{row.picture or row.id} {row.drop}" for row in rows]
 
 
-def cut(items: Sequence[Item], plan: Plan, on: EngineConfig, folder: Path) -> list[Unit]:
+def cut(
+    items: Sequence[Item], plan: Plan, layout: Layout, on: EngineConfig, folder: Path
+) -> list[Unit]:
     """Units of neighbours in the files; each is told the places of its own pictures only."""
-    units = unit.cut(items, on.rows_per_unit(len(items)), pack, plan, folder)
+    units = unit.cut(items, on.rows_per_unit(len(items)), layout.write_items, plan, folder)
     own = [{item.key: plan.places[item.key] for item in whole.items} for whole in units]
     return [
         replace(whole, settings=replace(plan, places=places))
@@ -123,31 +167,36 @@ def cut(items: Sequence[Item], plan: Plan, on: EngineConfig, folder: Path) -> li
     ]
 
 
-def pack(items: Sequence[Item], plan: Plan, folder: Path) -> list[list[Row]]:
-    """Write the items' pictures into the record files; they are on the disk when it returns."""
-    with open_records(plan, folder) as files:
+def write_places(
+    items: Sequence[Item],
+    plan: Plan,
+    paths: Sequence[Path],
+    write: Callable[[Sequence[int], int, Pixels], None],
+) -> list[list[Row]]:
+    """Write each picture at its place of the open files; they are on the disk when it returns."""
+    with open_files(paths) as files:
         for item in items:
-            place = plan.places[item.key]
-            for file, pixels in zip(files, records.pyramid(read_picture(item, plan)), strict=True):
-                records.write_record(file, place, pixels)
+            write(files, plan.places[item.key], read_picture(item, plan))
         for file in files:
             os.fdatasync(file)
     return [[item.row] for item in items]
 
 
 @contextmanager
-def open_records(plan: Plan, folder: Path) -> Iterator[list[int]]:
-    """The record files, the full size first."""
+def open_files(paths: Sequence[Path]) -> Iterator[list[int]]:
+    """Files that are there, to be written."""
     with ExitStack() as stack:
         files = []
-        for level in plan.levels:
-            files.append(os.open(folder / plan.path(level), os.O_WRONLY))
+        for path in paths:
+            files.append(os.open(path, os.O_WRONLY))
             stack.callback(os.close, files[-1])
         yield files
 
 
 def read_picture(item: Item, plan: Plan) -> Pixels:
-    """A picture, C H W, as the records hold it; raises ExportError where it does not fit."""
+    """A picture, H W C; raises ExportError where it does not fit."""
+    if plan.dataset:
+        return open_dataset(plan.dataset).read(plan.places[item.key])
     channels, height, width = plan.shape
     data = read_photo(item)
     try:
@@ -164,19 +213,14 @@ def read_picture(item: Item, plan: Plan) -> Pixels:
             f"{item.path} is {image.shape[1]} x {image.shape[0]} pixels, the dataset is"
             f" {width} x {height}: give all pictures the same size"
         )
-    if channels == 4:
-        image = premultiplied(image)
-    return np.ascontiguousarray(np.atleast_3d(image).transpose(2, 0, 1))
+    return np.atleast_3d(image)
+
+
+@lru_cache(maxsize=1)
+def open_dataset(path: Path) -> Source:
+    """The images of a dataset, which takes a look at each: once in a process."""
+    return open_source(path)
 
 
 def channels_in_words(channels: int) -> str:
     return f"{channels} channel{'s' if channels > 1 else ''}"
-
-
-def premultiplied(image: Pixels) -> Pixels:
-    """Colours times opacity, to the nearest (halves cannot occur); H W C with alpha last."""
-    colours = image[..., :3].astype(np.uint16)
-    colours *= image[..., 3:]
-    colours += 127
-    colours //= 255
-    return np.concatenate([colours.astype(np.uint8), image[..., 3:]], axis=2)

@@ -1,61 +1,190 @@
-"""`python -m pipeline records FOLDER OUT`: a flat folder of ready pictures -> records.
+"""`python -m pipeline records SOURCE OUT`: ready pictures -> a dataset, and a dataset -> another.
 
-What NVlabs/stylegan2's dataset_tool makes of the same folder: same order, same content.
+A flat folder of pictures gets the order that NVlabs' dataset_tool gives it, a dataset keeps its
+own: records, a zip, or a zip unpacked, which is what `--layout pictures` makes.
 """
 
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from atelier import pictures
-from atelier.listing import is_hidden, is_photo
-from pipeline.dataset import export, pack, publish
-from pipeline.dataset.pack import Progress
+from atelier.listing import is_hidden, is_photo, with_suffix
+from pipeline.dataset import export, pack, publish, unpacked
+from pipeline.dataset.labels import LabelRows
+from pipeline.dataset.pack import Layout, Progress
 from pipeline.dataset.publish import ExportError
 from pipeline.dataset.records import Shape
 from pipeline.engine.crew import EngineConfig
+from pipeline.options import SettingsError
 from pipeline.photos.folder import read_photo
 from pipeline.rows.manifest import Item, Row
+from training.sources import FolderStore, Pictures
+from training.sources.labels import read_labels
+
+LAYOUTS: Mapping[str, Layout] = {**export.LAYOUTS, "pictures": unpacked.PicturesLayout()}
+HELP = "; ".join(f"{name}: {way.help}" for name, way in LAYOUTS.items())
 
 
-def pack_folder(
-    folder: Path, out: Path, pixel_limit: int, on: EngineConfig, progress: Progress
-) -> list[str]:
-    """Make `out`/<name of out>-rNN.tfrecords; returns notes for the person who runs it.
+@dataclass(frozen=True)
+class Ready:
+    """Pictures in the order of the dataset that they become."""
 
-    The first picture by file name fixes size and channels. Raises ExportError with the way out.
+    items: Sequence[Item]
+    names: Sequence[str]
+    shape: Shape
+    labels: LabelRows | None
+    notes: Sequence[str]  # for the person who runs it
+    dataset: Path | None = None  # what holds the pictures, where they are no files
+
+
+def chosen_layout(source: Path, out: Path, asked: str | None) -> str:
+    """The layout that is asked for, or the one that both paths suggest.
+
+    Raises SettingsError where `out` cannot be made in it.
     """
-    out = out.absolute()
     if out.exists():
-        raise ExportError(f"{out} exists already: remove it, or give another name")
-    pictures, notes = listed(folder)
-    shape = shape_of(pictures[0], pixel_limit)
-    ordered = [pictures[index] for index in export.order(len(pictures))]
-    whole = pack.pack_all(ordered, out.name, shape, out, out.parent, on, progress, exact=True)
-    names = [item.path.name for item in ordered]
-    export.describe(whole / out.name, shape, names, None, {})
-    publish.publish(whole / out.name, out)
+        raise SettingsError(f"{out} exists already: remove it, or give another name")
+    if not source.exists():
+        raise SettingsError(f"{source} is not there: give a folder of pictures, or a dataset")
+    chosen = asked or by_suffix(out) or ("pictures" if is_dataset(source) else "nvlabs")
+    check_suffix(out, chosen)
+    return chosen
+
+
+def pack_ready(
+    ready: Ready, out: Path, chosen: str, on: EngineConfig, progress: Progress
+) -> list[str]:
+    """Make `out` in a layout of LAYOUTS; returns notes for the person who runs it.
+
+    Raises ExportError with the way out.
+    """
+    out, layout = out.absolute(), LAYOUTS[chosen]
+    name = out.stem if layout.suffix else out.name
+    plan = pack.plan_of(ready.items, name, ready.shape, exact=True, dataset=ready.dataset)
+    whole = pack.pack_all(ready.items, plan, layout, out, out.parent, on, progress) / name
+    layout.finish(whole, plan, ready.labels)
+    if layout.suffix:
+        whole = whole / f"{name}{layout.suffix}"
+    elif chosen in export.LAYOUTS:
+        classes = ready.labels.shape[1] if ready.labels is not None else 0
+        numbers = [str(number) for number in range(classes)] or None
+        export.describe(whole, plan, export.LAYOUTS[chosen], ready.names, numbers, {})
+    publish.publish(whole, out)
     pack.clear(out)
-    return notes + export.export_notes(shape)
+    return [*ready.notes, *layout.notes(ready.shape)]
+
+
+def by_suffix(out: Path) -> str:
+    """The layout whose file `out` is by its name."""
+    return next((n for n, way in LAYOUTS.items() if out.suffix.lower() == way.suffix != ""), "")
+
+
+def check_suffix(out: Path, layout: str) -> None:
+    """Raise SettingsError where the layout makes a folder and `out` says a file, or otherwise."""
+    suffix, said = LAYOUTS[layout].suffix, by_suffix(out)
+    if suffix and said != layout:
+        raise SettingsError(
+            f"{out}: layout {layout} makes one file: call it {out.name}{suffix}, or give another"
+            " layout"
+        )
+    if said and not suffix:
+        raise SettingsError(
+            f"{out}: layout {layout} makes a folder: leave out {out.suffix}, or take layout {said}"
+        )
+
+
+def pictures_at(source: Path, pixel_limit: int) -> Ready:
+    """The pictures of a flat folder or of a dataset; raises a Refusal that names what is wrong."""
+    return dataset_at(source) if is_dataset(source) else folder_at(source, pixel_limit)
+
+
+def is_dataset(source: Path) -> bool:
+    """Whether it is records, a zip, or a zip unpacked; a folder with pictures in itself is none."""
+    if not source.is_dir():
+        return source.suffix.lower() in (".tfrecords", ".zip")
+    if any(map(is_picture, files_of(source))):
+        return False
+    packed = with_suffix(source, ".tfrecords") or with_suffix(source, ".zip")
+    return bool(packed) or (source / unpacked.FIRST).is_dir()
+
+
+def dataset_at(source: Path) -> Ready:
+    """The pictures of a dataset, in its order, with its labels."""
+    found = pack.open_dataset(source)
+    height, width, channels = found.shape
+    if channels not in pack.MODES:
+        raise SettingsError(f"{source}: its pictures have {channels} channels: give 1, 3 or 4")
+    loose = isinstance(found, Pictures) and isinstance(found.store, FolderStore)
+    numbers = [str(number) for number in range(len(found))]
+    names = found.names if isinstance(found, Pictures) else numbers
+    return Ready(
+        items_of([found.path / name if loose else found.path for name in names]),
+        names,
+        (channels, height, width),
+        found.labels if found.labels.shape[1] else None,
+        found.notes,
+        None if loose else source.absolute(),
+    )
+
+
+def folder_at(folder: Path, pixel_limit: int) -> Ready:
+    """The pictures of a flat folder in dataset_tool's order; the first by name says their shape."""
+    items, notes = listed(folder)
+    shape = shape_of(items[0], pixel_limit)
+    labels, more = labels_beside(folder, [item.path.name for item in items])
+    order = export.order(len(items))
+    ordered = [items[index] for index in order]
+    return Ready(
+        ordered,
+        [item.path.name for item in ordered],
+        shape,
+        None if labels is None else labels[order],
+        [*notes, *more],
+    )
+
+
+def labels_beside(folder: Path, names: Sequence[str]) -> tuple[LabelRows | None, list[str]]:
+    """What ada-pytorch's dataset.json in the folder says of these pictures, if there is one."""
+    if not (folder / publish.DESCRIPTION).is_file():
+        return None, []
+    rows, notes = read_labels(FolderStore(folder), names)
+    return (rows if rows.shape[1] else None), notes
 
 
 def listed(folder: Path) -> tuple[list[Item], list[str]]:
     """The pictures by file name, and a note about what else is there."""
     if not folder.is_dir():
-        raise ExportError(f"{folder} is no folder: give the folder that holds the pictures")
-    files = sorted(
-        (path for path in folder.iterdir() if path.is_file()), key=lambda path: path.name
-    )
+        raise SettingsError(
+            f"{folder} is no folder: give the folder that holds the pictures, or a dataset"
+        )
+    files = files_of(folder)
     pictures = [path for path in files if is_picture(path)]
     others = [path.name for path in files if not is_picture(path)]
+    others = [name for name in others if name != publish.DESCRIPTION]
     if not pictures:
-        raise ExportError(f"{folder} holds no picture: give the folder that holds the pictures")
-    items = []
-    for number, path in enumerate(pictures):
-        seen = path.stat()
-        key = f"{number:08}"  # not the name, which may hold bytes that are no text
-        items.append(Item(key, Row(key), path.absolute(), seen.st_size, seen.st_mtime_ns))
+        raise SettingsError(f"{folder} holds no picture: give the folder that holds the pictures")
+    items = items_of([path.absolute() for path in pictures])
     if others:
         return items, [f"{len(others)} files are hidden or no pictures, {others[0]!r} the first"]
     return items, []
+
+
+def files_of(folder: Path) -> list[Path]:
+    """The files in the folder itself, by name."""
+    found = (path for path in folder.iterdir() if path.is_file())
+    return sorted(found, key=lambda path: path.name)
+
+
+def items_of(paths: Sequence[Path]) -> list[Item]:
+    """An item for each picture, whose file this is or which is in it."""
+    items = []
+    for number, path in enumerate(paths):
+        seen = os.stat(path)
+        key = f"{number:08}"  # not the name, which may hold bytes that are no text
+        items.append(Item(key, Row(key), path.absolute(), seen.st_size, seen.st_mtime_ns))
+    return items
 
 
 def is_picture(path: Path) -> bool:

@@ -79,7 +79,7 @@ def divided(sums: NDArray[np.unsignedinteger], bits: int) -> Pixels:
     return rounded.astype(np.uint8)
 
 
-def write_record(file: int, place: int, pixels: Pixels) -> None:
+def write(file: int, place: int, pixels: Pixels) -> None:
     """Write one picture as record number `place` of an open file descriptor."""
     shape: Shape = pixels.shape
     start = head(shape)

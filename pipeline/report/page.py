@@ -48,7 +48,8 @@ def page(
 ) -> str:
     """The whole page. The openers give the bytes of a row's photo or picture, None if gone.
 
-    `numbers` are what the stages told: FilterPose's `limit`, Crop's `face_share`, `least_side`.
+    `numbers` are what the stages told: FilterPose's `limit`, Crop's `face_share`, `least_side` and
+    `least_photo`.
     """
     from jinja2 import Environment, StrictUndefined
 
@@ -168,7 +169,7 @@ def charts(chapters: Sequence[Chapter], numbers: Mapping[str, float]) -> list[tu
     pixels = "longer side, in pixels"
     share = "height of the face, as a share of the picture's"
     drawn = [
-        ("Photos", histogram(sides, pixels)),
+        ("Photos", histogram(sides, pixels, numbers.get("least_photo"), least=True)),
         ("Faces", histogram(shares(chapters, False), share, numbers.get("face_share"), "wanted")),
         ("Faces of close-ups", histogram(shares(chapters, True), share)),
         *quality_charts(chapters),

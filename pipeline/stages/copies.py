@@ -1,16 +1,24 @@
 """Which portraits are nearly the same picture, and which of them stays. Hashes in; no pixels."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.rows.manifest import Measures, Row
-from pipeline.stages.hashes import BITS, FINE, Hashes, Indices, near_pairs
+from pipeline.stages.hashes import BITS, CROWD, FEW, FINE, Hashes, Indices, candidates, pair_numbers
 
-# Of the 256 bits of the fine hashes, how many may differ in two copies. Re-encoded, scaled and
-# lighter portraits differ in up to 28 and 24 (97 in 100), newly cut ones in up to 54 of the face;
-# of 530,000 pairs of others none is near by a short hash, and within 8 bits none under 65 and 80.
-SAME_CROP, SAME_FACE = 40, 56
+Distances = NDArray[np.int64]
+
+# Of the 256 bits of a long hash, how many may differ in two copies: of the face's alone, of the
+# crop's where the faces are not plainly others, of both together. benchmarks/copies.py says what
+# that finds; in pairs of different portraits, copied in 22 ways, the least were 62, 63 and 147
+# among 3.2 million of the tuning half, and 60, 51 and 139 among 5.0 million held back.
+SAME_FACE, SAME_CROP, SAME_BOTH = 58, 54, 136
+OTHER_FACE = 96  # of others' faces 1 in 48 differs in so few; 119 is the mean
+REACH = 4  # bits beyond those asked for in which a candidate's short hash may differ
+MOST_PAIRS = 15_000_000  # that a search remembers; more are only where very many are alike
 GREY = 2.0  # levels of colour: grey, sepia and duotone have less
 
 
@@ -24,15 +32,12 @@ def copies(
     in `accepted` always stay. Portraits from one photo are no copies of each other.
     """
     ranked = sorted(rows, key=lambda row: (row.photo not in accepted, rank(row), row.id))
-    looks = [
-        Alike([known(row)[:2] for row in ranked], crop_bits, SAME_CROP),
-        Alike([known(row)[2:4] for row in ranked], face_bits, SAME_FACE),
-    ]
+    like = alike([known(row) for row in ranked], crop_bits, face_bits)
     found: dict[str, str] = {}
     for number, row in enumerate(ranked):
         if row.id in found:
             continue
-        for other in (ranked[at] for alike in looks for at in alike(number) if at > number):
+        for other in (ranked[at] for at in like(number).tolist()):
             if other.photo != row.photo and other.photo not in accepted:
                 found.setdefault(other.id, row.id)
     return found
@@ -51,37 +56,64 @@ def rank(row: Row) -> tuple[int, bool, float]:
     return -pixels, known(row).colour < GREY, -known(row).sharpness
 
 
-class Alike:
-    """Says which pictures look like one of them: near by a short hash, and by a long one."""
+def alike(measures: Sequence[Measures], crop_bits: int, face_bits: int) -> "Grouped":
+    """The number of each picture -> the higher numbers of those that look like it.
 
-    def __init__(
-        self, hashes: Sequence[tuple[bytes | None, bytes | None]], bits: int, most: int
-    ) -> None:
-        """`bits` of 64 and `most` of 256 may differ; a picture without hashes is like none."""
-        self.most = most
-        self.numbers = np.array([i for i, (short, _) in enumerate(hashes) if short], np.int64)
-        self.place = {number: at for at, number in enumerate(self.numbers.tolist())}
-        self.fine = words([hashes[i][1] for i in self.numbers]).reshape(-1, FINE**2 // BITS)
-        values, self.value_of = np.unique(
-            words([hashes[i][0] for i in self.numbers]), return_inverse=True
-        )
-        self.members = Grouped(self.value_of, np.arange(len(self.numbers)), len(values))
-        one, other = near_pairs(values, bits)
-        ends = np.concatenate([one, other]), np.concatenate([other, one])
-        self.near = Grouped(*ends, len(values))
+    Short hashes propose, long ones decide: 64 bits alone take strangers for copies.
+    """
+    n = len(measures)
+    crops, faces = Long([m.crop_fine for m in measures]), Long([m.face_fine for m in measures])
 
-    def __call__(self, number: int) -> list[int]:
-        """The numbers of the pictures that look like picture `number`, itself among them."""
-        if number not in self.place:
-            return []
-        at = self.place[number]
-        value = int(self.value_of[at])
-        near = [value, *self.near(value)]
-        if len(near) == 1 and len(self.members(value)) == 1:
-            return [number]
-        found = np.concatenate([self.members(each) for each in near])
-        apart = np.bitwise_count(self.fine[found] ^ self.fine[at]).sum(axis=1)
-        return [int(i) for i in self.numbers[found[apart <= self.most]]]
+    def search(hashes: Sequence[bytes | None], long: Long, bits: int) -> Indices:
+        found, room = [np.empty(0, np.int64)], min(MOST_PAIRS, max(CROWD * n, FEW))
+        for one, other in proposed(hashes, long, bits):
+            same = are_copies(crops.apart(one, other), faces.apart(one, other))
+            found.append(pair_numbers(one[same], other[same], n))
+            if (room := room - len(found[-1])) < 0:
+                break
+        return np.concatenate(found)
+
+    by_crop = [m.crop_hash for m in measures], crops, crop_bits
+    by_face = [m.face_hash for m in measures], faces, face_bits
+    with ThreadPoolExecutor(2) as both:  # NumPy sorts and compares without Python's lock
+        pairs = np.concatenate([*both.map(search, *zip(by_crop, by_face, strict=True))])
+    pairs.sort()  # np.unique takes several times as long
+    pairs = pairs[np.diff(pairs, prepend=-1) != 0]
+    return Grouped(pairs // max(n, 1), pairs % max(n, 1), n)
+
+
+def are_copies(crops: Distances, faces: Distances) -> NDArray[np.bool_]:
+    """Whether pairs that differ in so many bits of their long hashes (-1: unknown) are copies."""
+    by_face = (faces >= 0) & (faces <= SAME_FACE)
+    by_crop = (crops >= 0) & (crops <= SAME_CROP) & (faces <= OTHER_FACE)
+    by_both = (faces >= 0) & (crops >= 0) & (faces + crops <= SAME_BOTH)
+    return by_face | by_crop | by_both
+
+
+def proposed(
+    hashes: Sequence[bytes | None], long: "Long", bits: int
+) -> Iterator[tuple[Indices, Indices]]:
+    """Numbers of pictures whose short hashes are near; those without one are like none."""
+    numbers = np.array([i for i, short in enumerate(hashes) if short], np.int64)
+    # In a crowd those are compared that are neighbours: let those be alike.
+    numbers = numbers[np.argsort(long.bits[numbers, 0], kind="stable")]
+    short = words([hashes[i] for i in numbers.tolist()])
+    for one, other in candidates(short, bits, bits + REACH):
+        yield numbers[one], numbers[other]
+
+
+class Long:
+    """Long hashes, and in how many bits two of them differ."""
+
+    def __init__(self, hashes: Sequence[bytes | None]) -> None:
+        empty = bytes(FINE**2 // 8)
+        self.known = np.array([known is not None for known in hashes], bool)
+        self.bits = words([known or empty for known in hashes]).reshape(-1, FINE**2 // BITS)
+
+    def apart(self, one: Indices, other: Indices) -> Distances:
+        """In how many bits these pairs differ; -1 where one has no hash."""
+        differ = np.bitwise_count(self.bits[one] ^ self.bits[other]).sum(axis=1, dtype=np.int64)
+        return np.where(self.known[one] & self.known[other], differ, -1)
 
 
 class Grouped:

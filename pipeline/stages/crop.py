@@ -3,7 +3,7 @@
 What a person decided in the review comes first; then a crop detector's rectangle; then the face.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -17,7 +17,7 @@ from pipeline.rows.manifest import Row, dropped
 from pipeline.sections import DatasetConfig, PortraitConfig
 from pipeline.stages.detect import Look
 from pipeline.stages.rulebook import RuleError, check_labels, parse, unseen
-from pipeline.stages.rules import judge, middle, once
+from pipeline.stages.rules import Rule, judge, middle, once
 
 LARGEST_FACTOR = 16.0  # of an enlargement
 COUNTS = 1 / 3  # faces under this share of the largest one's height are bystanders
@@ -50,7 +50,8 @@ class CropConfig(Settings):
         check=check_factor,
     )
     rules: str = option(
-        "[]", "JSON list of rules on what was found, read top to bottom: docs/rules.md"
+        "[]",
+        "JSON list of rules on what was found and measured, read top to bottom: docs/rules.md",
     )
 
     def __post_init__(self) -> None:
@@ -59,6 +60,16 @@ class CropConfig(Settings):
             parse(self.rules)
         except RuleError as error:
             raise SettingsError(f"[Crop] rules: {error}") from None
+
+    @property
+    def on_boxes(self) -> list[Rule]:
+        """The rules that Crop judges."""
+        return [rule for rule in parse(self.rules) if not rule.measured]
+
+    @property
+    def on_measures(self) -> tuple[Rule, ...]:
+        """The rules that FilterQuality judges."""
+        return tuple(rule for rule in parse(self.rules) if rule.measured)
 
     def least(self, dataset: DatasetConfig) -> tuple[float, float]:
         """A portrait smaller than this both ways has too few pixels: (width, height)."""
@@ -100,6 +111,11 @@ def crop_notes(rows: Iterable[Row], config: CropConfig) -> list[str]:
     return unseen(parse(config.rules), rows)
 
 
+def cropped(rows: Iterable[Row], recipe: Recipe, decisions: Mapping[str, Decision]) -> list[Row]:
+    """What becomes of each row; `decisions` are by photo."""
+    return [made for row in rows for made in crop(row, recipe, decisions.get(row.photo))]
+
+
 def crop(row: Row, recipe: Recipe, decision: Decision | None = None) -> Iterator[Row]:
     """Yield the row once per portrait in it, or once, dropped. Its faces are canonical boxes."""
     if row.drop is not None:
@@ -108,7 +124,7 @@ def crop(row: Row, recipe: Recipe, decision: Decision | None = None) -> Iterator
     if decision is not None:
         yield from decided(row, decision, recipe)
         return
-    rules = parse(recipe.crop.rules)
+    rules = recipe.crop.on_boxes
     for proposal in proposed(row, recipe):
         reason = None if proposal.drop else judge(proposal, rules)
         yield dropped(proposal, reason) if reason else proposal

@@ -1,15 +1,16 @@
 """Decide which portraits are good enough and no copies of others. Measures in; no pixels."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path, PurePath
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from atelier.options import option
 from atelier.tables import TableError, read_table
 from pipeline.options import Settings
 from pipeline.rows.manifest import Outcome, Row, dropped
 from pipeline.stages.copies import copies, known
+from pipeline.stages.rules import Rule, judge
 
 COPY = "nearly the same picture"
 LIMIT = "a number, or worst 0.02: that share of all; empty: none"
@@ -33,11 +34,13 @@ class FilterQualityConfig(Settings):
         "drop", "drop: of pictures that are nearly the same the best stays; keep: all stay"
     )
     crop_bits: int = option(
-        2, "copies differ in at most so many of the 64 bits of the portrait's dHash", low=0, high=10
+        6,
+        "portraits whose dHash differs in at most so many of 64 bits, and most of those that differ"
+        " in up to 4 more, are compared by 256 bits",
+        low=0,
+        high=10,
     )
-    face_bits: int = option(
-        6, "or in at most so many of the 64 bits of the face's pHash", low=0, high=10
-    )
+    face_bits: int = option(6, "the same of the face's pHash", low=0, high=10)
     sharpness: str = option(
         "",
         f"drop faces less sharp than this (Laplacian variance at 160 px; 60 is blurred): {LIMIT}",
@@ -68,18 +71,35 @@ class FilterQualityConfig(Settings):
 
     @property
     def asks(self) -> bool:
-        """Whether anything is asked of a portrait."""
+        """Whether these options ask anything of a portrait."""
         return self.copies == "drop" or any(self.limit(rule)[0] != "none" for rule in RULES)
 
-    def limit(self, rule: "Rule") -> tuple[str, float]:
+    def limit(self, rule: "Limit") -> tuple[str, float]:
         """A rule's limit; of a score there is one only with scores."""
         return limit_of(
             "" if rule.option == "score" and not self.scores else getattr(self, rule.option)
         )
 
 
-class Rule(NamedTuple):
-    """A measure with a limit."""
+@dataclass(frozen=True)
+class Asked:
+    """All that is asked of what Measure knows of a portrait."""
+
+    config: FilterQualityConfig
+    rules: tuple[Rule, ...] = ()  # of `[Crop] rules`, those that Crop cannot judge
+
+    @property
+    def anything(self) -> bool:
+        return self.config.asks or bool(self.rules)
+
+    @property
+    def keyed_rules(self) -> list[Any] | None:
+        """What of the rules enters a key: nothing where there are none, as before there were."""
+        return list(map(astuple, self.rules)) or None
+
+
+class Limit(NamedTuple):
+    """A measure that an option limits."""
 
     option: str
     reason: str
@@ -88,11 +108,11 @@ class Rule(NamedTuple):
 
 
 RULES = (
-    Rule("sharpness", "blurred", lambda row, _: known(row).sharpness),
-    Rule("dark", "too dark", lambda row, _: known(row).light),
-    Rule("bright", "too bright", lambda row, _: known(row).light, worst_is_most=True),
-    Rule("colour", "grey", lambda row, _: known(row).colour),
-    Rule("score", "low score", lambda row, scores: scores.get(row.photo)),
+    Limit("sharpness", "blurred", lambda row, _: known(row).sharpness),
+    Limit("dark", "too dark", lambda row, _: known(row).light),
+    Limit("bright", "too bright", lambda row, _: known(row).light, worst_is_most=True),
+    Limit("colour", "grey", lambda row, _: known(row).colour),
+    Limit("score", "low score", lambda row, scores: scores.get(row.photo)),
 )
 
 
@@ -108,7 +128,7 @@ def limit_of(text: str) -> tuple[str, float]:
 
 def filter_quality(
     rows: Sequence[Row],
-    config: FilterQualityConfig,
+    asked: Asked,
     accepted: Collection[str] = (),
     scores: Mapping[str, float] | None = None,
 ) -> Outcome:
@@ -117,9 +137,10 @@ def filter_quality(
     The photos in `accepted` a person accepted: they stay. What stays goes on as it came from Crop,
     so that all later results keep their names where nothing is dropped.
     """
-    if not config.asks:
+    config = asked.config
+    if not asked.anything:
         return Outcome(rows, ["nothing is asked: every portrait passes"])
-    out: dict[str, Row] = {}
+    out = {row.id: dropped(row, reason) for row in rows if (reason := judge(row, asked.rules))}
     limits: dict[str, float] = {}
     for rule in RULES:
         found, limit = judged_by(rule, rows, config, scores or {})
@@ -135,7 +156,7 @@ def filter_quality(
 
 
 def judged_by(
-    rule: Rule, rows: Sequence[Row], config: FilterQualityConfig, scores: Mapping[str, float]
+    rule: Limit, rows: Sequence[Row], config: FilterQualityConfig, scores: Mapping[str, float]
 ) -> tuple[dict[str, Row], float | None]:
     """The rows beyond a rule's limit, by id, and that limit; None where it has none."""
     kind, limit = config.limit(rule)

@@ -20,8 +20,10 @@ def framing_notes(rows: Sequence[Row], recipe: Recipe) -> list[str]:
 
 def framing_numbers(recipe: Recipe) -> dict[str, float]:
     """What the report draws the portraits against."""
-    longer = max(recipe.crop.least(recipe.dataset))
-    return {"face_share": recipe.portrait.face_share, "least_side": longer}
+    least = recipe.crop.least(recipe.dataset)
+    shown = {"face_share": recipe.portrait.face_share, "least_side": max(least)}
+    # One side that is long enough will do, so of a photo that is not even this no portrait can be.
+    return shown | ({"least_photo": min(least)} if any(least) else {})
 
 
 def face_share(row: Row) -> float | None:

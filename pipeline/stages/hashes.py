@@ -1,5 +1,6 @@
 """Perceptual hashes: pixels to bits, and all pairs of hashes that nearly agree."""
 
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -14,6 +15,9 @@ Indices = NDArray[np.int64]
 BITS = 64
 FINE = 16  # points a side of the hash that confirms: 256 bits
 AGREE = 3  # bands that a pair shares: with 1, buckets grow with the square of what is searched
+CROWD = 128  # others of one bucket that a hash is compared with, in the mean of all
+FEW = 2_000_000  # comparisons that are always made: among 2,000 hashes every one
+PART = 1 << 16  # hashes whose bits are moved at a time
 FLAT = 4.0  # levels of 255: the hash of a picture that spreads less says nothing
 
 
@@ -47,38 +51,78 @@ def scaled_grey(grey: Pixels, size: tuple[int, int]) -> Pixels:
 
 
 def near_pairs(hashes: Hashes, bits: int) -> tuple[Indices, Indices]:
-    """All i < j whose hashes differ in at most `bits` of 64 bits; the hashes are distinct.
-
-    Of `bits` + 3 bands of a hash such a pair has three in common: whoever sorts the hashes by any
-    three bands has it in one bucket.
-    """
-    order_of_bits = np.random.default_rng(0).permutation(BITS)  # neighbours of a picture are alike
-    bands = [mask_of(part) for part in np.array_split(order_of_bits, bits + AGREE)]
-    found = [
-        pairs_of_equal_keys(hashes, np.bitwise_or.reduce(chosen), bits)
-        for chosen in combinations(bands, AGREE)
-    ]
-    pairs = np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
-    return pairs // len(hashes), pairs % len(hashes)
-
-
-def mask_of(bits: NDArray[np.int64]) -> np.uint64:
-    return np.uint64(np.bitwise_or.reduce(np.uint64(1) << bits.astype(np.uint64)))
-
-
-def pairs_of_equal_keys(hashes: Hashes, mask: np.uint64, bits: int) -> Indices:
-    """i * n + j of all pairs in one bucket of `hashes & mask` that are near, i < j."""
+    """All i < j whose hashes differ in at most `bits` of 64 bits, but for crowds (`candidates`)."""
     n = len(hashes)
-    keys = hashes & mask
-    order = np.argsort(keys)
-    keys = keys[order]
-    at, step = np.arange(n - 1), 1
-    found = []
-    while len(at := at[keys[at] == keys[at + step]]):
-        one, other = order[at], order[at + step]
-        near = np.bitwise_count(hashes[one] ^ hashes[other]) <= bits
-        one, other = one[near], other[near]
-        found.append(np.minimum(one, other) * n + np.maximum(one, other))
+    found = [pair_numbers(*pair, n) for pair in candidates(hashes, bits, bits)]
+    pairs = np.sort(np.concatenate(found)) if found else np.empty(0, np.int64)
+    return pairs // max(n, 1), pairs % max(n, 1)
+
+
+def pair_numbers(one: Indices, other: Indices, n: int) -> Indices:
+    """i * n + j of each pair, i < j."""
+    return np.minimum(one, other) * n + np.maximum(one, other)
+
+
+def candidates(hashes: Hashes, bits: int, reach: int) -> Iterator[tuple[Indices, Indices]]:
+    """Pairs that differ in at most `reach` of 64 bits, each once.
+
+    All that differ in at most `bits` come, and most of those that differ in a few more: of
+    `bits` + 3 bands such a pair has three in common, so whoever sorts the hashes by any three bands
+    has it in one bucket. Only in a crowd, where a hash shares its bucket with more than CROWD
+    others in the mean, are those compared that lie near each other in the order of `hashes`.
+    """
+    n = len(hashes)
+    if n < 2:
+        return
+    width = (n - 1).bit_length()  # bits of an index
+    mixed = permuted(hashes)
+    bands = np.array_split(np.arange(BITS, dtype=np.uint64)[::-1], bits + AGREE)
+    masks = [np.bitwise_or.reduce(np.uint64(1) << band) for band in bands]
+    for chosen in combinations(range(bits + AGREE), AGREE):
+        earlier = [masks[at] for at in range(chosen[-1]) if at not in chosen]
+        keys = keyed(mixed, [bands[at] for at in chosen], BITS - width) << np.uint64(width)
+        keys |= np.arange(n, dtype=np.uint64)
+        keys.sort()  # many times faster than an argsort
+        order = (keys & np.uint64((1 << width) - 1)).astype(np.int64)
+        for first, second in bucket_pairs(keys >> np.uint64(width)):
+            one, other = order[first], order[second]
+            differ = mixed[one] ^ mixed[other]
+            near = np.flatnonzero(np.bitwise_count(differ) <= reach)
+            for mask in earlier:  # with another band in common it came before
+                near = near[(differ[near] & mask) != 0]
+            if len(near):
+                yield one[near], other[near]
+
+
+def permuted(hashes: Hashes) -> Hashes:
+    """The hashes with their bits in an order of chance: neighbours of a picture are alike."""
+    order = np.random.default_rng(0).permutation(BITS)
+    made = np.empty_like(hashes)
+    for start in range(0, len(hashes), PART):
+        part = hashes[start : start + PART].view(np.uint8).reshape(-1, BITS // 8)
+        mixed = np.packbits(np.unpackbits(part, axis=1)[:, order], axis=1)
+        made[start : start + PART] = np.ascontiguousarray(mixed).view(np.uint64).ravel()
+    return made
+
+
+def keyed(hashes: Hashes, bands: Sequence[Hashes], room: int) -> Hashes:
+    """The bits of these bands, side by side; no more than there is room for."""
+    key = np.zeros_like(hashes)
+    for band in bands:
+        size = min(len(band), room)
+        room -= size
+        part = (hashes >> (band[0] - np.uint64(size - 1))) & np.uint64((1 << size) - 1)
+        key = (key << np.uint64(size)) | part
+    return key
+
+
+def bucket_pairs(keys: Hashes) -> Iterator[tuple[Indices, Indices]]:
+    """Places of equal keys among sorted ones, two by two: neighbours first, then further apart."""
+    n, step, compared = len(keys), 1, 0
+    at = np.flatnonzero(keys[1:] == keys[:-1])
+    while len(at) and compared < max(CROWD * n, FEW):
+        yield at, at + step
+        compared += len(at)
         step += 1
-        at = at[at + step < n]
-    return np.concatenate(found) if found else np.empty(0, np.int64)
+        at = at[at < n - step]
+        at = at[keys[at] == keys[at + step]]

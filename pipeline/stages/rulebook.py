@@ -72,6 +72,7 @@ def drop(given: dict[str, Any]) -> Drop:
         case [str() as first, str() as relation, int() | float() as second] if (
             first in QUANTITIES and relation in LIMITS and is_number(second)
         ):
+            check_measured(given, first)
             share = 0.0
         case [str() as first, str() as relation, str() as second] if (
             relation in RELATIONS and first != EYE_LINE
@@ -90,6 +91,13 @@ def drop(given: dict[str, Any]) -> Drop:
             )
     reason, least = word(given, "drop"), number_of(given, "min_score", 0, 0, 1)
     return Drop(reason, first, relation, second, least, share)
+
+
+def check_measured(given: dict[str, Any], quantity: str) -> None:
+    """Raise RuleError where a find's score or share is asked of what no detector finds."""
+    for key in ("min_score", "share"):
+        if QUANTITIES[quantity].measured and key in given:
+            raise RuleError(f'{quantity!r} takes no "{key}"')
 
 
 def need(given: dict[str, Any]) -> Need:

@@ -1,7 +1,8 @@
-"""Rules on what was found in a photo and where: what drops a portrait. No pixels.
+"""Rules on what was found in a photo and where, and on what was measured: what drops a portrait.
 
-A thing is a label of a detector, `crop` (the portrait's rectangle) or `photo` (all of it); where a
-`face` has a place, it is the one that the portrait was built on. docs/rules.md shows all of it.
+No pixels. A thing is a label of a detector, `crop` (the portrait's rectangle) or `photo` (all of
+it); where a `face` has a place, it is the one that the portrait was built on. docs/rules.md shows
+all of it.
 """
 
 import math
@@ -17,6 +18,7 @@ from pipeline.rows.manifest import Row
 EYES = ("right eye", "left eye")  # as the person has them: the right one is on the left
 EYE_LINE = "eye line"
 PLACES = ("crop", "photo")
+FULL = 10.0  # levels of colour, as Measure has it, from which on a picture is not grey at all
 SAME = 0.5  # boxes of one label that share more (intersection over union) are one thing
 
 Relation = Callable[[Box, Box, float], bool]
@@ -33,6 +35,11 @@ class Drop:
     second: str | float  # a number, after a quantity
     min_score: float = 0
     share: float = 0
+
+    @property
+    def measured(self) -> bool:
+        """Whether it asks what Measure knows: then FilterQuality judges it, not Crop."""
+        return self.relation in LIMITS and QUANTITIES[self.first].measured
 
     def labels(self) -> list[str]:
         """What a detector must be able to find."""
@@ -65,6 +72,7 @@ class Need:
     of: str = "photo"
     min_score: float = 0
     reason: str = ""
+    measured = False  # boxes are counted: Crop judges it
 
     def labels(self) -> list[str]:
         """What a detector must be able to find."""
@@ -173,6 +181,21 @@ def score(row: Row, min_score: float) -> float | None:
     return next((face.score for face in things(row, FACE, min_score)), None)
 
 
+def luminance(row: Row, _: float) -> float | None:
+    """The mean of the face, 0 to 255."""
+    return row.measures.light if row.measures else None
+
+
+def sharpness(row: Row, _: float) -> float | None:
+    """The variance of the Laplacian of the face at 160 px."""
+    return row.measures.sharpness if row.measures else None
+
+
+def greyness(row: Row, _: float) -> float | None:
+    """1 without any colour, as grey, sepia and duotone, down to 0 where it is FULL levels."""
+    return max(0.0, 1 - row.measures.colour / FULL) if row.measures else None
+
+
 def points(row: Row, labels: Iterable[str], min_score: float) -> list[Box] | None:
     """The centres of these points of the portrait's face; None unless all are there."""
     found = []
@@ -209,6 +232,7 @@ class Quantity(NamedTuple):
     measure: Callable[[Row, float], float | None]  # None: it cannot be told, so nothing is dropped
     labels: tuple[str, ...]  # what a detector must find for it
     told: str  # how the reason says the value
+    measured: bool = False  # by Measure, from pixels: FilterQuality judges it; else Crop, by boxes
 
 
 QUANTITIES = {
@@ -216,5 +240,8 @@ QUANTITIES = {
     "roll": Quantity(roll, EYES, "{:.0f} degrees"),
     "yaw": Quantity(yaw, (*EYES, "nose"), "{:.2f}"),
     "score": Quantity(score, (FACE,), "{:.2f}"),
+    "luminance": Quantity(luminance, (), "luminance {:.4g}", measured=True),
+    "sharpness": Quantity(sharpness, (), "sharpness {:.4g}", measured=True),
+    "greyness": Quantity(greyness, (), "greyness {:.2f}", measured=True),
 }
 LIMITS: dict[str, Callable[[float, float], bool]] = {"over": operator.gt, "under": operator.lt}

@@ -11,7 +11,7 @@ from atelier import listing
 from detectors.annotations.sizes import PhotoSizes
 from detectors.annotations.voc import voc_entries
 from pipeline.dataset import ready
-from pipeline.dataset.records import write_record
+from pipeline.dataset.records import write
 from pipeline.photos import folder
 from training.sources import DataError, open_source
 from training.sources.stores import FolderStore, ZipStore, picture_names
@@ -141,7 +141,7 @@ def records(path, count):
     """A file of `count` records, each with a checksum that is right."""
     with path.open("w+b") as file:
         for number in range(count):
-            write_record(file.fileno(), number, np.full((3, 8, 8), number, np.uint8))
+            write(file.fileno(), number, np.full((3, 8, 8), number, np.uint8))
 
 
 def test_of_two_datasets_in_a_folder_none_is_guessed(tmp_path):

@@ -164,5 +164,19 @@ def test_records_packs_a_folder_of_ready_pictures(folder):
     )  # 160 x 120 to 20 x 15
 
 
+def test_records_makes_a_zip_and_pictures_again(folder):
+    place = folder / "out"
+    made = run(folder, "records", str(folder / "photos"), str(place / "x.zip"))
+    assert made.returncode == 0, made.stderr
+    assert "stylegan2-ada-pytorch cannot read this zip: 160 x 120" in made.stdout
+    back = run(folder, "records", str(place / "x.zip"), str(place / "x"))
+    assert back.returncode == 0 and len(list(place.glob("x/00000/img*.png"))) == 3
+    wrong = run(folder, "records", str(place / "x.zip"), str(place / "y"), "--layout", "zip")
+    assert "layout zip makes one file: call it y.zip" in error(wrong, 2)
+    broken = place / "broken.zip"
+    broken.write_bytes((place / "x.zip").read_bytes()[:-30])
+    assert "broken.zip is no zip" in error(run(folder, "records", str(broken), str(place / "y")), 2)
+
+
 def test_options_prints_what_is_committed():
     assert told(["options"]).stdout == (ROOT / "docs" / "options.md").read_text()

@@ -12,7 +12,9 @@ from pipeline.tasks import Dataset, Detect, Resize
 from tests.kit.commands import error, run, started, wait_for
 from tests.kit.store import build, counting, photo, results, save, set_options
 
-MANY = {"Dataset_size": 512, "Engine_scheduler": "local", "Engine_workers": 2, "Engine_rows": 1}
+SMALL = {"Dataset_size": 256, "FilterQuality_copies": "keep"}
+MANY = {**SMALL, "Engine_scheduler": "local", "Engine_workers": 2, "Engine_rows": 1}
+PHOTOS = 24
 pytestmark = pytest.mark.slow
 
 
@@ -27,21 +29,21 @@ def test_of_two_commands_the_second_says_who_is_first(folder):
 
 
 @pytest.fixture(scope="module")
-def forty(tmp_path_factory):
-    """Forty photos, and in `undisturbed` what a run makes of them."""
-    folder = tmp_path_factory.mktemp("forty")
-    for number in range(40):
-        save(folder / "photos" / f"{number}.png", photo(number, size=(800, 600)))
-    done = run(folder, "run", store="undisturbed", Dataset_size=512)
+def many(tmp_path_factory):
+    """Photos enough for several units, and in `undisturbed` what a run makes of them."""
+    folder = tmp_path_factory.mktemp("many")
+    for number in range(PHOTOS):
+        save(folder / "photos" / f"{number}.png", photo(number, size=(400, 300)))
+    done = run(folder, "run", store="undisturbed", **SMALL)
     assert done.returncode == 0, done.stderr
     return folder
 
 
 @pytest.mark.parametrize("heard_by", ["command", "terminal"])
-def test_ctrl_c_says_that_it_stopped_and_leaves_no_process(forty, heard_by):
+def test_ctrl_c_says_that_it_stopped_and_leaves_no_process(many, heard_by):
     """At a terminal every process of the command gets it."""
-    process = started(forty, "run", store=heard_by, **MANY)
-    wait_for(forty, f"{heard_by}/detect/*/parts/*.parquet")
+    process = started(many, "run", store=heard_by, **MANY)
+    wait_for(many, f"{heard_by}/detect/*/parts/*.parquet")
     family = psutil.Process(process.pid).children(recursive=True)
     send = {"command": os.kill, "terminal": os.killpg}[heard_by]
     send(process.pid, signal.SIGINT)
@@ -51,20 +53,20 @@ def test_ctrl_c_says_that_it_stopped_and_leaves_no_process(forty, heard_by):
     assert process.returncode == 130
     assert "the same command goes on" in said
     assert "Traceback" not in said
-    assert not (forty / heard_by / "lock").exists()
-    assert run(forty, "run", store=heard_by, Dataset_size=512).returncode == 0
-    assert results(forty / heard_by) == results(forty / "undisturbed")
+    assert not (many / heard_by / "lock").exists()
+    assert run(many, "run", store=heard_by, **SMALL).returncode == 0
+    assert results(many / heard_by) == results(many / "undisturbed")
 
 
-def test_a_worker_killed_in_the_middle_loses_nothing(forty):
-    process = started(forty, "run", store="short-handed", **MANY)
-    wait_for(forty, "short-handed/resize/*/parts/*.parquet")
+def test_a_worker_killed_in_the_middle_loses_nothing(many):
+    process = started(many, "run", store="short-handed", **MANY)
+    wait_for(many, "short-handed/resize/*/parts/*.parquet")
     family = psutil.Process(process.pid).children(recursive=True)
     worker = next(one for one in family if "spawn_main" in " ".join(one.cmdline()))
     worker.kill()
     _, said = process.communicate(timeout=300)
     assert process.returncode == 0, said
-    assert results(forty / "short-handed") == results(forty / "undisturbed")
+    assert results(many / "short-handed") == results(many / "undisturbed")
 
 
 def packing(monkeypatch):
@@ -80,9 +82,9 @@ def packing(monkeypatch):
 
 
 @pytest.mark.parametrize("stage", ["detect", "resize", "records"])
-def test_kill_9_in_the_middle_redoes_nothing_that_is_finished(forty, stage, monkeypatch):
-    store = forty / stage
-    process = started(forty, "run", store=stage, **MANY)
+def test_kill_9_in_the_middle_redoes_nothing_that_is_finished(many, stage, monkeypatch):
+    store = many / stage
+    process = started(many, "run", store=stage, **MANY)
     wait_for(store, f"{stage}/*/parts/*.parquet", 3)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
@@ -90,14 +92,14 @@ def test_kill_9_in_the_middle_redoes_nothing_that_is_finished(forty, stage, monk
     finished = {
         row.id for rows in memo.read_parts(folder, memo.keys(folder)).values() for row in rows
     }
-    assert 3 <= len(finished) < 40
+    assert 3 <= len(finished) < PHOTOS
 
     # In this process, so that its work can be counted.
-    more = {"Detect_detector": "none", "Dataset_size": 512, "Engine_scheduler": "in-process"}
-    set_options(Store_root=store, Ingest_source=forty / "photos", **more)
+    more = {**SMALL, "Detect_detector": "none", "Engine_scheduler": "in-process"}
+    set_options(Store_root=store, Ingest_source=many / "photos", **more)
     counted = {"detect": Detect, "resize": Resize}.get(stage)
     redone = counting(monkeypatch, counted) if counted else packing(monkeypatch)
     assert build(Dataset())
     assert finished.isdisjoint(redone)
-    assert len(finished) + len(redone) == 40
-    assert results(store) == results(forty / "undisturbed")
+    assert len(finished) + len(redone) == PHOTOS
+    assert results(store) == results(many / "undisturbed")

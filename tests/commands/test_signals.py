@@ -27,7 +27,7 @@ def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("signals")
     for number in range(12):
         save(folder / "photos" / f"{number}.png", photo(number, size=(400, 300)))
-    draw(folder / "data", size=(16, 16))
+    draw(folder / "data", size=(8, 8))
     dataset(folder / "labelled", 8)
     return folder
 
@@ -44,7 +44,7 @@ def line(folder, name):
         return [sys.executable, "-m", name, "train", *words]
     if name == "generator":
         more = {f"TrainStyleGAN_{key}": value for key, value in training.items()}
-        return commands.command(folder, "run", "TrainStyleGAN", store=name, Dataset_size=16, **more)
+        return commands.command(folder, "run", "TrainStyleGAN", store=name, Dataset_size=8, **more)
     words = commands.command(folder, store=name, **LOCAL)[3:]
     return {
         "pipeline": [sys.executable, "-m", "pipeline", "run", *words],

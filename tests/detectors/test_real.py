@@ -33,24 +33,28 @@ pytestmark = [pytest.mark.real_data, pytest.mark.slow]
 def seen(test_data):
     """Detector -> path -> (its finds, joined; the photo's row)."""
     return {
-        name: looked(text.format(models=test_data / "models"), test_data)
+        name: looked(text.format(models=test_data / "models"), every_second(test_data))
         for name, text in DETECTORS.items()
     }
 
 
-def looked(text, test_data):
+def looked(text, paths):
     spec = detectors.parse(text)
     find = detectors.load(spec, 0.1)
     found = {}
-    for path in sorted(
-        path for name in (*PORTRAITS, *NO_FACES) for path in (test_data / name).iterdir()
-    ):
+    for path in paths:
         data = path.read_bytes()
         head = pictures.header(data, 10**8)
         row = Row(path.name, path.name, width=head.width, height=head.height)
         boxes = join([measure_photo(data, row, find)], [detectors.face_factors(spec)])
         found[path] = (boxes, row)
     return found
+
+
+def every_second(test_data):
+    """Half of the pictures: four detectors at all of them take most of a minute."""
+    folders = [test_data / name for name in (*PORTRAITS, *NO_FACES)]
+    return [path for folder in folders for path in sorted(folder.iterdir())[::2]]
 
 
 def portrait(boxes, row):
@@ -72,13 +76,13 @@ def test_the_portrait_does_not_depend_on_the_detector(seen, one, other):
     overlaps = [iou(a, b) for a, b in pairs if a and b]
     mean = sum(overlaps) / len(overlaps)
     print(f"{one}, {other}: mean IoU {mean:.3f} of {len(overlaps)}, least {min(overlaps):.2f}")
-    assert len(overlaps) >= 90
+    assert len(overlaps) >= 45
     assert mean >= 0.8
 
 
 @pytest.mark.parametrize(
     ("name", "least", "most"),
-    [("Haar", 120, 3), ("YuNet", 127, 2), ("FaceBoxes", 127, 2), ("hand and face", 90, 6)],
+    [("Haar", 60, 2), ("YuNet", 63, 1), ("FaceBoxes", 63, 1), ("hand and face", 45, 3)],
 )
 def test_faces_are_found_where_they_are_and_nowhere_else(seen, name, least, most):
     with_face = [
@@ -88,7 +92,7 @@ def test_faces_are_found_where_they_are_and_nowhere_else(seen, name, least, most
     ]
     right = sum(folder in PORTRAITS for folder in with_face)
     wrong = len(with_face) - right
-    print(f"{name}: {right} of 128 portraits, {wrong} false")
+    print(f"{name}: {right} of 64 portraits, {wrong} false")
     assert right >= least
     assert wrong <= most
 
@@ -98,7 +102,7 @@ def test_hands_are_found_on_some_portraits(seen):
     found = [
         boxes for boxes, _ in seen["hand and face"].values() if hands & {one.label for one in boxes}
     ]
-    assert len(found) >= 3
+    assert len(found) >= 2
     assert not [one for boxes in found for one in boxes if one.label.isdigit()]
 
 
@@ -132,8 +136,9 @@ def test_a_truncated_graph_is_one_sentence(tmp_path, test_data):
         ("marianne-bellotti.jpg", None),  # a hand at the chin, which this graph does not find
     ],
 )
-def test_rules_on_hands_and_faces(seen, test_data, name, said):
-    boxes, row = seen["hand and face"][test_data / "portraits_ge1024" / name]
+def test_rules_on_hands_and_faces(test_data, name, said):
+    text = DETECTORS["hand and face"].format(models=test_data / "models")
+    ((boxes, row),) = looked(text, [test_data / "portraits_ge1024" / name]).values()
     rules = [
         {"drop": "hand at the face", "if": ["pinch", "overlaps", "face"], "min_score": 0.35},
         {"drop": "arms crossed", "if": ["open hand", "below", "face"], "min_score": 0.6},

@@ -78,7 +78,7 @@ def test_a_dataset_and_a_training_and_gc_need_no_checkout(installed, tmp_path):
         save(tmp_path / "photos" / f"{number}.jpg", photo(number))
     tiny = {"preset": "tiny", "total_kimg": 0.008, "metrics": ""}
     more = {f"TrainStyleGAN-{name}": value for name, value in tiny.items() if value}
-    line = command(tmp_path, "run", "TrainStyleGAN", Dataset_size=16, **more)[1:]
+    line = command(tmp_path, "run", "TrainStyleGAN", Dataset_size=8, **more)[1:]
     done = here(installed, tmp_path, *line)
     assert done.returncode == 0, done.stderr + done.stdout
     (run,) = Path(tmp_path, "store/runs").iterdir()

@@ -1,5 +1,8 @@
 """Small exports for tests: made pictures, the rows of them, and what came of it."""
 
+import io
+import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +60,31 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def pictures(folder: Path, number: int = 4) -> list[np.ndarray[Any, Any]]:
     return list(read_records(folder / f"{folder.name}-r{number:02}.tfrecords"))
+
+
+class AdaPytorchFolder:
+    """A zip as stylegan2-ada-pytorch's own reader takes it: what it demands, and what it gives."""
+
+    def __init__(self, path: Path) -> None:
+        Image.init()
+        self.zip = zipfile.ZipFile(path)
+        known = self.zip.namelist()
+        endings = [name for name in known if Path(name).suffix.lower() in Image.EXTENSION]
+        self.names = sorted(endings)
+        self.shape = self.picture(0).shape
+        channels, height, width = self.shape
+        assert channels in (1, 3) and height == width == 1 << (width.bit_length() - 1)
+        labels = json.loads(self.zip.read("dataset.json"))["labels"]
+        self.labels = None
+        if labels is not None:
+            by_name = dict(labels)
+            self.labels = np.array([by_name[name.replace("\\", "/")] for name in self.names])
+            if self.labels.ndim == 1:
+                self.labels = np.eye(self.labels.max() + 1, dtype=np.float32)[self.labels]
+
+    def picture(self, number: int) -> np.ndarray[Any, Any]:
+        """C H W, of the shape of the first."""
+        with Image.open(io.BytesIO(self.zip.read(self.names[number]))) as image:
+            pixels = np.array(image)
+        pixels = pixels[:, :, np.newaxis] if pixels.ndim == 2 else pixels
+        return pixels.transpose(2, 0, 1)

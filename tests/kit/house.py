@@ -36,6 +36,12 @@ def modules() -> dict[str, Path]:
     return found
 
 
+@cache
+def trees() -> dict[str, ast.Module]:
+    """Every module of ours, parsed."""
+    return {module: ast.parse(path.read_text()) for module, path in modules().items()}
+
+
 def named(node: ast.stmt) -> Iterator[str]:
     """The modules that an import statement names, as far as its words tell."""
     if isinstance(node, ast.Import):

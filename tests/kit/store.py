@@ -12,9 +12,10 @@ from PIL import Image
 from atelier import pictures
 from atelier.boxes import Box
 from detectors.base import Detection
-from pipeline import options
+from pipeline import options, tasks
 from pipeline.photos.folder import read_photo
 from pipeline.rows.manifest import dropped
+from pipeline.stages import detect
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -66,6 +67,39 @@ def photo(seed, faces=((60, 50, 20),), size=(160, 120), dark=40):
 def save(path, pixels, **more):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path, **more)
+
+
+def without_models(patch):
+    """From now on stages find bright squares and embed mean colours."""
+    patch.setattr(detect, "load", lambda *_: BrightFace())
+    patch.setattr(tasks.Embed, "work", staticmethod(mean_colours))
+    patch.setattr(tasks.Embed, "prepare", lambda *_: None)
+
+
+def source_of_six(folder):
+    """Photos: four portraits, one empty scene, one copy; the options of a store beside them."""
+    source = folder / "photos"
+    for number in range(4):
+        save(source / f"{number}.png", photo(number, [(60 + number, 40, 20 + 2 * number)]))
+    save(source / "scene.png", photo(8, []))
+    (source / "copy.png").write_bytes((source / "3.png").read_bytes())
+    return {
+        "Store_root": folder / "store",
+        "Ingest_source": source,
+        "Engine_scheduler": "in-process",
+        "Engine_rows": 2,
+        "Dataset_size": 32,
+        "Crop_min_face": 4,
+        "Detect_detector": "haar",
+    }
+
+
+def reference_of_ten(folder):
+    """Photos like those portraits; the options that compare with them."""
+    for number in range(10):
+        picture = photo(100 + number, [(60 + number, 40, 22)])
+        save(folder / "reference" / f"{number}.png", picture)
+    return {"FilterPose_reference": folder / "reference", "FilterPose_limit": "best 0.75"}
 
 
 def set_options(**values):

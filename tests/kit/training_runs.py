@@ -19,7 +19,9 @@ COMMAND = """
 import sys
 import tensorflow as tf
 tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+from training import devices
 from training.cli import main
+devices.AGREE = 0  # runs this small end within seconds: machines ask each other every time
 sys.exit(main(sys.argv[1:]))
 """
 SMALL = {
@@ -72,12 +74,12 @@ class Rehearsal:
         state, seed = self.state, self.config.run.seed
         rate = self.scale * schedule.value_at(self.rates, state.seen)
         chance = np.random.default_rng([seed, state.seen])
-        for adam in (state.g_adam, state.d_adam):
+        for adam in state.adams.values():
             adam.steps.assign_add(1)
             for variable in [*adam.variables.values(), *adam.second.values()]:
                 variable.assign_add(rate * chance.random(variable.shape, np.float32))
-        for name, mean in state.averaged.values.items():
-            mean.assign(0.5 * (mean + state.generator.values[name]))
+        for name, mean in state.networks["G_ema"].values.items():
+            mean.assign(0.5 * (mean + state.networks["G"].values[name]))
         state.path_mean.assign_add(rate)
         if self.config.augment.augment == "ada":
             state.p.assign_add(rate)

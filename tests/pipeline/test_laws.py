@@ -11,24 +11,51 @@ from pipeline import options
 from pipeline.rows import manifest
 from pipeline.rows.manifest import dropped
 from pipeline.stage import SetStage, Stage
-from pipeline.tasks import STAGES, Crop, ExportTFRecords, Ingest, Report, Resize
-from tests.kit.store import build, counting, fresh, photo, results, save, set_options
+from pipeline.tasks import STAGES, Crop, Ingest, Report, Resize
+from tests.kit.store import (
+    build,
+    counting,
+    fresh,
+    photo,
+    reference_of_ten,
+    results,
+    save,
+    set_options,
+    source_of_six,
+    without_models,
+)
 
 WORKING = [stage for stage in STAGES if issubclass(stage, Stage)]
 every_stage = pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.__name__)
 every_step = pytest.mark.parametrize("stage", [*STAGES, Report], ids=lambda stage: stage.__name__)
 every_working_stage = pytest.mark.parametrize("stage", WORKING, ids=lambda stage: stage.__name__)
-pytestmark = pytest.mark.usefixtures("reference")
+
+
+@pytest.fixture(scope="module", params=["largest", "each"])
+def whole(request, tmp_path_factory):
+    """The options of a store in which everything is built, two photos of pairs in it, too."""
+    folder = tmp_path_factory.mktemp(request.param)
+    given = source_of_six(folder) | reference_of_ten(folder)
+    given |= {"Crop_faces": request.param, "Crop_max_faces": 3}
+    for number in (20, 21):
+        pair = photo(number, [(20, 40, 22), (100, 50, 20)])
+        save(folder / "photos" / f"pair {number}.png", pair)
+    with pytest.MonkeyPatch.context() as patch:
+        without_models(patch)
+        set_options(**given)
+        assert build(Report())
+        yield given
+
+
+@pytest.fixture
+def built(whole):
+    """That store, as the next command finds it."""
+    set_options(**whole)
+    return whole["Store_root"]
 
 
 @every_stage
-@pytest.mark.parametrize("faces", ["largest", "each"])
-def test_no_row_is_lost(store, stage, faces):
-    for number in (20, 21):
-        pair = photo(number, [(20, 40, 22), (100, 50, 20)])
-        save(store.parent / "photos" / f"pair {number}.png", pair)
-    set_options(Crop_faces=faces, Crop_max_faces=3)
-    assert build(stage())
+def test_no_row_is_lost(built, whole, stage):
     came_in, out = stage().incoming(), stage().rows()
     assert sum(manifest.facts(stage().path).outcome.values()) == len(out)
     if stage is Ingest:
@@ -40,7 +67,7 @@ def test_no_row_is_lost(store, stage, faces):
     assert all(any(is_or_is_of(name, old) for old in before) for name in after)
     assert all(row.parent in before for row in out if row.id.endswith(".z"))
     if stage is Crop:
-        assert any(name.endswith(".f2") for name in after) == (faces == "each")
+        assert any(name.endswith(".f2") for name in after) == (whole["Crop_faces"] == "each")
 
 
 def is_or_is_of(name, other):
@@ -49,18 +76,15 @@ def is_or_is_of(name, other):
 
 
 @every_stage
-def test_kept_pictures_exist(store, stage):
-    assert build(stage())
+def test_kept_pictures_exist(built, stage):
     kept = [row for row in stage().rows() if row.drop is None]
     assert kept
-    assert all((store / row.picture).is_file() for row in kept if row.picture)
+    assert all((built / row.picture).is_file() for row in kept if row.picture)
     assert any(row.picture for row in kept) == (STAGES.index(stage) >= STAGES.index(Resize))
 
 
 @every_step
-def test_a_second_build_runs_nothing(store, stage, monkeypatch):
-    assert build(stage())
-    fresh()
+def test_a_second_build_runs_nothing(built, stage, monkeypatch):
     for kind in (Stage, SetStage, Report):
         monkeypatch.setattr(kind, "build", lambda self: pytest.fail("ran again"))
     assert stage().complete()
@@ -76,6 +100,7 @@ OTHER = {
     "Embed_dims": 64,
     "Embed_weights": "weights.pth",
     "ExportTFRecords_labels": "folder",
+    "ExportTFRecords_layout": "zip",
     "ExportTFRecords_name": "faces",
     "FilterPose_limit": "best 0.7",
     "FilterPose_reference": "elsewhere",
@@ -91,7 +116,7 @@ OTHER = {
 
 
 @every_step
-def test_every_option_changes_the_key_unless_it_cannot_change_a_result(stage, tmp_path):
+def test_every_option_changes_the_key_unless_it_cannot_change_a_result(stage, reference, tmp_path):
     files = {"Embed_weights", "FilterQuality_scores"}
     for name in files:
         (tmp_path / OTHER[name]).write_text("other")
@@ -120,7 +145,7 @@ def another(name, kind, value):
     return value + 1 if kind is int else value * 0.75 + 0.01
 
 
-def test_the_cut_into_units_changes_no_result(store):
+def test_the_cut_into_units_changes_no_result(store, reference):
     seen = []
     for size in (1, 2, 7):
         set_options(Engine_rows=size, Store_root=store / str(size))
@@ -131,7 +156,7 @@ def test_the_cut_into_units_changes_no_result(store):
 
 
 @every_working_stage
-def test_a_crash_keeps_finished_units(store, stage, monkeypatch):
+def test_a_crash_keeps_finished_units(store, reference, stage, monkeypatch):
     assert build(stage().before()[0]) if stage().before() else True
     seen, work, cut = [], stage.work, [True]
 
@@ -152,24 +177,20 @@ def test_a_crash_keeps_finished_units(store, stage, monkeypatch):
     assert len(seen) == len(set(seen))
 
 
-@every_working_stage
-def test_a_grown_source_runs_only_new_rows(store, stage, monkeypatch):
+def test_a_grown_source_runs_only_new_rows(store, reference, monkeypatch):
     set_options(FilterPose_limit="q100", Zoom_share=0.4)
     assert build(Resize())
     save(store.parent / "photos" / "new.png", photo(9, [(61, 40, 22)]))
-    seen = counting(monkeypatch, stage)
+    seen = {stage: counting(monkeypatch, stage) for stage in WORKING}
     fresh()
     assert build(Resize())
     new = next(row for row in Ingest().rows() if row.path == "new.png")
-    worked_on = {name.split(".")[0] for name in seen}
-    if stage is Ingest:
-        assert len(seen) == 1
-    else:
-        assert worked_on <= {new.id}
+    assert len(seen.pop(Ingest)) == 1
+    for stage, names in seen.items():
+        assert {name.split(".")[0] for name in names} <= {new.id}, stage
 
 
-def test_drops_of_each_stage_say_why(store):
-    assert build(ExportTFRecords())
+def test_drops_of_each_stage_say_why(built):
     said = {row.drop for stage in STAGES for row in stage().rows() if row.drop}
     assert "no face" in said
     assert any(reason.startswith("exact copy: ") for reason in said)

@@ -9,7 +9,10 @@ import pytest
 from pipeline import tasks
 from pipeline.train.tasks import TrainStyleGAN
 from tests.kit.store import build, mean_colours, set_options
-from training.run import checkpoints
+from training import cli
+from training.config import configure
+from training.run import checkpoints, folder
+from training.state import network_configs, new_state, restored
 
 # Defaults that have changed since: with the old ones the old results are found.
 HOW_IT_WAS = {"Detect_detector": "haar", "Portrait_headroom": 0}
@@ -49,3 +52,20 @@ def test_the_run_is_finished_and_its_checkpoint_whole(made):
     (run,) = (store / "runs").iterdir()
     found, broken = checkpoints.newest(run)
     assert not broken and found.about["counters"]["seen"] == 32
+
+
+def test_the_run_can_go_on_and_draw(made, tmp_path):
+    """Its checkpoint fits the networks that its options make today."""
+    store, _ = made
+    (run,) = (store / "runs").iterdir()
+    known, (found, _) = folder.saved_run(run), checkpoints.newest(run)
+    config = configure(folder.current(known))
+    pair = network_configs(config, known["dataset"]["shape"], 0)
+    checkpoints.same_network(pair.saved(), found.about["network"], found.path)
+    state = new_state(config, pair)
+    restored(state, config, found.arrays, found.about["counters"])
+    assert state.seen == 32
+    assert folder.changed(known, config) == {}
+    words = ["--run", str(run), "--seeds", "0-1", "--out", str(tmp_path / "pictures")]
+    assert cli.main(["generate", *words]) == 0
+    assert len(list((tmp_path / "pictures").glob("*.png"))) == 2

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.kit.training_runs import command, draw
-from training import cli
+from tests.kit.training_runs import command, draw, rehearse
+from training import cli, presets
 
 
 def said(capsys, arguments):
@@ -15,7 +15,7 @@ def test_a_dry_run_prints_config_and_estimates(tmp_path, capsys):
     data = draw(tmp_path / "data")
     code, out, _ = said(capsys, [*command(data, tmp_path / "run"), "--dry-run"])
     assert code == 0 and not (tmp_path / "run").exists()
-    for words in ('"g_lr": "0.002"', "b4/conv ", "memory, estimated", "disk: ", "epochs of 12"):
+    for words in ('"g_lr": "0.004"', "b4/conv ", "memory, estimated", "disk: ", "epochs of 12"):
         assert words in out, words
 
 
@@ -34,12 +34,21 @@ def test_a_dry_run_prints_config_and_estimates(tmp_path, capsys):
         ),
         (
             ["generate", "--run", "/nowhere.npz", "--out", "x"],
-            "/nowhere.npz is no checkpoint: name a .npz file of a run",
+            "run = /nowhere.npz: there is no such run or checkpoint",
         ),
         (
             ["generate", "--run", "x", "--out", "x", "--seeds", "a"],
             "seeds = 'a': write numbers and ranges, as in 0-15,7083",
         ),
+        (
+            ["generate", "--run", "x", "--out", "x", "--seeds", "3,0-99999999999"],
+            "seeds = '3,0-99999999999': that is 100000000001; give at most 1000000 at once",
+        ),
+        (
+            ["generate", "--run", "x", "--out", "x", "--psi", "nan"],
+            "python -m training generate: argument --psi: 'nan': give a number",
+        ),
+        (["train", "--data", "D", "--total-kimg", "inf"], "total_kimg = 'inf': give a number"),
     ],
 )
 def test_a_wrong_input_gets_one_sentence(capsys, arguments, sentence):
@@ -53,3 +62,72 @@ def test_sizes_and_labels_that_cannot_be(tmp_path, capsys):
     plain = draw(tmp_path / "plain")
     _, _, error = said(capsys, [*command(plain, tmp_path / "run"), "--labels"])
     assert error == f"error: labels = true, but {plain} has none: leave it out\n"
+
+
+def test_a_run_in_its_own_dataset_is_refused(tmp_path, capsys):
+    data = draw(tmp_path / "data")
+    (tmp_path / "link").symlink_to(data)
+    for out in (data, data / "deep" / "run", tmp_path / "link" / "run"):
+        code, _, error = said(capsys, command(data, out))
+        assert code == 2 and error.startswith(f"error: out = {out} lies in data = {data}, and")
+    assert not (data / "deep").exists()
+    assert said(capsys, [*command(data, tmp_path / "data2"), "--dry-run"])[0] == 0
+
+
+def test_few_pictures_and_many_epochs_are_said(tmp_path, capsys):
+    data = draw(tmp_path / "data")
+    _, out, _ = said(capsys, [*command(data, tmp_path / "r", batch=16), "--dry-run"])
+    assert "note: 12 pictures are fewer than a batch of 16" in out and " times: " not in out
+    _, out, _ = said(capsys, [*command(data, tmp_path / "r", total_kimg=13), "--dry-run"])
+    assert "note: total_kimg = 13 shows each of 12 pictures 1083 times" in out
+    assert "fewer than" not in out
+
+
+def test_what_is_refused_leaves_nothing_behind(tmp_path, capsys):
+    data, run = draw(tmp_path / "data", size=(16, 16)), tmp_path / "runs" / "one"
+    rehearse(draw(tmp_path / "small"), tmp_path / "old")
+    code, _, error = said(capsys, command(data, run, resume_from=tmp_path / "old"))
+    assert code == 2 and "is of a network for 8 x 8 x 3 images, this run's are" in error
+    assert not run.parent.exists()
+    code, _, error = said(capsys, command(data, run, resume_from=tmp_path / "none"))
+    assert error == f"error: resume_from = {tmp_path}/none: there is no such run or checkpoint\n"
+    assert code == 2 and not run.parent.exists()
+    run.mkdir(parents=True)  # this is somebody's own
+    assert said(capsys, command(data, run, resume_from=tmp_path / "old"))[0] == 2
+    assert run.exists()
+
+
+@pytest.mark.parametrize("out", ["/proc/x", "/dev/null/x"])
+def test_where_nothing_can_be_made(tmp_path, capsys, out):
+    code, _, error = said(capsys, command(draw(tmp_path / "data"), out))
+    assert (code, error) == (
+        2,
+        f"error: out = {out}: no folder can be made there: choose another\n",
+    )
+
+
+def test_a_run_beside_other_files_says_so(tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "letter.txt").write_text("dear")
+    code, out, _ = said(capsys, command(draw(tmp_path / "data"), tmp_path / "run", total_kimg=0))
+    assert code == 0 and f"note: {tmp_path}/run has other files in it" in out
+    assert len(out[: out.index(f"{tmp_path}/run\n")].splitlines()) <= 11
+
+
+def test_what_is_no_checkpoint_is_said_in_our_words(tmp_path, capsys):
+    place = tmp_path / "run" / "checkpoints" / "0000000004.npz"
+    place.parent.mkdir(parents=True)
+    place.write_text("xx")
+    _, _, error = said(capsys, command(draw(tmp_path / "data"), tmp_path / "run"))
+    assert "is broken or no checkpoint: it holds no arrays" in error and "pickle" not in error
+
+
+def test_help_tells_the_presets_and_what_the_default_gives(capsys):
+    _, out, _ = said(capsys, ["train", "--help"])
+    words = " ".join(out.split())
+    assert out.splitlines()[0].count("[") == 3
+    for name, table in presets.PRESETS.items():
+        assert f"\n  {name:9} " in out
+        assert all(f"{option} {value}" in words for option, value in table.items())
+    assert "mapping network [auto: 2]" in words and "over all rounds [auto: by size]" in words
+    assert "length of the latent z [512]" in words

@@ -29,7 +29,7 @@ from training.minibatch import Minibatch
 from training.run import checkpoints, collapse, grids, journal
 from training.run import folder as runs
 from training.run.checkpoints import CheckpointError
-from training.state import StateError, network_config, new_state
+from training.state import StateError, network_configs, new_state
 
 ROOT = Path(__file__).parents[2]
 CLOCKS = {"time", "seconds_per_kimg"}
@@ -181,13 +181,15 @@ def test_half_the_rate_moves_half_as_far(tmp_path):
     """The first step of Adam has the size of the rate, whatever the gradient's."""
     config, moved = small(tmp_path, tmp_path, pl_weight=0, r1_interval=0), []
     for scale in (1.0, 0.5):
-        state = new_state(config, network_config(config, (8, 8, 3), 0))
+        state = new_state(config, network_configs(config, (8, 8, 3), 0))
         before = state.arrays()
         step = Minibatch(state, config, np.zeros((1, 0), np.float32), scale)
         told = step(tf.zeros((4, 8, 8, 3)), tf.zeros((4, 0)))
         assert told["learning_rate/G"] == told["learning_rate/D"] == 0.002 * scale
         after = state.arrays()
-        moved.append({f"G/{n}": after[f"G/{n}"] - before[f"G/{n}"] for n in state.g_adam.variables})
+        moved.append(
+            {f"G/{n}": after[f"G/{n}"] - before[f"G/{n}"] for n in state.adams["G"].variables}
+        )
     for name, far in moved[0].items():
         assert np.abs(far).max() > 0.001, name
         np.testing.assert_allclose(moved[1][name], far / 2, rtol=1e-2, atol=2e-5, err_msg=name)

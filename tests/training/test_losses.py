@@ -27,7 +27,7 @@ def test_r1_is_the_squared_gradient_at_the_reals():
 class Linear:
     """A generator whose image is the sum of its rows, each times a number."""
 
-    def synthesize(self, ws, noise, draws):
+    def synthesize(self, ws, noise):
         scaled = ws * tf.constant([1.0, 2.0])[None, :, None]
         return tf.reshape(tf.reduce_sum(scaled, axis=1), [-1, 2, 2, 1])
 

@@ -1,16 +1,19 @@
 """What a run keeps, and what it never loses, when it goes on otherwise than it began."""
 
+import hashlib
 import json
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 
 from atelier.arrays import save_arrays
 from tests.kit.training_runs import draw, rehearse, small
-from training.config import Config, ConfigError
-from training.devices import Replicas
-from training.run import checkpoints, collapse, journal
+from training.config import BEFORE, NAMES, Config, ConfigError
+from training.devices import Agreement, Replicas
+from training.exchange.opening import open_generator
+from training.run import checkpoints, collapse, folder, journal
 from training.run.checkpoints import CheckpointError
 
 SHORT = {"total_kimg": 0.016, "snapshot_kimg": 0.016}
@@ -85,6 +88,71 @@ def test_parts_smaller_than_a_group_are_refused():
 def test_one_process_agrees_with_itself(tmp_path):
     Replicas().check_same(tmp_path, {"seen": 1})
     assert Config().run.devices == 0
+
+
+def test_machines_agree_every_few_seconds():
+    """Two machines, of which one is slower; a signal to one stops both at the same minibatch."""
+
+    class Two(Replicas):
+        def __init__(self, other):
+            super().__init__()
+            self.count = self.workers = 2
+            self.other = other
+
+        def totals(self, numbers):
+            self.other.append(numbers)
+            return [numbers[0], numbers[1] + 1.5]  # the other takes 1.5 s a minibatch
+
+    now, asked = [0.0], []
+    agreed = Agreement(Two(asked), clock=lambda: now[0])
+    answers = []
+    for minibatch in range(20):
+        now[0] += 0.5
+        answers.append(agreed(minibatch >= 7))
+    assert answers.index(True) == 9  # asked after 1, 4, 7, 10 minibatches: 3 s are 3 of 1 s
+    assert [numbers[1] for numbers in asked] == [0.5] * 7
+    assert Agreement(Replicas())(True) and not Agreement(Replicas())(False)
+
+
+def test_a_run_of_before_is_the_same_run(tmp_path):
+    """Options that came later leave the key of a run, and what is said to have changed."""
+    config = small(tmp_path, tmp_path, name="a")
+    known = {"config": asdict(config), "changes": [], "dataset": {}}
+    for name in BEFORE:
+        known["config"][NAMES[name]].pop(name)
+    known["config"]["run"]["xla"] = False
+    assert folder.changed(known, config) == {}
+    fixed = {name: config.options()[name] for name in folder.FIXED if name not in BEFORE}
+    text = json.dumps([fixed | {"name": "a"}, {"images": 1}], sort_keys=True)
+    assert folder.key(config, {"images": 1}) == hashlib.sha256(text.encode()).hexdigest()[:10]
+    other = small(tmp_path, tmp_path, name="a", conv_clamp=256)
+    assert folder.key(other, {"images": 1}) != folder.key(config, {"images": 1})
+    with pytest.raises(ConfigError, match=r"^d_architecture = skip, but .* d_architecture = res"):
+        skip = small(tmp_path, tmp_path, d_architecture="skip")
+        folder.check_same(tmp_path, known, skip, {})
+
+
+def test_the_average_alone_is_read_from_a_checkpoint(tmp_path, monkeypatch):
+    data, run = draw(tmp_path / "data"), tmp_path / "run"
+    rehearse(data, run, **SHORT)
+    read = []
+    monkeypatch.setattr(np.lib.format, "read_array", read_array(read, np.lib.format.read_array))
+    found, _ = checkpoints.newest(run, part="G_ema")
+    whole = checkpoints.load_checkpoint(found.path)
+    assert len(read) == len(found.arrays) + 1 + len(whole.arrays) + 1
+    assert {name.split("/")[0] for name in found.arrays} == {"G_ema"}
+    generator = open_generator(found.path).network()
+    np.testing.assert_array_equal(
+        generator.values["mapping/fc0/weight"], whole.arrays["G_ema/mapping/fc0/weight"]
+    )
+
+
+def read_array(read, whole):
+    def counting(*given, **more):
+        read.append(1)
+        return whole(*given, **more)
+
+    return counting
 
 
 def test_a_tick_holds_the_means_of_what_was_finite():

@@ -37,16 +37,6 @@ def test_half_of_an_average_fades_in_a_half_life():
     assert schedule.ema_weight(10**9, 32, 10, 0.05) == weight
 
 
-def test_p_rises_in_ada_kimg_and_stays_a_probability():
-    p, images = 0.0, 0
-    while p < 1:
-        p, images = schedule.ada_p(p, 0.9, 128, 0.6, 500), images + 128
-    assert images == pytest.approx(500_000, abs=256)
-    assert schedule.ada_p(1.0, 0.9, 128, 0.6, 500) == 1
-    assert schedule.ada_p(0.0, 0.1, 128, 0.6, 500) == 0
-    assert schedule.ada_p(0.5, 0.6, 128, 0.6, 500) == 0.5
-
-
 @pytest.mark.parametrize("every", [1, 7, 32, 100])
 def test_due_counts_every_multiple_once(every):
     seen = np.arange(0, 4001, 32)

@@ -61,6 +61,47 @@ def test_records_zip_and_folder_give_the_same(tmp_path, pictures):
     assert len({source.digest for source in found}) == 3
 
 
+def test_records_that_say_so_have_their_colours_divided_by_the_opacity(tmp_path):
+    levels = np.arange(256)
+    straight = np.stack(np.broadcast_arrays(levels, levels[:, None]), axis=2).astype(np.uint8)
+    straight = straight[..., [0, 0, 0, 1]]  # every colour under every opacity
+    products = np.rint(straight[..., :3] * (straight[..., 3:] / 255)).astype(np.uint8)
+    stored = np.concatenate([products, straight[..., 3:]], axis=2)
+    folder = write_records(tmp_path / "r", [stored], number=8)
+    np.testing.assert_array_equal(open_source(folder).read(0), stored)
+    (folder / "dataset.json").write_text('{"alpha": "premultiplied"}')
+    found = open_source(folder).read(0)
+    seen = batches.decode(tf.constant(found))
+    np.testing.assert_array_equal(seen, stored / np.float32(127.5) - 1)
+    np.testing.assert_array_equal(seen, batches.decode(tf.constant(straight)))
+    opaque = stored[..., 3] == 255
+    np.testing.assert_array_equal(found[opaque], straight[opaque])
+
+
+def test_a_record_that_is_no_picture_is_named(tmp_path):
+    with tf.io.TFRecordWriter(str(tmp_path / "x-r03.tfrecords")) as file:
+        file.write(b"no example")
+    with pytest.raises(DataError, match=r"record 0 is no picture of NVlabs' format"):
+        open_source(tmp_path)
+    with tf.io.TFRecordWriter(str(tmp_path / "x-r03.tfrecords")) as file:
+        file.write(tf.train.Example().SerializeToString())
+    with pytest.raises(DataError, match=r"record 0 is no picture of NVlabs' format"):
+        open_source(tmp_path)
+
+
+def test_a_folder_that_holds_one_zip_alone_is_that_zip(tmp_path, pictures):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for number, pixels in enumerate(pictures):
+            memory = io.BytesIO()
+            Image.fromarray(pixels).save(memory, "png")
+            archive.writestr(f"00000/img{number:08}.png", memory.getvalue())
+    (tmp_path / "dataset.json").write_text('{"pictures": 6}')
+    source = open_source(tmp_path)
+    assert (len(source), source.path) == (6, tmp_path / "x.zip")
+    draw(tmp_path / "more", 2)
+    assert len(open_source(tmp_path)) == 2
+
+
 def test_nvlabs_own_records_are_read(test_data):
     source = open_source(test_data / "golden/sg2_records/clothing32")
     assert source.shape == (32, 32, 3)
@@ -108,12 +149,14 @@ def test_pixels_are_decoded_eagerly_and_in_a_graph(call, channels):
     pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 4, channels), dtype=np.uint8)
     expected = pixels / 255.0
     if channels == 4:
-        expected[..., :3] *= expected[..., 3:]
+        expected[..., :3] = np.rint(pixels[..., :3] * expected[..., 3:]) / 255
     images = call(tf.constant(pixels))
     assert images.dtype == tf.float32
     np.testing.assert_allclose(images, expected * 2 - 1, atol=1e-6)
-    visible = pixels[..., -1] > 127 if channels == 4 else np.ones(pixels.shape[:-1], bool)
-    np.testing.assert_array_equal(batches.encode(images.numpy())[visible], pixels[visible])
+    again = batches.encode(images.numpy())
+    np.testing.assert_allclose(call(tf.constant(again)), images, atol=1e-6)
+    if channels != 4:
+        np.testing.assert_array_equal(again, pixels)
 
 
 def wrong(make, tmp_path):

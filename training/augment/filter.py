@@ -6,8 +6,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from training.augment.banded import Banded, along
 from training.augment.chance import Drawn, chosen, normal
-from training.augment.geometry import along, reflected
+from training.augment.warp import reflected
 from training.networks.parameters import Tensor
 
 SYM2 = np.array([-0.12940952255092145, 0.22414386804185735, 0.836516303737469, 0.48296291314451025])
@@ -49,20 +50,20 @@ def band_gains(drawn: Drawn, p: Tensor) -> Tensor:
 def filtered(images: Tensor, gains: Tensor) -> Tensor:
     """Amplify the bands of images NHWC by gains [n, 4], along both axes; edges are reflected."""
     _, height, width, _ = images.shape
-    return along(
-        images, tf.tensordot(gains, bands(height), 1), tf.tensordot(gains, bands(width), 1)
-    )
+    down, across = bands(height), bands(width)
+    mixed = [tf.tensordot(gains, matrix.blocks[1], 1) for matrix in (down, across)]
+    return along(images, down, across, *mixed)
 
 
 @lru_cache
-def bands(side: int) -> NDArray[np.float32]:
+def bands(side: int) -> Banded:
     """Four filters as matrices on a reflected signal, lowest first [4, side, side]; sum 1."""
-    matrices = np.zeros((4, side, side), np.float32)
-    for band, taps in enumerate(band_taps()):
-        for pixel in range(side):
-            for tap, value in enumerate(taps):
-                matrices[band, pixel, reflected(pixel + tap - len(taps) // 2, side)] += value
-    return matrices
+    taps = band_taps()
+    widest = max(map(len, taps))
+    values = np.stack([np.pad(band, (widest - len(band)) // 2) for band in taps])
+    pixel, tap = np.divmod(np.arange(side * widest), widest)
+    read = reflected(pixel + tap - widest // 2, side)
+    return Banded((side, side), pixel, read, values[:, tap])
 
 
 def band_taps() -> list[NDArray[np.float64]]:

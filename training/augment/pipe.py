@@ -7,17 +7,20 @@ import tensorflow as tf
 
 from training.augment import PIPES, colour, filter, geometry
 from training.augment.chance import Drawn
+from training.augment.warp import CENTRES
 from training.networks.parameters import Tensor
 
 # One uniform number per name and sample; a "?" decides whether the change is made at all.
 DRAWS = (*geometry.DRAWS, *colour.DRAWS, *filter.DRAWS)
 
 
-def augment(images: Tensor, p: Tensor | float, draws: Tensor, pipe: str) -> Tensor:
+def augment(
+    images: Tensor, p: Tensor | float, draws: Tensor, pipe: str, centre: str = "wavelet"
+) -> Tensor:
     """Images NHWC in [-1, 1], changed as the pairs of seeds `draws` [n, 2] say, each with chance p.
 
     A sample that no change falls on comes back bit for bit. Colour acts on RGB alone; of a
-    grey image it changes brightness, contrast and sign.
+    grey image it changes brightness, contrast and sign. `centre` is one of warp.CENTRES.
     """
     seeds = tf.unstack(draws, num=images.shape[0])
     uniform = [tf.random.stateless_uniform([len(DRAWS)], seed, alg="philox") for seed in seeds]
@@ -26,7 +29,7 @@ def augment(images: Tensor, p: Tensor | float, draws: Tensor, pipe: str) -> Tens
         size = images.shape[1:]
         pairs = [seed + tf.constant([0, 1], seed.dtype) for seed in seeds]
         noise = tf.stack([tf.random.stateless_normal(size, pair, alg="philox") for pair in pairs])
-    return changed(images, p, tf.stack(uniform), noise, pipe)
+    return changed(images, p, tf.stack(uniform), noise, pipe, centre)
 
 
 def changed(
@@ -35,12 +38,13 @@ def changed(
     uniform: Tensor,
     noise: Tensor | None,
     pipe: str,
+    centre: str = "wavelet",
 ) -> Tensor:
     """`augment` for given draws: uniform [n, len(DRAWS)] in [0, 1), noise like images."""
     p = tf.convert_to_tensor(p, tf.float32)
     drawn = dict(zip(DRAWS, tf.unstack(uniform, axis=1), strict=True))
     groups = PIPES[pipe]
-    result = geometry.moved(images, drawn, p, groups)
+    result = geometry.moved(images, drawn, p, groups, CENTRES[centre])
     result = colour.coloured(result, drawn, p, groups)
     result = filter.spoilt(result, drawn, p, groups, noise)
     return tf.where(touched(drawn, p)[:, None, None, None], result, images)

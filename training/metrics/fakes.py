@@ -3,16 +3,13 @@
 from collections.abc import Iterator
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
-from training.batches import encode
 from training.features.client import AT_ONCE, Pixels
 from training.networks.generator import Generator
-from training.networks.parameters import Tensor
-from training.run.grids import filled
+from training.sampler import Sampler
 
-SEED = 0  # of latents, labels and noise
+SEED = 0  # of latents and labels
 PIXELS_AT_ONCE = 4 * 2**20  # generated together
 
 
@@ -25,8 +22,8 @@ class Fakes:
     def __init__(self, generator: Generator, labels: NDArray[np.float32]) -> None:
         size = generator.config
         self.generator, self.labels = generator, labels
-        self.at_once = int(np.clip(PIXELS_AT_ONCE // (size.height * size.width), 4, AT_ONCE))
-        self.paint = tf.function(self.painted, autograph=False)
+        at_once = int(np.clip(PIXELS_AT_ONCE // (size.height * size.width), 4, AT_ONCE))
+        self.sampler = Sampler(generator, at_once, noise="random")
 
     @property
     def conditional(self) -> bool:
@@ -34,14 +31,11 @@ class Fakes:
 
     def batches(self, count: int) -> Iterator[tuple[list[Pixels], list[int]]]:
         """(pictures HWC uint8, the class that each was made with) of fakes 0 ... count - 1."""
-        for start in range(0, count, self.at_once):
-            numbers = np.arange(start, min(start + self.at_once, count))
+        for start in range(0, count, self.sampler.at_once):
+            numbers = np.arange(start, min(start + self.sampler.at_once, count))
             z, labels = self.drawn(numbers)
-            rows = [filled(part, self.at_once) for part in (z, labels)]
-            seeds = np.stack([np.full(self.at_once, SEED), start + np.arange(self.at_once)], axis=1)
-            images = self.paint(*rows, tf.constant(seeds, tf.int64)).numpy()
             made_with = labels.argmax(axis=1) if labels.shape[1] else np.zeros(len(numbers), int)
-            yield list(encode(images[: len(numbers)])), made_with.tolist()
+            yield list(self.sampler(z, labels, first=start)), made_with.tolist()
 
     def drawn(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """z [n, z_dim] and labels [n, classes or 0]."""
@@ -50,7 +44,3 @@ class Fakes:
         z = np.stack([rng.standard_normal(self.generator.config.z_dim) for rng in chance])
         labels = self.labels[chosen][:, : self.generator.config.labels]
         return z.astype(np.float32), labels
-
-    def painted(self, z: Tensor, labels: Tensor, seeds: Tensor) -> Tensor:
-        w = self.generator.map(z, labels if self.conditional else None)
-        return self.generator.synthesize(w, "random", seeds)

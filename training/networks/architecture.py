@@ -1,7 +1,8 @@
 """What fixes a pair of networks: the form of the images, the widths, the depth of the mapping."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
 
 SMALLEST = 3  # pixels: no side of the lowest level is shorter
 
@@ -55,7 +56,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Settings of G and D; the widths are those of StyleGAN2's config-f."""
+    """What G and D each have: the form of the images, labels, the widths, the arithmetic."""
 
     height: int
     width: int
@@ -63,32 +64,28 @@ class NetworkConfig:
     labels: int = 0
     fmap_base: int = 16384
     fmap_max: int = 512
-    z_dim: int = 512
-    w_dim: int = 512
-    mapping_layers: int = 8
-    mbstd_group: int = 4
+    conv_clamp: float = 0.0  # no output of a convolution is larger; 0: any may be
     dtype: Literal["float32", "bfloat16"] = "float32"  # of convolutions and what lies between them
+    half_levels: int = 4  # the highest levels, which bfloat16 is for; 4 x 4 is always float32
     recompute: bool = False  # keep no activations of a block, compute them again for its gradient
 
     def __post_init__(self) -> None:
         if self.dtype not in ("float32", "bfloat16"):
             raise ValueError(f"dtype is float32 or bfloat16, not {self.dtype!r}")
-        for name in ("fmap_base", "fmap_max", "z_dim", "w_dim", "mapping_layers", "mbstd_group"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is at least 1, not {getattr(self, name)}")
-        if self.labels < 0:
-            raise ValueError(f"labels is at least 0, not {self.labels}")
+        self.at_least(1, "fmap_base", "fmap_max")
+        self.at_least(0, "labels", "conv_clamp", "half_levels")
         _ = self.shape.levels
+
+    def at_least(self, low: int, *names: str) -> None:
+        """Raise ValueError for a field that is less."""
+        for name in names:
+            if getattr(self, name) < low:
+                raise ValueError(f"{name} is at least {low}, not {getattr(self, name)}")
 
     @property
     def shape(self) -> Shape:
         """The form of the images."""
         return Shape(self.height, self.width, self.channels)
-
-    @property
-    def rows(self) -> int:
-        """L: how many rows of w the synthesis network reads."""
-        return 2 * (self.shape.levels + 1)
 
     def fmaps(self, level: int) -> int:
         """Channels at `level`: fmap_base / 2^stage, from 1 to fmap_max; stage = level + 1."""
@@ -97,3 +94,85 @@ class NetworkConfig:
     def block(self, level: int) -> str:
         """The name of the block at `level`: b4, b8, ..."""
         return f"b{self.shape.resolution(level)}"
+
+    def dtype_of(self, level: int) -> str:
+        """In what the block at `level` computes."""
+        return self.dtype if level > max(self.shape.levels - self.half_levels, 0) else "float32"
+
+
+@dataclass(frozen=True)
+class GeneratorConfig(NetworkConfig):
+    """G of StyleGAN2 with skip connections; the defaults are those of config-f."""
+
+    z_dim: int = 512
+    w_dim: int = 512
+    mapping_layers: int = 8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.at_least(1, "z_dim", "w_dim", "mapping_layers")
+
+    @property
+    def rows(self) -> int:
+        """L: how many rows of w the synthesis network reads."""
+        return 2 * (self.shape.levels + 1)
+
+
+@dataclass(frozen=True)
+class DiscriminatorConfig(NetworkConfig):
+    """D of StyleGAN2, in one of the three forms of figure 7 of the StyleGAN2 paper."""
+
+    architecture: Literal["orig", "skip", "resnet"] = "resnet"
+    mapping_layers: int = 0  # dense layers that a label goes through
+    epilogue_channels: int = 0  # of the dense layer at the end; 0: as many as the lowest level has
+    mbstd_group: int = 4  # images per group of minibatch standard deviation; 0: all
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.architecture not in ("orig", "skip", "resnet"):
+            raise ValueError(f"architecture is orig, skip or resnet, not {self.architecture!r}")
+        self.at_least(0, "mapping_layers", "epilogue_channels", "mbstd_group")
+
+    @property
+    def features(self) -> int:
+        """How many numbers D makes of an image before it scores it."""
+        return self.epilogue_channels or self.fmaps(0)
+
+
+ARITHMETIC = ("dtype", "half_levels", "recompute")  # may differ between two commands of a run
+OWN = ("epilogue_channels", "mbstd_group")  # what D alone can have, as options are called
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The configs of a generator and of its discriminator."""
+
+    generator: GeneratorConfig
+    discriminator: DiscriminatorConfig
+
+    def saved(self) -> dict[str, dict[str, Any]]:
+        """What config.json and a checkpoint say of both: all but the arithmetic."""
+        parts = {"G": asdict(self.generator), "D": asdict(self.discriminator)}
+        return {
+            part: {name: value for name, value in known.items() if name not in ARITHMETIC}
+            for part, known in parts.items()
+        }
+
+    def named(self) -> dict[str, Any]:
+        """Everything saved, under the names of the options: D's have d_ before them."""
+        known = self.saved()
+        own = {name if name in OWN else f"d_{name}": value for name, value in known["D"].items()}
+        return known["G"] | own
+
+
+def saved_pair(saved: Mapping[str, Any], **arithmetic: Any) -> Pair:
+    """What `Pair.saved` wrote, or the one flat list of names that runs had before it."""
+    known = {f.name for f in fields(DiscriminatorConfig)} - {"mapping_layers"}
+    flat = {
+        "G": {name: value for name, value in saved.items() if name != "mbstd_group"},
+        "D": {name: value for name, value in saved.items() if name in known},
+    }
+    parts = saved if "G" in saved else flat
+    return Pair(
+        GeneratorConfig(**parts["G"], **arithmetic), DiscriminatorConfig(**parts["D"], **arithmetic)
+    )

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from training.networks.parameters import Layer, Tensor
+from training.networks.parameters import Layer, Network, Table, Tensor, dense_table
 
 TAPS = np.array([1, 3, 3, 1], np.float32) / 8  # the FIR filter along one axis
 SLOPE = 0.2  # of the leaky ReLU
 GAIN = math.sqrt(2)  # what the leaky ReLU is multiplied by
-
+LRMUL = 0.01  # the learning rate of the mapping networks, relative to that of the rest
 
 KEEPING = ContextVar("KEEPING", default=False)
 
@@ -29,10 +29,37 @@ def leaky(x: Tensor) -> Tensor:
     return tf.nn.leaky_relu(x, SLOPE)
 
 
+def clamped(x: Tensor, limit: float) -> Tensor:
+    """x, no number of it beyond -limit ... limit; with a limit of 0 as it is."""
+    return tf.maximum(tf.minimum(x, limit), -limit) if limit else x
+
+
 def dense(x: Tensor, layer: Layer, lrmul: float = 1.0) -> Tensor:
     """x [n, i] -> [n, o]; the weight is scaled by lrmul / sqrt(i), the bias by lrmul."""
     scale = lrmul / math.sqrt(layer["weight"].shape[0])
     return x @ (layer["weight"] * scale) + layer["bias"] * lrmul
+
+
+def embedded(network: Network, labels: Tensor) -> Tensor:
+    """Labels [n, classes] -> [n, width], through the dense layer mapping/embed and normalised."""
+    return normalise(dense(tf.cast(labels, tf.float32), network.layer("mapping/embed")))
+
+
+def mapped(network: Network, x: Tensor) -> Tensor:
+    """x [n, i] through the dense layers mapping/fc0, mapping/fc1, ... that the network has."""
+    number = 0
+    while f"mapping/fc{number}/weight" in network.table:
+        x = GAIN * leaky(dense(x, network.layer(f"mapping/fc{number}"), LRMUL))
+        number += 1
+    return x
+
+
+def mapping_layers_table(layers: int, inputs: int, outputs: int) -> Table:
+    """The parameters of `mapped`."""
+    table: Table = {}
+    for number in range(layers):
+        table |= dense_table(f"mapping/fc{number}", outputs if number else inputs, outputs, LRMUL)
+    return table
 
 
 def equalised(weight: Tensor, dtype: Any, gain: float = 1.0) -> Tensor:
@@ -84,7 +111,9 @@ def demodulation(styles: Tensor, weight: Tensor) -> Tensor:
     return tf.math.rsqrt(styles**2 @ power + 1e-8)
 
 
-def styled_conv(x: Tensor, row: Tensor, noise: Tensor | None, layer: Layer, up: bool) -> Tensor:
+def styled_conv(
+    x: Tensor, row: Tensor, noise: Tensor | None, layer: Layer, up: bool, clamp: float = 0.0
+) -> Tensor:
     """Modulate, convolve, demodulate, add noise [n or 1, h, w, 1] and bias, activate.
 
     Unfused: scaling x by the styles and the result by d equals convolving each sample with its own
@@ -98,15 +127,15 @@ def styled_conv(x: Tensor, row: Tensor, noise: Tensor | None, layer: Layer, up: 
     x = x * tf.cast(4 * factor if up else factor, x.dtype)[:, None, None]
     if noise is not None:
         x = x + tf.cast(noise * (GAIN * layer["noise_strength"]), x.dtype)
-    return leaky(x + tf.cast(GAIN * layer["bias"], x.dtype))
+    return clamped(leaky(x + tf.cast(GAIN * layer["bias"], x.dtype)), clamp)
 
 
-def to_rgb(x: Tensor, row: Tensor, layer: Layer) -> Tensor:
+def to_rgb(x: Tensor, row: Tensor, layer: Layer, clamp: float = 0.0) -> Tensor:
     """A modulated 1x1 convolution to image channels, without demodulation; float32."""
     styles = modulate(row, layer) * coefficient(layer["weight"])
     x = x * tf.cast(styles, x.dtype)[:, None, None]
     x = tf.nn.conv2d(x, tf.cast(layer["weight"], x.dtype), 1, "VALID")
-    return tf.cast(x, tf.float32) + layer["bias"]
+    return clamped(tf.cast(x, tf.float32) + layer["bias"], clamp)
 
 
 def blur(x: Tensor, pad: int) -> Tensor:
@@ -143,9 +172,14 @@ def up2(x: Tensor) -> Tensor:
 
 
 def depthwise(x: Tensor, pad: int, stride: int) -> Tensor:
-    """The FIR filter on every channel."""
-    kernel = np.tile(np.outer(TAPS, TAPS)[:, :, None, None], [1, 1, x.shape[3], 1])
-    edges = [[0, 0], [pad, pad], [pad, pad], [0, 0]]
+    """The FIR filter on every channel, with `pad` zeros on every side."""
+    return taps_over(x, (pad, pad), stride)
+
+
+def taps_over(x: Tensor, pad: tuple[int, int], stride: int, gain: float = 1.0) -> Tensor:
+    """`depthwise` with other zeros before than behind, and a gain."""
+    kernel = np.tile(gain * np.outer(TAPS, TAPS)[:, :, None, None], [1, 1, x.shape[3], 1])
+    edges = [[0, 0], [*pad], [*pad], [0, 0]]
     return tf.nn.depthwise_conv2d(x, tf.cast(kernel, x.dtype), [1, stride, stride, 1], edges)
 
 
@@ -153,11 +187,11 @@ def interleaved(x: Tensor) -> Tensor:
     """`up2` by zero insertion."""
     n, height, width, channels = x.shape
     n = tf.shape(x)[0] if n is None else n
-    x = tf.reshape(x, [n, height, 1, width, 1, channels])
-    x = tf.pad(x, [[0, 0], [0, 0], [0, 1], [0, 0], [0, 1], [0, 0]])
+    x = tf.stack([x, tf.zeros_like(x)], axis=3)  # [n, h, w, 2, c]; TFLite has no pad of rank 6
+    x = tf.reshape(x, [n, height, 2 * width, channels])
+    x = tf.stack([x, tf.zeros_like(x)], axis=2)
     x = tf.reshape(x, [n, 2 * height, 2 * width, channels])
-    x = tf.pad(x, [[0, 0], [2, 1], [2, 1], [0, 0]])
-    return depthwise(x, 0, 1) * 4
+    return taps_over(x, (2, 1), 1, gain=4.0)
 
 
 @contextmanager

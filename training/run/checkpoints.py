@@ -8,6 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from atelier.arrays import CheckpointError, load_arrays
+from training.networks.architecture import saved_pair
 
 
 @dataclass(frozen=True)
@@ -34,22 +35,28 @@ def list_checkpoints(run: Path) -> list[Path]:
     return sorted((run / "checkpoints").glob("[0-9]*.npz"))
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a whole checkpoint; raises CheckpointError where it is truncated or something else."""
-    return Checkpoint(path, *load_arrays(path))
+def load_checkpoint(path: Path, part: str = "") -> Checkpoint:
+    """Read a checkpoint, or a part of it: G, D, G_ema, adam_G, adam_D, loss.
+
+    Raises CheckpointError where it is truncated or something else.
+    """
+    return Checkpoint(path, *load_arrays(path, f"{part}/" if part else ""))
 
 
-def newest(run: Path, until: int | None = None) -> tuple[Checkpoint | None, dict[Path, str]]:
+def newest(
+    run: Path, until: int | None = None, part: str = ""
+) -> tuple[Checkpoint | None, dict[Path, str]]:
     """The newest whole checkpoint (after at most `until` images), and why others were not.
 
-    Raises CheckpointError where there are some and none of them is whole.
+    Only `part` of it is read, if that is named. Raises CheckpointError where there are some and
+    none of them is whole.
     """
     broken: dict[Path, str] = {}
     for path in reversed(list_checkpoints(run)):
         if until is not None and seen_at(path) > until:
             continue
         try:
-            return load_checkpoint(path), broken
+            return load_checkpoint(path, part), broken
         except CheckpointError as error:
             broken[path] = str(error)
     if broken:
@@ -82,13 +89,17 @@ def forget_after(run: Path, seen: int) -> None:
 
 def same_network(here: Mapping[str, Any], there: Mapping[str, Any], path: Path) -> None:
     """Raise CheckpointError naming both where a checkpoint is of another network."""
-    sides = [f"{d['width']} x {d['height']} x {d['channels']}" for d in (here, there)]
+    pairs = [saved_pair(saved) for saved in (here, there)]
+    sides = [f"{g.width} x {g.height} x {g.channels}" for g in (pair.generator for pair in pairs)]
     if sides[0] != sides[1]:
         raise CheckpointError(
             f"{path} is of a network for {sides[1]} images, this run's are {sides[0]}:"
             " use a dataset of that shape, or start without it"
         )
-    differing = [name for name in here if here[name] != there.get(name)]
+    own, other = (pair.named() for pair in pairs)
+    differing = {n: (own[n], other[n]) for n in own if own[n] != other[n]}
+    twice = {n for n, both in differing.items() if differing.get(n.removeprefix("d_"), ()) == both}
+    differing = {n: both for n, both in differing.items() if n not in twice or n[:2] != "d_"}
     if differing:
-        said = [f"{name} = {there.get(name)} (here {here[name]})" for name in differing]
+        said = [f"{name} = {b} (here {a})" for name, (a, b) in differing.items()]
         raise CheckpointError(f"{path} is of another network: {', '.join(said)}; give the same")

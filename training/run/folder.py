@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from training.config import NAMES, Config, ConfigError
+from training.config import BEFORE, NAMES, Config, ConfigError
 
 # Where these differ it is another run; everything else may change between two commands.
 FIXED = (
@@ -17,6 +17,10 @@ FIXED = (
     "w_dim",
     "mapping_layers",
     "mbstd_group",
+    "conv_clamp",
+    "d_architecture",
+    "d_mapping_layers",
+    "epilogue_channels",
     "labels",
     "seed",
 )
@@ -27,6 +31,7 @@ def key(config: Config, dataset: Mapping[str, Any]) -> str:
     """The digest of architecture, dataset, seed and name."""
     options = config.options()
     fixed = {name: options[name] for name in (*FIXED, "name")}
+    fixed = {n: value for n, value in fixed.items() if n not in BEFORE or value != BEFORE[n]}
     text = json.dumps([fixed, dict(dataset)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
@@ -94,9 +99,12 @@ def dataset_in_words(dataset: Mapping[str, Any]) -> str:
 
 def current(known: Mapping[str, Any]) -> dict[str, Any]:
     """Every option of a run as the last command left it."""
-    options = {name: value for part in known["config"].values() for name, value in part.items()}
+    parts = known["config"].values()
+    options = BEFORE | {name: value for part in parts for name, value in part.items()}
     for change in known["changes"]:
         options |= change["options"]
+    if isinstance(options["xla"], bool):  # what that option was at first, false by default
+        options["xla"] = "true" if options["xla"] else "auto"
     return options
 
 

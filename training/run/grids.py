@@ -4,46 +4,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 from PIL import Image
 
 from atelier import files
-from training.batches import encode
-from training.networks.generator import Generator
-from training.networks.parameters import Tensor
+from training.sampler import Pixels
 
-Pixels = NDArray[np.uint8]  # ..., H, W, C
-AT_ONCE = 8  # images generated at a time: a grid in one batch is a common way out of memory
 FILM_SIDE = 1920  # pixels: the longer side of the film, at most
-
-
-class Painter:
-    """Turns latents into pixels with a generator's constant noise, a few at a time."""
-
-    def __init__(self, generator: Generator, at_once: int = AT_ONCE) -> None:
-        self.generator, self.at_once = generator, at_once
-        self.paint = tf.function(self.painted, autograph=False)
-
-    def __call__(self, z: NDArray[np.float32], labels: NDArray[np.float32], psi: float) -> Pixels:
-        """z [n, z_dim] and labels [n, classes] -> uint8 [n, H, W, C]."""
-        found = []
-        for start in range(0, len(z), self.at_once):
-            stop = start + self.at_once
-            rows = [filled(part[start:stop], self.at_once) for part in (z, labels)]
-            images = self.paint(*rows, tf.constant(psi, tf.float32)).numpy()
-            found.append(encode(images[: len(z[start:stop])]))
-        return np.concatenate(found)
-
-    def painted(self, z: Tensor, labels: Tensor, psi: Tensor) -> Tensor:
-        w = self.generator.map(z, labels if self.generator.config.labels else None)
-        ws = self.generator.broadcast(self.generator.truncate(w, psi))
-        return self.generator.synthesize(ws, "const")
-
-
-def filled(rows: NDArray[np.float32], count: int) -> Tensor:
-    """Rows filled up with the last one, so that every batch is equally long."""
-    return tf.constant(np.concatenate([rows, np.repeat(rows[-1:], count - len(rows), axis=0)]))
 
 
 def seeded_latents(seeds: Iterable[int], z_dim: int) -> NDArray[np.float32]:

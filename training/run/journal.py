@@ -8,30 +8,46 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from atelier import files
+from training.networks.parameters import Tensor
 
 Line = dict[str, Any]
 
 
 class Tally:
-    """Means over the finite values of a tick; what it holds so far is part of a checkpoint."""
+    """Means over the finite values of a tick; what it holds so far is part of a checkpoint.
+
+    Tensors are added up where they are, in one array, which is read once a tick.
+    """
 
     def __init__(self, totals: Mapping[str, tuple[float, int]]) -> None:
-        self.totals: dict[str, tuple[Any, int]] = dict(totals)
+        self.names = list(totals)  # in the order of the array
+        self.here = set(totals)  # of this tick
+        rows = [[float(total), float(count)] for total, count in totals.values()]
+        self.sums: Any = tf.constant(np.array(rows, np.float32).reshape(-1, 2))
+        self.tallied = tf.function(tallied, autograph=False)
+        self.nothing = tf.constant(math.nan)
 
     def add(self, measures: Mapping[str, Any]) -> None:
         """Add the numbers of one minibatch, without waiting for the device."""
-        for name, value in measures.items():
-            total, count = self.totals.get(name, (0.0, 0))
-            value = tf.cast(value, tf.float32)
-            finite = tf.math.is_finite(value)
-            counted = count + tf.cast(finite, tf.int32)
-            self.totals[name] = (total + tf.where(finite, value, 0.0), counted)
+        new = [name for name in measures if name not in self.names]
+        if new:
+            self.names += new
+            self.sums = tf.concat([self.sums, tf.zeros([len(new), 2])], axis=0)
+        self.here |= set(measures)
+        plain = {n: v for n, v in measures.items() if isinstance(v, (int, float))}
+        numbers = np.array([plain.get(name, math.nan) for name in self.names], np.float32)
+        tensors = {name: value for name, value in measures.items() if name not in plain}
+        given = [tensors.get(name, self.nothing) for name in self.names]
+        self.sums = self.tallied(self.sums, tf.constant(numbers), given)
 
     def plain(self) -> dict[str, tuple[float, int]]:
-        return {name: (float(total), int(count)) for name, (total, count) in self.totals.items()}
+        """(total, how many were finite) by name: the one moment that waits for the device."""
+        sums = zip(self.names, self.sums.numpy(), strict=True)
+        return {name: (float(t), int(count)) for name, (t, count) in sums if name in self.here}
 
     def close(self) -> Line:
         """The means (of steps left out: their number), and an empty tally for the next tick.
@@ -43,8 +59,18 @@ class Tally:
         for name, (total, count) in totals.items():
             mean = total / count if count else math.nan
             line[name] = total if name.startswith("skipped/") else mean
-        self.totals = {}
+        self.here, self.sums = set(), tf.zeros([len(self.names), 2])
         return line
+
+
+def tallied(sums: Tensor, numbers: Tensor, tensors: list[Tensor]) -> Tensor:
+    """sums [names, 2] with the numbers, or the tensors, that are finite."""
+    several = [numbers, tf.stack([tf.cast(tensor, tf.float32) for tensor in tensors])]
+    for values in several:
+        finite = tf.math.is_finite(values)
+        counted = tf.stack([tf.where(finite, values, 0.0), tf.cast(finite, tf.float32)], axis=1)
+        sums = sums + counted
+    return sums
 
 
 class Pace:

@@ -9,7 +9,8 @@ from atelier import files
 from training.batches import decode, encode
 from training.config import Config
 from training.devices import Replicas
-from training.run import charts, grids
+from training.run import board, charts, grids
+from training.sampler import Sampler
 from training.sources import Source
 from training.state import State
 
@@ -23,10 +24,10 @@ class Snapshots:
         self, run: Path, state: State, config: Config, source: Source, replicas: Replicas
     ) -> None:
         self.run, self.state, self.config, self.replicas = run, state, config, replicas
-        size = state.generator.config
+        size, judge = state.networks["G"].config, state.networks["D"]
         options = (config.run.grid_columns, config.run.grid_rows)
         self.columns, self.rows = grids.grid_size(size.height, size.width, *options)
-        self.painter = grids.Painter(state.averaged)
+        self.sampler = Sampler(state.networks["G_ema"])
         seeds = [config.run.seed * 100003 + number for number in range(self.columns * self.rows)]
         self.z = grids.seeded_latents((seed % 2**32 for seed in seeds), size.z_dim)
         rng = np.random.default_rng([config.run.seed, 2])
@@ -35,10 +36,11 @@ class Snapshots:
             self.labels = source.labels[rng.integers(len(source), size=len(self.z))]
         numbers = rng.permutation(len(source))[:WATCHED]
         # Scores depend on a minibatch's other images: always the same few go together.
-        self.group = min(size.mbstd_group, len(numbers))
+        group = judge.config.mbstd_group or config.run.batch
+        self.group = min(group, len(numbers))
         self.numbers = numbers[: len(numbers) // self.group * self.group]
         self.source = source
-        self.score = tf.function(lambda *args: state.discriminator(*args), autograph=False)
+        self.score = tf.function(lambda *args: judge(*args), autograph=False)
 
     def leave(self) -> None:
         """All pictures of this moment; of several processes that train together, one draws."""
@@ -58,10 +60,13 @@ class Snapshots:
 
     def draw(self) -> None:
         """Both grids after the images seen so far."""
+        drawn: dict[str, Path] = {}
         for psi, name in ((1.0, "fakes"), (self.config.run.psi, f"psi{self.config.run.psi:g}")):
-            pictures = self.painter(self.z, self.labels, psi)
+            pictures = self.sampler(self.z, self.labels, psi)
             path = self.run / "grids" / f"{name}-{self.state.seen:010d}.png"
             grids.write_png(path, grids.tiled(pictures, self.columns))
+            drawn[name] = path
+        board.show_grids(self.run, drawn, self.state.seen)
 
     def score_reals(self) -> None:
         """One more line of D's scores of the watched images, and their chart."""
@@ -69,7 +74,7 @@ class Snapshots:
         for chosen in np.split(self.numbers, len(self.numbers) // self.group):
             images = decode(np.stack([self.source.read(int(i)) for i in chosen]))
             labels = tf.constant(self.source.labels[chosen])
-            known = labels if self.state.discriminator.config.labels else None
+            known = labels if self.state.networks["D"].config.labels else None
             scores += self.score(images, known).numpy()[:, 0].tolist()
         path = self.run / "real_scores.jsonl"
         rows = [row for row in files.read_lines(path) if row["seen"] < self.state.seen]

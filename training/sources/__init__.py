@@ -11,7 +11,7 @@ from typing import Any
 from training.sources.pictures import Pictures
 from training.sources.records import Records, record_file
 from training.sources.source import DataError, Pixels, Size, Source
-from training.sources.stores import FolderStore, Store, ZipStore
+from training.sources.stores import FolderStore, Store, ZipStore, only_zip
 
 __all__ = [
     "DataError",
@@ -51,9 +51,10 @@ def open_records(path: Path) -> Records | None:
 
 
 def open_store(path: Path) -> Store | None:
-    """The files at this path, a folder or a zip; None where it is neither."""
+    """The files at this path: a zip, the one that a folder holds, or the folder's; else None."""
     if path.is_dir():
-        return FolderStore(path)
+        found = only_zip(path)
+        return ZipStore(found) if found else FolderStore(path)
     return ZipStore(path) if path.is_file() and path.suffix.lower() == ".zip" else None
 
 

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from atelier.names import matched
 from atelier.tables import text_of
 from training.sources.source import DataError
-from training.sources.stores import Store
+from training.sources.stores import FILE, Store
 
-FILE = "dataset.json"
 MOST_CLASSES = 10_000
 PAIR = "write [name, class], or [name, [1, 0, 1]] where a picture has several classes"
 

@@ -3,7 +3,7 @@
 from atelier import pictures
 from training.sources import labels
 from training.sources.source import DataError, Pixels, Size, in_words
-from training.sources.stores import Store, picture_names
+from training.sources.stores import FILE, Store, picture_names
 
 MODES = {"L": 1, "RGB": 3, "RGBA": 4}
 
@@ -72,7 +72,7 @@ def decoded_picture(content: bytes, where: str, channels: int) -> Pixels:
 def left_out(store: Store, names: list[str]) -> list[str]:
     """A sentence about the files that are no pictures of the dataset."""
     known = set(names)
-    others = [n for n in store.names if n not in known and n.split("/")[-1] != labels.FILE]
+    others = [n for n in store.names if n not in known and n.split("/")[-1] != FILE]
     if not others and not store.hidden:
         return []
     first = f", {others[0]!r} the first" if others else ""

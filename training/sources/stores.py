@@ -5,6 +5,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -12,6 +13,7 @@ from atelier.listing import is_hidden, kind_by_content, walk
 from atelier.names import name_key
 from training.sources.source import DataError
 
+FILE = "dataset.json"  # says something of a dataset: its labels, or what it is
 HEAD = 1 << 16  # bytes in which most pictures have said what they are
 T = TypeVar("T")
 
@@ -88,6 +90,13 @@ class ZipStore:
             zlib.error,
         ) as error:
             raise DataError(f"{self.path}/{name}: {error}: make the zip again") from None
+
+
+def only_zip(folder: Path) -> Path | None:
+    """The zip of a folder with nothing besides but its description, as the pipeline writes one."""
+    paths = (path for path in folder.iterdir() if not is_hidden(path.name))
+    found = list(islice((path for path in paths if path.name != FILE), 2))
+    return found[0] if len(found) == 1 and found[0].suffix.lower() == ".zip" else None
 
 
 def picture_names(store: Store) -> list[str]:

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.dataset import export, pack
-from pipeline.dataset.export import ExportTFRecordsConfig, write_export
+from pipeline.dataset import pack
+from pipeline.dataset.export import LAYOUTS, ExportTFRecordsConfig, write_export
 from pipeline.dataset.publish import ExportError
 from pipeline.engine.crew import EngineConfig
 from pipeline.options import SettingsError
@@ -148,7 +148,7 @@ def test_a_picture_that_kills_its_worker_is_no_hole_in_the_records(store: Path) 
 def test_too_little_room_is_an_error_before_the_first_byte(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    need = export.disk_need(COUNT, (3, 16, 16))
+    need = LAYOUTS["nvlabs"].disk_need(COUNT, (3, 16, 16))
     assert need == sum(path.stat().st_size for path in run(store).glob("*.tfrecords"))
     usage = SimpleNamespace(free=need - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
@@ -176,7 +176,7 @@ def test_no_pictures_is_an_error(store: Path) -> None:
 def test_grey_is_one_channel(store: Path) -> None:
     folder = run(store, dataset=DatasetConfig(size="16", channels="grey"))
     assert pictures(folder)[0].shape == (1, 16, 16)
-    assert export.export_notes((1, 16, 16)) == []
+    assert LAYOUTS["nvlabs"].notes((1, 16, 16)) == []
 
 
 def test_rgba_is_premultiplied(store: Path) -> None:
@@ -205,7 +205,7 @@ def test_rgba_is_premultiplied(store: Path) -> None:
 def test_the_export_says_what_nvlabs_cannot_read(
     shape: tuple[int, int, int], note: str | None
 ) -> None:
-    notes = export.export_notes(shape)
+    notes = LAYOUTS["nvlabs"].notes(shape)
     assert notes == [] if note is None else note in notes[0]
 
 

@@ -1,18 +1,32 @@
 """`python -m pipeline records`: a folder of ready pictures."""
 
+import json
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
 
+from pipeline.dataset import export
+from pipeline.dataset import ready as ready_made
 from pipeline.dataset.publish import ExportError
-from pipeline.dataset.ready import pack_folder
+from pipeline.dataset.ready import chosen_layout, pack_ready, pictures_at
+from pipeline.options import SettingsError
 from pipeline.stages.ingest import IngestConfig
 from tests.kit.exports import HERE, content, draw, pictures
 from tests.kit.records import read_records
+from training.sources import DataError, open_source
 
 LIMIT = IngestConfig().pixel_limit
+
+
+def records(source: Path, out: Path, layout: str | None = None) -> list[str]:
+    """What the command does; returns its notes."""
+    chosen = chosen_layout(source, out, layout)
+    return pack_ready(pictures_at(source, LIMIT), out, chosen, HERE, lambda _: None)
 
 
 @pytest.fixture
@@ -27,7 +41,7 @@ def test_a_folder_of_ready_pictures(ready: Path) -> None:
     (ready / "readme.txt").touch()
     (ready / "sub").mkdir()
     out = ready.parent / "clothing"
-    notes = pack_folder(ready, out, LIMIT, HERE, lambda _: None)
+    notes = records(ready, out)
     assert notes == ["2 files are hidden or no pictures, '.hidden.png' the first"]
     assert sorted(content(out)) == [
         "clothing-r02.tfrecords",
@@ -37,8 +51,8 @@ def test_a_folder_of_ready_pictures(ready: Path) -> None:
     ]
     assert len(pictures(out)) == 5
     assert sorted(os.listdir(ready.parent)) == ["clothing", "ready"]
-    with pytest.raises(ExportError, match="exists already"):
-        pack_folder(ready, out, LIMIT, HERE, lambda _: None)
+    with pytest.raises(SettingsError, match="exists already"):
+        records(ready, out)
 
 
 @pytest.mark.parametrize(
@@ -54,15 +68,146 @@ def test_mixed_pictures_are_an_error(
 ) -> None:
     draw(ready / "3.png", 0, size, mode)
     with pytest.raises(ExportError, match=sentence):
-        pack_folder(ready, ready.parent / "out", LIMIT, HERE, lambda _: None)
+        records(ready, ready.parent / "out")
     assert not (ready.parent / "out").exists()
 
 
 def test_a_folder_without_pictures_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="holds no picture"):
-        pack_folder(tmp_path, tmp_path / "out", LIMIT, HERE, lambda _: None)
-    with pytest.raises(ExportError, match="is no folder"):
-        pack_folder(tmp_path / "none", tmp_path / "out", LIMIT, HERE, lambda _: None)
+    with pytest.raises(SettingsError, match="holds no picture"):
+        records(tmp_path, tmp_path / "out")
+    with pytest.raises(SettingsError, match="none is not there: give a folder"):
+        records(tmp_path / "none", tmp_path / "out")
+
+
+def test_labels_of_a_folder_are_kept_in_every_layout(ready: Path) -> None:
+    classes = [2, 0, 1, 0, 2]
+    pairs = [[f"{n}.png", label] for n, label in enumerate(classes)]
+    (ready / "dataset.json").write_text(json.dumps({"labels": pairs}))
+    expected = np.eye(3)[[classes[n] for n in export.order(5)]]
+    for out in ("nvlabs", "x.zip", "pictures"):
+        layout = None if out == "x.zip" else out
+        assert records(ready, ready.parent / out, layout) == []
+        found = open_source(ready.parent / out)
+        np.testing.assert_array_equal(found.labels, expected)
+        for place, number in enumerate(export.order(5)):
+            pixels = np.asarray(Image.open(ready / f"{number}.png"))
+            np.testing.assert_array_equal(found.read(place), pixels)
+    np.testing.assert_array_equal(np.load(ready.parent / "nvlabs/nvlabs-rxx.labels"), expected)
+
+
+def test_labels_for_some_pictures_are_an_error(ready: Path) -> None:
+    (ready / "dataset.json").write_text('{"labels": [["0.png", 1], ["1.png", 0]]}')
+    with pytest.raises(DataError, match=r"dataset.json has no label for 2.png"):
+        records(ready, ready.parent / "out")
+    assert os.listdir(ready.parent) == ["ready"]
+
+
+def loose(folder: Path, channels: int, size: tuple[int, int], labels: bool) -> Path:
+    """A dataset of five pictures in a folder: ada-pytorch's zip, unpacked."""
+    for n in range(5):
+        mode = {1: "L", 3: "RGB", 4: "RGBA"}[channels]
+        draw(folder / f"00000/img{n:08}.png", n, size, mode)
+    pairs = [[f"00000/img{n:08}.png", n * 3 % 4] for n in range(5)]
+    (folder / "dataset.json").write_text(json.dumps({"labels": pairs if labels else None}))
+    return folder
+
+
+def seen(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """All pictures of a dataset in their order, and its labels."""
+    found = open_source(path)
+    return np.stack([found.read(number) for number in range(len(found))]), found.labels
+
+
+@pytest.mark.parametrize("labels", [True, False], ids=["labels", "none"])
+@pytest.mark.parametrize("size", [(16, 16), (16, 8)], ids=["square", "wide"])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("layout", ready_made.LAYOUTS)
+def test_there_and_back_again(
+    tmp_path: Path, layout: str, channels: int, size: tuple[int, int], labels: bool
+) -> None:
+    source = loose(tmp_path / "loose", channels, size, labels)
+    suffix = ready_made.LAYOUTS[layout].suffix
+    for start, end in (("loose", "x"), ("x", "back"), ("back", "again/x")):
+        as_layout = end != "back"
+        starting = tmp_path / (start + suffix if start == "x" else start)
+        ending = tmp_path / (end + suffix if as_layout else end)
+        records(starting, ending, layout if as_layout else None)
+    given, given_labels = seen(source)
+    back, back_labels = seen(tmp_path / "back")
+    np.testing.assert_array_equal(back_labels, given_labels)
+    assert given_labels.shape == (5, 4 if labels else 0)
+    if channels == 4 and layout == "nvlabs":  # which hold products of colour and opacity
+        products = [np.rint(a[..., :3] * (a[..., 3:] / 255)) for a in (given, back)]
+        np.testing.assert_array_equal(*products)
+        np.testing.assert_array_equal(back[..., 3], given[..., 3])
+    else:
+        np.testing.assert_array_equal(back, given)
+    one, again = tmp_path / f"x{suffix}", tmp_path / f"again/x{suffix}"
+    for path in [one] if suffix else [p for p in one.rglob("*") if p.is_file()]:
+        other = again / path.relative_to(one)
+        if layout != "nvlabs" or path.name != "dataset.json":  # names where they came from
+            assert other.read_bytes() == path.read_bytes()
+    assert sorted(os.listdir(tmp_path)) == sorted(["again", "back", "loose", f"x{suffix}"])
+
+
+def test_records_become_a_zip_and_the_zip_records(tmp_path: Path) -> None:
+    source = loose(tmp_path / "loose", 3, (16, 16), labels=True)
+    records(source, tmp_path / "a" / "x", "nvlabs")
+    records(tmp_path / "a" / "x", tmp_path / "x.zip")
+    records(tmp_path / "x.zip", tmp_path / "b" / "x", "nvlabs")
+    one, other = content(tmp_path / "a" / "x"), content(tmp_path / "b" / "x")
+    for name in one.keys() - {"dataset.json"}:
+        assert one[name] == other[name]
+    assert seen(tmp_path / "x.zip")[1].shape == (5, 4)
+
+
+def test_a_broken_picture_in_a_zip_is_named_and_mended_from_there(tmp_path: Path) -> None:
+    source = loose(tmp_path / "loose", 3, (16, 16), labels=False)
+    picture = (source / "00000/img00000003.png").read_bytes()
+    for path, data in ((tmp_path / "bad.zip", picture[:-30]), (tmp_path / "good.zip", picture)):
+        with zipfile.ZipFile(path, "w") as made:
+            for n in (0, 1, 2, 4):
+                made.write(source / f"00000/img{n:08}.png", f"00000/img{n:08}.png")
+            made.writestr("00000/img00000003.png", data)
+    with pytest.raises(ExportError, match=r"1 of 5 .*bad.zip/00000/img00000003.png: broken"):
+        records(tmp_path / "bad.zip", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert records(tmp_path / "good.zip", tmp_path / "out") == []
+    np.testing.assert_array_equal(seen(tmp_path / "out")[0], seen(source)[0])
+
+
+@pytest.mark.parametrize(
+    ("given", "out", "layout", "sentence"),
+    [
+        ("ready", "x", "zip", r"x: layout zip makes one file: call it x.zip"),
+        ("ready", "x.zip", "nvlabs", r"x.zip: layout nvlabs makes a folder: leave out .zip"),
+        ("ready", "x.zip", "pictures", r"x.zip: layout pictures makes a folder"),
+        ("ready", "ready", "pictures", r"ready exists already: remove it"),
+        ("none.zip", "x", None, r"none.zip is not there"),
+        ("half.zip", "x", None, r"half.zip is no zip, or a part of one"),
+        ("mixed.zip", "x", None, r"b.png is 8 x 16 RGB, but a.png is 16 x 16 RGB"),
+        ("text.txt", "x", None, r"text.txt is no folder: give the folder that holds the pictures"),
+        ("torn", "x", None, r"torn-r04.tfrecords, record 4: the file ends before it"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(
+    ready: Path, given: str, out: str, layout: str | None, sentence: str
+) -> None:
+    root = ready.parent
+    records(ready, root / "torn", "nvlabs")
+    os.truncate(root / "torn/torn-r04.tfrecords", 4000)
+    records(ready, root / "half.zip")
+    os.truncate(root / "half.zip", 2000)
+    (root / "text.txt").write_text("no picture")
+    draw(root / "b.png", 0, (8, 16))
+    with zipfile.ZipFile(root / "mixed.zip", "w") as made:
+        made.write(ready / "0.png", "a.png")
+        made.write(root / "b.png", "b.png")
+    before = sorted(os.listdir(root))
+    with pytest.raises((SettingsError, DataError), match=sentence) as error:
+        records(root / given, root / out, layout)
+    assert "\n" not in str(error.value)
+    assert sorted(os.listdir(root)) == before
 
 
 @pytest.mark.real_data
@@ -70,7 +215,7 @@ def test_the_records_of_dataset_tool_come_out_equal(tmp_path: Path) -> None:
     if "ATELIER_TESTDATA" not in os.environ:
         pytest.skip("set ATELIER_TESTDATA to the folder of real test data")
     golden = Path(os.environ["ATELIER_TESTDATA"]) / "golden" / "sg2_records"
-    pack_folder(golden / "png", tmp_path / "clothing32", LIMIT, HERE, lambda _: None)
+    records(golden / "png", tmp_path / "clothing32")
     for theirs in sorted((golden / "clothing32").glob("*.tfrecords")):
         ours = tmp_path / "clothing32" / theirs.name
         np.testing.assert_array_equal(list(read_records(ours)), list(read_records(theirs)))

@@ -38,7 +38,7 @@ def noise(shape: Shape, seed: int = 0) -> Pixels:
 def write(path: Path, pictures: list[Pixels]) -> None:
     file = os.open(path, os.O_CREAT | os.O_WRONLY)
     for place in reversed(range(len(pictures))):
-        records.write_record(file, place, pictures[place])
+        records.write(file, place, pictures[place])
     os.close(file)
 
 

@@ -214,6 +214,13 @@ def test_the_lowest_come_first_and_each_limit_has_its_mark(judged):
     assert past.startswith("40 ")
 
 
+def test_photos_too_small_for_the_size_are_marked(chapters):
+    html = made(chapters, limit=None, numbers={"least_photo": 900.0})
+    photos = html[html.index("<h3>Photos") : html.index("<h3>", html.index("<h3>Photos") + 1)]
+    assert ">limit 900</text>" in photos and "bar past" in photos
+    assert "limit" not in made(chapters, limit=None, numbers={}).split("<h3>Photos")[1][:2000]
+
+
 def test_captions_show_the_name_of_the_file(chapters):
     html = made(chapters)
     assert '<span class="name" title="folder/1.jpg">1.jpg</span>' in html

@@ -7,8 +7,8 @@ import pytest
 
 from atelier.boxes import Box
 from pipeline.rows.manifest import Measures, Row
-from pipeline.stages.copies import copies
-from pipeline.stages.hashes import near_pairs
+from pipeline.stages.copies import OTHER_FACE, SAME_BOTH, SAME_CROP, SAME_FACE, copies
+from pipeline.stages.hashes import candidates, near_pairs
 
 
 def clustered(count, seed=0):
@@ -39,39 +39,93 @@ def test_few_hashes_have_few_pairs(count):
     assert len(near_pairs(np.arange(count, dtype=np.uint64), 6)[0]) == count // 2
 
 
-def row(name, flips=(), fine=0, side=100, sharpness=50.0, photo="", face=None):
-    """A row whose crop's dHash has these bits set, and its fine hash `fine` bits."""
+def ones(count, size):
+    return ((1 << count) - 1).to_bytes(size, "little")
+
+
+def row(name, flips=(), fine=0, side=100, sharpness=50.0, photo="", face=None, face_fine=0):
+    """A row whose crop's dHash has these bits set, and its fine hash `fine` bits.
+
+    The hashes of the face have as many set as `face` and `face_fine` say; None: it has none.
+    """
     short = sum(1 << bit for bit in flips).to_bytes(8, "little")
-    long = ((1 << fine) - 1).to_bytes(32, "little")
-    measures = Measures(short, long, face, face and long, sharpness, 100.0, 9.0)
+    faces = (None, None) if face is None else (ones(face, 8), ones(face_fine, 32))
+    measures = Measures(short, ones(fine, 32), *faces, sharpness, 100.0, 9.0)
     return Row(name, photo or name, rectangle=Box(0, 0, side, side), measures=measures)
 
 
 def test_the_most_pixels_stay_then_the_sharpest():
-    rows = [row("a", side=99), row("b"), row("c", sharpness=51.0), row("d", (1, 2, 3))]
+    rows = [row("a", side=99), row("b"), row("c", sharpness=51.0), row("d", range(9))]
     assert copies(rows, 2, 6) == {"a": "c", "b": "c"}
-    assert copies(rows, 3, 6) == {"a": "c", "b": "c", "d": "c"}
+    assert copies(rows, 9, 6) == {"a": "c", "b": "c", "d": "c"}
 
 
 def test_a_dropped_picture_is_directly_like_the_one_it_names():
-    chain = [row(f"{n:02}", range(n), side=200 - n) for n in range(9)]
-    assert copies(chain, 2, 6) == {
+    drifting = [row(f"{n:02}", fine=20 * n, side=200 - n) for n in range(9)]
+    assert copies(drifting, 2, 6) == {
         "01": "00", "02": "00", "04": "03", "05": "03", "07": "06", "08": "06"
     }  # fmt: skip
 
 
-def test_pictures_whose_long_hashes_differ_are_no_copies():
-    assert copies([row("a"), row("b", fine=40)], 2, 6) == {"b": "a"}
-    assert copies([row("a"), row("b", fine=41)], 2, 6) == {}
+@pytest.mark.parametrize(
+    ("crop", "face", "same"),
+    [
+        (SAME_CROP, None, True),
+        (SAME_CROP + 1, None, False),
+        (SAME_CROP, OTHER_FACE, True),
+        (SAME_CROP, OTHER_FACE + 1, False),  # as of two portraits in one frame
+        (256, SAME_FACE, True),
+        (256, SAME_FACE + 1, False),
+        (SAME_BOTH - SAME_FACE - 1, SAME_FACE + 1, True),
+        (SAME_BOTH - SAME_FACE, SAME_FACE + 1, False),
+    ],
+)
+def test_long_hashes_decide(crop, face, same):
+    known = {"face": 0} if face is not None else {}
+    rows = [row("a", **known), row("b", fine=crop, face_fine=face or 0, **known)]
+    assert bool(copies(rows, 2, 6)) == same
 
 
-def test_a_face_alone_tells_a_copy_that_was_cut_anew():
-    face = bytes(8)
-    rows = [row("a", face=face), row("b", range(30), 100, face=bytes([63, *bytes(7)]))]
-    assert copies(rows, 2, 6) == {}  # the long hashes of the faces differ
-    rows[1] = row("b", range(30), 56, face=bytes([63, *bytes(7)]))
-    assert copies(rows, 2, 6) == {"b": "a"}
-    assert copies(rows, 2, 5) == {}
+def test_a_face_alone_proposes_a_copy_that_was_cut_anew():
+    for face, found in ((6, True), (30, False)):
+        rows = [row("a", face=0), row("b", range(30), 200, face=face)]
+        assert bool(copies(rows, 6, 6)) == found
+
+
+def test_most_of_those_a_few_bits_further_are_proposed():
+    """Each pair by itself: 2,000 pairs that differ in 8 of 64 bits."""
+    rng = np.random.default_rng(3)
+    hashes = rng.integers(0, 2**64, 4000, dtype=np.uint64)
+    for at in range(2000):
+        flips = rng.choice(64, 8, replace=False).astype(np.uint64)
+        hashes[2000 + at] = hashes[at] ^ np.bitwise_or.reduce(np.uint64(1) << flips)
+    found = [
+        pair for one, other in candidates(hashes, 6, 10) for pair in zip(one, other, strict=True)
+    ]
+    assert len(found) == len({tuple(sorted(pair)) for pair in found})  # each once
+    assert 0.8 < sum(abs(one - other) == 2000 for one, other in found) / 2000 < 1
+
+
+@pytest.mark.parametrize("kind", ["equal", "near"])
+def test_a_crowd_is_searched_in_linear_time_and_memory(kind):
+    """Of pictures that are all alike not all pairs are told; of each some are."""
+    rng = np.random.default_rng(0)
+    told = []
+    for count in (16_000, 32_000):
+        hashes = np.zeros(count, np.uint64)
+        if kind == "near":
+            hashes = np.uint64(1) << rng.integers(0, 12, count).astype(np.uint64)
+        pairs = [len(one) for one, _ in candidates(hashes, 0, 4)]
+        told.append(sum(pairs) / count)
+        assert max(pairs) <= count
+    assert told[1] < 1.1 * told[0]
+
+
+def test_a_crowd_of_copies_leaves_few():
+    rows = [row(f"{n:05}", fine=n % 8) for n in range(9000)]
+    found = copies(rows, 0, 0)
+    assert len(found) > 8900
+    assert set(found.values()).isdisjoint(found)
 
 
 def test_portraits_from_one_photo_are_no_copies():

@@ -11,7 +11,7 @@ from pipeline.rows import manifest
 from pipeline.rows.decisions import Decision, Journal, file_in
 from pipeline.rows.manifest import Measures, Row, outcome
 from pipeline.stage import Stage
-from pipeline.stages.filter_quality import RULES, FilterQualityConfig, filter_quality
+from pipeline.stages.filter_quality import RULES, Asked, FilterQualityConfig, filter_quality
 from pipeline.tasks import STAGES, Crop, FilterQuality, Ingest, Measure, Resize, in_use
 from tests.kit.store import build, counting, fresh, photo, save, set_options
 
@@ -26,7 +26,7 @@ def row(name, sharpness=100.0, light=120.0, colour=9.0, bits=0, side=100):
 
 
 def drops(rows, accepted=(), by_photo=None, **options):
-    outcome = filter_quality(rows, FilterQualityConfig(**options), accepted, by_photo)
+    outcome = filter_quality(rows, Asked(FilterQualityConfig(**options)), accepted, by_photo)
     assert [one.id for one in outcome.rows] == [one.id for one in rows]
     return {one.id: one.drop for one in outcome.rows if one.drop}
 
@@ -71,12 +71,12 @@ def test_a_score_of_ones_own_is_a_measure():
     scores = {"00": 0.1, "01": 0.9}
     options = {"copies": "keep", "scores": "x.csv", "score": "0.5"}
     assert drops(ROWS, (), scores, **options) == {"00": "low score: 0.1, the limit is 0.5"}
-    notes = filter_quality(ROWS, FilterQualityConfig(**options), (), scores).notes
+    notes = filter_quality(ROWS, Asked(FilterQualityConfig(**options)), (), scores).notes
     assert notes == ["48 of 50 portraits have no score: they pass"]
 
 
 def test_kept_rows_go_on_as_crop_made_them():
-    passed = filter_quality(ROWS, FilterQualityConfig(copies="keep", dark="100")).rows
+    passed = filter_quality(ROWS, Asked(FilterQualityConfig(copies="keep", dark="100"))).rows
     assert [one for one in passed if not one.drop] == [
         replace(one, measures=None) for one in ROWS[10:]
     ]
@@ -165,3 +165,36 @@ def test_nothing_asked_leaves_every_name_as_it_was(store):
     assert build(FilterQuality())
     assert {outcome(one) for one in FilterQuality().rows()} == {"kept"}
     assert options.current(FilterQualityConfig).asks is False
+
+
+DARK = '[{"drop": "too dark", "if": ["luminance", "under", 256]}]'
+
+
+def test_a_rule_on_measures_is_judged_here_and_reads_no_pixels(store, monkeypatch):
+    set_options(FilterQuality_copies="keep")
+    assert build(Resize())
+    before = FilterQuality().key
+    set_options(Crop_rules=DARK)
+    assert FilterQuality().key != before
+    assert {Measure, FilterQuality} <= set(map(type, in_use()))
+    assert build(FilterQuality())
+    assert [one.drop for one in Crop().rows() if one.drop] == ["no face"]
+    drops = [one.drop for one in FilterQuality().rows()]
+    assert drops and all(drop.startswith("too dark: luminance ") for drop in drops)
+    seen = counting(monkeypatch, Measure)
+    set_options(Crop_rules=DARK.replace("256", "1"))
+    assert build(FilterQuality()) and seen == []
+    assert {one.drop for one in FilterQuality().rows()} == {None}
+    set_options(Crop_rules='[{"drop": "unsure", "if": ["score", "under", 0.1]}]')
+    assert FilterQuality().key == before
+    assert {Measure, FilterQuality}.isdisjoint(map(type, in_use()))
+
+
+def test_a_rule_on_measures_is_not_asked_about_what_was_accepted(store):
+    set_options(Crop_rules=DARK)
+    assert build(FilterQuality())
+    accept(store, "1.png")
+    fresh()
+    assert build(FilterQuality())
+    names = {one.photo: one.path for one in Ingest().rows()}
+    assert [names[one.photo] for one in FilterQuality().rows() if not one.drop] == ["1.png"]

@@ -33,6 +33,25 @@ def test_wanted_against_got_is_said():
     assert framing.framing_notes([kept(400), Row("n", "n")], recipe()) == []
 
 
+@pytest.mark.parametrize(
+    ("recipe", "least"),
+    [
+        (recipe(), 512),
+        (recipe(enlarge=1.28), 400),
+        (recipe("1024x512"), 512),  # the height alone may do
+    ],
+)
+def test_a_photo_that_is_smaller_gives_no_portrait_and_one_that_is_not_may(recipe, least):
+    assert framing.framing_numbers(recipe)["least_photo"] == least
+    for side, passes in ((least, True), (least - 1, False)):
+        row = Row("a", "a", width=side, height=side, rectangle=Box(0, 0, side, side))
+        assert (sized(row, recipe).drop is None) == passes
+
+
+def test_no_photo_is_too_small_where_all_are_enlarged():
+    assert "least_photo" not in framing.framing_numbers(recipe(enlarge=True))
+
+
 def test_how_short_is_said_and_what_would_let_more_in():
     rows = [short(300, 500), short(300, 400), short(190, 250), short(60, 100), short(90, 120)]
     assert framing.framing_notes(rows, recipe()) == [

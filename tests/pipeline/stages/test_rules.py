@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -7,11 +8,12 @@ from atelier.boxes import Box
 from detectors import parse as spec
 from detectors.base import Detection
 from pipeline.options import SettingsError
-from pipeline.rows.manifest import Row, outcome
+from pipeline.rows.manifest import Measures, Row, outcome
 from pipeline.sections import DatasetConfig
 from pipeline.stages.crop import CropConfig, Recipe, crop
+from pipeline.stages.filter_quality import Asked, FilterQualityConfig, filter_quality
 from pipeline.stages.rulebook import RuleError, check_labels, parse, unseen
-from pipeline.stages.rules import judge, roll, yaw
+from pipeline.stages.rules import QUANTITIES, judge, roll, yaw
 
 FACE = Box(400, 300, 500, 400)
 CROP = Box(300, 200, 600, 600)
@@ -156,6 +158,34 @@ def test_a_quantity_past_its_limit_drops_and_says_the_value(
     assert judged({"drop": "so", "if": [quantity, relation, number]}, *found) == reason
 
 
+@pytest.mark.parametrize("quantity", QUANTITIES)
+def test_every_quantity_is_judged_by_one_stage_which_says_its_value(quantity):
+    measures = Measures(None, None, None, None, 61.5, 31.25, 4.0)
+    found = [*eyes((430, 340), (470, 350)), nose(460, 360)]
+    seen = replace(row(("face", 0.99, FACE), *found), measures=measures)
+    value = QUANTITIES[quantity].measure(seen, 0)
+    told = QUANTITIES[quantity].told.format(value)
+    assert any(figure.isdigit() for figure in told)
+    for relation, limit, drops in (("over", value - 0.01, 1), ("under", value, 0)):
+        rule = {"drop": "so", "if": [quantity, relation, limit]}
+        config = CropConfig(rules=json.dumps([rule]))
+        recipe = Recipe(config, dataset=DatasetConfig("64"))
+        (cropped,) = crop(seen, recipe)
+        asked = Asked(FilterQualityConfig(copies="keep"), config.on_measures)
+        (filtered,) = filter_quality([replace(cropped, drop=None, measures=measures)], asked).rows
+        reasons = [one.drop for one in (cropped, filtered) if one.drop]
+        assert reasons == [f"so: {told}"] * drops
+        assert asked.anything == QUANTITIES[quantity].measured
+
+
+@pytest.mark.parametrize(
+    ("colour", "greyness"), [(0.0, 1.0), (2.0, 0.8), (5.0, 0.5), (10.0, 0.0), (30.0, 0.0)]
+)
+def test_greyness_is_the_colour_that_is_missing(colour, greyness):
+    measures = Measures(None, None, None, None, 0.0, 0.0, colour)
+    assert QUANTITIES["greyness"].measure(Row("a", measures=measures), 0) == greyness
+
+
 def test_a_rolled_head_is_not_a_turned_one():
     level = [*eyes((430, 340), (470, 340)), nose(450, 365)]
     for degrees in (0, 20, -30):
@@ -225,7 +255,15 @@ def test_crop_asks_the_rules():
         ('[{"need": "a", "count": [false, true]}]', '"count" = .*give a number, or'),
         (
             '[{"drop": "x", "if": ["eye line", "above", "face"]}]',
-            "quantities being eye line, roll, yaw",
+            f"quantities being {', '.join(QUANTITIES)}$",
+        ),
+        (
+            '[{"drop": "x", "if": ["luminance", "under", 40], "min_score": 0.5}]',
+            "'luminance' takes no \"min_score\"",
+        ),
+        (
+            '[{"drop": "x", "if": ["greyness", "over", 0.8], "share": 1}]',
+            "'greyness' takes no \"share\"",
         ),
     ],
 )

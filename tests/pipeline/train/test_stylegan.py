@@ -14,6 +14,7 @@ import pytest
 from atelier import files
 from atelier.arrays import save_arrays
 from pipeline import options
+from pipeline.dataset.export import LAYOUTS
 from pipeline.options import SettingsError, current
 from pipeline.train import stylegan
 from pipeline.train.child import TrainError
@@ -232,9 +233,9 @@ def test_the_recipe_for_portraits_is_the_published_practice():
 
 
 def given(folder, **more):
-    """What follows the name of the task, for pictures of 16 px and a tiny network."""
+    """What follows the name of the task, for pictures of 8 px and a tiny network."""
     training = {f"TrainStyleGAN_{name}": value for name, value in {**STEPS, **more}.items()}
-    return command(folder, Dataset_size=16, **training)[3:]
+    return command(folder, Dataset_size=8, **training)[3:]
 
 
 def luigi(folder, **more):
@@ -250,14 +251,21 @@ def seen(folder):
 
 
 @pytest.mark.slow
-def test_photos_to_two_steps(folder):
-    first = luigi(folder, total_kimg=0.016)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_photos_to_two_steps(folder, monkeypatch, layout):
+    monkeypatch.setenv("LUIGI_CONFIG_PATH", str(folder / "recipe.cfg"))
+    recipe = f"[ExportTFRecords]\nlayout = {layout}\nlabels = {folder / 'labels.csv'}\n"
+    (folder / "recipe.cfg").write_text(recipe)
+    (folder / "labels.csv").write_text("file,label\n0.jpg,a\n1.jpg,b\n2.jpg,a\n")
+    first = luigi(folder, total_kimg=0.016, labels="true")
     assert first.returncode == 0, first.stderr
     assert seen(folder) == [0, 16]
     assert not (folder / "store" / "lock").exists()
-    again = luigi(folder, total_kimg=0.016)
+    again = luigi(folder, total_kimg=0.016, labels="true")
     assert again.returncode == 0 and "kimg" not in again.stdout
     assert seen(folder) == [0, 16]
+    (config,) = folder.glob("store/runs/*/config.json")
+    assert json.loads(config.read_text())["dataset"]["classes"] == 2
 
 
 @pytest.mark.slow
@@ -268,7 +276,7 @@ def test_a_stopped_command_leaves_a_checkpoint_and_goes_on(folder):
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
     with subprocess.Popen(line, cwd=folder, env=environment, **pipes) as luigis:
         next(text for text in luigis.stdout if " of 400 kimg " in text)
-        used = run(folder, "run", "Ingest", Dataset_size=16)  # training does not hold the store
+        used = run(folder, "run", "Ingest", Dataset_size=8)  # training does not hold the store
         luigis.send_signal(signal.SIGTERM)
         assert "stopped at" in luigis.stdout.read()
     assert used.returncode == 0, used.stderr
@@ -286,7 +294,7 @@ def test_ctrl_c_at_a_terminal_stops_a_training_in_peace(folder):
     """The dataset was made by processes of the same command, which are gone by then."""
     words = {**STEPS, "total_kimg": 400, "tick_kimg": 0.016}
     words = {f"TrainStyleGAN_{name}": value for name, value in words.items()}
-    local = {"Engine_scheduler": "local", "Engine_workers": 1, "Dataset_size": 16}
+    local = {"Engine_scheduler": "local", "Engine_workers": 1, "Dataset_size": 8}
     process = started(folder, "run", "TrainStyleGAN", **local, **words)
     wait_for(folder, "store/runs/*/checkpoints/*.npz")
     family = psutil.Process(process.pid).children(recursive=True)
@@ -301,5 +309,5 @@ def test_ctrl_c_at_a_terminal_stops_a_training_in_peace(folder):
 @pytest.mark.slow
 def test_what_the_trainer_refuses_is_the_commands_one_sentence(folder):
     words = {f"TrainStyleGAN_{n}": v for n, v in {**STEPS, "resume_from": "/no/such"}.items()}
-    said = error(run(folder, "run", "TrainStyleGAN", Dataset_size=16, **words))
-    assert said.startswith("/no/such is no checkpoint")
+    said = error(run(folder, "run", "TrainStyleGAN", Dataset_size=8, **words))
+    assert said == "resume_from = /no/such: there is no such run or checkpoint"

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tests.kit import second_order
 from training.augment import PIPES, check_pipe, colour, filter, geometry, pipe
-from training.augment.geometry import CENTRE, SYM6
+from training.augment.warp import CENTRE, SYM6, warp
 
 MIDDLE = dict.fromkeys(pipe.DRAWS, 0.5)
 
@@ -72,7 +72,7 @@ def test_warp_against_the_reference(size):
         cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
         cases.append([[cosine, -sine, x], [0.9 * sine, 0.9 * cosine, y], [0, 0, 1]])
     inverse = np.float32(cases)
-    ours = geometry.warp(tf.constant(pictures), tf.constant(inverse))
+    ours = warp(tf.constant(pictures), tf.constant(inverse))
     for picture, matrix, found in zip(pictures, inverse, ours, strict=True):
         reference = reference_warp(picture, matrix.astype(np.float64), 60)
         np.testing.assert_allclose(found, reference, atol=2e-4)
@@ -80,7 +80,7 @@ def test_warp_against_the_reference(size):
 
 def test_warp_by_nothing_changes_nothing():
     pictures = images(2, 12, 20, 3)
-    found = geometry.warp(tf.constant(pictures), tf.eye(3, batch_shape=[2]))
+    found = warp(tf.constant(pictures), tf.eye(3, batch_shape=[2]))
     np.testing.assert_allclose(found, pictures, atol=1e-5)
 
 
@@ -206,5 +206,5 @@ def test_warp_colour_and_filter_are_exact_to_second_order():
     inverse = geometry.rotation(angle) @ geometry.shift(angle, -angle)
     maps = tf.cast(tf.random.stateless_normal([2, 4, 4], [1, 2]), tf.float64)
     x = images(2, 8, 6, 3)
-    second_order.check(lambda x: geometry.warp(tf.sin(x), inverse), x)
+    second_order.check(lambda x: warp(tf.sin(x), inverse), x)
     second_order.check(lambda x: colour.colour(tf.sin(x), maps), x)

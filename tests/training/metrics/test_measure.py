@@ -11,11 +11,11 @@ from PIL import Image
 from tests.kit.training_runs import draw, rehearse
 from training import cli, sources
 from training.config import ConfigError
+from training.exchange.opening import open_generator
 from training.features.client import Answer, Extractor, FeaturesError, Net, batched
 from training.metrics import compare, fakes, figures, scores
 from training.metrics import measure as metrics
 from training.metrics.compare import Gallery
-from training.run import checkpoints
 
 
 class MeanColours:
@@ -104,13 +104,7 @@ def measure(trained, made):
 
 
 def generator_of(run):
-    from training.networks.generator import Generator, NetworkConfig
-
-    found, _ = checkpoints.newest(run)
-    generator = Generator(NetworkConfig(**found.about["network"]), 0)
-    for name, variable in generator.values.items():
-        variable.assign(found.arrays[f"G_ema/{name}"])
-    return generator
+    return open_generator(run).network()
 
 
 def test_fakes_do_not_depend_on_how_many_are_made(made):

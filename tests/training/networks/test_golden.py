@@ -6,34 +6,67 @@ import tensorflow as tf
 
 from tests.kit import ada_pytorch
 from training import losses
-from training.networks.architecture import NetworkConfig
+from training.exchange.opening import OpenedGenerator, open_generator
+from training.networks.architecture import saved_pair
 from training.networks.discriminator import Discriminator
 from training.networks.generator import Generator
 
 pytestmark = pytest.mark.real_data
-SMALL = NetworkConfig(
-    32, 32, fmap_base=256, fmap_max=64, z_dim=64, w_dim=64, mapping_layers=3, mbstd_group=4
-)
+PAIRS = {
+    "none": ("ada32", {}),
+    "eight mapping layers and a clamp": (
+        "ada32c",
+        {"labels": 3, "conv_clamp": 1.0, "d_mapping_layers": 8},
+    ),
+    "labels in TensorFlow 1": ("tf1_32c", {"labels": 3}),
+}
+SMALL = {
+    "height": 32,
+    "width": 32,
+    "fmap_base": 256,
+    "fmap_max": 64,
+    "z_dim": 64,
+    "w_dim": 64,
+    "mapping_layers": 3,
+    "mbstd_group": 4,
+}
+
+
+def opened(folder, name):
+    """(weights under ada-pytorch's names or opened, reference) of golden networks; images NHWC."""
+    reference = dict(np.load(folder / f"{name}_reference.npz"))
+    for key in [key for key in reference if key.endswith("_nchw")]:
+        reference[key.removesuffix("_nchw")] = reference[key].transpose(0, 2, 3, 1)
+    if name.startswith("tf1"):
+        return open_generator(folder / f"{name}_nosource.pkl", ("G_ema", "D")), reference
+    return np.load(folder / f"{name}_weights.npz"), reference
+
+
+def made(weights, recompute=False, d_mapping_layers=0, **more):
+    """(G, D) with these weights."""
+    if isinstance(weights, OpenedGenerator):
+        return [weights.network(part, recompute=recompute) for part in ("G_ema", "D")]
+    saved = {"G": SMALL | more, "D": SMALL | more | {"mapping_layers": d_mapping_layers}}
+    saved["G"] = {name: value for name, value in saved["G"].items() if name != "mbstd_group"}
+    for name in ("z_dim", "w_dim"):
+        del saved["D"][name]
+    pair = saved_pair(saved, recompute=recompute)
+    generator, discriminator = Generator(pair.generator, 0), Discriminator(pair.discriminator, 0)
+    ada_pytorch.load(generator, weights, "G.")
+    ada_pytorch.load(discriminator, weights, "D.")
+    return generator, discriminator
 
 
 @pytest.fixture(scope="module")
 def golden(test_data):
-    """(weights, reference) of the golden networks; images NHWC."""
-    folder = test_data / "golden"
-    reference = dict(np.load(folder / "ada32_reference.npz"))
-    for name in [name for name in reference if name.endswith("_nchw")]:
-        reference[name.removesuffix("_nchw")] = reference[name].transpose(0, 2, 3, 1)
-    return np.load(folder / "ada32_weights.npz"), reference
+    """(weights, reference) of the golden networks without labels."""
+    return opened(test_data / "golden", "ada32")
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["kept", "recomputed"])
 def networks(golden, request):
     """(G, D) with the golden weights."""
-    config = NetworkConfig(**{**vars(SMALL), "recompute": request.param})
-    generator, discriminator = Generator(config, 0), Discriminator(config, 0)
-    ada_pytorch.load(generator, golden[0], "G.")
-    ada_pytorch.load(discriminator, golden[0], "D.")
-    return generator, discriminator
+    return made(golden[0], request.param)
 
 
 def close(ours, theirs, tolerance=2e-5):
@@ -121,3 +154,48 @@ def test_path_length(golden, networks):
     names, norms = reference["loss_g_grad_names"], reference["loss_pl_grad_norms"]
     found = close_norms(loss, generator, names, norms)
     np.testing.assert_allclose(found, reference["loss_pl"], rtol=1e-3)
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_labels_clamp_and_mapping_layers(test_data, pair):
+    name, config = PAIRS[pair]
+    weights, reference = opened(test_data / "golden", name)
+    generator, discriminator = made(weights, **config)
+    labels = reference.get("c")
+    w = generator.map(reference["z"], labels)
+    close(w, reference["w"])
+    close(generator.synthesize(w, "const"), reference["image"])
+    close(generator.synthesize(w, "none"), reference["image_nonoise"])
+    close(generator.synthesize(generator.truncate(w, 0.5)), reference["image_psi05"])
+    close(discriminator(reference["real"], labels), reference["d_real"])
+    close(discriminator(reference["image"], labels), reference["d_fake"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pair", list(PAIRS)[1:])
+def test_gradients_with_labels(test_data, pair):
+    name, config = PAIRS[pair]
+    weights, reference = opened(test_data / "golden", name)
+    generator, discriminator = made(weights, **config)
+    labels, reals = reference["c"], tf.constant(reference["real"])
+
+    def fake():
+        return generator.synthesize(generator.map(reference["z"], labels), "const")
+
+    def loss_g():
+        return tf.reduce_mean(losses.g_loss(discriminator(fake(), labels)))
+
+    def loss_d():
+        scores = discriminator(reals, labels), discriminator(fake(), labels)
+        return tf.reduce_mean(losses.d_loss(*scores))
+
+    def loss_r1_gamma10():
+        return 5 * tf.reduce_mean(losses.r1_penalty(discriminator, reals, labels))
+
+    for loss in (loss_g, loss_d, loss_r1_gamma10):
+        word = loss.__name__
+        network = generator if word == "loss_g" else discriminator
+        kind = word.removesuffix("_gamma10")
+        names, norms = reference[f"{kind}_grad_names"], reference[f"{kind}_grad_norms"]
+        found = close_norms(loss, network, names, norms)
+        np.testing.assert_allclose(found, reference[word], rtol=1e-3)

@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 
 from tests.kit import second_order
+from training.draws import Draws
 from training.networks import layers
-from training.networks.architecture import NetworkConfig
+from training.networks.architecture import DiscriminatorConfig, GeneratorConfig
 from training.networks.discriminator import Discriminator, discriminator_table, minibatch_stddev
 from training.networks.generator import Generator, generator_table
 from training.networks.layers import recompute
@@ -20,9 +21,16 @@ def arrays(*shapes):
     return [rng.standard_normal(shape) for shape in shapes]
 
 
+def draws(count, first=0):
+    return Draws(5, "test", tf.constant(first, tf.int64), tf.constant(0, tf.int64), 1, count)
+
+
 def tiny(height=16, width=16, **more):
-    config = NetworkConfig(height, width, **{**TINY, **more})
-    return Generator(config, seed=0), Discriminator(config, seed=1)
+    own, size = {"mapping_layers", "z_dim", "w_dim"}, {"height": height, "width": width}
+    given = {**TINY, **more}
+    generator = GeneratorConfig(**size, **given)
+    discriminator = DiscriminatorConfig(**size, **{n: v for n, v in given.items() if n not in own})
+    return Generator(generator, seed=0), Discriminator(discriminator, seed=1)
 
 
 @pytest.mark.parametrize(
@@ -36,8 +44,10 @@ def tiny(height=16, width=16, **more):
     ],
 )
 def test_parameters_at_1024(widths, millions):
-    config = NetworkConfig(1024, 1024, **widths)
-    total = count(generator_table(config)) + count(discriminator_table(config))
+    generator, discriminator = (
+        kind(1024, 1024, **widths) for kind in (GeneratorConfig, DiscriminatorConfig)
+    )
+    total = count(generator_table(generator)) + count(discriminator_table(discriminator))
     assert round(total / 1e6, 1) == millions
 
 
@@ -54,7 +64,7 @@ def test_parameters_at_1024(widths, millions):
 def test_any_form_has_gradients_everywhere(form):
     generator, discriminator = tiny(**form)
     labels = tf.one_hot([0, 1, 2, 0], 3) if generator.config.labels else None
-    seeds = tf.constant([[1, n] for n in range(4)])
+    noise = draws(4).noise
 
     @tf.function
     def step():
@@ -62,7 +72,7 @@ def test_any_form_has_gradients_everywhere(form):
         every = generator.trainable_variables + discriminator.trainable_variables
         with tf.GradientTape() as tape:
             tape.watch(every)
-            images = generator.synthesize(generator.map(z, labels), draws=seeds)
+            images = generator.synthesize(generator.map(z, labels), noise)
             scores = discriminator(images, labels)
             loss = tf.reduce_sum(scores)
         return images, scores, tape.gradient(loss, every)
@@ -91,19 +101,19 @@ def test_noise_of_a_sample_does_not_depend_on_its_batch():
     for key, variable in generator.values.items():
         if key.endswith("noise_strength"):
             variable.assign(1.0)
-    ws, seeds = tf.ones([3, generator.rows, 16]), tf.constant([[5, 1], [5, 2], [5, 3]])
-    together = generator.synthesize(ws, draws=seeds).numpy()
-    alone = generator.synthesize(ws[1:2], draws=seeds[1:2]).numpy()
+    ws = tf.ones([3, generator.rows, 16])
+    together = generator.synthesize(ws, draws(3).noise).numpy()
+    alone = generator.synthesize(ws[1:2], draws(1, first=1).noise).numpy()
     np.testing.assert_allclose(together[1:2], alone, atol=1e-5)
     assert np.abs(together[0] - together[1]).max() > 0.1
-    given = generator.synthesize(ws, draws=lambda layer, shape: tf.zeros(shape))
+    given = generator.synthesize(ws, lambda layer, shape: tf.zeros(shape))
     np.testing.assert_allclose(given, generator.synthesize(ws, "none"), atol=1e-6)
 
 
-def test_random_noise_needs_draws():
+def test_noise_of_another_kind_is_refused():
     generator, _ = tiny()
-    with pytest.raises(ValueError, match="needs draws"):
-        generator.synthesize(tf.ones([1, generator.rows, 16]))
+    with pytest.raises(ValueError, match="noise is const, none, maps or a function, not 'random'"):
+        generator.synthesize(tf.ones([1, generator.rows, 16]), "random")
 
 
 def test_truncation_stops_at_the_cutoff():

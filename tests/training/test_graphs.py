@@ -1,0 +1,75 @@
+"""What a minibatch would do on a GPU, read from its graphs: `benchmarks/step.py --report`."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from benchmarks import graphs
+from tests.kit.training_runs import small
+from training.minibatch import Minibatch
+from training.run import journal
+from training.state import network_configs, new_state
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("plain_graphs")]
+LABELS = np.eye(2, dtype=np.float32)
+
+
+def made(folder, batch):
+    config = small(folder, folder, batch=batch, labels=True, precision="bfloat16", half_levels=1)
+    state = new_state(config, network_configs(config, (16, 8, 3), 2))
+    return Minibatch(state, config, LABELS, 1.0)
+
+
+def tallies(minibatch, batch):
+    """Name -> tally of each step, and of the averages."""
+    seen, one = tf.constant(0, tf.int64), tf.constant(1.0)
+    reals, labels = tf.zeros([batch, 16, 8, 3]), tf.zeros([batch, 2])
+    calls = {
+        step.name: lambda step=step: minibatch.take(step, seen, reals, labels, one, one)
+        for step in minibatch.steps
+    }
+    calls["averages"] = lambda: minibatch.average(one, one, one)
+    return {name: graphs.tally(graphs.graph_of(call)) for name, call in calls.items()}
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """The tallies at batch 8 and at batch 32."""
+    folder = tmp_path_factory.mktemp("graphs")
+    return [tallies(made(folder, batch), batch) for batch in (8, 32)]
+
+
+def test_no_graph_grows_with_the_batch(found):
+    few, many = ({name: t.nodes for name, t in each.items()} for each in found)
+    assert few == many
+    launches = [{name: t.launches for name, t in each.items()} for each in found]
+    assert launches[0] == launches[1]
+
+
+def test_every_operation_has_a_kernel_on_a_gpu(found):
+    assert {name: tally.missing for name, tally in found[0].items() if tally.missing} == {}
+
+
+def test_no_step_waits_for_what_the_host_reads(found):
+    assert {name: tally.reads for name, tally in found[0].items() if tally.reads} == {}
+
+
+def test_the_count_sees_what_it_is_for():
+    """An int64 unstacked is handed to the host; a string has no kernel on a GPU."""
+    whole, half = tf.Variable([1, 2, 3], dtype=tf.int64), tf.Variable(0.5)
+    assert graphs.tally(graphs.graph_of(lambda: tf.unstack(whole + 1))).reads == 1
+    (missing,) = graphs.tally(graphs.graph_of(lambda: tf.strings.as_string(half + 1))).missing
+    assert missing == "AsString(float32)"
+
+
+def test_the_device_is_read_once_a_tick(tmp_path, monkeypatch):
+    minibatch, tally, read = made(tmp_path, 4), journal.Tally({}), []
+    batch = tf.zeros((4, 16, 8, 3)), tf.zeros((4, 2))
+    minibatch(*batch)  # what is compiled may be looked at
+    eager, whole = type(tf.constant(0)).__mro__[1], type(tf.constant(0))._numpy
+    monkeypatch.setattr(eager, "_numpy", lambda self: read.append(1) or whole(self))
+    for _ in range(5):
+        tally.add(minibatch(*batch))
+    assert read == []
+    line = tally.close()
+    assert read == [1] and line["minibatches"] == 5 and np.isfinite(line["Loss/D/loss"])

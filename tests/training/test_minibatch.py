@@ -1,0 +1,138 @@
+"""What a minibatch does besides its losses: p, averages, steps that are left out, XLA."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.kit.training_runs import small
+from training.adam import Adam
+from training.minibatch import Minibatch, ada_p, follow
+from training.networks.architecture import GeneratorConfig
+from training.networks.generator import Generator
+from training.phases import Step
+from training.state import network_configs, new_state
+
+ALL = {"augment": "ada", "augment_pipe": "bgc", "ada_interval": 1, "ada_target": -0.9}
+
+
+def test_p_rises_in_ada_kimg_and_stays_a_probability():
+    p, steps = tf.constant(0.0), 0
+    while p < 1:
+        p, steps = ada_p(p, 0.9, 2000.0, 0.6, 500), steps + 1
+    assert steps == pytest.approx(250, abs=1)
+    assert ada_p(1.0, 0.9, 128.0, 0.6, 500) == 1
+    assert ada_p(0.0, 0.1, 128.0, 0.6, 500) == 0
+    assert ada_p(0.5, tf.constant(0.6), 128.0, 0.6, 500) == 0.5
+
+
+def by_hand(gradients, rate, beta1, beta2, epsilon):
+    """Algorithm 1 of the Adam paper, in float64."""
+    x, m, v = np.zeros(3), np.zeros(3), np.zeros(3)
+    for t, g in enumerate(gradients, 1):
+        m, v = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g**2
+        x = x - rate * m / (1 - beta1**t) / (np.sqrt(v / (1 - beta2**t)) + epsilon)
+    return x
+
+
+@pytest.mark.parametrize("beta1", [0.0, 0.5])
+def test_adam_is_the_papers(beta1):
+    variable = tf.Variable(tf.zeros([3]))
+    adam = Adam({"x": variable}, beta1, 0.99, 1e-8, 0)
+    gradients = np.random.default_rng(0).standard_normal((20, 3))
+    for gradient in gradients:
+        adam.moved([tf.constant(gradient, tf.float32)], tf.constant(0.01))
+    np.testing.assert_allclose(variable, by_hand(gradients, 0.01, beta1, 0.99, 1e-8), rtol=1e-4)
+    assert set(adam.slots()) == {"steps", "v/x"} | ({"m/x"} if beta1 else set())
+
+
+@pytest.mark.parametrize("beta1", [0.0, 0.5])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_gradient_that_is_not_finite_leaves_every_bit(beta1, value):
+    variables = {name: tf.Variable(tf.ones([3])) for name in "xy"}
+    adam = Adam(variables, beta1, 0.99, 1e-8, 16)
+    good, bad = tf.constant([1.0, 2.0, 3.0]), tf.constant([1.0, value, 3.0])
+
+    def state():
+        every = [*variables.values(), *adam.slots().values()]
+        return [variable.numpy() for variable in every]
+
+    for before in range(2):  # as the first step, and after one
+        kept = state()
+        _, finite = adam.moved([good, bad], tf.constant(0.1))
+        assert not finite
+        for one, other in zip(kept, state(), strict=True):
+            np.testing.assert_array_equal(one, other)
+        if not before:
+            assert adam.moved([good, good], tf.constant(0.1))[1]
+
+
+def test_an_average_follows_what_learns_and_copies_the_rest():
+    config = GeneratorConfig(8, 8, fmap_base=16, fmap_max=8, z_dim=4, w_dim=4, mapping_layers=1)
+    mean, network = Generator(config, 0), Generator(config, 1)
+    network.w_avg.assign(tf.fill([4], 3.0))
+    before = {name: variable.numpy() for name, variable in mean.values.items()}
+    follow(mean, network, tf.constant(0.9))
+    for name, entry in mean.table.items():
+        value = network.values[name].numpy()
+        expected = 0.9 * before[name] + 0.1 * value if entry.trainable else value
+        np.testing.assert_allclose(mean.values[name], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_another_list_of_steps_trains_as_well(tmp_path):
+    """One network, drawn to a teacher that nothing moves and no checkpoint holds."""
+    config = small(tmp_path, tmp_path)
+    pair = network_configs(config, (8, 8, 3), 0)
+    state, teacher = new_state(config, pair), Generator(pair.generator, 7)
+
+    def share(part):
+        ws = tf.random.stateless_normal([4, 4, 4], [1, 2])
+        student = state.adams["G"]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(list(student.variables.values()))
+            off = state.networks["G"].synthesize(ws) - teacher.synthesize(ws)
+            loss = part.weight * tf.reduce_mean(off**2)
+        found = tape.gradient(loss, list(student.variables.values()), None, "zero")
+        return found, {"distance": loss}
+
+    step = Step("distil", "G", share, weight=lambda seen: 2.0, interval=2)
+    before = state.arrays()
+    minibatch = Minibatch(state, config, np.zeros((1, 0), np.float32), 1.0, steps=[step])
+    told = [minibatch(tf.zeros((4, 8, 8, 3)), tf.zeros((4, 0))) for _ in range(6)]
+    assert ["distance" in one for one in told] == [True, False] * 3
+    assert told[4]["distance"] < told[0]["distance"] and told[0]["skipped/distil"] == 0
+    assert state.seen == 24 and int(state.adams["G"].steps) == 3
+    after = state.arrays()
+    moved = {name.split("/")[0] for name in after if not np.array_equal(before[name], after[name])}
+    assert moved == {"G", "G_ema", "adam_G"}
+
+
+class Compiled(Minibatch):
+    """The whole minibatch as one program of XLA's."""
+
+    def trained(self, seen, images, labels, due, rates, *rest):
+        whole = tf.function(
+            lambda *given: Minibatch.trained(self, *given[:3], due, rates, *given[3:]),
+            autograph=False,
+            jit_compile=True,
+        )
+        return whole(seen, images, labels, *rest)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [Minibatch, Compiled], ids=["steps", "whole"])
+def test_xla_gives_the_same(tmp_path, kind):
+    """The steps of `xla = true` and a whole minibatch in one, against TensorFlow's operations."""
+    found = []
+    for xla, step in (("false", Minibatch), ("true", kind)):
+        config = small(tmp_path, tmp_path, xla=xla, **ALL)
+        state = new_state(config, network_configs(config, (8, 8, 3), 0))
+        images = tf.random.stateless_uniform((4, 8, 8, 3), [1, 2], -1, 1)
+        labels = np.zeros((1, 0), np.float32)
+        told = step(state, config, labels, 1.0)(images, tf.zeros((4, 0)))
+        found.append((state.arrays(), told))
+    (plain, told), (compiled, other) = found
+    for name, value in told.items():
+        np.testing.assert_allclose(other[name], value, rtol=1e-4, atol=1e-5, err_msg=name)
+    for name, value in plain.items():
+        if name.startswith(("adam", "loss")):
+            np.testing.assert_allclose(compiled[name], value, rtol=1e-3, atol=1e-5, err_msg=name)

@@ -1,0 +1,71 @@
+"""Buffers of images stay with the process that uses them, and TensorFlow says what matters."""
+
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from training import startup
+
+FAULTS = """
+import resource
+from training import startup
+if {keeps}:
+    assert startup.keep_memory()
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+def images():
+    return [b"x" * (3 << 20) for _ in range(4)]
+for _ in range(4):
+    images()
+before = faults()
+for _ in range(20):
+    images()
+print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_a_buffer_of_an_image_is_not_faulted_in_again(monkeypatch):
+    for name in startup.GIVEN:
+        monkeypatch.delenv(name, raising=False)
+    found = []
+    for keeps in (True, False):
+        command = [sys.executable, "-c", FAULTS.format(keeps=keeps)]
+        found.append(int(subprocess.run(command, capture_output=True, check=True).stdout))
+    assert found[0] < 0.01 * found[1]
+
+
+@pytest.mark.parametrize("name", startup.GIVEN)
+def test_the_environment_comes_first(monkeypatch, name):
+    monkeypatch.setenv(name, "131072")
+    assert not startup.keep_memory()
+
+
+def loading(folder, source):
+    """What a process prints that loads a TensorFlow made of this source."""
+    (folder / "tensorflow").mkdir()
+    (folder / "tensorflow" / "__init__.py").write_text(source)
+    code = "from training import startup; startup.load_tensorflow(); print('loaded')"
+    path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", os.getcwd())])
+    command, env = [sys.executable, "-c", code], os.environ | {"PYTHONPATH": path}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    return done.returncode, done.stdout, done.stderr
+
+
+NOISE = r"I0000 00:00:1795642662.2 21233 port.cc:153] oneDNN custom operations are on.\n"
+SAYS = f"import os; os.write(2, b'{NOISE}'); os.write(2, b'E0000 a driver is broken\\n')\n"
+
+
+def test_tensorflow_is_loaded_without_its_noise(tmp_path):
+    assert loading(tmp_path, SAYS) == (0, "loaded\n", "E0000 a driver is broken\n")
+
+
+@pytest.mark.parametrize(("end", "code"), [("os.abort()", -6), ("raise ImportError('no')", 1)])
+def test_what_ends_the_loading_is_seen(tmp_path, end, code):
+    returned, _, error = loading(tmp_path, SAYS + end)
+    assert returned == code and error.startswith("E0000 a driver is broken\n")
+    assert "oneDNN" not in error
+    assert ("ImportError: no" in error) == (code == 1)

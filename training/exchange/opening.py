@@ -1,0 +1,193 @@
+"""Open a generator, whatever it lies in: a run, a checkpoint, a small file, NVIDIA's pickle."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atelier.arrays import CheckpointError, foreign, load_arrays
+from training.exchange.forms import discriminator_config, generator_config
+from training.exchange.nvidia import PARTS, Found, read_networks
+from training.exchange.pickles import NetworkFileError
+from training.exchange.weights import Arrays, weights
+from training.networks.architecture import (
+    ARITHMETIC,
+    DiscriminatorConfig,
+    GeneratorConfig,
+    saved_pair,
+)
+from training.networks.discriminator import Discriminator, discriminator_table
+from training.networks.generator import Generator, generator_table
+from training.networks.parameters import Network
+from training.run import checkpoints
+
+LARGEST = 16 * 2**30  # bytes of a pickle
+AVERAGE = ("G_ema",)
+WORDS = {
+    "torch": "a pickle of stylegan2-ada-pytorch or StyleGAN3's repository",
+    "tf1": "a pickle of TensorFlow 1",
+}
+
+
+@dataclass(frozen=True)
+class OpenedGenerator:
+    """The averaged generator of a file, and what else of it was asked for and is there."""
+
+    path: Path
+    source: str  # what the file is, in words
+    config: GeneratorConfig  # of G and G_ema
+    discriminator: DiscriminatorConfig | None  # of D, as far as the file says
+    arrays: Mapping[str, Arrays] = field(repr=False)  # by G_ema, G, D; then by our names
+    notes: tuple[str, ...] = ()  # what whoever uses it should know
+    about: Mapping[str, Any] = field(default_factory=dict)  # key and images seen of its run
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the file, which is read for it."""
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def saved(self) -> dict[str, Any]:
+        """What a file says of the networks, without the arithmetic."""
+        configs = {"G": self.config, "D": self.discriminator}
+        return {
+            part: {name: value for name, value in vars(config).items() if name not in ARITHMETIC}
+            for part, config in configs.items()
+            if config is not None
+        }
+
+    def network(self, part: str = "G_ema", **arithmetic: Any) -> Network:
+        """A network of it: G_ema, G or D; raises NetworkFileError where the file has it not.
+
+        `arithmetic` are the fields of a config that change no weights: dtype, half_levels, ...
+        """
+        if part not in self.arrays:
+            raise NetworkFileError(f"{self.path} has no {part}: open a file that has it")
+        network: Network
+        if part == "D" and self.discriminator:
+            network = Discriminator(replace(self.discriminator, **arithmetic), 0)
+        else:
+            network = Generator(replace(self.config, **arithmetic), 0)
+        for name, variable in network.values.items():
+            variable.assign(self.arrays[part][name])
+        return network
+
+
+def open_generator(path: Path, parts: tuple[str, ...] = AVERAGE) -> OpenedGenerator:
+    """The generator in a run's folder, a checkpoint or small .npz, or a network pickle.
+
+    `parts` are those to read: G_ema, and G and D where the file has them. Nothing that a file
+    holds is executed. Raises NetworkFileError or CheckpointError in one sentence.
+    """
+    if path.is_dir():
+        found, _ = checkpoints.newest(path, part="G_ema")
+        if found is None:
+            raise CheckpointError(f"{path} is no run with a whole checkpoint: name one that is")
+        return from_arrays(found.path, found.arrays, found.about, parts)
+    if not path.is_file():
+        raise NetworkFileError(f"{path} does not exist: name a run, a .npz or a .pkl")
+    if is_pickle(path):
+        return open_pickle(path, parts)
+    return from_arrays(path, *load_arrays(path, "G_ema/"), parts)
+
+
+def is_pickle(path: Path) -> bool:
+    """Whether a file has to be a pickle: by its first byte, or by its name."""
+    return foreign(path).startswith("a pickle") or path.suffix in (".pkl", ".pickle")
+
+
+def open_pickle(path: Path, parts: tuple[str, ...]) -> OpenedGenerator:
+    """The networks of a pickle of NVIDIA's."""
+    if path.stat().st_size > LARGEST:
+        raise NetworkFileError(
+            f"{path} has {path.stat().st_size / 2**30:.0f} GiB: no network is larger than"
+            f" {LARGEST / 2**30:.0f}"
+        )
+    try:
+        networks = read_networks(path.read_bytes())
+        if "G_ema" not in networks:
+            raise NetworkFileError("has no G_ema: only the averaged generator is of use")
+        return from_networks(path, networks, parts)
+    except NetworkFileError as error:
+        raise NetworkFileError(f"{path} {error}") from None
+    except ValueError as error:  # what a config or a Shape refuses
+        raise NetworkFileError(f"{path} has a network that Atelier has not: {error}") from None
+
+
+def from_networks(
+    path: Path, networks: Mapping[str, Found], parts: tuple[str, ...]
+) -> OpenedGenerator:
+    """Our configs and weights of what a pickle holds."""
+    average = networks["G_ema"]
+    config = generator_config(average)
+    wanted = [part for part in PARTS if part in {*parts, *AVERAGE} and part in networks]
+    discriminator = discriminator_config(networks["D"]) if "D" in wanted else None
+    if "G" in wanted and generator_config(networks["G"]) != config:
+        raise NetworkFileError("has a G and a G_ema of different shapes: it was put together")
+    tables = {"G": generator_table(config)}
+    if discriminator:
+        tables["D"] = discriminator_table(discriminator)
+    arrays = {part: weights(networks[part], tables[part[0]], part[0]) for part in wanted}
+    return OpenedGenerator(
+        path, WORDS[average.layout], config, discriminator, arrays, tuple(notes(networks))
+    )
+
+
+def notes(networks: Mapping[str, Found]) -> list[str]:
+    """What whoever uses the networks should know."""
+    modules = [said for found in networks.values() for said in found.modules.values()]
+    half = any(said.get("use_fp16") is True or said.get("num_fp16_res") for said in modules)
+    return ["it computed its highest levels in float16; here they are float32"] if half else []
+
+
+def from_arrays(
+    path: Path, arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any], parts: tuple[str, ...]
+) -> OpenedGenerator:
+    """A checkpoint, or a generator alone in a file of the same layout, whose G_ema was read."""
+    try:
+        generator, discriminator = saved_configs(about["network"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} does not say what network it is of: {error}") from None
+    tables = {"G_ema": generator_table(generator), "G": generator_table(generator)}
+    if discriminator:
+        tables["D"] = discriminator_table(discriminator)
+    read = {"G_ema": own_arrays(path, arrays, tables["G_ema"], "G_ema")}
+    for part in sorted({*parts} & {"G", "D"} & {*tables}):
+        if more := load_arrays(path, f"{part}/")[0]:
+            read[part] = own_arrays(path, more, tables[part], part)
+    source = "a checkpoint" if "counters" in about else "a generator apart from its run"
+    known = {name: about[name] for name in ("key", "seen") if name in about}
+    known |= {"seen": about["counters"]["seen"]} if "counters" in about else {}
+    return OpenedGenerator(path, source, generator, discriminator, read, about=known)
+
+
+def saved_configs(
+    network: Mapping[str, Any],
+) -> tuple[GeneratorConfig, DiscriminatorConfig | None]:
+    """The configs of G and D in what a file says of its networks; D's may be missing."""
+    if "G" in network and "D" not in network:
+        return GeneratorConfig(**network["G"]), None
+    pair = saved_pair(network)
+    return pair.generator, pair.discriminator
+
+
+def own_arrays(
+    path: Path, arrays: Mapping[str, NDArray[Any]], table: Mapping[str, Any], part: str
+) -> Arrays:
+    """The arrays of one network in float32; raises CheckpointError unless all are those of it."""
+    found = {}
+    for name, entry in table.items():
+        value = arrays.get(f"{part}/{name}")
+        there = "missing" if value is None else value.shape
+        if value is None or there != entry.shape:
+            raise CheckpointError(
+                f"{path} is no generator of its network: {name} is {there}, not {entry.shape};"
+                " write it again from its checkpoint"
+            )
+        found[name] = value.astype(np.float32, copy=False)
+    return found
