@@ -10,6 +10,7 @@ import pytest
 from tests.kit.house import ROOT
 from training.exchange.npz import load_generator
 from training.run import grids
+from training.sampler import Sampler
 
 FOLDER = ROOT / "recipes" / "models"
 every_model = pytest.mark.parametrize("name", ["digits", "faces"])
@@ -22,7 +23,7 @@ def card(name):
 def sheet(generator, count=8):
     z = grids.seeded_latents(range(count), generator.config.z_dim)
     labels = grids.seeded_labels(range(count), generator.config.labels)
-    return grids.Painter(generator)(z, labels, 0.7)
+    return Sampler(generator)(z, labels, 0.7)
 
 
 def test_every_model_has_its_card():
@@ -54,6 +55,6 @@ def test_the_digit_that_is_asked_for_is_another_picture():
     generator = load_generator(FOLDER / "digits.npz")
     assert generator.config.labels == 10
     z = np.repeat(grids.seeded_latents([7], generator.config.z_dim), 10, axis=0)
-    pictures = grids.Painter(generator)(z, np.eye(10, dtype=np.float32), 0.7).astype(float)
+    pictures = Sampler(generator)(z, np.eye(10, dtype=np.float32), 0.7).astype(float)
     apart = np.abs(pictures[:, None] - pictures[None]).mean(axis=(2, 3, 4))
     assert apart[~np.eye(10, dtype=bool)].min() > 5
