@@ -96,7 +96,7 @@ def assess(model: Model, photos: Path, label: int | None = None) -> tuple[list[S
             left_out.append(f"note: left out: {error}")
             continue
         kept.append(number)
-        pixels.append(prepared(photo, *size))
+        pixels.append(prepared_photo(photo, *size))
     if not kept:
         raise ConfigError(f"photos = {photos}: none of {len(names)} pictures can be read")
     scores = judge(np.stack(pixels), known[kept])
@@ -121,7 +121,7 @@ def own_labels(model: Model, store: Any, names: Sequence[str], label: int | None
     return np.asarray(rows, np.float32)
 
 
-def prepared(photo: Pixels, height: int, width: int) -> Pixels:
+def prepared_photo(photo: Pixels, height: int, width: int) -> Pixels:
     """A photo [h, w, C] -> [height, width, C]: cut around its middle to that ratio, resized."""
     if photo.shape[:2] == (height, width):
         return photo

@@ -31,7 +31,7 @@ def generate_command(given: argparse.Namespace) -> int:
     if given.grid:
         from training.explore import sweeps
 
-        page = sweeps.grid(model, seeds, look, min(given.columns, len(seeds)))
+        page = sweeps.seed_grid(model, seeds, look, min(given.columns, len(seeds)))
         return write_sheet(given, model, look, page, {"seeds": given.seeds})
     for seed, pixels in model.drawn(seeds, look):
         about = model.said(look) | {"seed": str(seed)} | own_label(model, seed, look)

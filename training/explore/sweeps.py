@@ -17,7 +17,7 @@ def check_many(count: int) -> None:
         raise ConfigError(f"seeds: that makes {count} pictures, a sheet shows at most {MOST}")
 
 
-def grid(model: Model, seeds: Sequence[int], look: Look, columns: int) -> Pixels:
+def seed_grid(model: Model, seeds: Sequence[int], look: Look, columns: int) -> Pixels:
     """One picture a seed, row by row; beside each row stands its first seed."""
     check_many(len(seeds))
     drawn = [pixels for _, pixels in model.drawn(seeds, look)]

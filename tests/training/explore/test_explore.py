@@ -204,10 +204,10 @@ def test_a_photos_company_is_the_generators(models):
 def test_a_photo_is_cut_around_its_middle():
     wide = np.zeros((10, 40, 3), np.uint8)
     wide[:, 15:25] = 200
-    assert (assessing.prepared(wide, 10, 10) == 200).all()
+    assert (assessing.prepared_photo(wide, 10, 10) == 200).all()
     double = np.repeat(np.repeat(wide, 2, axis=0), 2, axis=1)
-    assert (assessing.prepared(double, 10, 10)[:, 1:-1] == 200).all()
-    assert assessing.prepared(wide[..., :1], 4, 6).shape == (4, 6, 1)
+    assert (assessing.prepared_photo(double, 10, 10)[:, 1:-1] == 200).all()
+    assert assessing.prepared_photo(wide[..., :1], 4, 6).shape == (4, 6, 1)
 
 
 def test_a_films_comment_leaves_the_rest_of_it(tmp_path):
