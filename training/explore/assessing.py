@@ -15,6 +15,7 @@ from training.exchange.pickles import NetworkFileError
 from training.explore.asked import Floats, Look
 from training.explore.model import Model
 from training.explore.sheets import Pixels, sheet
+from training.networks.architecture import NetworkConfig
 from training.sources import DataError, labels, open_store
 from training.sources.pictures import MODES, decoded_picture
 from training.sources.stores import picture_names
@@ -87,16 +88,15 @@ def assess(model: Model, photos: Path, label: int | None = None) -> tuple[list[S
     if not store or not names:
         raise ConfigError(f"photos = {photos}: there are no pictures: name a folder or a zip")
     known = own_labels(model, store, names, label)
-    size, channels = (judge.config.height, judge.config.width), judge.config.channels
     kept, pixels, left_out = [], [], []
     for number, name in enumerate(names):
         try:
-            photo = decoded_picture(store.open(name), f"{photos}/{name}", channels)
+            photo = photo_of(store.open(name), f"{photos}/{name}", judge.config)
         except (DataError, OSError) as error:
             left_out.append(f"note: left out: {error}")
             continue
         kept.append(number)
-        pixels.append(prepared_photo(photo, *size))
+        pixels.append(photo)
     if not kept:
         raise ConfigError(f"photos = {photos}: none of {len(names)} pictures can be read")
     scores = judge(np.stack(pixels), known[kept])
@@ -119,6 +119,12 @@ def own_labels(model: Model, store: Any, names: Sequence[str], label: int | None
             f" pictures: give --label 0 to {classes - 1}"
         )
     return np.asarray(rows, np.float32)
+
+
+def photo_of(content: bytes, where: str, form: NetworkConfig) -> Pixels:
+    """A picture's bytes -> what a model of this form sees, [H, W, C]; raises DataError."""
+    photo = decoded_picture(content, where, form.channels)
+    return prepared_photo(photo, form.height, form.width)
 
 
 def prepared_photo(photo: Pixels, height: int, width: int) -> Pixels:

@@ -18,6 +18,7 @@ def add_commands(commands: Any) -> None:
     add_truncation(commands)
     add_parts(commands)
     add_directions(commands)
+    add_project(commands)
     add_assess(commands)
 
 
@@ -219,6 +220,28 @@ def add_directions(commands: Any) -> None:
     )
     add_look(find)
     add_sheet(find, "0-1")
+
+
+def add_project(commands: Any) -> None:
+    """A picture, found again."""
+    project = commands.add_parser("project", help="find a picture again in the generator")
+    project.set_defaults(command=drawing.project_command)
+    add_model(project)
+    project.add_argument("--photo", required=True, type=path, help="the file of a picture")
+    project.add_argument(
+        "--space", choices=("w", "w+"), default="w", help="w+: a row for every layer [w]"
+    )
+    project.add_argument(
+        "--steps", type=ranged(int, low=1, high=100_000), default=500, help="of Adam [500]"
+    )
+    project.add_argument(
+        "--label", type=ranged(int), default=None, help="class; default: the mean over classes"
+    )
+    project.add_argument(
+        "--out", required=True, type=path, help="given and found beside each other, .png or .jpg"
+    )
+    project.add_argument("--film", type=path, default=None, help="how it was found, .mp4")
+    project.add_argument("--save", type=path, default=None, help="styles and noise, .npz")
 
 
 def add_assess(commands: Any) -> None:

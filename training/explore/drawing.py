@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from atelier import tables
+from atelier.arrays import save_arrays
 from training import startup
 from training.config import ConfigError
 from training.explore import asked, writing
 from training.explore.asked import Look
-from training.explore.sheets import Pixels
+from training.explore.sheets import Pixels, sheet
 
 if TYPE_CHECKING:
     from training.explore.model import Model
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 FILM = (".mp4",)
 TABLE = (".csv",)
 ARRAYS = (".npz",)
+MOST_SHOWN, LINES = 300, 10  # frames of a projection's film, lines that tell of it
 
 
 def generate_command(given: argparse.Namespace) -> int:
@@ -123,6 +125,40 @@ def directions_command(given: argparse.Namespace) -> int:
         print(f"{each.name:16} {each.share:6.1%} of the eigenvalues")
     more = {"seeds": given.seeds, "directions": ",".join(each.name for each in found)}
     return write_sheet(given, model, look_of(given), page, more)
+
+
+def project_command(given: argparse.Namespace) -> int:
+    """A picture, found again."""
+    for name, kinds in (("film", FILM), ("save", ARRAYS)):
+        if getattr(given, name):
+            asked.check_file(getattr(given, name), kinds, name)
+    if not given.photo.is_file():
+        raise ConfigError(f"photo = {given.photo}: there is no such file")
+    model = opened_for_file(given, parts=("G_ema", "D"))
+    from training.explore import projecting
+    from training.explore.assessing import photo_of
+
+    look = Look(label=given.label)
+    model.check(look)
+    photo = photo_of(given.photo.read_bytes(), str(given.photo), model.config)
+    print(f"comparing {projecting.compared(model)}")
+    every = max(1, given.steps // MOST_SHOWN)
+
+    def tell(step: int, distance: float) -> None:
+        if step % max(1, given.steps // LINES) == 0 or step == given.steps:
+            print(f"step {step} of {given.steps}: distance {distance:.4g}", flush=True)
+
+    found = projecting.project(model, photo, given.steps, given.space, given.label, every, tell)
+    about = {"model": model.opened.digest, "space": given.space, "steps": str(given.steps)}
+    about |= {"distance": f"{found.distances[-1]:.4g}", "compared": projecting.compared(model)}
+    if given.film:
+        writing.write_frames(given.film, found.frames, 30, about)
+    if given.save:
+        maps = {f"noise{number}": value for number, value in enumerate(found.maps)}
+        save_arrays(given.save, {"ws": found.ws, **maps}, about)
+    writing.write_picture(given.out, sheet([[photo, found.pixels]], ["given", "found"], []), about)
+    print(f"{given.out}, from {model.opened.path}")
+    return 0
 
 
 def assess_command(given: argparse.Namespace) -> int:

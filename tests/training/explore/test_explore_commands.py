@@ -131,7 +131,23 @@ def test_directions_are_kept_by_name_and_taken_by_their_amount(models, tmp_path,
     assert sentence(capsys, *again).startswith(f"{kept} holds directions of another model: ")
 
 
+@every_kind
+def test_a_photo_is_found_again_and_kept(models, kind, tmp_path, capsys):
+    photos = draw(tmp_path / "photos", count=1, size=(30, 22))
+    out, kept, film = (tmp_path / name for name in ("p.png", "p.npz", "p.mp4"))
+    words = ["--photo", photos / "000.png", "--steps=3", "--space=w+"]
+    words += ["--out", out, "--save", kept, "--film", film]
+    assert run("project", "--model", models[kind], *words) == 0
+    assert capsys.readouterr().out.startswith("comparing ")
+    with np.load(kept) as file:
+        assert file["ws"].shape[1] == open_generator(models[kind]).config.rows
+    assert json.loads(films.read_comment(film.read_bytes()))["space"] == "w+"
+    with Image.open(out) as image:
+        assert image.text["steps"] == "3"
+
+
 BAD = {
+    "no photo": (["project", "--photo=/nowhere"], "photo = /nowhere: there is no such file"),
     "seeds that are none": (["generate", "--seeds=a"], "seeds = 'a': write numbers and ranges"),
     "a film of one seed": (["interpolate", "--seeds=4"], "seeds = '4': that is 1; give at least 2"),
     "psi too large": (["generate", "--psi=7"], "argument --psi: '7': "),
