@@ -206,7 +206,8 @@ def test_a_photo_is_cut_around_its_middle():
     wide[:, 15:25] = 200
     assert (assessing.prepared_photo(wide, 10, 10) == 200).all()
     double = np.repeat(np.repeat(wide, 2, axis=0), 2, axis=1)
-    assert (assessing.prepared_photo(double, 10, 10)[:, 1:-1] == 200).all()
+    small = assessing.prepared_photo(double, 10, 10)[:, 1:-1].astype(int)
+    assert abs(small - 200).max() <= 4  # Lanczos reaches a little beyond the cut
     assert assessing.prepared_photo(wide[..., :1], 4, 6).shape == (4, 6, 1)
 
 
