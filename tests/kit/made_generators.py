@@ -17,9 +17,9 @@ KINDS = {
 }
 
 
-def opened(kind, path):
+def opened(kind, path, **more):
     """A generator of KINDS, written to `path` and opened again."""
-    config = GeneratorConfig(**WIDTHS, **KINDS[kind])
+    config = GeneratorConfig(**{**WIDTHS, **KINDS[kind], **more})
     rng = np.random.default_rng(len(kind))
     arrays = {
         name: (value.numpy() + 0.2 * rng.standard_normal(value.shape)).astype(np.float32)

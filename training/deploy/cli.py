@@ -1,6 +1,7 @@
 """The commands that bring a generator to where it is used: export."""
 
 import argparse
+import os
 from typing import Any
 
 from atelier.commands import path, say
@@ -44,14 +45,14 @@ def add_deploy(commands: Any) -> None:
 
 def export_command(given: argparse.Namespace) -> int:
     check_words(given.to, given.out, given.start, given.quantize)
-    startup.load_tensorflow()
-    from training.deploy.export import export
+    quiet_tensorflow()
+    from training.deploy.export import export_program
     from training.exchange.npz import save_generator
     from training.exchange.opening import open_generator
 
     opened, difference = open_generator(given.model), None
     if given.to in FORMATS:
-        difference = export(opened, given.to, given.out, given.start, given.quantize)
+        difference = export_program(opened, given.to, given.out, given.start, given.quantize)
     else:
         save_generator(given.out, opened)
     files = [given.out, *given.out.rglob("*")] if given.out.is_dir() else [given.out]
@@ -60,3 +61,12 @@ def export_command(given: argparse.Namespace) -> int:
     if difference:
         say(f"as the generator itself: {difference}")
     return 0
+
+
+def quiet_tensorflow() -> None:
+    """Load TensorFlow, whose converters then print errors alone."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    startup.load_tensorflow()
+    import tensorflow as tf
+
+    tf.get_logger().setLevel("ERROR")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -15,7 +16,7 @@ from atelier.files import replacing
 from training.batches import encode
 from training.deploy import standalone
 from training.deploy.formats import FORMATS, DeployError
-from training.deploy.program import Program, Start, program
+from training.deploy.program import Start, program
 from training.exchange.opening import OpenedGenerator
 from training.networks.generator import Generator
 from training.run.grids import seeded_labels, seeded_latents
@@ -23,7 +24,7 @@ from training.run.grids import seeded_labels, seeded_latents
 SEEDS = range(4)
 PSI = 0.7
 FURTHEST = 1e-3  # of floats in -1 ... 1; rounding alone makes some 1e-5
-Inputs = dict[str, NDArray[np.generic]]
+Arrays = dict[str, Any]  # by the names of a signature
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Difference:
         )
 
 
-def export(
+def export_program(
     opened: OpenedGenerator, to: str, path: Path, start: Start = "z", quantize: str = ""
 ) -> Difference:
     """Write the averaged generator in a format, and say how its pictures differ.
@@ -56,15 +57,17 @@ def export(
         found = drawn_apart(to, partial, inputs, Path(folder))
         difference = differing(found, drawn_here(generator, inputs))
         if not quantize and difference.floats > FURTHEST:
-            raise DeployError(f"{path} would draw other pictures ({difference}): choose another --to")
+            raise DeployError(
+                f"{path} would draw other pictures ({difference}): choose another --to"
+            )
     return difference
 
 
-def example_inputs(generator: Generator, start: Start, seeds: Sequence[int] = SEEDS) -> Inputs:
+def example_inputs(generator: Generator, start: Start, seeds: Sequence[int] = SEEDS) -> Arrays:
     """What a program of `generator` takes, for some seeds."""
     z = seeded_latents(seeds, generator.config.z_dim)
     labels = seeded_labels(seeds, generator.config.labels)
-    inputs: Inputs = {"z": z, "psi": np.float32(PSI)}  # type: ignore[dict-item]
+    inputs: Arrays = {"z": z, "psi": np.float32(PSI)}
     if start == "w":
         inputs["w"] = generator.map(tf.constant(inputs.pop("z")), tf.constant(labels)).numpy()
     elif generator.config.labels:
@@ -72,7 +75,7 @@ def example_inputs(generator: Generator, start: Start, seeds: Sequence[int] = SE
     return inputs
 
 
-def drawn_here(generator: Generator, inputs: Inputs) -> NDArray[np.float32]:
+def drawn_here(generator: Generator, inputs: Arrays) -> NDArray[np.float32]:
     """The generator's own pictures of such inputs, as floats."""
     with tf.device("CPU"):
         w = tf.constant(inputs["w"]) if "w" in inputs else None
@@ -83,7 +86,7 @@ def drawn_here(generator: Generator, inputs: Inputs) -> NDArray[np.float32]:
     return np.asarray(images, np.float32)
 
 
-def drawn_apart(to: str, path: Path, inputs: Inputs, folder: Path) -> Inputs:
+def drawn_apart(to: str, path: Path, inputs: Arrays, folder: Path) -> Arrays:
     """The outputs of a file, by `standalone` in a process that sees nothing of Atelier."""
     np.savez(folder / "inputs.npz", **inputs)
     places = [path.absolute(), folder / "inputs.npz", folder / "outputs.npz"]
@@ -102,7 +105,7 @@ def run_apart(to: str, places: Sequence[Path], folder: Path, *more: str) -> str:
     return done.stdout
 
 
-def differing(found: Inputs, own: NDArray[np.float32]) -> Difference:
+def differing(found: Arrays, own: NDArray[np.float32]) -> Difference:
     """How the outputs of a file differ from the generator's own floats."""
     off = np.subtract(found["images"], encode(own), dtype=np.float64)
     square = float(np.mean(off**2))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from atelier.errors import Refusal
@@ -51,7 +51,9 @@ def check_words(to: str, out: Path, start: str, quantize: str) -> None:
     """Raise DeployError where a format cannot be had so, before anything is loaded."""
     quantizing = ", ".join(name for name, each in FORMATS.items() if each.quantizes)
     if quantize and (to not in FORMATS or not FORMATS[to].quantizes):
-        raise DeployError(f"quantize = {quantize}: {to} has none: leave it out, or --to {quantizing}")
+        raise DeployError(
+            f"quantize = {quantize}: {to} has none: leave it out, or --to {quantizing}"
+        )
     if start == "w" and to not in FORMATS:
         raise DeployError(f"from = w: {to} holds the whole generator: leave it out")
     check_suffix(to, out)
@@ -75,8 +77,13 @@ def check_place(out: Path) -> None:
     if out.exists() or out.is_symlink():
         raise DeployError(f"out = {out} exists already: choose another name, or remove it")
     above = next(place for place in out.absolute().parents if place.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
-        raise DeployError(f"out = {out}: {above} cannot be written to: choose another folder")
+    try:
+        with TemporaryFile(dir=above):
+            pass
+    except OSError as error:
+        raise DeployError(
+            f"out = {out}: {above} cannot be written to ({error.strerror}): choose another folder"
+        ) from None
 
 
 def check_libraries(to: str) -> None:

@@ -28,7 +28,7 @@ class Program(tf.Module):
     def signature(self, count: int | None = None) -> dict[str, Any]:
         """The inputs by name, for a batch of `count`."""
         width = self.config.z_dim if self.start == "z" else self.config.w_dim
-        inputs = {self.start: tf.TensorSpec([count, width], tf.float32, self.start)}
+        inputs: dict[str, Any] = {self.start: tf.TensorSpec([count, width], tf.float32, self.start)}
         inputs["psi"] = tf.TensorSpec([], tf.float32, "psi")
         if self.start == "z" and self.config.labels:
             inputs["label"] = tf.TensorSpec([count], tf.int32, "label")

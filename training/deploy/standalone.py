@@ -83,7 +83,10 @@ def open_tflite(file: str, threads: int) -> Run:
     run = Interpreter(file, num_threads=threads or None).get_signature_runner("serving_default")
 
     def one(inputs: dict[str, Any], at: int) -> dict[str, Any]:
-        return run(**{n: x[at : at + 1] if x.ndim else x for n, x in inputs.items()})
+        found: dict[str, Any] = run(
+            **{n: x[at : at + 1] if x.ndim else x for n, x in inputs.items()}
+        )
+        return found
 
     def pictures(inputs: dict[str, Any]) -> dict[str, Any]:
         count = max(len(x) for x in inputs.values() if x.ndim)

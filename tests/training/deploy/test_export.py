@@ -1,18 +1,24 @@
 """The command that exports: what it writes and says, and one sentence for what cannot be."""
 
 import re
-from pathlib import Path
+import subprocess
+import sys
+from textwrap import dedent
 
 import numpy as np
 import pytest
 
 from tests.kit.made_generators import opened
+from tests.kit.store import ROOT
 from training import cli
 from training.deploy import export as exporting
 from training.deploy import formats
-from training.deploy.export import DeployError, Difference, differing, export
+from training.deploy.export import DeployError, Difference, differing, export_program
 from training.deploy.formats import FORMATS
 from training.deploy.tflite import ConversionError, lacking, write_tflite
+from training.exchange.opening import open_generator
+
+FACES_Z = 64  # z_dim of recipes/models/faces.npz, which the pages draw with
 
 
 @pytest.fixture
@@ -43,15 +49,18 @@ def test_the_command_says_how_its_file_differs(model, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--to=onnxx", "--out=a"), "argument --to = onnxx; did you mean onnx?"),
+        (("--to=onnxx", "--out=a"), "--to = onnxx; did you mean onnx?"),
         (("--to=onnx", "--out=a.tflite"), "ends as tflite does, and to = onnx: --to tflite, or"),
         (("--to=savedmodel", "--out=a.pb"), "ends as frozen does, and to = savedmodel"),
-        (("--to=onnx", "--quantize=int8", "--out=a"), "onnx has none: leave it out, or --to tflite"),
+        (
+            ("--to=onnx", "--quantize=int8", "--out=a"),
+            "onnx has none: leave it out, or --to tflite",
+        ),
         (("--to=npz", "--from=w", "--out=a"), "from = w: npz holds the whole generator"),
         (("--to=frozen", "--out={model}"), "ends as npz does"),
         (("--to=npz", "--out={model}"), "exists already: choose another name"),
-        (("--to=savedmodel", "--out={model}/a"), "model.npz cannot be written to: choose another"),
-        (("--to=frozen", "--out=/proc/a/b.pb"), "/proc cannot be written to: choose another"),
+        (("--to=savedmodel", "--out={model}/a"), "model.npz cannot be written to ("),
+        (("--to=frozen", "--out=/proc/a/b.pb"), "/proc cannot be written to ("),
     ],
 )
 def test_words_that_cannot_be_are_one_sentence(model, capsys, words, sentence):
@@ -80,14 +89,8 @@ def test_a_file_that_draws_other_pictures_is_not_kept(model, tmp_path, monkeypat
         FORMATS, "made", formats.Format("", lambda made, path, quantize: path.touch(), "nothing")
     )
     with pytest.raises(DeployError, match="would draw other pictures"):
-        export(exporting_of(model), "made", tmp_path / "a")
+        export_program(open_generator(model), "made", tmp_path / "a")
     assert not [path for path in tmp_path.iterdir() if path != model]
-
-
-def exporting_of(model):
-    from training.exchange.opening import open_generator
-
-    return open_generator(model)
 
 
 def test_a_file_that_does_not_run_is_one_sentence(tmp_path):
@@ -104,7 +107,7 @@ def test_the_difference_is_of_floats_levels_and_decibels():
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_an_operation_that_is_no_builtin_is_named(tmp_path):
     import tensorflow as tf
 
@@ -122,6 +125,29 @@ def test_what_a_converter_says_else_is_passed_on():
     assert "the converter refuses it (out of luck): choose" in lacking("out of\nluck")
 
 
-def test_every_format_is_in_the_pages():
-    page = Path("docs/use.md").read_text()
-    assert all(f"`{name}`" in page for name in FORMATS)
+def snippets():
+    """The programs in docs/use.md that load a file, by what they load."""
+    page = (ROOT / "docs" / "use.md").read_text().partition("## Export")[2].partition("\n## ")[0]
+    blocks = re.findall(r"(?:^(?: {4}.*)?\n)+", page, re.MULTILINE)
+    codes = [dedent(block) for block in blocks if "import numpy" in block]
+    return {re.search(r'"(faces\.?\w*)"', code)[1]: code for code in codes}
+
+
+def test_every_format_has_a_program_in_the_pages():
+    assert sorted(snippets()) == sorted(f"faces{each.suffix}" for each in FORMATS.values())
+    assert all(len(code.strip().splitlines()) <= 10 for code in snippets().values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("to", FORMATS)
+def test_the_program_in_the_pages_draws_a_picture(to, tmp_path):
+    name = f"faces{FORMATS[to].suffix}"
+    faces = opened("rgb", tmp_path / "model.npz", z_dim=FACES_Z)
+    words = [f"--model={faces.path}", f"--to={to}", f"--out={tmp_path / name}"]
+    assert exported(*words) == 0
+    code = snippets()[name] + "\nassert images.shape == (1, 16, 16, 3) and images.dtype == 'uint8'"
+    code += "\nassert float(np.std(images)) > 10"
+    environment = {"PATH": "/usr/bin:/bin", "CUDA_VISIBLE_DEVICES": "-1", "HOME": str(tmp_path)}
+    line = [sys.executable, "-I", "-c", code]
+    done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
