@@ -1,10 +1,10 @@
-"""The commands that bring a generator to where it is used: export."""
+"""The commands that bring a generator to where it is used: export, bench."""
 
 import argparse
 import os
 from typing import Any
 
-from atelier.commands import path, say
+from atelier.commands import path, ranged, say
 from training import startup
 from training.deploy.formats import FORMATS, QUANTIZED, SUFFIXES, check_words
 
@@ -42,10 +42,21 @@ def add_deploy(commands: Any) -> None:
         help="tflite: weights in float16, or int8 [float32]",
     )
 
+    measure = commands.add_parser("bench", help="time every format of export, and their memory")
+    measure.set_defaults(command=bench_command)
+    measure.add_argument("--model", required=True, type=path, help="as for export")
+    measure.add_argument(
+        "--batch", type=ranged(int, low=1), default=1, help="pictures at a time; tflite takes 1 [1]"
+    )
+    measure.add_argument(
+        "--seconds", type=ranged(float, low=0), default=3.0, help="of drawing, for each row [3]"
+    )
+
 
 def export_command(given: argparse.Namespace) -> int:
     check_words(given.to, given.out, given.start, given.quantize)
     quiet_tensorflow()
+    from training.deploy.bench import size_mb
     from training.deploy.export import export_program
     from training.exchange.npz import save_generator
     from training.exchange.opening import open_generator
@@ -55,11 +66,22 @@ def export_command(given: argparse.Namespace) -> int:
         difference = export_program(opened, given.to, given.out, given.start, given.quantize)
     else:
         save_generator(given.out, opened)
-    files = [given.out, *given.out.rglob("*")] if given.out.is_dir() else [given.out]
-    size = sum(file.stat().st_size for file in files if file.is_file()) / 1e6
-    say(f"{given.out}, {size:.1f} MB, from {opened.path}")
+    say(f"{given.out}, {size_mb(given.out):.1f} MB, from {opened.path}")
     if difference:
         say(f"as the generator itself: {difference}")
+    return 0
+
+
+def bench_command(given: argparse.Namespace) -> int:
+    quiet_tensorflow()
+    from training.deploy.bench import HEAD, bench
+    from training.exchange.opening import open_generator
+
+    opened = open_generator(given.model)
+    say(f"{opened.path}: {given.batch} at a time, on the CPU, each row in a process of its own")
+    say(HEAD)
+    for figure in bench(opened, given.batch, given.seconds, say):
+        say(str(figure))
     return 0
 
 
