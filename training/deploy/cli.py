@@ -1,4 +1,4 @@
-"""The commands that bring a generator to where it is used: export, bench."""
+"""The commands that bring a generator to where it is used: export, convert, bench."""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ from typing import Any
 
 from atelier.commands import path, ranged, say
 from training import startup
-from training.deploy.formats import FORMATS, QUANTIZED, SUFFIXES, check_words
+from training.deploy.formats import FORMATS, QUANTIZED, SUFFIXES, check_place, check_words
 
 
 def add_deploy(commands: Any) -> None:
@@ -42,6 +42,13 @@ def add_deploy(commands: Any) -> None:
         help="tflite: weights in float16, or int8 [float32]",
     )
 
+    convert = commands.add_parser("convert", help="make a graph that a GPU trained fit for a CPU")
+    convert.set_defaults(command=convert_command)
+    convert.add_argument(
+        "file", type=path, help="a SavedModel, a Keras file, or a frozen graph .pb"
+    )
+    convert.add_argument("--out", required=True, type=path, help="folder of the new SavedModel")
+
     measure = commands.add_parser("bench", help="time every format of export, and their memory")
     measure.set_defaults(command=bench_command)
     measure.add_argument("--model", required=True, type=path, help="as for export")
@@ -69,6 +76,17 @@ def export_command(given: argparse.Namespace) -> int:
     say(f"{given.out}, {size_mb(given.out):.1f} MB, from {opened.path}")
     if difference:
         say(f"as the generator itself: {difference}")
+    return 0
+
+
+def convert_command(given: argparse.Namespace) -> int:
+    check_place(given.out)
+    quiet_tensorflow()
+    from training.deploy.convert import convert
+
+    for line in convert(given.file, given.out):
+        say(line)
+    say(f"{given.out}, a SavedModel")
     return 0
 
 
