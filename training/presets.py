@@ -40,6 +40,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 
+FINE_TUNED = {"ada_kimg": 100.0}  # StyleGAN2-ADA's: what D knows already, it soon overfits
 SMALL = 64  # pixels: up to this side `auto` goes its own way
 
 
@@ -50,7 +51,8 @@ def resolve(preset: str, height: int, width: int, given: Mapping[str, Any]) -> C
     table = PRESETS[preset]
     if preset == "auto":
         table = auto(height, width, max(configure(devices_of(given)).run.devices, 1))
-    return configure({**table, **given})
+    further = FINE_TUNED if given.get("resume_from") else {}
+    return configure({**table, **further, **given})
 
 
 def told() -> str:

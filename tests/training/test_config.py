@@ -74,3 +74,10 @@ def test_auto_takes_the_area_of_an_oblong():
     assert presets.auto(256, 64)["r1_gamma"] == presets.auto(128, 128)["r1_gamma"]
     presets.resolve("auto", 48, 80, {})
     presets.resolve("auto", 640, 384, {})
+
+
+def test_fine_tuning_moves_p_as_published():
+    given = {"data": "x", "resume_from": "y"}
+    assert presets.resolve("auto", 256, 256, given).augment.ada_kimg == 100
+    assert presets.resolve("auto", 256, 256, {**given, "ada_kimg": 300}).augment.ada_kimg == 300
+    assert presets.resolve("auto", 256, 256, {"data": "x"}).augment.ada_kimg == 500

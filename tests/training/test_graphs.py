@@ -14,8 +14,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("plain_graphs")]
 LABELS = np.eye(2, dtype=np.float32)
 
 
-def made(folder, batch):
-    config = small(folder, folder, batch=batch, labels=True, precision="bfloat16", half_levels=1)
+def made(folder, batch, **more):
+    given = {"labels": True, "precision": "bfloat16", "half_levels": 1, **more}
+    config = small(folder, folder, batch=batch, **given)
     state = new_state(config, network_configs(config, (16, 8, 3), 2))
     return Minibatch(state, config, LABELS, 1.0)
 
@@ -52,6 +53,11 @@ def test_every_operation_has_a_kernel_on_a_gpu(found):
 
 def test_no_step_waits_for_what_the_host_reads(found):
     assert {name: tally.reads for name, tally in found[0].items() if tally.reads} == {}
+
+
+def test_augmentation_waits_for_nothing_either(tmp_path):
+    tally = tallies(made(tmp_path, 8, augment="ada", augment_pipe="bgcfnc"), 8)
+    assert {(each.missing, each.reads) for each in tally.values()} == {((), 0)}
 
 
 def test_the_count_sees_what_it_is_for():

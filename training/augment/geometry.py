@@ -93,15 +93,15 @@ def move(images: Tensor, inverse: Tensor) -> Tensor:
     x, y = positions(inverse, across, down)
     column = whole_index(x + (width - 1) / 2, width)
     row = whole_index(y + (height - 1) / 2, height)
-    start = tf.range(n)[:, None, None] * (height * width)
+    start = tf.range(n, dtype=tf.int64)[:, None, None] * (height * width)
     flat = tf.reshape(images, [n * height * width, channels])
     return tf.gather(flat, start + row * width + column)
 
 
 def whole_index(position: Tensor, side: int) -> Tensor:
     """The pixel at `position` when the signal goes on as its reflection."""
-    period = 2 * (side - 1)
-    index = tf.math.floormod(tf.cast(tf.round(position), tf.int32), period)
+    period, whole = 2 * (side - 1), tf.round(position)
+    index = tf.cast(whole - period * tf.floor((whole + 0.5) * (1 / period)), tf.int64)
     return tf.minimum(index, period - index)
 
 

@@ -82,7 +82,7 @@ def warped_part(images: Tensor, inverse: Tensor, centre: float) -> Tensor:
     fine = along(images, doubling(height), doubling(width))
     fine = tf.reshape(fine, [n * 16 * height * width, channels])
     index, right, lower = places(inverse, (height, width), centre)
-    index += tf.range(n)[:, None, None] * (16 * height * width)
+    index += tf.range(n, dtype=tf.int64)[:, None, None] * (16 * height * width)
     right, lower = (tf.cast(share, images.dtype)[..., None] for share in (right, lower))
 
     def between(upper: int) -> Tensor:
@@ -102,7 +102,8 @@ def transposed_part(images: Tensor, inverse: Tensor, centre: float) -> Tensor:
     spread = tf.reshape(spread, [n, channels, *spread.shape[1:3]])
     index, right, lower = places(inverse, (height, width), centre)
     area = 16 * height * width
-    index = index[:, None] + tf.reshape(tf.range(n * channels) * area, [n, channels, 1, 1])
+    plane = tf.range(n * channels, dtype=tf.int64) * area  # int32 would be counted on the host
+    index = index[:, None] + tf.reshape(plane, [n, channels, 1, 1])
     right, lower = (tf.cast(share, images.dtype)[:, None] for share in (right, lower))
     below = spread * lower
     above = spread - below
@@ -129,7 +130,7 @@ def places(inverse: Tensor, size: tuple[int, int], centre: float) -> tuple[Tenso
         to = 2 * inverse[:, row, :, None, None]
         at = to[:, 0] * x + (to[:, 1] * y + (to[:, 2] + (side - 0.5 + centre)))
         whole, period = tf.floor(at), 4 * (side - 1)
-        start = tf.cast(whole - period * tf.floor((whole + 0.5) * (1 / period)), tf.int32)
+        start = tf.cast(whole - period * tf.floor((whole + 0.5) * (1 / period)), tf.int64)
         found.append((start, at - whole))
     (column, right), (line, lower) = found
     return line * (4 * width) + column, right, lower
