@@ -14,8 +14,8 @@ from atelier.options import at_home
 from atelier.stop import STOPPED
 from training import presets, sources, startup
 from training.config import SECTIONS, Config, ConfigError, configure
-from training.explore.asked import check_model
-from training.explore.commands import add_commands, add_model
+from training.deploy.cli import add_deploy
+from training.explore.commands import add_commands
 from training.features.client import STANDINS, Net
 from training.networks.architecture import saved_pair
 from training.run import checkpoints, folder
@@ -39,6 +39,7 @@ def parser() -> Parser:
 
     add_commands(commands)
     add_exchange(commands)
+    add_deploy(commands)
     film = commands.add_parser("film", help="make progress.mp4 from a run's grids")
     film.set_defaults(command=film_command)
     film.add_argument("--run", required=True, type=path, help="folder of a run")
@@ -67,17 +68,11 @@ def parser() -> Parser:
 
 
 def add_exchange(commands: Any) -> None:
-    """The commands that bring networks in and out."""
+    """The command that brings networks in."""
     bring = commands.add_parser("import", help="make a run of a network of NVIDIA's")
     bring.set_defaults(command=import_command)
     bring.add_argument("file", type=path, help="a network pickle; nothing of it is executed")
     bring.add_argument("--out", required=True, type=path, help="folder of the new run")
-
-    export = commands.add_parser("export", help="write the averaged generator alone")
-    export.set_defaults(command=export_command)
-    add_model(export)
-    export.add_argument("--to", choices=("npz",), default="npz", help="npz: float16, half the size")
-    export.add_argument("--out", required=True, type=path, help="the file to write")
 
 
 def add_train(commands: Any) -> None:
@@ -242,20 +237,6 @@ def import_command(given: argparse.Namespace) -> int:
     for note in opened.notes:
         print(note)
     print(f"train --resume-from {given.out} {train_words(opened)}")
-    return 0
-
-
-def export_command(given: argparse.Namespace) -> int:
-    check_model(given.model)
-    startup.load_tensorflow()
-    from training.exchange.npz import save_generator
-    from training.exchange.opening import open_generator
-
-    if given.out.is_dir():
-        raise ConfigError(f"out = {given.out} is a folder: name the file to write")
-    opened = open_generator(given.model)
-    save_generator(given.out, opened)
-    print(f"{given.out}, {given.out.stat().st_size / 1e6:.1f} MB, from {opened.path}")
     return 0
 
 
