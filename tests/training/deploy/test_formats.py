@@ -1,0 +1,82 @@
+"""Laws of the deployed formats: each draws what the generator draws, without Atelier, on a CPU."""
+
+import numpy as np
+import pytest
+
+from tests.kit.made_generators import KINDS, opened
+from training.deploy import export
+from training.deploy.formats import FORMATS, QUANTIZED
+from training.deploy.program import program
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of converters
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+]
+WAYS = [(to, "") for to in FORMATS]
+WAYS += [(to, each) for to in FORMATS if FORMATS[to].quantizes for each in QUANTIZED]
+STARTS = [(kind, "z") for kind in KINDS] + [("wide", "w"), ("classes", "w")]
+LEAST_PSNR = {"float16": 50, "int8": 28}  # dB
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("deployed")
+
+
+@pytest.fixture(scope="module")
+def programs(folder):
+    """By kind and start: the program, what it takes, and the generator's own pictures."""
+    made = {}
+    for kind, start in STARTS:
+        found = opened(kind, folder / f"{kind}.npz")
+        inputs = export.example_inputs(found.network(), start, range(3))
+        own = export.drawn_here(found.network(), inputs)
+        made[kind, start] = program(found, start), inputs, own
+    return made
+
+
+@pytest.fixture(scope="module", params=WAYS, ids=lambda way: "-".join(filter(None, way)))
+def deployed(request, programs, folder):
+    """(quantize, by kind and start: the file's outputs, the generator's own): one process reads."""
+    to, quantize = request.param
+    places = []
+    for (kind, start), (made, inputs, _) in programs.items():
+        stem = folder / f"{to}{quantize}-{kind}-{start}"
+        FORMATS[to].write(made, stem, quantize)
+        np.savez(f"{stem}-in.npz", **inputs)
+        places += [stem, f"{stem}-in.npz", f"{stem}-out.npz"]
+    export.run_apart(to, places, folder)
+    outputs = [dict(np.load(place)) for place in places[2::3]]
+    return quantize, {
+        one: (drawn, programs[one][2]) for one, drawn in zip(programs, outputs, strict=True)
+    }
+
+
+@pytest.mark.parametrize("kind", STARTS, ids="-".join)
+def test_a_file_draws_what_its_generator_draws(deployed, kind):
+    quantize, found = deployed
+    outputs, own = found[kind]
+    config = KINDS[kind[0]]
+    shape = (3, config["height"], config["width"], config.get("channels", 3))
+    assert {name: (x.dtype, x.shape) for name, x in outputs.items()} == {
+        "images": (np.uint8, shape),
+        "float": (np.float32, shape),
+    }
+    assert outputs["images"].std() > 10
+    difference = export.differing(outputs, own)
+    if quantize:
+        assert difference.psnr >= LEAST_PSNR[quantize]
+    else:
+        assert difference.floats <= 2e-5 and difference.levels <= 1
+
+
+def test_only_plain_convolutions_and_dense_layers_are_in_the_program(programs):
+    graph = programs["rgba", "z"][0].traced().graph.as_graph_def()
+    assert not graph.library.function
+    assert {node.device for node in graph.node} == {""}
+    used = [node.op for node in graph.node]
+    assert {"Conv2D", "Conv2DBackpropInput", "DepthwiseConv2dNative", "MatMul"} <= set(used)
+    assert not {"Sqrt", "RandomStandardNormal", "StatelessRandomNormalV2"} & set(used)
+    # Levels 4, 8, 16: each with one of the same size and one to RGB, all but the first one raised.
+    assert [used.count(op) for op in ("Conv2D", "Conv2DBackpropInput")] == [6, 2]

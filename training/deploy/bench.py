@@ -1,0 +1,83 @@
+"""How fast each deployed format draws, beside Atelier itself, and in how much memory."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from training.deploy.export import example_inputs, run_apart
+from training.deploy.formats import FORMATS, QUANTIZED, DeployError, check_libraries
+from training.deploy.program import program
+from training.exchange.opening import OpenedGenerator
+
+THREADS = (1, 2)
+HEAD = f"{'':16} {'threads':>7} {'images/s':>9} {'peak MiB':>9} {'file MB':>8}"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One row: a process of its own."""
+
+    what: str
+    threads: int
+    rate: float  # pictures a second
+    peak: float  # MiB, the libraries included
+    size: float  # MB of the file
+
+    def __str__(self) -> str:
+        return f"{self.what:16} {self.threads:7} {self.rate:9.1f} {self.peak:9.0f} {self.size:8.2f}"
+
+
+def ways() -> list[tuple[str, str]]:
+    """(format, quantize) of every file that can be written."""
+    quantized = [name for name, each in FORMATS.items() if each.quantizes]
+    return [(to, "") for to in FORMATS] + [(to, each) for to in quantized for each in QUANTIZED]
+
+
+def bench(
+    opened: OpenedGenerator, batch: int, seconds: float, note: Callable[[str], None]
+) -> Iterator[Figure]:
+    """Each way by threads, `batch` pictures at a time; what lacks its library is noted."""
+    for threads in THREADS:
+        yield Figure("python", threads, *own_figures(opened.path, threads, batch, seconds))
+    made, inputs = program(opened), example_inputs(opened.network(), "z", [*range(batch)])
+    for to, quantize in ways():
+        what = f"{to} {quantize}".strip()
+        try:
+            check_libraries(to)
+        except DeployError as error:
+            note(f"{what}: {error}")
+            continue
+        with TemporaryDirectory() as name:
+            folder = Path(name)
+            places = [folder / "model", folder / "inputs.npz", folder / "outputs.npz"]
+            FORMATS[to].write(made, places[0], quantize)
+            np.savez(places[1], **inputs)
+            size = size_mb(places[0])
+            for threads in THREADS:
+                more = (f"--threads={threads}", f"--seconds={seconds}")
+                found = json.loads(run_apart(to, places, folder, *more))
+                yield Figure(what, threads, found["rate"], found["peak"], size)
+
+
+def own_figures(
+    model: Path, threads: int, batch: int, seconds: float
+) -> tuple[float, float, float]:
+    """Pictures a second, peak memory and the size of the file, of Atelier itself."""
+    words = [sys.executable, "-m", "training.deploy.own", *map(str, (model, threads, batch))]
+    done = subprocess.run([*words, str(seconds)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise DeployError(f"{model} could not be timed: {done.stderr.strip().splitlines()[-1]}")
+    found = json.loads(done.stdout)
+    return found["rate"], found["peak"], size_mb(model)
+
+
+def size_mb(path: Path) -> float:
+    """The size of a file, or of all files in a folder, in MB."""
+    files = [path, *path.rglob("*")] if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file()) / 1e6

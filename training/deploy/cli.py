@@ -1,0 +1,112 @@
+"""The commands that bring a generator to where it is used: export, convert, bench."""
+
+import argparse
+import os
+from typing import Any
+
+from atelier.commands import path, ranged, say
+from training import startup
+from training.deploy.formats import FORMATS, QUANTIZED, SUFFIXES, check_place, check_words
+
+
+def add_deploy(commands: Any) -> None:
+    """Every command of this room."""
+    export = commands.add_parser("export", help="write the averaged generator alone")
+    export.set_defaults(command=export_command)
+    export.add_argument(
+        "--model",
+        "--run",
+        required=True,
+        type=path,
+        help="a run, a checkpoint, a small .npz, or NVIDIA's .pkl",
+    )
+    told = "; ".join(f"{name}: {each.told}" for name, each in FORMATS.items())
+    export.add_argument(
+        "--to",
+        choices=tuple(SUFFIXES),
+        default="npz",
+        help=f"npz: for Atelier, float16, half the size; {told} [npz]",
+    )
+    export.add_argument("--out", required=True, type=path, help="the file or folder to write")
+    export.add_argument(
+        "--from",
+        dest="start",
+        choices=("z", "w"),
+        default="z",
+        help="what it draws from: latents, or styles w [z]",
+    )
+    export.add_argument(
+        "--quantize",
+        choices=QUANTIZED,
+        default="",
+        help="tflite: weights in float16, or int8 [float32]",
+    )
+
+    convert = commands.add_parser("convert", help="make a graph that a GPU trained fit for a CPU")
+    convert.set_defaults(command=convert_command)
+    convert.add_argument(
+        "file", type=path, help="a SavedModel, a Keras file, or a frozen graph .pb"
+    )
+    convert.add_argument("--out", required=True, type=path, help="folder of the new SavedModel")
+
+    measure = commands.add_parser("bench", help="time every format of export, and their memory")
+    measure.set_defaults(command=bench_command)
+    measure.add_argument("--model", required=True, type=path, help="as for export")
+    measure.add_argument(
+        "--batch", type=ranged(int, low=1), default=1, help="pictures at a time; tflite takes 1 [1]"
+    )
+    measure.add_argument(
+        "--seconds", type=ranged(float, low=0), default=3.0, help="of drawing, for each row [3]"
+    )
+
+
+def export_command(given: argparse.Namespace) -> int:
+    check_words(given.to, given.out, given.start, given.quantize)
+    quiet_tensorflow()
+    from training.deploy.bench import size_mb
+    from training.deploy.export import export_program
+    from training.exchange.npz import save_generator
+    from training.exchange.opening import open_generator
+
+    opened, difference = open_generator(given.model), None
+    if given.to in FORMATS:
+        difference = export_program(opened, given.to, given.out, given.start, given.quantize)
+    else:
+        save_generator(given.out, opened)
+    say(f"{given.out}, {size_mb(given.out):.1f} MB, from {opened.path}")
+    if difference:
+        say(f"as the generator itself: {difference}")
+    return 0
+
+
+def convert_command(given: argparse.Namespace) -> int:
+    check_place(given.out)
+    quiet_tensorflow()
+    from training.deploy.convert import convert
+
+    for line in convert(given.file, given.out):
+        say(line)
+    say(f"{given.out}, a SavedModel")
+    return 0
+
+
+def bench_command(given: argparse.Namespace) -> int:
+    quiet_tensorflow()
+    from training.deploy.bench import HEAD, bench
+    from training.exchange.opening import open_generator
+
+    opened = open_generator(given.model)
+    say(f"{opened.path}: {given.batch} at a time, on the CPU, each row in a process of its own")
+    say(HEAD)
+    for figure in bench(opened, given.batch, given.seconds, say):
+        say(str(figure))
+    return 0
+
+
+def quiet_tensorflow() -> None:
+    """Load TensorFlow, whose converters then print errors alone."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    startup.load_tensorflow()
+    import tensorflow as tf
+
+    tf.get_logger().setLevel("ERROR")

@@ -1,0 +1,117 @@
+"""A generator as one function of plain operations: z or w, psi and label -> pictures."""
+
+from typing import Any, Literal
+
+import tensorflow as tf
+
+from training.deploy.folding import Folded, fold
+from training.exchange.opening import OpenedGenerator
+from training.networks import layers
+from training.networks.architecture import GeneratorConfig
+from training.networks.parameters import Tensor
+
+Start = Literal["z", "w"]
+
+
+class Program(tf.Module):
+    """z [N, z_dim] or w [N, w_dim], psi [], label [N] -> images [N, H, W, C], uint8 and float32.
+
+    `label` is the number of a class, of conditional models that start from z. Noise is the
+    generator's own. Nothing but plain operations in NHWC is in it, and none is on a device.
+    """
+
+    def __init__(self, config: GeneratorConfig, folded: Folded, start: Start = "z") -> None:
+        super().__init__(name="generator")
+        self.config, self.start = config, start
+        self.values = {name: tf.Variable(value, name=name) for name, value in folded.items()}
+
+    def signature(self, count: int | None = None) -> dict[str, Any]:
+        """The inputs by name, for a batch of `count`."""
+        width = self.config.z_dim if self.start == "z" else self.config.w_dim
+        inputs: dict[str, Any] = {self.start: tf.TensorSpec([count, width], tf.float32, self.start)}
+        inputs["psi"] = tf.TensorSpec([], tf.float32, "psi")
+        if self.start == "z" and self.config.labels:
+            inputs["label"] = tf.TensorSpec([count], tf.int32, "label")
+        return inputs
+
+    def traced(self, count: int | None = None) -> Any:
+        """The tf.ConcreteFunction of inputs by name, for a batch of `count`."""
+
+        def generate(**given: Tensor) -> dict[str, Tensor]:
+            return self.drawn(given[self.start], given["psi"], given.get("label"))
+
+        return tf.function(generate, autograph=False).get_concrete_function(**self.signature(count))
+
+    def drawn(self, x: Tensor, psi: Tensor, label: Tensor | None) -> dict[str, Tensor]:
+        """The pictures: "images", uint8, and "float", in about -1 ... 1."""
+        w = self.mapped(x, label) if self.start == "z" else x
+        near = self.values["w_avg"] + psi * (w - self.values["w_avg"])
+        image = tf.identity(self.synthesized(near), name="float")
+        return {"images": tf.identity(levels(image), name="images"), "float": image}
+
+    def mapped(self, z: Tensor, label: Tensor | None) -> Tensor:
+        """z -> w."""
+        x = layers.normalise(z)
+        if label is not None:
+            x = tf.concat([x, tf.gather(self.values["classes"], label)], axis=1)
+        for number in range(self.config.mapping_layers):
+            x = layers.leaky(self.dense(x, f"fc{number}"))
+        return x
+
+    def synthesized(self, w: Tensor) -> Tensor:
+        """w -> images, float32."""
+        config, image = self.config, None
+        count = tf.shape(w)[0] if w.shape[0] is None else w.shape[0]
+        x = tf.tile(self.values["const"], [count, 1, 1, 1])
+        for level in range(config.shape.levels + 1):
+            block = config.block(level)
+            if level:
+                x = self.styled(x, w, f"{block}/conv0", up=True)
+            x = self.styled(x, w, f"{block}/conv1", up=False)
+            rgb = self.to_rgb(x, w, f"{block}/torgb")
+            image = rgb if image is None else layers.interleaved(image) + rgb
+        return image
+
+    def styled(self, x: Tensor, w: Tensor, name: str, up: bool) -> Tensor:
+        """Modulate, convolve, demodulate, add noise and bias, activate."""
+        styles = self.dense(w, f"{name}/affine")
+        factor = tf.math.rsqrt(styles**2 @ self.values[f"{name}/power"] + 1e-8)
+        x, kernel = x * styles[:, None, None], self.values[f"{name}/kernel"]
+        x = raised(x, kernel) if up else tf.nn.conv2d(x, kernel, 1, "SAME")
+        x = x * factor[:, None, None] + self.values[f"{name}/noise"]
+        x = layers.leaky(x + self.values[f"{name}/bias"])
+        return layers.clamped(x, self.config.conv_clamp)
+
+    def to_rgb(self, x: Tensor, w: Tensor, name: str) -> Tensor:
+        """Modulate and convolve to image channels."""
+        x = x * self.dense(w, f"{name}/affine")[:, None, None]
+        x = tf.nn.conv2d(x, self.values[f"{name}/kernel"], 1, "VALID")
+        return layers.clamped(x + self.values[f"{name}/bias"], self.config.conv_clamp)
+
+    def dense(self, x: Tensor, name: str) -> Tensor:
+        """x @ weight + bias."""
+        return x @ self.values[f"{name}/weight"] + self.values[f"{name}/bias"]
+
+
+def program(opened: OpenedGenerator, start: Start = "z") -> Program:
+    """The program of the averaged generator of a file."""
+    return Program(opened.config, fold(opened.arrays["G_ema"], opened.config), start)
+
+
+def raised(x: Tensor, kernel: Tensor) -> Tensor:
+    """To twice the size: transposed convolution with a kernel HWOI, and the FIR filter."""
+    count, height, width, _ = x.shape
+    count = tf.shape(x)[0] if count is None else count
+    size = [count, 2 * height + 1, 2 * width + 1, kernel.shape[2]]
+    return layers.depthwise(tf.nn.conv2d_transpose(x, kernel, size, 2, "VALID"), 1, 1)
+
+
+def levels(image: Tensor) -> Tensor:
+    """Floats [N, H, W, C] -> uint8; the colours of RGBA are divided by its alpha."""
+    found = tf.clip_by_value((image + 1) * 127.5, 0.0, 255.0)
+    if image.shape[3] == 4:
+        colours, alpha = found[..., :3], found[..., 3:]
+        seen = tf.cast(alpha >= 0.5, tf.float32)
+        colours = seen * colours * 255 / tf.maximum(alpha, 0.5)
+        found = tf.concat([tf.minimum(colours, 255.0), alpha], axis=3)
+    return tf.cast(tf.round(found), tf.uint8)
