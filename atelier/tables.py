@@ -125,7 +125,12 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[obje
     """A CSV file in UTF-8, written in one go."""
     with files.replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         for cells in (columns, *rows):
-            file.write(",".join(quoted(guarded(str(cell))) for cell in cells) + "\n")
+            file.write(",".join(map(cell_text, cells)) + "\n")
+
+
+def cell_text(cell: object) -> str:
+    """A cell as a line holds it; only text can be taken for a formula, not a negative number."""
+    return str(cell) if isinstance(cell, int | float) else quoted(guarded(str(cell)))
 
 
 def quoted(cell: str) -> str:

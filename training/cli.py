@@ -1,4 +1,4 @@
-"""The command line: train, generate, film, metrics, score."""
+"""The command line: train, film, metrics, score, import; the rest from `explore` and `deploy`."""
 
 import argparse
 import os
@@ -15,12 +15,12 @@ from atelier.stop import STOPPED
 from training import presets, sources, startup
 from training.config import SECTIONS, Config, ConfigError, configure
 from training.deploy.cli import add_deploy
+from training.explore.commands import add_commands
 from training.features.client import STANDINS, Net
 from training.networks.architecture import saved_pair
 from training.run import checkpoints, folder
 
 COLLAPSED = 3  # an exit code
-MOST_SEEDS = 1_000_000
 MANY_EPOCHS = 1000
 KEPT = "stopped; the same command goes on from the newest checkpoint"
 
@@ -37,18 +37,7 @@ def parser() -> Parser:
 
     add_train(commands)
 
-    generate = commands.add_parser("generate", help="write a picture per seed")
-    generate.set_defaults(command=generate_command)
-    generate.add_argument(
-        "--run", required=True, type=path, help="a run, a checkpoint, or NVIDIA's .pkl"
-    )
-    generate.add_argument("--seeds", default="0-15", help="for example 0-15 or 0,7083,25026")
-    generate.add_argument("--psi", type=ranged(float), default=0.7, help="truncation; 1: none")
-    generate.add_argument(
-        "--label", type=ranged(int), default=None, help="class; default: drawn by seed"
-    )
-    generate.add_argument("--out", required=True, type=path, help="folder for the pictures")
-
+    add_commands(commands)
     add_exchange(commands)
     add_deploy(commands)
     film = commands.add_parser("film", help="make progress.mp4 from a run's grids")
@@ -237,33 +226,6 @@ def made_for(run: Path) -> Iterator[None]:
         raise ConfigError(f"out = {run}: no folder can be made there: choose another") from None
 
 
-def generate_command(given: argparse.Namespace) -> int:
-    seeds = numbers(given.seeds)
-    there("run", given.run)
-    startup.load_tensorflow()
-    from training import devices
-    from training.exchange.opening import open_generator
-    from training.run import grids
-    from training.sampler import AT_ONCE, Sampler
-
-    found = open_generator(given.run)
-    devices.set_arithmetic("float32")
-    generator = found.network()
-    config = generator.config
-    if given.label is not None and not 0 <= given.label < config.labels:
-        raise ConfigError(f"label = {given.label}: this run has {config.labels} classes")
-    sampler = Sampler(generator, min(AT_ONCE, len(seeds)))
-    latents = grids.seeded_latents(seeds, config.z_dim)
-    labels = grids.seeded_labels(seeds, config.labels, given.label)
-    for start in range(0, len(seeds), sampler.at_once):
-        part = slice(start, start + sampler.at_once)
-        pictures = sampler(latents[part], labels[part], given.psi)
-        for seed, pixels in zip(seeds[part], pictures, strict=True):
-            grids.write_png(given.out / f"seed{seed:04d}.png", pixels)
-    print(f"{len(seeds)} pictures in {given.out}, from {found.path}")
-    return 0
-
-
 def import_command(given: argparse.Namespace) -> int:
     startup.load_tensorflow()
     from training.exchange.conversion import ALL, import_run, train_words
@@ -354,17 +316,3 @@ def score_command(given: argparse.Namespace) -> int:
     for name, value in compare(given.reals, given.fakes, chosen_net(given)).items():
         print(f"{name:<40} {value:>12.5g}")
     return 0
-
-
-def numbers(text: str) -> list[int]:
-    """0-3,7 -> 0, 1, 2, 3, 7."""
-    try:
-        parts = [part.strip().partition("-") for part in text.split(",")]
-        ranges = [range(int(first), int(last or first) + 1) for first, _, last in parts]
-    except ValueError:
-        raise ConfigError(f"seeds = {text!r}: write numbers and ranges, as in 0-15,7083") from None
-    if (many := sum(max(r.stop - r.start, 0) for r in ranges)) > MOST_SEEDS:
-        raise ConfigError(f"seeds = {text!r}: that is {many}; give at most {MOST_SEEDS} at once")
-    if not many:
-        raise ConfigError(f"seeds = {text!r}: that is none; write for example 0-15")
-    return [seed for each in ranges for seed in each]

@@ -76,3 +76,8 @@ def test_what_is_written_is_no_formula_and_reads_back(tmp_path, cell):
     with path.open(newline="") as file:
         shown = [each for line in csv.reader(file) for each in line]
     assert not any(each.startswith(("=", "+", "-", "@", "\t", "\r")) for each in shown)
+
+
+def test_a_negative_number_is_written_as_one(tmp_path):
+    write_table(tmp_path / "t.csv", ("file", "score"), [("-a", -1.5), ("b", -2)])
+    assert (tmp_path / "t.csv").read_text() == "file,score\n'-a,-1.5\nb,-2\n"

@@ -34,7 +34,7 @@ def test_a_dry_run_prints_config_and_estimates(tmp_path, capsys):
         ),
         (
             ["generate", "--run", "/nowhere.npz", "--out", "x"],
-            "run = /nowhere.npz: there is no such run or checkpoint",
+            "model = /nowhere.npz: there is no such run or checkpoint",
         ),
         (
             ["generate", "--run", "x", "--out", "x", "--seeds", "a"],

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from atelier import files
+from training.run import films
 from training.sampler import Pixels
 
 FILM_SIDE = 1920  # pixels: the longer side of the film, at most
@@ -63,18 +64,12 @@ def write_film(path: Path, frames: Sequence[Path], per_second: int = 8) -> None:
 
     first = on_white(frames[0])
     scale = min(1.0, FILM_SIDE / max(first.shape[:2]))
-    size = [max(int(side * scale) // 2 * 2, 2) for side in (first.shape[1], first.shape[0])]
+    size = [films.even(side * scale) for side in (first.shape[1], first.shape[0])]
     with files.replacing(path) as partial:
-        named = partial.with_suffix(".mp4")  # OpenCV goes by the suffix
-        film = cv2.VideoWriter(str(named), cv2.VideoWriter.fourcc(*"mp4v"), per_second, size)
-        if not film.isOpened():
-            raise OSError(
-                f"{path}: OpenCV has no mp4 writer here; the pictures are in {frames[0].parent}"
-            )
+        film = films.Film(partial, size, per_second)
         for frame in frames:
-            film.write(cv2.resize(on_white(frame)[:, :, ::-1], size, interpolation=cv2.INTER_AREA))
-        film.release()
-        named.replace(partial)
+            film.write(cv2.resize(on_white(frame), size, interpolation=cv2.INTER_AREA))
+        film.close()
 
 
 def on_white(path: Path) -> Pixels:

@@ -1,0 +1,49 @@
+"""Generators of every kind that fit into a test: random weights, the smallest sizes."""
+
+import numpy as np
+
+from atelier.arrays import save_arrays
+from tests.kit import nvidia_pickles
+from training.networks.architecture import DiscriminatorConfig, GeneratorConfig, Pair
+from training.networks.discriminator import discriminator_table
+from training.networks.generator import generator_table
+
+WIDTHS = {"fmap_base": 32, "fmap_max": 8}
+DEPTH = {"z_dim": 6, "w_dim": 5, "mapping_layers": 2}
+KINDS = {
+    "rgb": {"height": 16, "width": 16},
+    "grey": {"height": 8, "width": 8, "channels": 1},
+    "rgba": {"height": 8, "width": 8, "channels": 4},
+    "not square": {"height": 12, "width": 20},
+    "conditional": {"height": 8, "width": 8, "labels": 3},
+    "NVIDIA's": {},
+}
+
+
+def small_model(path, kind, discriminator=True):
+    """Write a checkpoint of this kind, or NVIDIA's pickle of a conditional model."""
+    if kind == "NVIDIA's":
+        path = path.with_suffix(".pkl")
+        path.write_bytes(nvidia_pickles.torch_pickle(nvidia_pickles.weights()))
+        return path
+    shape, rng = {**KINDS[kind], **WIDTHS}, np.random.default_rng(3)
+    pair = Pair(GeneratorConfig(**shape, **DEPTH), DiscriminatorConfig(**shape, mbstd_group=2))
+    tables = {"G_ema": generator_table(pair.generator)}
+    if discriminator:
+        tables["D"] = discriminator_table(pair.discriminator)
+    arrays = {
+        f"{part}/{name}": value(name, entry, rng)
+        for part, table in tables.items()
+        for name, entry in table.items()
+    }
+    about = {"network": pair.saved(), "key": "0", "counters": {"seen": 0}}
+    save_arrays(path, arrays, about)
+    return path
+
+
+def value(name, entry, rng):
+    """What a trained network could have: noise that matters, a mean of w that is not 0."""
+    drawn = rng.standard_normal(entry.shape).astype(np.float32) * (entry.std or 0.2)
+    return (
+        np.abs(drawn) + 0.1 if name.endswith("noise_strength") else drawn + np.float32(entry.fill)
+    )

@@ -1,0 +1,220 @@
+"""Laws: every command that explores runs on every kind of model, and says what is wrong."""
+
+import csv
+import json
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.stages import filter_quality
+from tests.kit.small_models import KINDS, small_model
+from tests.kit.training_runs import draw
+from training import cli
+from training.exchange.opening import open_generator
+from training.run import films
+
+PICTURES = {  # command: its words, and how many rows of pictures its sheet has
+    "generate": ["--seeds=0-2", "--grid", "--columns=2"],
+    "mix": ["--rows=0,1", "--columns=2,3", "--levels=0"],
+    "truncation": ["--seeds=0,1", "--steps=3"],
+    "noise": ["--seeds=0", "--draws=2"],
+    "layers": ["--seeds=0"],
+    "directions": ["--seeds=0", "--count=2"],
+}
+every_kind = pytest.mark.parametrize("kind", KINDS)
+every_sheet = pytest.mark.parametrize("command", PICTURES)
+
+
+def run(*words):
+    return cli.main([str(word) for word in words])
+
+
+def sentence(capsys, *words):
+    code = run(*words)
+    out, err = capsys.readouterr()
+    assert (code, out) == (2, ""), err
+    assert err.startswith("error: ") and err.count("\n") == 1
+    return err.removeprefix("error: ").rstrip("\n")
+
+
+@every_kind
+@every_sheet
+def test_a_sheet_is_a_picture_that_says_what_it_is_of(models, kind, command, tmp_path):
+    out = tmp_path / "new folder" / "sheet.png"
+    assert run(command, "--model", models[kind], *PICTURES[command], "--out", out) == 0
+    with Image.open(out) as image:
+        assert image.mode == "RGB" and min(image.size) >= 48
+        assert np.asarray(image).std() > 10
+        assert image.text["model"] == open_generator(models[kind]).digest
+        assert "psi" in image.text and {"seeds", "rows"} & image.text.keys()
+
+
+@every_kind
+def test_pictures_by_seed_are_those_of_the_model(models, kind, tmp_path):
+    assert run("generate", "--run", models[kind], "--seeds=3,7-8", "--out", tmp_path) == 0
+    config = open_generator(models[kind]).config
+    for seed in (3, 7, 8):
+        with Image.open(tmp_path / f"seed{seed:04d}.png") as image:
+            assert image.size == (config.width, config.height)
+            assert len(image.getbands()) == config.channels
+            known = {"seed": str(seed), "psi": "0.7"}
+            assert image.text.items() >= known.items()
+            assert ("label" in image.text) == bool(config.labels)
+
+
+@every_kind
+@pytest.mark.parametrize("space", ["z", "w"])
+def test_a_film_has_its_frames_its_size_and_its_comment(models, kind, space, tmp_path):
+    out, config = tmp_path / "film.mp4", open_generator(models[kind]).config
+    words = ["--seeds=0,1", "--frames=3", "--fps=5", "--size=40", "--space", space]
+    assert run("interpolate", "--model", models[kind], *words, "--way=spherical", "--out", out) == 0
+    film = cv2.VideoCapture(str(out))
+    assert film.get(cv2.CAP_PROP_FPS) == 5 and film.get(cv2.CAP_PROP_FRAME_COUNT) == 4
+    frames = [film.read() for _ in range(5)]
+    assert [found for found, _ in frames] == [True] * 4 + [False]
+    height, width = frames[0][1].shape[:2]
+    assert max(height, width) == 40 and (height < width) == (config.height < config.width)
+    about = json.loads(films.read_comment(out.read_bytes()))
+    assert about["model"] == open_generator(models[kind]).digest
+    assert (about["seeds"], about["space"], about["psi"]) == ("0,1", space, "0.7")
+
+
+@every_kind
+def test_scores_are_a_table_that_the_pipeline_reads(models, kind, tmp_path):
+    photos = draw(tmp_path / "photos", count=5, size=(30, 22))
+    more = ["--label=1"] if open_generator(models[kind]).config.labels else []
+    words = ["--photos", photos, "--out", tmp_path / "scores.csv", "--sheet", tmp_path / "s.jpg"]
+    assert run("assess", "--model", models[kind], *words, *more) == 0
+    with (tmp_path / "scores.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["file"] for row in rows] == [f"{n:03}.png" for n in range(5)]
+    assert len({float(row["score"]) for row in rows}) == 5
+    config = filter_quality.FilterQualityConfig(scores=str(tmp_path / "scores.csv"))
+    places = {row["file"]: SimpleNamespace(clip="", path=row["file"]) for row in rows}
+    read = filter_quality.scores_of(config, places)
+    assert list(read.values()) == [float(row["score"]) for row in rows]
+    with Image.open(tmp_path / "s.jpg") as image:
+        assert json.loads(image.info["comment"]).keys() == {"model"}
+
+
+def test_directions_are_kept_by_name_and_taken_by_their_amount(models, tmp_path, capsys):
+    kept, out, model = tmp_path / "d.npz", tmp_path / "s.png", ["--model", models["rgb"]]
+    find = ["directions", *model, "--seeds=0", "--count=2", "--save", kept, "--out", out]
+    assert run(*find, "--names=smile,age", "--levels=0-1") == 0
+    assert run(*find, "--method=pca") == 0
+    capsys.readouterr()
+    taken = ["generate", *model, "--seeds=0", "--directions", kept, "--out", tmp_path]
+    found = {}
+    for words in (["smile=0"], ["smile=2"], ["age=-1", "pca2=3"]):
+        assert run(*taken, *(f"--direction={word}" for word in words)) == 0
+        with Image.open(tmp_path / "seed0000.png") as image:
+            assert image.text["directions"] == ",".join(words)
+            found[words[0]] = np.asarray(image).astype(int)
+    assert run("generate", *model, "--seeds=0", "--out", tmp_path) == 0
+    with Image.open(tmp_path / "seed0000.png") as image:
+        np.testing.assert_array_equal(found["smile=0"], np.asarray(image))
+    assert abs(found["smile=2"] - found["smile=0"]).mean() > 1
+    capsys.readouterr()
+    said = sentence(capsys, *taken, "--direction=smil=1")
+    assert said == f"direction = smil: {kept} has none; did you mean smile?"
+    said = sentence(capsys, *taken, "--direction=smile")
+    assert said == "direction = 'smile': write a name and a number, as in sefa1=2.5"
+    other = ["generate", "--model", models["grey"], *taken[3:], "--direction=smile=1"]
+    assert run(*other) == 0  # the same widths
+    assert "were found in another file than this model" in capsys.readouterr().out
+    smaller = ["generate", "--model", models["NVIDIA's"], *taken[3:], "--direction=smile=1"]
+    assert "direction = smile: it is of a model of another shape" in sentence(capsys, *smaller)
+    again = ["directions", "--model", models["grey"], *find[3:]]
+    assert sentence(capsys, *again).startswith(f"{kept} holds directions of another model: ")
+
+
+@every_kind
+def test_a_photo_is_found_again_and_kept(models, kind, tmp_path, capsys):
+    photos = draw(tmp_path / "photos", count=1, size=(30, 22))
+    out, kept, film = (tmp_path / name for name in ("p.png", "p.npz", "p.mp4"))
+    words = ["--photo", photos / "000.png", "--steps=3", "--space=w+"]
+    words += ["--out", out, "--save", kept, "--film", film]
+    assert run("project", "--model", models[kind], *words) == 0
+    assert capsys.readouterr().out.startswith("comparing ")
+    with np.load(kept) as file:
+        assert file["ws"].shape[1] == open_generator(models[kind]).config.rows
+    assert json.loads(films.read_comment(film.read_bytes()))["space"] == "w+"
+    with Image.open(out) as image:
+        assert image.text["steps"] == "3"
+
+
+BAD = {
+    "no photo": (["project", "--photo=/nowhere"], "photo = /nowhere: there is no such file"),
+    "seeds that are none": (["generate", "--seeds=a"], "seeds = 'a': write numbers and ranges"),
+    "a film of one seed": (["interpolate", "--seeds=4"], "seeds = '4': that is 1; give at least 2"),
+    "psi too large": (["generate", "--psi=7"], "argument --psi: '7': "),
+    "psi too small": (["truncation", "--from=-9"], "argument --from: '-9': "),
+    "no classes": (["mix", "--label=1"], "label = 1: this model has 0 classes"),
+    "no such level": (["mix", "--levels=1-9"], "levels = 1-9: this model has levels 0 to 2"),
+    "no fine level": (["mix", "--levels=fine"], "levels = fine: this model has none of them"),
+    "levels in words": (["mix", "--levels=all"], "levels = 'all': write coarse, middle, fine"),
+    "a cutoff too high": (["layers", "--cutoff=3"], "cutoff = 3: this model has levels 0 to 2"),
+    "seeds of rows": (["mix", "--rows=x"], "rows = 'x': write numbers and ranges"),
+    "too many pictures": (["truncation", "--seeds=0-999"], "seeds: that makes 9000 pictures"),
+    "names too many": (["directions", "--names=a,b,c,d,e"], "names = a,b,c,d,e: give at most 4"),
+    "a name with a blank": (["directions", "--names=a b", "--save=DIR/d.npz"], "names = a b: use "),
+    "no directions": (["generate", "--direction=a=1"], "directions is missing: name the file"),
+    "no photos": (["assess", "--photos=DIR"], "photos = DIR: there are no pictures: name a"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_cannot_be_is_one_sentence(models, case, tmp_path, capsys):
+    words, said = BAD[case]
+    kind = {"interpolate": ".mp4", "assess": ".csv"}.get(words[0], ".png")
+    (tmp_path / "empty").mkdir()
+    words = [word.replace("DIR", str(tmp_path / "empty")) for word in words]
+    out = tmp_path / "folder" if words[0] == "generate" else tmp_path / f"out{kind}"
+    found = sentence(capsys, *words, "--model", models["rgb"], "--out", out)
+    assert said.replace("DIR", str(tmp_path / "empty")) in found
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("command", [*PICTURES, "interpolate", "assess"])
+def test_where_nothing_can_be_written(models, command, tmp_path, capsys):
+    kind = {"interpolate": "mp4", "assess": "csv"}.get(command, "png")
+    words = [command, "--model", models["rgb"], *PICTURES.get(command, [])]
+    words += ["--photos", tmp_path] if command == "assess" else []
+    for place in ("/proc/x", "/dev/null/x"):
+        said = sentence(capsys, *words, "--out", f"{place}/out.{kind}")
+        assert said == f"out = {place}: that is no folder one can write to: choose another"
+    said = sentence(capsys, *words, "--out", tmp_path / "out.exe")
+    assert said.startswith(f"out = {tmp_path}/out.exe: name a file that ends with .{kind}")
+    said = sentence(capsys, command, "--model=/nowhere", *words[3:], "--out", tmp_path / "x")
+    assert said == "model = /nowhere: there is no such run or checkpoint"
+
+
+def test_a_file_without_d_cannot_judge(tmp_path, capsys):
+    path = small_model(tmp_path / "small.npz", "rgb", discriminator=False)
+    photos = draw(tmp_path / "photos", count=1)
+    words = ["assess", "--model", path, "--photos", photos, "--out", tmp_path / "s.csv"]
+    assert sentence(capsys, *words).startswith(f"{path} has no D to judge with: name a run")
+
+
+def test_classes_of_photos_are_said_or_asked_for(models, tmp_path, capsys):
+    photos = draw(tmp_path / "photos", count=2)
+    model, out = models["conditional"], tmp_path / "s.csv"
+    words = ["assess", "--model", model, "--photos", photos, "--out", out]
+    assert sentence(capsys, *words).startswith("label: this model has 3 classes, and ")
+    (photos / "dataset.json").write_text('{"labels": [["000.png", 2], ["001.png", 0]]}')
+    assert run(*words) == 0
+    rows = out.read_text().splitlines()
+    assert run(*words, "--label=2") == 0
+    assert out.read_text().splitlines()[1] == rows[1] != rows[2]
+
+
+def test_a_photo_that_cannot_be_read_is_left_out_with_its_reason(models, tmp_path, capsys):
+    photos = draw(tmp_path / "photos", count=2)
+    (photos / "broken.png").write_bytes((photos / "000.png").read_bytes()[:60])
+    words = ["assess", "--model", models["rgb"], "--photos", photos, "--out", tmp_path / "s.csv"]
+    assert run(*words) == 0
+    assert f"note: left out: {photos}/broken.png: " in capsys.readouterr().out
+    assert len((tmp_path / "s.csv").read_text().splitlines()) == 3

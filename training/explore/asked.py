@@ -1,0 +1,137 @@
+"""What a person asks of a model, in words: seeds, levels, psi, a class, directions."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.config import ConfigError
+
+Floats = NDArray[np.float32]
+MOST_SEEDS = 1_000_000
+PICTURES = (".png", ".jpg", ".jpeg")
+# As the StyleGAN paper (section 3.1) calls the styles of 4 and 8, of 16 and 32, of more pixels.
+WORDS = {"coarse": (0, 1), "middle": (2, 3), "fine": (4, 99)}
+
+
+@dataclass(frozen=True)
+class Move:
+    """`amount` standard deviations of w along a direction, at some levels."""
+
+    name: str
+    amount: float
+    step: Floats  # [w_dim], one standard deviation long
+    levels: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How seeds become styles: truncation, class, directions."""
+
+    psi: float = 1.0
+    cutoff: int | None = None  # the highest level that is truncated; None: all are
+    label: int | None = None  # a class; None: each seed draws its own
+    moves: tuple[Move, ...] = ()
+
+    def said(self) -> dict[str, str]:
+        """What a picture's metadata say of it."""
+        known = {"psi": f"{self.psi:g}"}
+        if self.cutoff is not None:
+            known["cutoff"] = str(self.cutoff)
+        if self.label is not None:
+            known["label"] = str(self.label)
+        if self.moves:
+            known["directions"] = ",".join(f"{m.name}={m.amount:g}" for m in self.moves)
+        return known
+
+
+def numbers(text: str) -> list[int]:
+    """0-3,7 -> 0, 1, 2, 3, 7."""
+    return parsed_seeds("seeds", text)
+
+
+def parsed_seeds(name: str, text: str, most: int = MOST_SEEDS, least: int = 1) -> list[int]:
+    """The seeds of an option called `name`; raises ConfigError."""
+    try:
+        parts = [part.strip().partition("-") for part in text.split(",")]
+        ranges = [range(int(first), int(last or first) + 1) for first, _, last in parts]
+    except ValueError:
+        raise ConfigError(f"{name} = {text!r}: write numbers and ranges, as in 0-15,7083") from None
+    if (many := sum(max(r.stop - r.start, 0) for r in ranges)) > most:
+        raise ConfigError(f"{name} = {text!r}: that is {many}; give at most {most} at once")
+    if not many:
+        raise ConfigError(f"{name} = {text!r}: that is none; write for example 0-15")
+    if many < least:
+        raise ConfigError(f"{name} = {text!r}: that is {many}; give at least {least}")
+    return [seed for each in ranges for seed in each]
+
+
+def parsed_levels(text: str, top: int) -> list[int]:
+    """coarse, middle, fine, or 0-1,4 -> levels of a model whose highest is `top`."""
+    if text in WORDS:
+        first, last = WORDS[text]
+        found = list(range(first, min(last, top) + 1))
+        if not found:
+            raise ConfigError(f"levels = {text}: this model has none of them, only 0 to {top}")
+        return found
+    try:
+        parts = [part.strip().partition("-") for part in text.split(",")]
+        pairs = [(int(first), int(last or first)) for first, _, last in parts]
+    except ValueError:
+        raise ConfigError(
+            f"levels = {text!r}: write coarse, middle, fine, or numbers, as in 0-1,4"
+        ) from None
+    for level in (level for pair in pairs for level in pair):
+        if level > top:
+            raise ConfigError(f"levels = {text}: this model has levels 0 to {top}")
+    levels = sorted({level for first, last in pairs for level in range(first, last + 1)})
+    if not levels:
+        raise ConfigError(f"levels = {text}: that is none; write for example 0-1")
+    return levels
+
+
+def rows_of(levels: Sequence[int], top: int) -> list[int]:
+    """The rows of ws that belong to levels: those that their convolutions read.
+
+    Level 0 has row 0, level l rows 2 l - 1 and 2 l, and the highest the last row too, which only
+    its colours read. The colours of a lower level read the first row of the next one.
+    """
+    return [row for row in range(2 * top + 2) if min((row + 1) // 2, top) in levels]
+
+
+def check_model(path: Path) -> None:
+    """Raise ConfigError where there is nothing at all, before TensorFlow is loaded for it."""
+    if not path.exists():
+        raise ConfigError(f"model = {path}: there is no such run or checkpoint")
+
+
+def check_folder(path: Path, name: str = "out") -> None:
+    """Raise ConfigError where no folder can be made or written to; what is made for it goes again.
+
+    A user who may write anywhere is stopped by what the file system says, not by permissions.
+    """
+    new = [place for place in (path, *path.parents) if not place.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path):
+            pass
+    except OSError:
+        raise ConfigError(
+            f"{name} = {path}: that is no folder one can write to: choose another"
+        ) from None
+    finally:
+        for place in new:
+            with suppress(OSError):
+                place.rmdir()
+
+
+def check_file(path: Path, suffixes: Sequence[str] = PICTURES, name: str = "out") -> None:
+    """Raise ConfigError unless a file of one of these kinds can be written here."""
+    if path.suffix.lower() not in suffixes or path.is_dir():
+        kinds = " or ".join(suffixes[:2])
+        raise ConfigError(f"{name} = {path}: name a file that ends with {kinds}")
+    check_folder(path.parent, name)

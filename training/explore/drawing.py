@@ -1,0 +1,258 @@
+"""What the commands do: open a model, draw, write down what was drawn and of what."""
+
+import argparse
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from atelier import tables
+from atelier.arrays import save_arrays
+from training import startup
+from training.config import ConfigError
+from training.explore import asked, writing
+from training.explore.asked import Look
+from training.explore.sheets import Pixels, sheet
+
+if TYPE_CHECKING:
+    from training.explore.model import Model
+
+FILM = (".mp4",)
+TABLE = (".csv",)
+ARRAYS = (".npz",)
+MOST_SHOWN, LINES = 300, 10  # frames of a projection's film, lines that tell of it
+
+
+def generate_command(given: argparse.Namespace) -> int:
+    """Pictures by seed, or one sheet of them."""
+    seeds, wanted = asked.numbers(given.seeds), amounts(given)
+    asked.check_model(given.model)
+    (asked.check_file if given.grid else asked.check_folder)(given.out)
+    model = opened(given, given.noise)
+    look = with_moves(model, look_of(given), given, wanted)
+    if given.grid:
+        from training.explore import sweeps
+
+        page = sweeps.seed_grid(model, seeds, look, min(given.columns, len(seeds)))
+        return write_sheet(given, model, look, page, {"seeds": given.seeds})
+    for seed, pixels in model.drawn(seeds, look):
+        about = model.said(look) | {"seed": str(seed)} | own_label(model, seed, look)
+        writing.write_picture(given.out / f"seed{seed:04d}.png", pixels, about)
+    print(f"{len(seeds)} pictures in {given.out}, from {model.opened.path}")
+    return 0
+
+
+def mix_command(given: argparse.Namespace) -> int:
+    """A sheet of styles mixed."""
+    rows = asked.parsed_seeds("rows", given.rows)
+    columns = asked.parsed_seeds("columns", given.columns)
+    model = opened_for_file(given)
+    from training.explore import sweeps
+
+    page = sweeps.mix(model, rows, columns, model.levels(given.levels), look_of(given))
+    more = {"rows": given.rows, "columns": given.columns, "levels": given.levels}
+    return write_sheet(given, model, look_of(given), page, more)
+
+
+def interpolate_command(given: argparse.Namespace) -> int:
+    """A film from seed to seed."""
+    seeds, wanted = asked.parsed_seeds("seeds", given.seeds, least=2), amounts(given)
+    model = opened_for_file(given, FILM, given.noise)
+    from training.explore.interpolation import interpolated
+
+    look = with_moves(model, look_of(given), given, wanted)
+    spherical = given.way == "spherical"
+    frames = interpolated(model, seeds, look, given.frames, given.space, spherical, given.loop)
+    about = model.said(look) | {"seeds": given.seeds, "space": given.space, "way": given.way}
+    writing.write_frames(given.out, frames, given.fps, about, given.size, given.resample)
+    print(f"{given.out}, from {model.opened.path}")
+    return 0
+
+
+def truncation_command(given: argparse.Namespace) -> int:
+    """A sheet of psi from one value to another."""
+    seeds = asked.numbers(given.seeds)
+    model = opened_for_file(given)
+    from training.explore import sweeps
+
+    psis = spaced(given.first, given.last, given.steps)
+    look = Look(cutoff=given.cutoff, label=given.label)
+    page = sweeps.truncation(model, seeds, psis, look)
+    more = {"seeds": given.seeds, "psi": f"{given.first:g} to {given.last:g}"}
+    return write_sheet(given, model, look, page, more)
+
+
+def noise_command(given: argparse.Namespace) -> int:
+    """A sheet of what noise does."""
+    seeds = asked.numbers(given.seeds)
+    model = opened_for_file(given)
+    from training.explore import parts
+
+    page = parts.noise(model, seeds, look_of(given), given.draws)
+    return write_sheet(given, model, look_of(given), page, {"seeds": given.seeds})
+
+
+def layers_command(given: argparse.Namespace) -> int:
+    """A sheet of what each level adds."""
+    seeds = asked.numbers(given.seeds)
+    model = opened_for_file(given)
+    from training.explore import parts
+
+    page = parts.contributions(model, seeds, look_of(given))
+    return write_sheet(given, model, look_of(given), page, {"seeds": given.seeds})
+
+
+def directions_command(given: argparse.Namespace) -> int:
+    """Directions, found, shown and kept."""
+    seeds, names = asked.numbers(given.seeds), [n.strip() for n in given.names.split(",") if n]
+    if len(names) > given.count or len(set(names)) < len(names):
+        raise ConfigError(f"names = {given.names}: give at most {given.count}, each once")
+    if given.save:
+        asked.check_file(given.save, ARRAYS, "save")
+    model = opened_for_file(given)
+    from training.explore import directions, sweeps
+
+    model.check(look_of(given))
+    levels = model.levels(given.levels) if given.levels else list(range(model.top + 1))
+    found = directions.find(model, given.method, levels, given.count)
+    found = [*map(lambda d, n: replace(d, name=n), found, names), *found[len(names) :]]
+    if given.save:
+        directions.save_directions(given.save, found, model.opened.digest)
+    moves = [each.move(1.0) for each in found]
+    amounts = spaced(-given.reach, given.reach, 7)
+    page = sweeps.along(model, seeds, moves, amounts, look_of(given))
+    for each in found:
+        print(f"{each.name:16} {each.share:6.1%} of the eigenvalues")
+    more = {"seeds": given.seeds, "directions": ",".join(each.name for each in found)}
+    return write_sheet(given, model, look_of(given), page, more)
+
+
+def project_command(given: argparse.Namespace) -> int:
+    """A picture, found again."""
+    for name, kinds in (("film", FILM), ("save", ARRAYS)):
+        if getattr(given, name):
+            asked.check_file(getattr(given, name), kinds, name)
+    if not given.photo.is_file():
+        raise ConfigError(f"photo = {given.photo}: there is no such file")
+    model = opened_for_file(given, parts=("G_ema", "D"))
+    from training.explore import projecting
+    from training.explore.assessing import photo_of
+
+    look = Look(label=given.label)
+    model.check(look)
+    photo = photo_of(given.photo.read_bytes(), str(given.photo), model.config)
+    print(f"comparing {projecting.compared(model)}")
+    every = max(1, given.steps // MOST_SHOWN)
+
+    def tell(step: int, distance: float) -> None:
+        if step % max(1, given.steps // LINES) == 0 or step == given.steps:
+            print(f"step {step} of {given.steps}: distance {distance:.4g}", flush=True)
+
+    found = projecting.project(model, photo, given.steps, given.space, given.label, every, tell)
+    about = {"model": model.opened.digest, "space": given.space, "steps": str(given.steps)}
+    about |= {"distance": f"{found.distances[-1]:.4g}", "compared": projecting.compared(model)}
+    if given.film:
+        writing.write_frames(given.film, found.frames, 30, about)
+    if given.save:
+        maps = {f"noise{number}": value for number, value in enumerate(found.maps)}
+        save_arrays(given.save, {"ws": found.ws, **maps}, about)
+    writing.write_picture(given.out, sheet([[photo, found.pixels]], ["given", "found"], []), about)
+    print(f"{given.out}, from {model.opened.path}")
+    return 0
+
+
+def assess_command(given: argparse.Namespace) -> int:
+    """The scores of photos in a table, and the extremes on a sheet."""
+    if given.sheet:
+        asked.check_file(given.sheet, name="sheet")
+    model = opened_for_file(given, TABLE, parts=("G_ema", "D"))
+    from training.explore.assessing import assess, extremes
+
+    scored, left_out = assess(model, given.photos, given.label)
+    for note in left_out:
+        print(note)
+    rows = [(each.file, float(f"{each.score:.6g}")) for each in scored]
+    tables.write_table(given.out, ("file", "score"), rows)
+    if given.sheet:
+        writing.write_picture(given.sheet, extremes(scored, 8), {"model": model.opened.digest})
+    print(f"{len(scored)} scores in {given.out}, by the D of {model.opened.path}")
+    return 0
+
+
+def opened(given: argparse.Namespace, noise: Any = "const", **more: Any) -> "Model":
+    """The model of a command."""
+    startup.load_tensorflow()
+    from training.explore.model import open_model
+
+    return open_model(given.model, noise, **more)
+
+
+def opened_for_file(
+    given: argparse.Namespace,
+    suffixes: tuple[str, ...] = asked.PICTURES,
+    noise: str = "const",
+    **more: Any,
+) -> "Model":
+    """The model of a command that writes one file, which is looked at first."""
+    asked.check_model(given.model)
+    asked.check_file(given.out, suffixes)
+    return opened(given, noise, **more)
+
+
+def look_of(given: argparse.Namespace) -> Look:
+    """What the options say of the look."""
+    return Look(given.psi, given.cutoff, given.label)
+
+
+def amounts(given: argparse.Namespace) -> Mapping[str, float]:
+    """NAME=AMOUNT, as often as given; raises ConfigError."""
+    found = {}
+    for text in given.direction:
+        name, _, amount = text.partition("=")
+        try:
+            found[name] = float(amount)
+        except ValueError:
+            found[name] = math.nan
+        if not math.isfinite(found[name]):
+            raise ConfigError(f"direction = {text!r}: write a name and a number, as in sefa1=2.5")
+    if found and not given.directions:
+        raise ConfigError("directions is missing: name the file that `directions` wrote")
+    return found
+
+
+def with_moves(
+    model: "Model", look: Look, given: argparse.Namespace, wanted: Mapping[str, float]
+) -> Look:
+    """The look with its directions, once model and file are open."""
+    if not wanted:
+        model.check(look)
+        return look
+    from training.explore.directions import moves
+
+    steps, notes = moves(model, given.directions, wanted)
+    look = replace(look, moves=steps)
+    model.check(look)
+    for note in notes:
+        print(note)
+    return look
+
+
+def own_label(model: "Model", seed: int, look: Look) -> dict[str, str]:
+    """The class of a seed, for a model that has classes."""
+    if not model.config.labels:
+        return {}
+    return {"label": str(int(model.labels([seed], look.label)[0].argmax()))}
+
+
+def spaced(first: float, last: float, steps: int) -> list[float]:
+    """Numbers from first to last, both among them."""
+    return [first + (last - first) * number / (steps - 1) for number in range(steps)]
+
+
+def write_sheet(
+    given: argparse.Namespace, model: "Model", look: Look, page: Pixels, more: Mapping[str, str]
+) -> int:
+    """The end of a command that draws a sheet."""
+    writing.write_picture(given.out, page, model.said(look) | dict(more))
+    print(f"{given.out}, {page.shape[1]} x {page.shape[0]}, from {model.opened.path}")
+    return 0

@@ -1,0 +1,97 @@
+"""Films: mp4 files, frame by frame, with a comment in the place where players look for one."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+TREE = (b"moov", b"udta", b"meta", b"ilst")  # where iTunes' comment lies
+COMMENT = b"\xa9cmt"
+TEXT = (1).to_bytes(4, "big") + bytes(4)  # of UTF-8, in no language
+
+
+class Film:
+    """Writes RGB frames of one size to an mp4; `path` may have any name."""
+
+    def __init__(self, path: Path, size: Sequence[int], per_second: float) -> None:
+        import cv2
+
+        self.path, self.named = path, path.with_suffix(".mp4")  # OpenCV goes by the suffix
+        kind = cv2.VideoWriter.fourcc(*"mp4v")
+        self.writer = cv2.VideoWriter(str(self.named), kind, per_second, list(size))
+        if not self.writer.isOpened():
+            raise OSError(f"{path.parent}: OpenCV has no mp4 writer here; write pictures instead")
+
+    def write(self, pixels: NDArray[np.uint8]) -> None:
+        """One more frame, [H, W, 3]."""
+        self.writer.write(np.ascontiguousarray(pixels[:, :, ::-1]))
+
+    def close(self, comment: str = "") -> None:
+        """Finish the file."""
+        self.writer.release()
+        if comment:
+            self.named.write_bytes(commented(self.named.read_bytes(), comment))
+        self.named.replace(self.path)
+
+
+def even(side: float) -> int:
+    """A side as the codec takes it."""
+    return max(int(side) // 2 * 2, 2)
+
+
+def boxes(data: bytes, start: int, end: int) -> list[tuple[bytes, int, int]]:
+    """(name, first byte, end) of the boxes in this part of a film (ISO 14496-12, 4.2)."""
+    found = []
+    while start + 8 <= end:
+        size = int.from_bytes(data[start : start + 4], "big")
+        if size == 1:  # the true size follows
+            size = int.from_bytes(data[start + 8 : start + 16], "big")
+        size = size or end - start
+        found.append((data[start + 4 : start + 8], start, start + size))
+        start += max(size, 8)
+    return found
+
+
+def way_to_list(data: bytes) -> list[tuple[int, int]]:
+    """(first byte, end) of moov, udta, meta and ilst, as far as a film has them."""
+    start, end, found = 0, len(data), list[tuple[int, int]]()
+    for name in TREE:
+        inside = [box for box in boxes(data, start, end) if box[0] == name]
+        if not inside:
+            break
+        _, first, end = inside[0]
+        found.append((first, end))
+        start = first + (12 if name == b"meta" else 8)  # meta has a version
+    return found
+
+
+def commented(data: bytes, comment: str) -> bytes:
+    """A film with a comment; unchanged where it lacks the list of such words.
+
+    The list lies behind the frames, which therefore stay where the film says they are.
+    """
+    way, frames = way_to_list(data), [at for name, at, _ in boxes(data, 0, len(data))]
+    if len(way) < len(TREE) or way[0][0] != frames[-1]:
+        return data
+    item = box(COMMENT, box(b"data", TEXT + comment.encode()))
+    grown = bytearray(data)
+    for first, end in way:
+        grown[first : first + 4] = (end - first + len(item)).to_bytes(4, "big")
+    at = way[-1][1]
+    return bytes(grown[:at]) + item + bytes(grown[at:])
+
+
+def read_comment(data: bytes) -> str:
+    """The comment of a film; empty where there is none."""
+    way = way_to_list(data)
+    if len(way) == len(TREE):
+        for name, first, end in boxes(data, way[-1][0] + 8, way[-1][1]):
+            if name == COMMENT:
+                return data[first + 24 : end].decode()
+    return ""
+
+
+def box(name: bytes, content: bytes) -> bytes:
+    """A box of a film."""
+    return (len(content) + 8).to_bytes(4, "big") + name + content
