@@ -1,4 +1,4 @@
-"""The command line: train, film, metrics, score, import; the rest from `explore` and `deploy`."""
+"""The command line: train, film, metrics, score, import, export; the rest from `explore`."""
 
 import argparse
 import os

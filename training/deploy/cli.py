@@ -18,7 +18,7 @@ def add_deploy(commands: Any) -> None:
         "--run",
         required=True,
         type=path,
-        help="a run, a checkpoint, a .npz of export, or NVIDIA's .pkl",
+        help="a run, a checkpoint, a small .npz, or NVIDIA's .pkl",
     )
     told = "; ".join(f"{name}: {each.told}" for name, each in FORMATS.items())
     export.add_argument(
