@@ -96,8 +96,8 @@ def rehearse(data, out, say=lambda text: None, step=Rehearsal, **options):
 
 
 def command(data, out, **options):
-    """The same as arguments of `python -m training`."""
-    given = {**SMALL, "data": data, "out": out, **options}
+    """The same as arguments of `python -m training`; this preset is what `small` has."""
+    given = {"preset": "config-f", **SMALL, "data": data, "out": out, **options}
     return ["train", *(f"--{name}={value}" for name, value in given.items())]
 
 

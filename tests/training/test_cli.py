@@ -13,7 +13,7 @@ def said(capsys, arguments):
 
 def test_a_dry_run_prints_config_and_estimates(tmp_path, capsys):
     data = draw(tmp_path / "data")
-    code, out, _ = said(capsys, [*command(data, tmp_path / "run"), "--dry-run"])
+    code, out, _ = said(capsys, [*command(data, tmp_path / "run", preset="auto"), "--dry-run"])
     assert code == 0 and not (tmp_path / "run").exists()
     for words in ('"g_lr": "0.004"', "b4/conv ", "memory, estimated", "disk: ", "epochs of 12"):
         assert words in out, words
