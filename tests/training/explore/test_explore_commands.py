@@ -24,6 +24,7 @@ PICTURES = {  # command: its words, and how many rows of pictures its sheet has
     "layers": ["--seeds=0"],
     "directions": ["--seeds=0", "--count=2"],
 }
+pytestmark = pytest.mark.slow
 every_kind = pytest.mark.parametrize("kind", KINDS)
 every_sheet = pytest.mark.parametrize("command", PICTURES)
 
