@@ -1,6 +1,7 @@
 """Files that are whole or not there, names that they can have, and one writer at a time."""
 
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -19,6 +20,12 @@ PARTIAL = re.compile(r"\..+\.(?P<host>[^.]*)-(?P<pid>\d+)\.partial")
 
 class BrokenLineError(Refusal):
     """A line of a file that cannot be read; the message names it."""
+
+
+def digest_file(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def is_name(text: str) -> bool:

@@ -136,16 +136,16 @@ def loop(ready: Path, out: Path, workers: int) -> list[float]:
 
 def ours(ready: Path, out: Path, workers: int) -> list[float]:
     """`python -m pipeline records`: seconds in all, and of the packing alone."""
-    from pipeline.dataset.ready import pack_folder
+    from pipeline.dataset.ready import pack_ready, pictures_at
     from pipeline.engine.crew import EngineConfig
 
     done: list[tuple[float, int]] = []
     began = time.perf_counter()
     config = EngineConfig(scheduler="local", workers=workers)
-    pack_folder(
-        ready,
+    pack_ready(
+        pictures_at(ready, IngestConfig().pixel_limit),
         out,
-        IngestConfig().pixel_limit,
+        "nvlabs",
         config,
         lambda rows: done.append((time.perf_counter(), rows)),
     )

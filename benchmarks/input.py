@@ -26,7 +26,7 @@ import tensorflow as tf
 from training import batches as data
 from training import presets, sources, startup
 from training.minibatch import Minibatch
-from training.state import network_config, new_state
+from training.state import network_configs, new_state
 
 BATCH = 16
 
@@ -82,7 +82,7 @@ def training(source: sources.Source, count: int) -> tuple[float, float]:
     """(seconds per image, MB that memory grew by after the first tenth)."""
     widths = {"fmap_base": 1024, "fmap_max": 128} if source.shape[0] <= 64 else {}
     config = presets.resolve("config-f", *source.shape[:2], {"batch": BATCH, **widths})
-    state = new_state(config, network_config(config, source.shape, 0))
+    state = new_state(config, network_configs(config, source.shape, 0))
     minibatch, process = Minibatch(state, config, source.labels, 1), psutil.Process()
     with closing(data.reals(source, 0, BATCH, 0, mirror=True)) as batches:
         for batch in islice(batches, 17):  # every graph is compiled in these

@@ -147,7 +147,8 @@ class Crop(SetStage):
 
     def refused_for_pose(self) -> list[Row]:
         """The portraits that a person refused for their pose, as they would have been."""
-        return hindsight.refused_portraits(self.incoming(), self.decisions, self.recipe)
+        about = hindsight.refused_for_pose(self.decisions)
+        return hindsight.refused_portraits(self.incoming(), about, self.recipe) if about else []
 
     def decide(self, rows: list[Row]) -> Outcome:
         portraits = crop.cropped(rows, self.recipe, self.decisions)
@@ -185,7 +186,8 @@ class FilterQuality(SetStage):
     @cached_property
     def brought_in(self) -> dict[str, float] | None:
         """The numbers of a file of one's own: photo -> score."""
-        return filter_quality.brought_in(self.config, self.places)
+        config = self.config
+        return filter_quality.scores_of(config, self.places()) if config.scores else None
 
     @property
     def came_in(self) -> str:

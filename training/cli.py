@@ -15,6 +15,7 @@ from atelier.stop import STOPPED
 from training import presets, sources, startup
 from training.config import SECTIONS, Config, ConfigError, configure
 from training.deploy.cli import add_deploy
+from training.explore.asked import check_model
 from training.explore.commands import add_commands
 from training.features.client import STANDINS, Net
 from training.networks.architecture import saved_pair
@@ -161,7 +162,7 @@ def train_command(given: argparse.Namespace) -> int:
     run = folder.folder(config, dataset)
     print(run, flush=True)
     if config.run.resume_from and not (run / "config.json").exists():
-        there("resume_from", Path(config.run.resume_from))
+        check_model(Path(config.run.resume_from), "resume_from")
     with made_for(run):
         end = loop.train(config, source, say, replicas)
     return {"finished": 0, "stopped": STOPPED, "collapsed": COLLAPSED}[end]
@@ -175,12 +176,6 @@ def check_apart(config: Config) -> None:
             f"out = {config.run.out} lies in data = {config.data.data}, and the run's own pictures"
             " would be learnt from: choose a folder beside it"
         )
-
-
-def there(name: str, place: Path) -> None:
-    """Raise ConfigError where an option names nothing at all."""
-    if not place.exists():
-        raise ConfigError(f"{name} = {place}: there is no such run or checkpoint")
 
 
 def few_pictures(config: Config, count: int) -> Iterator[str]:

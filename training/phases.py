@@ -66,12 +66,12 @@ class Phases:
         self.batch, self.path_batch = config.run.batch, path_batch(config)
         self.rounds = config.run.accumulation
         self.path_rounds = gcd(self.path_batch // replicas.count, self.rounds)
+        self.path_parts = self.path_rounds * replicas.count
         self.labels = tf.constant(labels) if config.data.labels else None
 
     def steps(self) -> list[Step]:
         """In the order in which a minibatch makes them."""
         loss, gamma = self.config.loss, schedule.steps(self.config.loss.r1_gamma)
-        several = self.path_rounds * self.replicas.count > 1
         path = Step(
             "G_path",
             "G",
@@ -79,7 +79,7 @@ class Phases:
             weight=lambda seen: loss.pl_weight,
             interval=loss.pl_interval,
             rounds=self.path_rounds,
-            mean=self.path_mean if several else None,
+            mean=self.path_mean if self.path_parts > 1 else None,
         )
         r1 = Step(
             "D_r1",
@@ -124,9 +124,9 @@ class Phases:
         with keeping(), self.learning("G") as tape:
             lengths, w = self.lengths(part)
             length = tf.reduce_sum(lengths) / self.path_batch
-            several = self.path_rounds * self.replicas.count > 1
+            mean = part.mean if self.path_parts > 1 else length
             penalty, _ = losses.path_length_penalty(
-                lengths, self.state.path_mean, part.mean if several else length, loss.pl_decay
+                lengths, self.state.path_mean, mean, loss.pl_decay
             )
             penalty = tf.reduce_sum(penalty) / self.path_batch
             total = penalty * part.weight * loss.pl_interval

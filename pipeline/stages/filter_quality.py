@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from atelier.names import matched
 from atelier.options import option
 from atelier.tables import TableError, read_table
 from pipeline.options import Settings
@@ -188,15 +189,8 @@ def quality_notes(
     return said
 
 
-def brought_in(
-    config: FilterQualityConfig, places: Callable[[], Mapping[str, Row]]
-) -> dict[str, float] | None:
-    """The numbers of a file of one's own, photo -> score; None where there is none."""
-    return scores_of(config, places()) if config.scores else None
-
-
 def scores_of(config: FilterQualityConfig, places: Mapping[str, Row]) -> dict[str, float]:
-    """Each photo's id -> its score, as the file says it by path or file name.
+    """Each photo's id -> its score, as the file says it by a name of the photo's.
 
     `places` maps a photo's id to its row in Ingest's manifest. Raises SettingsError.
     """
@@ -209,9 +203,11 @@ def scores_of(config: FilterQualityConfig, places: Mapping[str, Row]) -> dict[st
                 config.refuse("scores", f"line {line}: {cells['score']!r} is no number")
     except (TableError, OSError) as error:
         config.refuse("scores", str(error))
-    found: dict[str, float] = {}
-    for photo, row in places.items():
-        path = row.clip or row.path
-        score = told.get(path, told.get(PurePath(path).name))
-        found |= {} if score is None else {photo: score}
-    return found
+    paths = {photo: row.clip or row.path for photo, row in places.items()}
+    meant = matched(told, paths.values())
+    score_of: dict[str, float] = {}
+    for said, found in meant.items():
+        for path in found:
+            if score_of.setdefault(path, told[said]) != told[said]:
+                config.refuse("scores", f"{path!r} has two scores; keep one")
+    return {photo: score_of[path] for photo, path in paths.items() if path in score_of}

@@ -1,6 +1,6 @@
 """How well each method tells apart what a person refused in the review for its pose."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 
 import numpy as np
@@ -21,11 +21,13 @@ def is_for_pose(decision: Decision | None) -> bool:
     return any(word in decision.reason.lower() for word in POSE)
 
 
-def refused_portraits(
-    rows: Sequence[Row], decisions: Mapping[str, Decision], recipe: Recipe
-) -> list[Row]:
-    """The portraits that a person refused for their pose, as they would have been."""
-    about = {photo for photo, decision in decisions.items() if is_for_pose(decision)}
+def refused_for_pose(decisions: Mapping[str, Decision]) -> set[str]:
+    """The photos that a person refused for their pose."""
+    return {photo for photo, decision in decisions.items() if is_for_pose(decision)}
+
+
+def refused_portraits(rows: Sequence[Row], about: Collection[str], recipe: Recipe) -> list[Row]:
+    """The portraits of these photos, as they would have been without a decision."""
     portraits = (crop(row, recipe) for row in rows if row.photo in about)
     return [row for row in chain.from_iterable(portraits) if row.drop is None]
 

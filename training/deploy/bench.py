@@ -1,8 +1,6 @@
 """How fast each deployed format draws, beside Atelier itself, and in how much memory."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from training.deploy.export import example_inputs, run_apart
+from training.deploy.export import example_inputs, run_apart, said_by
 from training.deploy.formats import FORMATS, QUANTIZED, DeployError, check_libraries
 from training.deploy.program import program
 from training.exchange.opening import OpenedGenerator
@@ -69,11 +67,8 @@ def own_figures(
     model: Path, threads: int, batch: int, seconds: float
 ) -> tuple[float, float, float]:
     """Pictures a second, peak memory and the size of the file, of Atelier itself."""
-    words = [sys.executable, "-m", "training.deploy.own", *map(str, (model, threads, batch))]
-    done = subprocess.run([*words, str(seconds)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise DeployError(f"{model} could not be timed: {done.stderr.strip().splitlines()[-1]}")
-    found = json.loads(done.stdout)
+    words = ["-m", "training.deploy.own", *map(str, (model, threads, batch, seconds))]
+    found = json.loads(said_by(words, None, lambda last: f"{model} could not be timed: {last}"))
     return found["rate"], found["peak"], size_mb(model)
 
 

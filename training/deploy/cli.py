@@ -7,19 +7,14 @@ from typing import Any
 from atelier.commands import path, ranged, say
 from training import startup
 from training.deploy.formats import FORMATS, QUANTIZED, SUFFIXES, check_place, check_words
+from training.exchange.naming import add_model
 
 
 def add_deploy(commands: Any) -> None:
     """Every command of this room."""
     export = commands.add_parser("export", help="write the averaged generator alone")
     export.set_defaults(command=export_command)
-    export.add_argument(
-        "--model",
-        "--run",
-        required=True,
-        type=path,
-        help="a run, a checkpoint, a small .npz, or NVIDIA's .pkl",
-    )
+    add_model(export)
     told = "; ".join(f"{name}: {each.told}" for name, each in FORMATS.items())
     export.add_argument(
         "--to",
@@ -51,7 +46,7 @@ def add_deploy(commands: Any) -> None:
 
     measure = commands.add_parser("bench", help="time every format of export, and their memory")
     measure.set_defaults(command=bench_command)
-    measure.add_argument("--model", required=True, type=path, help="as for export")
+    add_model(measure)
     measure.add_argument(
         "--batch", type=ranged(int, low=1), default=1, help="pictures at a time; tflite takes 1 [1]"
     )

@@ -26,9 +26,10 @@ CPU = ("CPU", "DEFAULT")  # whose kernels run on one
 DIMENSION = 1  # of inputs whose signature leaves it open, when tried
 BY_AXIS = ("strides", "dilations", "ksize")
 INSTEAD = {
-    "CudnnRNN": "a Keras LSTM or GRU layer with the same weights",
-    "CudnnRNNV2": "a Keras LSTM or GRU layer with the same weights",
-    "CudnnRNNV3": "a Keras LSTM or GRU layer with the same weights",
+    **dict.fromkeys(
+        ("CudnnRNN", "CudnnRNNV2", "CudnnRNNV3"),
+        "a Keras LSTM or GRU layer with the same weights",
+    ),
     "NcclAllReduce": "the graph of one replica",
 }
 

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -97,11 +97,18 @@ def drawn_apart(to: str, path: Path, inputs: Arrays, folder: Path) -> Arrays:
 
 def run_apart(to: str, places: Sequence[Path], folder: Path, *more: str) -> str:
     """What `standalone` printed; raises DeployError where it failed."""
-    words = [sys.executable, "-I", standalone.__file__, to, *map(str, places), *more]
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    words = ["-I", standalone.__file__, to, *map(str, places), *more]
+    why = f"{places[0]}: {to} does not run here"
+    return said_by(words, folder, lambda last: f"{why} ({last}): choose another --to")
+
+
+def said_by(words: Sequence[str], folder: Path | None, failed: Callable[[str], str]) -> str:
+    """What a Python of its own prints; DeployError, as `failed` makes it of its last words."""
+    line = [sys.executable, *words]
+    done = subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip() or "it was killed").splitlines()[-1]
-        raise DeployError(f"{places[0]}: {to} does not run here ({last}): choose another --to")
+        raise DeployError(failed(last))
     return done.stdout
 
 

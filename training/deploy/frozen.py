@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from training.deploy.standalone import OUTPUTS
+
 if TYPE_CHECKING:
     from training.deploy.program import Program
-
-OUTPUTS = ("images", "float")
 
 
 def write_savedmodel(made: Program, path: Path, quantize: str) -> None:

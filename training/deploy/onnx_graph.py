@@ -6,7 +6,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training.deploy.frozen import OUTPUTS, graph
+from training.deploy.frozen import graph
+from training.deploy.standalone import OUTPUTS
 from training.deploy.tflite import ConversionError
 
 if TYPE_CHECKING:

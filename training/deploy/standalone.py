@@ -31,13 +31,12 @@ def main() -> None:
         os.environ["OMP_NUM_THREADS"] = str(words.threads)
     for at in range(0, len(words.files), 3):
         file, source, target = words.files[at : at + 3]
-        before = peak_mib()
         run = OPENERS[words.format](file, words.threads)
         with np.load(source) as found:
             inputs = dict(found)
         np.savez(target, **run(inputs))
         if words.seconds:
-            print(json.dumps(timed(run, inputs, words.seconds) | {"before": before}))
+            print(json.dumps(timed(run, inputs, words.seconds)))
 
 
 def timed(run: Run, inputs: dict[str, Any], seconds: float) -> dict[str, float]:

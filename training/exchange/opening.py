@@ -1,6 +1,5 @@
 """Open a generator, whatever it lies in: a run, a checkpoint, a small file, NVIDIA's pickle."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,19 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atelier.arrays import CheckpointError, foreign, load_arrays
+from atelier.files import digest_file
 from training.exchange.forms import discriminator_config, generator_config
 from training.exchange.nvidia import PARTS, Found, read_networks
 from training.exchange.pickles import NetworkFileError
 from training.exchange.weights import Arrays, weights
 from training.networks.architecture import (
-    ARITHMETIC,
     DiscriminatorConfig,
     GeneratorConfig,
     saved_pair,
 )
 from training.networks.discriminator import Discriminator, discriminator_table
 from training.networks.generator import Generator, generator_table
-from training.networks.parameters import Network
+from training.networks.parameters import Network, Table
 from training.run import checkpoints
 
 LARGEST = 16 * 2**30  # bytes of a pickle
@@ -49,17 +48,12 @@ class OpenedGenerator:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the file, which is read for it."""
-        with self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return digest_file(self.path)
 
     def saved(self) -> dict[str, Any]:
         """What a file says of the networks, without the arithmetic."""
-        configs = {"G": self.config, "D": self.discriminator}
-        return {
-            part: {name: value for name, value in vars(config).items() if name not in ARITHMETIC}
-            for part, config in configs.items()
-            if config is not None
-        }
+        known = {"D": self.discriminator.saved()} if self.discriminator else {}
+        return {"G": self.config.saved()} | known
 
     def network(self, part: str = "G_ema", **arithmetic: Any) -> Network:
         """A network of it: G_ema, G or D; raises NetworkFileError where the file has it not.
@@ -129,13 +123,19 @@ def from_networks(
     discriminator = discriminator_config(networks["D"]) if "D" in wanted else None
     if "G" in wanted and generator_config(networks["G"]) != config:
         raise NetworkFileError("has a G and a G_ema of different shapes: it was put together")
-    tables = {"G": generator_table(config)}
-    if discriminator:
-        tables["D"] = discriminator_table(discriminator)
+    tables = tables_of(config, discriminator)
     arrays = {part: weights(networks[part], tables[part[0]], part[0]) for part in wanted}
     return OpenedGenerator(
         path, WORDS[average.layout], config, discriminator, arrays, tuple(notes(networks))
     )
+
+
+def tables_of(
+    generator: GeneratorConfig, discriminator: DiscriminatorConfig | None
+) -> dict[str, Table]:
+    """The parameters of G, and of D where its config is known."""
+    tables = {"G": generator_table(generator)}
+    return tables | ({"D": discriminator_table(discriminator)} if discriminator else {})
 
 
 def notes(networks: Mapping[str, Found]) -> list[str]:
@@ -153,11 +153,9 @@ def from_arrays(
         generator, discriminator = saved_configs(about["network"])
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} does not say what network it is of: {error}") from None
-    tables = {"G_ema": generator_table(generator), "G": generator_table(generator)}
-    if discriminator:
-        tables["D"] = discriminator_table(discriminator)
-    read = {"G_ema": own_arrays(path, arrays, tables["G_ema"], "G_ema")}
-    for part in sorted({*parts} & {"G", "D"} & {*tables}):
+    tables = tables_of(generator, discriminator)
+    read = {"G_ema": own_arrays(path, arrays, tables["G"], "G_ema")}
+    for part in sorted({*parts} & {*tables}):
         if more := load_arrays(path, f"{part}/")[0]:
             read[part] = own_arrays(path, more, tables[part], part)
     source = "a checkpoint" if "counters" in about else "a generator apart from its run"

@@ -49,20 +49,20 @@ class Look:
         return known
 
 
-def numbers(text: str) -> list[int]:
-    """0-3,7 -> 0, 1, 2, 3, 7."""
-    return parsed_seeds("seeds", text)
+def pairs_in(text: str) -> list[tuple[int, int]]:
+    """0-3,7 -> (0, 3), (7, 7); raises ValueError."""
+    parts = [part.strip().partition("-") for part in text.split(",")]
+    return [(int(first), int(last or first)) for first, _, last in parts]
 
 
-def parsed_seeds(name: str, text: str, most: int = MOST_SEEDS, least: int = 1) -> list[int]:
-    """The seeds of an option called `name`; raises ConfigError."""
+def parsed_seeds(text: str, name: str = "seeds", least: int = 1) -> list[int]:
+    """The seeds of an option called `name`: 0-3,7 -> 0, 1, 2, 3, 7; raises ConfigError."""
     try:
-        parts = [part.strip().partition("-") for part in text.split(",")]
-        ranges = [range(int(first), int(last or first) + 1) for first, _, last in parts]
+        ranges = [range(first, last + 1) for first, last in pairs_in(text)]
     except ValueError:
         raise ConfigError(f"{name} = {text!r}: write numbers and ranges, as in 0-15,7083") from None
-    if (many := sum(max(r.stop - r.start, 0) for r in ranges)) > most:
-        raise ConfigError(f"{name} = {text!r}: that is {many}; give at most {most} at once")
+    if (many := sum(max(r.stop - r.start, 0) for r in ranges)) > MOST_SEEDS:
+        raise ConfigError(f"{name} = {text!r}: that is {many}; give at most {MOST_SEEDS} at once")
     if not many:
         raise ConfigError(f"{name} = {text!r}: that is none; write for example 0-15")
     if many < least:
@@ -79,8 +79,7 @@ def parsed_levels(text: str, top: int) -> list[int]:
             raise ConfigError(f"levels = {text}: this model has none of them, only 0 to {top}")
         return found
     try:
-        parts = [part.strip().partition("-") for part in text.split(",")]
-        pairs = [(int(first), int(last or first)) for first, _, last in parts]
+        pairs = pairs_in(text)
     except ValueError:
         raise ConfigError(
             f"levels = {text!r}: write coarse, middle, fine, or numbers, as in 0-1,4"
@@ -103,10 +102,10 @@ def rows_of(levels: Sequence[int], top: int) -> list[int]:
     return [row for row in range(2 * top + 2) if min((row + 1) // 2, top) in levels]
 
 
-def check_model(path: Path) -> None:
+def check_model(path: Path, name: str = "model") -> None:
     """Raise ConfigError where there is nothing at all, before TensorFlow is loaded for it."""
     if not path.exists():
-        raise ConfigError(f"model = {path}: there is no such run or checkpoint")
+        raise ConfigError(f"{name} = {path}: there is no such run or checkpoint")
 
 
 def check_folder(path: Path, name: str = "out") -> None:

@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 from atelier.commands import path, ranged
+from training.exchange.naming import add_model
 from training.explore import drawing
 
 EXTREME = 2.0  # psi: beyond it w is where no training went
@@ -20,18 +21,6 @@ def add_commands(commands: Any) -> None:
     add_directions(commands)
     add_project(commands)
     add_assess(commands)
-
-
-def add_model(command: argparse.ArgumentParser) -> None:
-    """Which generator a command opens."""
-    command.add_argument(
-        "--model",
-        "--run",
-        dest="model",
-        required=True,
-        type=path,
-        help="a run, a checkpoint, a .npz of export, or NVIDIA's .pkl",
-    )
 
 
 def add_look(command: argparse.ArgumentParser, psi: float | None = 0.7) -> None:

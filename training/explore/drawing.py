@@ -25,7 +25,7 @@ MOST_SHOWN, LINES = 300, 10  # frames of a projection's film, lines that tell of
 
 def generate_command(given: argparse.Namespace) -> int:
     """Pictures by seed, or one sheet of them."""
-    seeds, wanted = asked.numbers(given.seeds), amounts(given)
+    seeds, wanted = asked.parsed_seeds(given.seeds), amounts(given)
     asked.check_model(given.model)
     (asked.check_file if given.grid else asked.check_folder)(given.out)
     model = opened(given, given.noise)
@@ -44,8 +44,8 @@ def generate_command(given: argparse.Namespace) -> int:
 
 def mix_command(given: argparse.Namespace) -> int:
     """A sheet of styles mixed."""
-    rows = asked.parsed_seeds("rows", given.rows)
-    columns = asked.parsed_seeds("columns", given.columns)
+    rows = asked.parsed_seeds(given.rows, "rows")
+    columns = asked.parsed_seeds(given.columns, "columns")
     model = opened_for_file(given)
     from training.explore import sweeps
 
@@ -56,7 +56,7 @@ def mix_command(given: argparse.Namespace) -> int:
 
 def interpolate_command(given: argparse.Namespace) -> int:
     """A film from seed to seed."""
-    seeds, wanted = asked.parsed_seeds("seeds", given.seeds, least=2), amounts(given)
+    seeds, wanted = asked.parsed_seeds(given.seeds, least=2), amounts(given)
     model = opened_for_file(given, FILM, given.noise)
     from training.explore.interpolation import interpolated
 
@@ -71,7 +71,7 @@ def interpolate_command(given: argparse.Namespace) -> int:
 
 def truncation_command(given: argparse.Namespace) -> int:
     """A sheet of psi from one value to another."""
-    seeds = asked.numbers(given.seeds)
+    seeds = asked.parsed_seeds(given.seeds)
     model = opened_for_file(given)
     from training.explore import sweeps
 
@@ -84,7 +84,7 @@ def truncation_command(given: argparse.Namespace) -> int:
 
 def noise_command(given: argparse.Namespace) -> int:
     """A sheet of what noise does."""
-    seeds = asked.numbers(given.seeds)
+    seeds = asked.parsed_seeds(given.seeds)
     model = opened_for_file(given)
     from training.explore import parts
 
@@ -94,7 +94,7 @@ def noise_command(given: argparse.Namespace) -> int:
 
 def layers_command(given: argparse.Namespace) -> int:
     """A sheet of what each level adds."""
-    seeds = asked.numbers(given.seeds)
+    seeds = asked.parsed_seeds(given.seeds)
     model = opened_for_file(given)
     from training.explore import parts
 
@@ -104,7 +104,7 @@ def layers_command(given: argparse.Namespace) -> int:
 
 def directions_command(given: argparse.Namespace) -> int:
     """Directions, found, shown and kept."""
-    seeds, names = asked.numbers(given.seeds), [n.strip() for n in given.names.split(",") if n]
+    seeds, names = asked.parsed_seeds(given.seeds), [n.strip() for n in given.names.split(",") if n]
     if len(names) > given.count or len(set(names)) < len(names):
         raise ConfigError(f"names = {given.names}: give at most {given.count}, each once")
     if given.save:

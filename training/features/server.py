@@ -4,7 +4,6 @@ Started by `training.features.client` as `python -m training.features.server`. I
 message on its standard input with one on its standard output, and ends when its parent does.
 """
 
-import hashlib
 import os
 import signal
 import socket
@@ -21,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from atelier.files import digest_file
 from training.features import frames
 from training.features.inception import DIMS, Inception
 from training.features.standin import Classifier, School, write_inception
@@ -122,12 +122,6 @@ def build_network(
         ) from None
     first = digest_file(given or downloaded())[:8]
     return net, "" if first == REAL_DIGEST else f"inception-{first}", f"inception {first}"
-
-
-def digest_file(path: Path) -> str:
-    """The SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def downloaded() -> Path:

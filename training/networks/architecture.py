@@ -82,6 +82,10 @@ class NetworkConfig:
             if getattr(self, name) < low:
                 raise ValueError(f"{name} is at least {low}, not {getattr(self, name)}")
 
+    def saved(self) -> dict[str, Any]:
+        """What a file says of it: all but the arithmetic."""
+        return {name: value for name, value in asdict(self).items() if name not in ARITHMETIC}
+
     @property
     def shape(self) -> Shape:
         """The form of the images."""
@@ -152,11 +156,7 @@ class Pair:
 
     def saved(self) -> dict[str, dict[str, Any]]:
         """What config.json and a checkpoint say of both: all but the arithmetic."""
-        parts = {"G": asdict(self.generator), "D": asdict(self.discriminator)}
-        return {
-            part: {name: value for name, value in known.items() if name not in ARITHMETIC}
-            for part, known in parts.items()
-        }
+        return {"G": self.generator.saved(), "D": self.discriminator.saved()}
 
     def named(self) -> dict[str, Any]:
         """Everything saved, under the names of the options: D's have d_ before them."""

@@ -58,11 +58,6 @@ class Network(tf.Module):
         return tuple(self.values[key] for key, entry in self.table.items() if entry.trainable)
 
     @property
-    def non_trainable_variables(self) -> tuple[Tensor, ...]:
-        """Buffers, in the order of the table."""
-        return tuple(self.values[key] for key, entry in self.table.items() if not entry.trainable)
-
-    @property
     def variables(self) -> tuple[Tensor, ...]:
         """Parameters and buffers, in the order of the table."""
         return tuple(self.values[key] for key in self.table)

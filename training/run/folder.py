@@ -3,27 +3,14 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from training.config import BEFORE, NAMES, Config, ConfigError
+from training.config import BEFORE, NAMES, ArchitectureConfig, Config, ConfigError
 
 # Where these differ it is another run; everything else may change between two commands.
-FIXED = (
-    "fmap_base",
-    "fmap_max",
-    "z_dim",
-    "w_dim",
-    "mapping_layers",
-    "mbstd_group",
-    "conv_clamp",
-    "d_architecture",
-    "d_mapping_layers",
-    "epilogue_channels",
-    "labels",
-    "seed",
-)
+FIXED = (*(option.name for option in fields(ArchitectureConfig)), "labels", "seed")
 NOT_SAVED = ("out", "device", "devices", "threads")  # of the machine, not of the run
 
 
