@@ -170,7 +170,7 @@ class Measure(Stage):
 class FilterQuality(SetStage):
     """Measures -> the portraits that are good enough and repeat no other."""
 
-    version = 2
+    version = 3
 
     def before(self) -> list[Step]:
         return [Measure() if asked().anything else Crop()]

@@ -85,9 +85,9 @@ def alike(measures: Sequence[Measures], crop_bits: int, face_bits: int) -> "Grou
 def are_copies(crops: Distances, faces: Distances) -> NDArray[np.bool_]:
     """Whether pairs that differ in so many bits of their long hashes (-1: unknown) are copies."""
     by_face = (faces >= 0) & (faces <= SAME_FACE)
-    by_crop = (crops >= 0) & (crops <= SAME_CROP) & (faces <= OTHER_FACE)
+    by_crop = (crops >= 0) & (crops <= SAME_CROP)
     by_both = (faces >= 0) & (crops >= 0) & (faces + crops <= SAME_BOTH)
-    return by_face | by_crop | by_both
+    return by_face | ((by_crop | by_both) & (faces <= OTHER_FACE))
 
 
 def proposed(

@@ -13,9 +13,10 @@ from pipeline.photos.folder import listing
 from pipeline.rows.manifest import Item, dropped, outcome
 from pipeline.sample import CAST, SHOTS, draw, photo
 from pipeline.sections import DatasetConfig
-from pipeline.stages import ingest, zoom
+from pipeline.stages import copies, ingest, measure, zoom
 from pipeline.stages.crop import CropConfig, Recipe, crop
 from pipeline.stages.detect import measure_photo
+from pipeline.stages.filter_quality import FilterQualityConfig
 
 pytestmark = pytest.mark.slow  # draws it all
 
@@ -81,6 +82,17 @@ def test_each_file_meets_its_fate(story):
         "content is no picture in a known format": 1,
         "not a photo (.txt)": 1,
     }
+
+
+def test_no_two_of_the_cast_are_copies(story, drawn):
+    """Some wear one dress before one wall."""
+    kept = [row for row in story.values() if row.drop is None]
+    known = [
+        replace(row, measures=measure.measured(*measure.looked_at(drawn[row.path], row)))
+        for row in kept
+    ]
+    asked = FilterQualityConfig()
+    assert copies.copies(known, asked.crop_bits, asked.face_bits) == {}
 
 
 def test_fates_are_those_of_the_names(story):
