@@ -15,6 +15,7 @@ from atelier.stop import STOPPED
 from training import presets, sources, startup
 from training.config import SECTIONS, Config, ConfigError, configure
 from training.deploy.cli import add_deploy
+from training.exchange import tuning
 from training.explore.asked import check_model
 from training.explore.commands import add_commands
 from training.features.client import STANDINS, Net
@@ -135,14 +136,16 @@ def train_command(given: argparse.Namespace) -> int:
     options = {name: value for name, value in vars(given).items() if name in known}
     if not options.get("data"):
         raise ConfigError("data is empty: say what to learn from, --data FOLDER")
-    asked = presets.resolve(given.preset, 64, 64, options)  # before a long look at data
+    asked = tuning.resolve_begun(given.preset, 64, 64, options)  # before a long look at data
     check_apart(asked)
     startup.load_tensorflow()
     from training import devices, estimates, loop
     from training.state import network_configs
 
     source = sources.open_source(options["data"])
-    config = presets.resolve(given.preset, *source.shape[:2], options)
+    config = tuning.resolve_begun(given.preset, *source.shape[:2], options)
+    if model := tuning.begun_from(options):
+        tuning.check_images(model, config.data.data, source.shape, source.labels.shape[1])
     for note in (*source.notes, *few_pictures(config, len(source))):
         say(f"note: {note}")
     if config.data.labels and not source.labels.shape[1]:

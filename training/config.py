@@ -135,7 +135,14 @@ class RunConfig(Options):
         "stop", "stop, or go back to the last good checkpoint with half the learning rate"
     )
     freeze_d: int = option(0, "layers of D, from the image on, that do not learn", low=0)
-    resume_from: str = option("", "checkpoint of another run to go on from", path=True)
+    resume_from: str = option(
+        "", "model to begin from: a run, a checkpoint, a .npz of export, NVIDIA's .pkl", path=True
+    )
+    begun_from: str = option(
+        "",
+        "of the SHA-256 of the model that resume_from names, where no run left it; filled in",
+        later=True,
+    )
     restart_schedule: bool = option(False, "with resume_from: count images from 0 again")
     device: Literal["auto", "cpu", "gpu"] = option("auto", "where to compute")
     devices: int = option(0, "how many GPUs, or parts of a CPU; 0: every GPU, one CPU", low=0)
@@ -160,7 +167,7 @@ class RunConfig(Options):
                 " equal rounds: choose a divisor"
             )
         if self.restart_schedule and not self.resume_from:
-            raise ConfigError("restart_schedule = true needs resume_from = CHECKPOINT")
+            raise ConfigError("restart_schedule = true needs resume_from = MODEL")
 
 
 @dataclass(frozen=True)
