@@ -5,10 +5,13 @@ PY := .venv/bin/python
 ARGS ?=
 # As they were given: make would read the $ in SRC='/p/a$b' as a variable of its own.
 export SOURCE := $(value SRC)
+export MODEL := $(value FROM)
 WORDS = $(value ARGS)
 SAMPLE := data/sample/raw
 RUNS ?= $(firstword $(wildcard data/runs data/sample/runs))
 
+# Of the command line alone: programs that send mail have a FROM of their own.
+BEGUN = $(if $(filter command,$(origin FROM)),--TrainStyleGAN-resume-from "$$MODEL")
 named = test -n "$$SOURCE" || { echo "SRC is empty: name the folder of photos" >&2; exit 2; }
 
 help:  ## print this list
@@ -23,18 +26,21 @@ else
 	@LUIGI_CONFIG_PATH=recipes/sample.cfg $(PY) -m pipeline run $(WORDS)
 endif
 
-train: .venv/ready  ## dataset, then StyleGAN2 on it; the same again goes on: make train SRC=/photos
+train: .venv/ready  ## dataset, then StyleGAN2 on it; again: goes on: make train SRC=/photos [FROM=x.pkl]
+ifeq ($(origin FROM),command line)
+	@test -n "$$MODEL" || { echo "FROM is empty: name the model to begin from" >&2; exit 2; }
+endif
 ifneq ($(origin SRC),undefined)
 	@$(named)
-	@$(PY) -m pipeline run TrainStyleGAN --Ingest-source "$$SOURCE" $(WORDS)
+	@$(PY) -m pipeline run TrainStyleGAN --Ingest-source "$$SOURCE" $(BEGUN) $(WORDS)
 else
-	@named=$$($(PY) -m pipeline source TrainStyleGAN $(WORDS)) || exit; \
+	@named=$$($(PY) -m pipeline source TrainStyleGAN $(BEGUN) $(WORDS)) || exit; \
 	if [ -n "$$named" ] || [ -n "$$LUIGI_CONFIG_PATH" ]; then \
-		exec $(PY) -m pipeline run TrainStyleGAN $(WORDS); \
+		exec $(PY) -m pipeline run TrainStyleGAN $(BEGUN) $(WORDS); \
 	fi; \
 	echo "no photos are named (SRC=/photos): this trains on the sample, for some minutes"; \
 	test -d $(SAMPLE) || $(PY) -m pipeline sample $(SAMPLE) || exit; \
-	LUIGI_CONFIG_PATH=recipes/sample-training.cfg exec $(PY) -m pipeline run TrainStyleGAN $(WORDS)
+	LUIGI_CONFIG_PATH=recipes/sample-training.cfg exec $(PY) -m pipeline run TrainStyleGAN $(BEGUN) $(WORDS)
 endif
 
 board: .venv/ready  ## TensorBoard on all runs, http://localhost:6006

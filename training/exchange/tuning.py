@@ -67,7 +67,8 @@ def with_model(given: Mapping[str, Any], model: Described) -> dict[str, Any]:
 def frozen_layers(model: Described) -> int:
     """How many layers of D do not learn: fromrgb and those of its three highest levels.
 
-    At most half of the levels; 10 from 64 px on, as published for 256 px. A new D learns whole.
+    At most half of the levels: 10 layers from 256 px on, the lesser of the two numbers that
+    StyleGAN2-ADA advises. A new D learns whole.
     """
     if model.discriminator is None or "D" not in model.parts:
         return 0
