@@ -71,6 +71,9 @@ check: .venv/ready  ## ruff, mypy, pytest: what CI runs
 bench: .venv/ready  ## run the benchmarks; they print one table each
 	for name in dataset resize embed export input step; do $(PY) benchmarks/$$name.py || exit 1; done
 
+gallery: .venv/ready  ## draw the pictures of docs/gallery.md anew, from recipes/models; trains nothing
+	@$(PY) -m benchmarks.gallery $(WORDS)
+
 docs: .venv/ready  ## write what is generated: luigi.cfg and docs/options.md
 	$(PY) -m pipeline options --cfg > luigi.cfg.new && mv luigi.cfg.new luigi.cfg
 	$(PY) -m pipeline options > docs/options.md
@@ -90,4 +93,4 @@ setup:  ## install what is needed: system libraries, .venv, Python packages [GPU
 .venv/ready: pyproject.toml setup.sh
 	@./setup.sh
 
-.PHONY: help dataset review train board status test check bench docs scheduler worker setup
+.PHONY: help dataset review train board status test check bench gallery docs scheduler worker setup

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from atelier import files
 from atelier.options import option
+from pipeline.dataset.export import ExportTFRecordsConfig, shape_of
 from pipeline.engine import lock
 from pipeline.options import Settings, SettingsError, located
-from pipeline.train import child
-from pipeline.dataset.export import ExportTFRecordsConfig, shape_of
 from pipeline.sections import DatasetConfig, size_in_words
+from pipeline.train import child
 from training import presets
 from training.config import SECTIONS, Config, ConfigError
 from training.exchange import tuning

@@ -6,14 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from atelier.arrays import save_arrays
 from tests.kit import nvidia_pickles as kit
 from tests.kit.small_models import KINDS, small_model
-from tests.kit.training_runs import draw, rehearse, small
+from tests.kit.training_runs import draw, rehearse, small, train
 from training import cli
 from training.config import ConfigError
 from training.exchange.described import describe_model
 from training.exchange.opening import open_generator
 from training.exchange.tuning import frozen_layers, network_options, resolve_begun
+from training.networks.architecture import Pair
 from training.run import checkpoints, folder
 
 ALL = ("G_ema", "G", "D")
@@ -164,3 +166,24 @@ def test_a_dataset_of_another_kind_is_refused_with_both(pickle, tmp_path, capsys
     broken = tmp_path / "network.pkl"
     broken.write_bytes(pickle.read_bytes()[:2000])
     assert error(plain).startswith(f"{broken} ")
+
+
+@pytest.mark.slow
+def test_twenty_minibatches_from_a_pickle_are_those_from_an_npz(pickle, tmp_path):
+    """The same network in two files, with all four steps: the same curve, to the bit."""
+    own = tmp_path / "own.npz"
+    arrays = {f"{part}/{n}": v for part, known in kit.weights().items() for n, v in known.items()}
+    save_arrays(own, arrays, {"network": Pair(kit.G, kit.D).saved(), "key": "0"})
+    data, curves = labelled(tmp_path / "data"), []
+    more = {"batch": 4, "total_kimg": 0.08, "tick_kimg": 0.004, "snapshot_kimg": 0.08}
+    more |= {"pl_weight": 2, "pl_interval": 2, "r1_interval": 4, "deterministic": True}
+    for path in (pickle, own):
+        out = tmp_path / path.stem
+        given = {"data": str(data), "out": str(out), "resume_from": str(path), **more}
+        config = resolve_begun("auto", 8, 8, given | {"grid_columns": 2, "grid_rows": 1})
+        assert train(data, out, **without(config, "data", "out")) == "finished"
+        lines = map(json.loads, (out / "stats.jsonl").read_text().splitlines())
+        timed = ("time", "seconds_per_kimg")
+        curves.append([{n: v for n, v in line.items() if n not in timed} for line in lines])
+    assert len(curves[0]) == 20 and curves[0][0]["Loss/G/loss"] != curves[0][-1]["Loss/G/loss"]
+    assert curves[0] == curves[1]
