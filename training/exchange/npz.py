@@ -57,7 +57,7 @@ def save_for_torch(path: Path, opened: OpenedGenerator) -> None:
             " their side a power of two"
         )
     arrays = {
-        f"{part}.{torch_name(name)}": np.ascontiguousarray(to_torch(name, array))
+        f"{part}.{torch_name(name)}": np.array(to_torch(name, array), order="C")
         for part, known in opened.arrays.items()
         for name, array in known.items()
     }

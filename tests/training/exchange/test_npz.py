@@ -8,7 +8,7 @@ from PIL import Image
 
 from atelier.arrays import CheckpointError, save_arrays
 from tests.kit import nvidia_pickles as kit
-from tests.kit.small_models import small_model
+from tests.kit.small_models import KINDS, small_model
 from tests.training.networks.test_networks import TINY
 from training import cli
 from training.exchange.names import from_torch, torch_name
@@ -88,6 +88,7 @@ def test_ada_pytorchs_layout_is_taken_back(tmp_path):
             for key, value in known.items():
                 theirs = file[f"{part}.{torch_name(key)}"]
                 assert theirs.dtype == np.float32
+                assert theirs.shape == kit.in_torch(key, value).shape
                 np.testing.assert_array_equal(theirs, kit.in_torch(key, value))
                 np.testing.assert_array_equal(from_torch(key, theirs), value)
         assert len(file.files) == 1 + sum(len(known) for known in kit.weights().values())
@@ -98,6 +99,22 @@ def test_ada_pytorchs_layout_is_taken_back(tmp_path):
         "conv_clamp": 3.0,
     }
     assert about["D"]["epilogue_kwargs"] == {"mbstd_group_size": 2}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_model_is_written_in_both_forms(tmp_path, kind):
+    model = small_model(tmp_path / "model.npz", kind)
+    small, tensors, opened = tmp_path / "s.npz", tmp_path / "t.npz", open_generator(model)
+    assert cli.main(["export", f"--model={model}", f"--out={small}"]) == 0
+    assert open_generator(small).config == opened.config
+    words = ["export", f"--model={model}", "--to=ada-pytorch", f"--out={tensors}"]
+    assert cli.main(words) == (2 if kind == "not square" else 0)
+    if tensors.exists():
+        with np.load(tensors) as file:
+            for name, value in opened.arrays["G_ema"].items():
+                np.testing.assert_array_equal(
+                    from_torch(name, file[f"G_ema.{torch_name(name)}"]), value
+                )
 
 
 def test_what_ada_pytorch_has_not_is_refused(tmp_path, capsys):

@@ -115,6 +115,30 @@ def test_of_a_file_without_d_it_is_said_that_d_begins_anew(tmp_path):
     assert first.arrays["D/b8/conv0/weight"].std() > 0.5
 
 
+def dataset_for(config, place):
+    """Pictures of the form that a model draws, with as many classes."""
+    mode = {1: "L", 3: "RGB", 4: "RGBA"}[config.channels]
+    data = draw(place, 12, (config.width, config.height), mode)
+    if config.labels:
+        names = sorted(path.name for path in data.iterdir())
+        labels = [[name, number % config.labels] for number, name in enumerate(names)]
+        (data / "dataset.json").write_text(json.dumps({"labels": labels}))
+    return data
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_begins_from_every_kind_of_model(tmp_path, kind):
+    path = small_model(tmp_path / "model.npz", kind)
+    opened = open_generator(path, ALL)
+    config, said, first = begun(path, dataset_for(opened.config, tmp_path / "data"), tmp_path / "r")
+    assert config.data.labels == bool(opened.config.labels)
+    for part, arrays in opened.arrays.items():
+        for name, value in arrays.items():
+            np.testing.assert_array_equal(first.arrays[f"{part}/{name}"], value)
+    assert open_generator(tmp_path / "r").config == opened.config
+    assert (said[0] == f"{path} has no G: it begins as G_ema") == ("G" not in opened.arrays)
+
+
 def test_a_run_of_ones_own_goes_on_as_before(tmp_path):
     data, old = draw(tmp_path / "data"), tmp_path / "old"
     rehearse(data, old, **STEPS, w_dim=6)

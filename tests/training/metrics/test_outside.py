@@ -3,16 +3,25 @@
 import numpy as np
 import pytest
 
-from tests.kit.small_models import small_model
+from tests.kit.small_models import KINDS, small_model
 from tests.kit.training_runs import draw
+from tests.training.exchange.test_tuning import dataset_for
 from tests.training.metrics.test_measure import MeanColours
 from training import cli
+from training.exchange.opening import open_generator
 from training.metrics import measure
 
 
 @pytest.fixture
 def model(tmp_path):
     return small_model(tmp_path / "0000002000.npz", "grey")
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Nine fakes, and features that need no process."""
+    monkeypatch.setattr(measure, "open_extractor", lambda *_: MeanColours())
+    monkeypatch.setitem(measure.__dict__, "parse_metrics", lambda _: [measure.Metric("fid", 9, 0)])
 
 
 def refused(capsys, *words):
@@ -22,9 +31,16 @@ def refused(capsys, *words):
     return error.removeprefix("error: ")
 
 
-def test_a_model_is_measured_without_a_run(model, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(measure, "open_extractor", lambda *_: MeanColours())
-    monkeypatch.setitem(measure.__dict__, "parse_metrics", lambda _: [measure.Metric("fid", 9, 0)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_model_is_measured(quick, kind, tmp_path, capsys):
+    model = small_model(tmp_path / "m.npz", kind)
+    data = dataset_for(open_generator(model).config, tmp_path / "data")
+    assert cli.main(["metrics", f"--model={model}", f"--data={data}", "--device=cpu"]) == 0
+    assert "frechet0k(mean-colours)" in capsys.readouterr().out
+
+
+def test_a_model_is_measured_without_a_run(model, quick, tmp_path, capsys):
     data = draw(tmp_path / "data", mode="L")
     before = sorted(tmp_path.rglob("*"))
     words = ["metrics", f"--model={model}", f"--data={data}", "--device=cpu"]
