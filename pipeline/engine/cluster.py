@@ -4,6 +4,7 @@ It stays open from stage to stage, until one needs a library that must not meet 
 """
 
 import atexit
+import logging
 import multiprocessing
 import sys
 from collections.abc import Callable
@@ -47,8 +48,17 @@ class Connection:
 current: Connection | None = None
 
 
-def connect(scheduler: str, processes: int, dashboard: bool, library: str) -> "Client":
-    """A client whose workers may load `library`; the open one if it fits."""
+def connect(
+    scheduler: str,
+    processes: int,
+    dashboard: bool,
+    library: str,
+    patience: int = CONNECT_SECONDS,
+) -> "Client":
+    """A client whose workers may load `library`; the open one if it fits.
+
+    A scheduler that somebody started is waited for so many seconds.
+    """
     global current
     wanted = (scheduler, processes, dashboard, library)
     if current is None or current.wanted != wanted or current.client.status != "running":
@@ -57,7 +67,7 @@ def connect(scheduler: str, processes: int, dashboard: bool, library: str) -> "C
             with interrupt.unheard():
                 current = local(wanted)
         else:
-            current = remote(wanted)
+            current = remote(wanted, patience)
     return current.client
 
 
@@ -123,20 +133,22 @@ def started(begin: Callable[[], T]) -> T:
         raise MachineError(f"worker processes die as they begin, {STARTS} times: {error}") from None
 
 
-def remote(wanted: tuple[Any, ...]) -> Connection:
+def remote(wanted: tuple[Any, ...], patience: int) -> Connection:
     """Workers that somebody started; raises MachineError where there are none."""
     from distributed import Client
 
     address, _, _, library = wanted
+    # It says at length what we say in a sentence.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     if address.startswith("tls://"):
         check_certificates()
     try:
-        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+        client = Client(address, timeout=patience, set_as_default=False)
     except OSError as error:
         raise MachineError(f"no Dask scheduler answers at {address}: start one there") from error
     shorten_patience(client)
     try:
-        client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+        client.wait_for_workers(1, timeout=patience)
     except TimeoutError:
         client.close()
         raise MachineError(f"the scheduler {address} has no workers: start some") from None

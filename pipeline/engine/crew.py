@@ -87,14 +87,42 @@ def map_units(
     if config.scheduler == "in-process":
         return in_process(units, progress)
     try:
-        client = cluster.connect(config.scheduler, config.processes, config.dashboard, library)
         if config.scheduler == "local":
+            client = cluster.connect("local", config.processes, config.dashboard, library)
             return Crew(client, progress).do(units)
         with fitness.terms(store, units[0].items[0].path.parent) as terms:
-            return Crew(client, progress, terms).do(units)
+            return on_scheduler(units, config.scheduler, progress, library, terms)
     except BaseException:
         cluster.close()
         raise
+
+
+def on_scheduler(
+    units: Sequence[Unit], address: str, progress: Progress, library: str, terms: Terms
+) -> list[str]:
+    """Do all units on workers that somebody started; a scheduler that is started anew goes on.
+
+    Raises MachineError where none is for too long, or where it did nothing before it went again.
+    """
+    from distributed.comm import CommClosedError
+
+    done: set[str] = set()
+    patience = cluster.CONNECT_SECONDS
+    while True:
+        before = len(done)
+        left = [unit for unit in (unit.without(done) for unit in units) if unit.items]
+        try:
+            client = cluster.connect(address, 0, False, library, patience)
+            return Crew(client, progress, terms, done).do(left)
+        except CommClosedError:
+            cluster.close()
+            if patience != cluster.CONNECT_SECONDS and len(done) == before:
+                raise MachineError(f"the scheduler {address} comes and goes: mend it") from None
+            patience = WAIT_SECONDS * PATIENCE
+            say(
+                f"the scheduler {address} is gone: start it and its workers within {patience} s,"
+                " and the run goes on; later, the same command does"
+            )
 
 
 def in_process(units: Sequence[Unit], progress: Progress) -> list[str]:
@@ -124,6 +152,7 @@ class Crew:
     client: "Client"
     progress: Progress
     terms: Terms | None = None  # of workers that somebody else started
+    done: set[str] = field(default_factory=set)  # the keys of rows that have their result
     looked_at: set[str] = field(default_factory=set)
     refused: dict[str, str] = field(default_factory=dict)  # workers, and why
     silent: set[str] = field(default_factory=set)
@@ -157,6 +186,7 @@ class Crew:
                 unit = units_of.pop(future)
                 if future.status == "finished":
                     in_a_row = 0
+                    self.done |= {item.key for item in unit.items}
                     self.progress(future.result())
                 elif isinstance(error := error_of(future), UnfitError):
                     self.refuse(*error.args)

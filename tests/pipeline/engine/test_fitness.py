@@ -3,10 +3,13 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+import time
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Event, Thread
 
 import dask
 import distributed
@@ -95,14 +98,56 @@ def test_a_worker_that_does_not_see_the_store_is_sent_away(tmp_path, scheduler, 
 def test_a_frozen_worker_is_named_and_its_work_goes_to_others(
     tmp_path, scheduler, capsys, monkeypatch
 ):
-    monkeypatch.setattr(crew, "WAIT_SECONDS", 1)
-    monkeypatch.setattr(cluster, "SILENT_SECONDS", 5)
+    monkeypatch.setattr(crew, "WAIT_SECONDS", 4)
+    monkeypatch.setattr(cluster, "SILENT_SECONDS", 15)
     monkeypatch.setattr(cluster, "LOOK_SECONDS", 1)
     with joined(scheduler) as frozen:
         finish(tmp_path / "before", scheduler)
         frozen.send_signal(signal.SIGSTOP)
         finish(tmp_path / "store", scheduler, work=works.measure)
-    assert "after 5 s its work goes to the others" in capsys.readouterr().out
+    assert "after 15 s its work goes to the others" in capsys.readouterr().out
+
+
+@contextmanager
+def scheduled(port):
+    """A scheduler at this port; it is killed at the end."""
+    place = ["--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": ROOT}
+    process = subprocess.Popen([sys.executable, "-m", "dask", "scheduler", *place], **quiet)
+    try:
+        yield f"tcp://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_is_started_anew_goes_on(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 5)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+
+    def restarted():
+        with ExitStack() as first:
+            address = first.enter_context(scheduled(port))
+            first.enter_context(joined(address))
+            ready.set()
+            while len(list(tmp_path.glob("store/parts/*.parquet"))) < 2:
+                time.sleep(0.05)
+        with scheduled(port) as address, joined(address):
+            over.wait(120)
+
+    ready, over = Event(), Event()
+    people = Thread(target=restarted)
+    people.start()
+    try:
+        assert ready.wait(120)
+        finish(tmp_path / "store", f"tcp://127.0.0.1:{port}", work=works.measure_slowly)
+    finally:
+        cluster.close()
+        over.set()
+        people.join()
+    assert "is gone: start it and its workers within" in capsys.readouterr().out
 
 
 @pytest.mark.slow
