@@ -7,6 +7,7 @@ import atexit
 import logging
 import multiprocessing
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -114,7 +115,7 @@ def local(wanted: tuple[Any, ...]) -> Connection:
         )
 
     with dask.config.set(environment):
-        cluster = started(begin)
+        cluster = begun(begin)
     atexit.unregister(end)
     atexit.register(end)  # to be called before what Dask has registered
     client = Client(cluster, set_as_default=False)
@@ -122,7 +123,7 @@ def local(wanted: tuple[Any, ...]) -> Connection:
     return Connection(wanted, client, cluster)
 
 
-def started(begin: Callable[[], T]) -> T:
+def begun(begin: Callable[[], T]) -> T:
     """A cluster that has begun; a worker that dies in its first second does so by chance."""
     for _ in range(STARTS - 1):
         with suppress(RuntimeError):
@@ -190,9 +191,7 @@ def silent_for(client: "Client") -> dict[str, float]:
     """How long the scheduler has not heard of each worker, in seconds by its own clock."""
 
     def look(dask_scheduler: Any) -> dict[str, float]:
-        from time import time
-
-        return {w.address: time() - w.last_seen for w in dask_scheduler.workers.values()}
+        return {w.address: time.time() - w.last_seen for w in dask_scheduler.workers.values()}
 
     found: dict[str, float] = client.run_on_scheduler(look)
     return found

@@ -40,7 +40,7 @@ class EngineConfig(Settings):
     scheduler: str = option(
         "local",
         "local (processes of this machine), in-process (one, for debugging), or the address of a"
-        " Dask scheduler, tcp://host:8786, whose workers see the same folders",
+        " Dask scheduler, tcp://host:8786 or tls://host:8786, whose workers see the same folders",
         keyed="never",
     )
     workers: int = option(0, "local worker processes; 0: one per core", low=0, keyed="never")

@@ -243,7 +243,7 @@ def test_a_worker_that_dies_as_it_begins_is_begun_again(failures):
         return "begun"
 
     if failures < cluster.STARTS:
-        assert cluster.started(begin) == "begun"
+        assert cluster.begun(begin) == "begun"
     else:
         with pytest.raises(MachineError, match="die as they begin, 3 times: Nanny failed"):
-            cluster.started(begin)
+            cluster.begun(begin)
