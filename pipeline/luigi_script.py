@@ -7,7 +7,7 @@ import multiprocessing
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from types import TracebackType
 from typing import Any
@@ -71,6 +71,8 @@ def check(words: Sequence[str], tasks: Sequence[type[luigi.Task]]) -> int:
         made = task(**own)
         getattr(made, "config", None)  # which is checked when it is put together
         getattr(made, "check", int)()  # what one section says, against others
+        with suppress(OSError):  # a store that cannot be written may be asked whether all is done
+            lock.hold(store())
     return 0
 
 
