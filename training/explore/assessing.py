@@ -211,7 +211,7 @@ def prepared_photo(photo: Pixels, height: int, width: int) -> Pixels:
 def extremes(scored: Sequence[Scored], columns: int, rows: int = 2) -> Pixels:
     """A sheet: the best photos above, the worst below, each with its score."""
     ordered = sorted(scored, key=lambda each: (-each.score, each.file))
-    count = columns * rows
+    count = min(columns * rows, -(-len(ordered) // 2))  # of a few photos the middle one is both
     parts = ordered[:count], ordered[::-1][:count]
     cells, names, notes = [], [], []
     for title, part in zip(("best", "worst"), parts, strict=True):

@@ -1,6 +1,7 @@
 """What the commands do: open a model, draw, write down what was drawn and of what."""
 
 import argparse
+import logging
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -190,6 +191,7 @@ def assess_command(given: argparse.Namespace) -> int:
     asked.check_file(given.out, TABLE)
     files = checkpoints_of(given)
     startup.load_tensorflow()
+    logging.getLogger("tensorflow").setLevel("ERROR")  # each checkpoint is traced anew: as meant
     from training.explore.assessing import extremes, over_training
 
     found = over_training(files, given.photos, given.label, in_parts)
