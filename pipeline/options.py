@@ -224,7 +224,7 @@ def read(section: str, key: str) -> str:
 
 def recipe_value(section: str, key: str) -> str:
     """What the recipe or the command line says of an option, as it is written; empty: nothing."""
-    return str(get_config().get(section, key, "") or "")
+    return read(section, key) if get_config().has_option(section, key) else ""
 
 
 def check_given(config: Settings) -> None:

@@ -136,11 +136,13 @@ class RunConfig(Options):
     )
     freeze_d: int = option(0, "layers of D, from the image on, that do not learn", low=0)
     resume_from: str = option(
-        "", "model to begin from: a run, a checkpoint, a .npz of export, NVIDIA's .pkl", path=True
+        "",
+        "file of a model to begin from, .npz or NVIDIA's .pkl, or the folder of a run",
+        path=True,
     )
     begun_from: str = option(
         "",
-        "of the SHA-256 of the model that resume_from names, where no run left it; filled in",
+        "digits of the SHA-256 of what resume_from names, where no run left it; filled in",
         later=True,
     )
     restart_schedule: bool = option(False, "with resume_from: count images from 0 again")
