@@ -16,16 +16,17 @@ FOUND = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "go
 WORDS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--mute-audio"]
 WORDS += ["--disable-background-networking", "--disable-dev-shm-usage", "--hide-scrollbars"]
 WORDS += ["--remote-debugging-pipe"]
-PATIENCE = 120  # seconds
+PATIENCE = 60  # seconds
 
 
 class Browser:
-    """One page of one browser; `said` are its errors, warnings and refused requests."""
+    """One page of one browser; `said` are its errors: exceptions, the console's, requests."""
 
-    def __init__(self, process, send, receive):
-        self.process, self.sending, self.receiving = process, send, receive
+    def __init__(self, folder, send, receive):
+        self.downloads = folder / "downloads"
+        self.sending, self.receiving = send, receive
         self.number, self.waiting, self.session = 0, b"", None
-        self.said, self.loaded, self.downloads = [], 0, []
+        self.said, self.loaded = [], 0
 
     def call(self, method, **given):
         """Send a command and return its result."""
@@ -59,9 +60,9 @@ class Browser:
         if method == "Runtime.exceptionThrown":
             about = event["exceptionDetails"]
             self.said.append(about.get("exception", {}).get("description", about["text"]))
-        elif method == "Runtime.consoleAPICalled" and event["type"] in ("error", "warning"):
+        elif method == "Runtime.consoleAPICalled" and event["type"] == "error":
             self.said.append(" ".join(str(one.get("value", one)) for one in event["args"]))
-        elif method == "Log.entryAdded" and event["entry"]["level"] in ("error", "warning"):
+        elif method == "Log.entryAdded" and event["entry"]["level"] == "error":
             self.said.append(f"{event['entry']['text']} {event['entry'].get('url', '')}")
         elif method == "Page.loadEventFired":
             self.loaded += 1
@@ -92,10 +93,11 @@ class Browser:
         return found
 
     def middle(self, selector):
-        """Where an element is, after it has been scrolled into view."""
+        """Where an element is, after it has been scrolled into view and drawn there."""
         return self.ask(
-            f"(() => {{ const e = document.querySelector({selector!r});"
+            f"(async () => {{ const e = document.querySelector({selector!r});"
             " e.scrollIntoView({block: 'center', behavior: 'instant'});"
+            " for (const _ of [1, 2]) await new Promise(requestAnimationFrame);"
             " const b = e.getBoundingClientRect();"
             " return [b.x + b.width / 2, b.y + b.height / 2, b.width, b.height] })()"
         )
@@ -107,16 +109,26 @@ class Browser:
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
-    def tap(self, selector):
-        """Touch an element with a finger."""
+    def tap(self, selector, swipe=0):
+        """Touch an element with a finger, and move it so many pixels to the right."""
         x, y, *_ = self.middle(selector)
         self.call("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
+        for step in range(1, 5) if swipe else ():
+            points = [{"x": x + swipe * step / 4, "y": y}]
+            self.call("Input.dispatchTouchEvent", type="touchMove", touchPoints=points)
         self.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+        time.sleep(0.5)  # touches that follow sooner are taken for one gesture
+
+    def write(self, selector, text):
+        """Click into a field and write into it instead of what is there, then Enter."""
+        self.click(selector)
+        self.call("Input.insertText", text=text)
+        self.press("Enter", number=13)
 
     def press(self, key, code="", number=0):
         """Press a key: a letter, or a named one as ArrowRight."""
         known = {"key": key, "code": code or key, "windowsVirtualKeyCode": number}
-        text = {"text": key} if len(key) == 1 else {}
+        text = {"text": {"Enter": "\r"}.get(key, key)} if len(key) == 1 or key == "Enter" else {}
         self.call("Input.dispatchKeyEvent", type="keyDown", **known, **text)
         self.call("Input.dispatchKeyEvent", type="keyUp", **known)
 
@@ -138,6 +150,16 @@ class Browser:
         return base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
 
 
+def whole(path):
+    """The bytes of a file that is being saved, once it is there."""
+    end = time.monotonic() + PATIENCE
+    while not path.is_file():
+        if time.monotonic() > end:
+            raise TimeoutError(f"{path} was not saved")
+        time.sleep(0.02)
+    return path.read_bytes()
+
+
 @contextmanager
 def browser(folder):
     """A browser with one page; its profile and its downloads lie in `folder`."""
@@ -155,16 +177,14 @@ def browser(folder):
     os.close(inward)
     os.close(outward)
     try:
-        made = Browser(process, send, receive)
+        made = Browser(folder, send, receive)
         target = made.call("Target.createTarget", url="about:blank")["targetId"]
         made.session = made.call("Target.attachToTarget", targetId=target, flatten=True)[
             "sessionId"
         ]
         for domain in ("Page", "Runtime", "Log"):
             made.call(f"{domain}.enable")
-        made.call(
-            "Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder / "downloads")
-        )
+        made.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(made.downloads))
         yield made
     finally:
         try:

@@ -57,9 +57,8 @@ async function paint() {
   show(at('picture'), await pixels(await here(), look), about);
   const took = performance.now() - before;
   const figure = walking ? rate.tick() : null;
-  if (figure !== null) at('rate').textContent = `${figure.toFixed(0)} pictures/s`;
-  if (!walking) at('rate').textContent = `${took.toFixed(took < 10 ? 1 : 0)} ms`;
-  document.documentElement.dataset.ms = took.toFixed(2);
+  if (figure !== null) at('rate').textContent = `${figure.toFixed(figure < 10 ? 1 : 0)} pictures a second`;
+  document.documentElement.dataset.ms = took.toFixed(2); // one reads it who measures
 }
 
 async function paintThumb(number) {
@@ -73,7 +72,7 @@ async function step() {
   if (dirty) {
     dirty = false;
     await paint();
-  } else if (otherStale && !at('mix').hidden) {
+  } else if (otherStale) {
     otherStale = false;
     show(at('other-picture'), await pixels(await point(look.other), plain()), about);
   } else if (stale < NEIGHBOURS) {
@@ -108,7 +107,7 @@ function ask(others = false) {
   dirty = true;
   if (others) {
     stale = 0;
-    otherStale = true;
+    otherStale = !about.whole;
   }
   tellSeed();
   if (!walking) history.replaceState(null, '', `#${written(look, about)}`);
@@ -189,14 +188,14 @@ async function save() {
 function slider(place, name, hint, [low, high, middle], get, set) {
   const row = document.createElement('label');
   row.className = 'row';
-  row.innerHTML = '<span class="name"></span><output></output><input type="range">';
-  const [title, output, input] = row.children;
+  row.innerHTML = '<span class="name"></span><input type="range"><output></output>';
+  const [title, input, output] = row.children;
   title.textContent = name;
-  if (hint) title.append(Object.assign(document.createElement('small'), {textContent: hint}));
+  row.title = hint;
   Object.assign(input, {min: low, max: high, step: 0.01, id: `slider-${name}`});
   const tell = () => {
     input.value = get();
-    output.textContent = Number(get()).toFixed(2).replace('-', '\u2212');
+    output.textContent = get().toFixed(2).replace('-', '\u2212');
     const share = (value) => `${(100 * (value - low)) / (high - low)}%`;
     input.style.setProperty('--low', share(Math.min(get(), middle)));
     input.style.setProperty('--high', share(Math.max(get(), middle)));
@@ -215,12 +214,12 @@ function slider(place, name, hint, [low, high, middle], get, set) {
 function addSliders() {
   const general = at('general');
   const psi = (value) => ((look.psi = value), ask(true));
-  slider(general, 'Truncation', 'psi', [-1, 1.5, 0], () => look.psi, psi);
+  slider(general, 'Truncation', 'psi: 0 draws the mean, 1 as it was trained', [-1, 1.5, 0], () => look.psi, psi);
   if (!about.whole) {
     const noise = (value) => ((look.noise = value), ask(true));
-    slider(general, 'Noise', 'times its own', [0, 2, 0], () => look.noise, noise);
+    slider(general, 'Noise', 'how much of its own noise every layer adds', [0, 2, 0], () => look.noise, noise);
   }
-  slider(general, 'Speed', 'of the walk', [0.1, 4, 0.1], () => speed, (value) => (speed = value));
+  slider(general, 'Walk', 'how fast it goes from seed to seed', [0.1, 4, 0.1], () => speed, (value) => (speed = value));
   at('directions').hidden = !about.directions.length;
   about.directions.forEach(({name}, number) => {
     const move = (value) => ((look.moves[number] = value), ask());
@@ -332,6 +331,7 @@ function tellModel() {
   const where = about.engine === 'server' ? 'drawn by the program that serves this page' : 'drawn in this browser';
   at('source').textContent = `${about.width} \u00d7 ${about.height} pixels, ${about.source}, ${where}`;
   at('teacher').hidden = !about.teacher;
+  at('work').classList.toggle('paired', Boolean(about.teacher));
 }
 
 async function start() {
