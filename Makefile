@@ -5,6 +5,8 @@ PY := .venv/bin/python
 ARGS ?=
 # As they were given: make would read the $ in SRC='/p/a$b' as a variable of its own.
 export SOURCE := $(value SRC)
+MODEL ?= recipes/models/faces.npz
+export SHOWN := $(value MODEL)
 WORDS = $(value ARGS)
 SAMPLE := data/sample/raw
 RUNS ?= $(firstword $(wildcard data/runs data/sample/runs))
@@ -41,6 +43,9 @@ board: .venv/ready  ## TensorBoard on all runs, http://localhost:6006
 	@test -d "$(RUNS)" || { echo "no run is in data/runs yet: make train begins one" >&2; exit 2; }
 	@$(PY) -c "import tensorboard" 2>/dev/null || ./setup.sh board
 	@$(PY) -m tensorboard.main --logdir "$(RUNS)" $(WORDS)
+
+page: .venv/ready  ## a page on which a model draws in the browser: make page [MODEL=data/runs/x]
+	@$(PY) -m training page --model "$$SHOWN" --out data/page $(WORDS)
 
 status: .venv/ready  ## what is done and what is open; runs nothing
 	@$(PY) -m pipeline status $(WORDS)
@@ -84,4 +89,4 @@ setup:  ## install what is needed: system libraries, .venv, Python packages [GPU
 .venv/ready: pyproject.toml setup.sh
 	@./setup.sh
 
-.PHONY: help dataset review train board status test check bench docs scheduler worker setup
+.PHONY: help dataset review train board page status test check bench docs scheduler worker setup

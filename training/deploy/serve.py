@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import mimetypes
+import sys
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock
@@ -48,6 +49,11 @@ class Server(ThreadingHTTPServer):
                 f"port = {port}: it cannot be listened on ({error.strerror}): choose another, or 0"
                 " for any that is free"
             ) from None
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that no longer waits for an answer is no error."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     @property
     def address(self) -> str:

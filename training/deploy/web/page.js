@@ -147,13 +147,11 @@ function tellTeacher() {
   const same = written(look, about) === written({...begin(about), seed: look.seed}, about);
   const there = same && !walking && about.teacher.seeds.includes(look.seed);
   const image = at('teacher-picture');
-  image.style.visibility = there ? 'visible' : 'hidden';
-  if (there) image.src = `teacher/${look.seed}.png`;
-  image.alt = there ? `the teacher's picture of seed ${look.seed}` : '';
-  const {seeds} = about.teacher;
-  at('teacher-what').textContent = there
-    ? `its teacher, ${about.teacher.title}`
-    : `its teacher: seeds ${seeds[0]} to ${seeds.at(-1)}, all else as at first`;
+  image.hidden = !there;
+  at('teacher-note').hidden = there;
+  if (!there) return;
+  image.src = `teacher/${look.seed}.png`;
+  image.alt = `the teacher's picture of seed ${look.seed}`;
 }
 
 function walk(on = !walking) {
@@ -330,8 +328,15 @@ function tellModel() {
   at('title').textContent = about.title;
   const where = about.engine === 'server' ? 'drawn by the program that serves this page' : 'drawn in this browser';
   at('source').textContent = `${about.width} \u00d7 ${about.height} pixels, ${about.source}, ${where}`;
-  at('teacher').hidden = !about.teacher;
-  at('work').classList.toggle('paired', Boolean(about.teacher));
+  if (about.teacher) tellOfTeacher();
+}
+
+function tellOfTeacher() {
+  const {seeds, title} = about.teacher;
+  at('teacher').hidden = false;
+  at('work').classList.add('paired');
+  at('teacher-what').textContent = `its teacher, ${title}`;
+  at('teacher-note').textContent = `It drew seeds ${seeds[0]} to ${seeds.at(-1)}, with nothing else changed`;
 }
 
 async function start() {
