@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 from atelier.files import digest_file, replacing, write_json
 from training.deploy.formats import DeployError, check_libraries, check_place
 from training.deploy.litert import put_litert
+from training.explore.asked import Look, Move
+from training.explore.writing import write_picture
 
 if TYPE_CHECKING:
-    from training.explore.asked import Move
     from training.explore.model import Model
 
 WEB = Path(__file__).with_name("web")
@@ -138,7 +139,6 @@ def check_size(model: Path, height: int, width: int) -> None:
 def directions_of(model: Model, path: Path | None) -> tuple[Sequence[Move], list[str]]:
     """Those that were saved, or the first few of pca; and what a person should know."""
     from training.explore import directions
-    from training.explore.asked import Look
 
     if path is None:
         found = directions.find(model, "pca", range(model.top + 1), FOUND)
@@ -174,9 +174,7 @@ def weights_in_words(count: int) -> str:
 
 def write_teacher(page: Page, about: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The teacher's pictures of the first seeds, as the page begins, and what to say of them."""
-    from training.explore.asked import Look
     from training.explore.model import open_model
-    from training.explore.writing import write_picture
 
     assert page.teacher is not None
     teacher = open_model(page.teacher)
