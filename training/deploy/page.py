@@ -100,7 +100,8 @@ def write_whole(page: Page, folder: Path) -> dict[str, Any]:
     shutil.copyfile(page.model, folder / "model.tflite")
     return {
         **{"title": page.title, "source": "one file of LiteRT", "digest": digest_file(page.model)},
-        **{"engine": "browser", "file": "model.tflite", "whole": True, "psi": PSI, "labels": 0},
+        **{"engine": "browser", "file": "model.tflite", "whole": True, "noise": False},
+        **{"psi": PSI, "labels": 0},
         **{"height": height, "width": width, "channels": channels, "z_dim": z_dim},
         **{"sizes": [], "directions": []},
     }
@@ -158,6 +159,7 @@ def about_model(model: Model, title: str, moves: Sequence[Move], engine: str) ->
         **{"engine": engine, "file": "model.tflite", "whole": False, "psi": PSI},
         **{"height": config.height, "width": config.width, "channels": config.channels},
         **{"labels": config.labels, "z_dim": config.z_dim, "w_dim": config.w_dim},
+        "noise": bool(model.generator.maps("const", 1)),
         "rows": config.rows,
         "sizes": [config.shape.size(level) for level in range(model.top + 1)],
         "w_avg": model.generator.w_avg.numpy().tolist(),

@@ -39,10 +39,8 @@ async function partsEngine(about) {
       return run(made, 'mapping', inputs, 'w');
     },
     draw(ws, look) {
-      const inputs = {
-        ws: new Tensor(ws, [1, about.rows, about.w_dim]),
-        noise: new Tensor(Float32Array.of(look.noise), []),
-      };
+      const inputs = {ws: new Tensor(ws, [1, about.rows, about.w_dim])};
+      if (about.noise) inputs.noise = new Tensor(Float32Array.of(look.noise), []);
       return run(made, 'synthesis', inputs, 'images');
     },
   };

@@ -213,7 +213,7 @@ function addSliders() {
   const general = at('general');
   const psi = (value) => ((look.psi = value), ask(true));
   slider(general, 'Truncation', 'psi: 0 draws the mean, 1 as it was trained', [-1, 1.5, 0], () => look.psi, psi);
-  if (!about.whole) {
+  if (about.noise) {
     const noise = (value) => ((look.noise = value), ask(true));
     slider(general, 'Noise', 'how much of its own noise every layer adds', [0, 2, 0], () => look.noise, noise);
   }
