@@ -5,13 +5,15 @@ PY := .venv/bin/python
 ARGS ?=
 # As they were given: make would read the $ in SRC='/p/a$b' as a variable of its own.
 export SOURCE := $(value SRC)
-export MODEL := $(value FROM)
+export BEGINNING := $(value FROM)
+MODEL ?= recipes/models/faces.npz
+export SHOWN := $(value MODEL)
 WORDS = $(value ARGS)
 SAMPLE := data/sample/raw
 RUNS ?= $(firstword $(wildcard data/runs data/sample/runs))
 
 # Of the command line alone: programs that send mail have a FROM of their own.
-BEGUN = $(if $(filter command,$(origin FROM)),--TrainStyleGAN-resume-from "$$MODEL")
+BEGUN = $(if $(filter command,$(origin FROM)),--TrainStyleGAN-resume-from "$$BEGINNING")
 named = test -n "$$SOURCE" || { echo "SRC is empty: name the folder of photos" >&2; exit 2; }
 
 help:  ## print this list
@@ -28,7 +30,7 @@ endif
 
 train: .venv/ready  ## dataset, then StyleGAN2 on it; again: goes on: make train SRC=/photos [FROM=x.pkl]
 ifeq ($(origin FROM),command line)
-	@test -n "$$MODEL" || { echo "FROM is empty: name the model to begin from" >&2; exit 2; }
+	@test -n "$$BEGINNING" || { echo "FROM is empty: name the model to begin from" >&2; exit 2; }
 endif
 ifneq ($(origin SRC),undefined)
 	@$(named)
@@ -47,6 +49,9 @@ board: .venv/ready  ## TensorBoard on all runs, http://localhost:6006
 	@test -d "$(RUNS)" || { echo "no run is in data/runs yet: make train begins one" >&2; exit 2; }
 	@$(PY) -c "import tensorboard" 2>/dev/null || ./setup.sh board
 	@$(PY) -m tensorboard.main --logdir "$(RUNS)" $(WORDS)
+
+page: .venv/ready  ## a page on which a model draws in the browser: make page [MODEL=data/runs/x]
+	@$(PY) -m training page --model "$$SHOWN" --out data/page $(WORDS)
 
 status: .venv/ready  ## what is done and what is open; runs nothing
 	@$(PY) -m pipeline status $(WORDS)
@@ -100,4 +105,4 @@ setup:  ## install what is needed: system libraries, .venv, Python packages [GPU
 .venv/ready: pyproject.toml setup.sh
 	@./setup.sh
 
-.PHONY: help dataset review train board status test check bench gallery docs scheduler worker setup
+.PHONY: help dataset review train board page gallery status test check bench docs scheduler worker setup

@@ -112,6 +112,13 @@ def test_train_stops_where_the_options_are_wrong(make):
     assert done.returncode == 2 and words == []
 
 
+def test_the_page_is_of_the_faces_or_of_the_model_that_is_named(make):
+    line = ["recipe=", "-m", "training", "page", "--model"]
+    assert make("page")[1] == [*line, "recipes/models/faces.npz", "--out", "data/page"]
+    done, words = make("page", "MODEL=/my runs/a$b", "ARGS=--teacher t.npz")
+    assert words == [*line, "/my runs/a$b", "--out", "data/page", "--teacher", "t.npz"], done.stderr
+
+
 def test_board_shows_the_runs_that_there_are(make):
     done, words = make("board")
     assert done.stderr.splitlines()[0] == "no run is in data/runs yet: make train begins one"
