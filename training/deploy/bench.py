@@ -43,7 +43,8 @@ def bench(
     """Each way by threads, `batch` pictures at a time; what lacks its library is noted."""
     for threads in THREADS:
         yield Figure("python", threads, *own_figures(opened.path, threads, batch, seconds))
-    made, inputs = program(opened), example_inputs(opened.network(), "z", [*range(batch)])
+    inputs = example_inputs(opened.network(), "z", [*range(batch)])
+    made = {fast: program(opened, fast=fast) for fast in (False, True)}
     for to, quantize in ways():
         what = f"{to} {quantize}".strip()
         try:
@@ -54,7 +55,7 @@ def bench(
         with TemporaryDirectory() as name:
             folder = Path(name)
             places = [folder / "model", folder / "inputs.npz", folder / "outputs.npz"]
-            FORMATS[to].write(made, places[0], quantize)
+            FORMATS[to].write(made[FORMATS[to].fast], places[0], quantize)
             np.savez(places[1], **inputs)
             size = size_mb(places[0])
             for threads in THREADS:
