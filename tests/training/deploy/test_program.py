@@ -7,6 +7,7 @@ import tensorflow as tf
 from tests.kit.made_generators import opened
 from training.batches import encode
 from training.deploy import export
+from training.deploy.formats import FORMATS
 from training.deploy.program import program
 from training.sampler import Sampler
 
@@ -35,3 +36,12 @@ def test_the_sampler_draws_the_same(found):
     own = encode(export.drawn_here(generator, inputs)).astype(int)
     drawn = Sampler(generator, 1)(inputs["z"], psi=float(inputs["psi"])).astype(int)
     assert own.std() > 10 and np.abs(drawn - own).max() <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the converter
+def test_a_converter_makes_no_constant_of_noise_and_bias(tmp_path):
+    made = program(opened("rgb", tmp_path / "g.npz", height=64, width=64))
+    FORMATS["tflite"].write(made, tmp_path / "file", "")
+    weights = sum(value.numpy().nbytes for value in made.values.values())
+    assert (tmp_path / "file").stat().st_size < weights + 200_000
