@@ -20,11 +20,11 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT))
-
-import numpy as np
 
 FORMS = {"plain": "savedmodel", "savedmodel": "savedmodel", "frozen": "frozen", "tflite": "tflite"}
 HEAD = f"{'':12} {'wall s':>8} {'of plain':>8} {'cpu s':>8} {'of plain':>8} {'GFLOP/s':>8}"

@@ -1,9 +1,9 @@
 """3 x 3 convolutions with half the multiplications: Winograd's F(4, 3) along the height.
 
-Four rows of a result, each of three rows of taps, take 12 products of rows. Lagrange's interpolation
-through six points takes six, of mixtures of six rows of the image with mixtures of the taps (Lavin
-and Gray 2016, whose nested form loses more digits). Each product is a convolution along the width;
-the mixtures are matrix products over strips of the image, which stay in the cache.
+Four rows of a result, each of three rows of taps, take 12 products of rows. Interpolation through
+six points takes six, of mixtures of six rows of the image with mixtures of the taps (Lavin and Gray
+2016, whose nested form loses more digits). Each product is a convolution along the width; the
+mixtures are matrix products over strips of the image, which stay in the cache.
 """
 
 from collections.abc import Iterator
