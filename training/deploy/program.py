@@ -77,11 +77,12 @@ class Program(tf.Module):
         styles = self.dense(w, f"{name}/affine")
         factor = tf.math.rsqrt(styles**2 @ self.values[f"{name}/power"] + 1e-8)
         x = self.convolved(x * styles[:, None, None], name, up)
-        # The bias comes before the factor: converters would make one constant [h, w, c] of bias
-        # and noise, five times the size of all weights at 1024 pixels.
-        shift = self.values[f"{name}/bias"] / factor
-        x = (x + shift[:, None, None]) * factor[:, None, None]
-        x = layers.leaky(x + self.values[f"{name}/noise"])
+        # A bias that depends on w is no constant: converters would add the one to the noise, an
+        # array [h, w, c], five times the size of all weights at 1024 pixels. Right behind the FIR
+        # filter it would be fused with that, and TensorFlow 2.21 aborts.
+        bias = self.values[f"{name}/bias"] / factor * factor
+        x = x * factor[:, None, None] + self.values[f"{name}/noise"]
+        x = layers.leaky(x + bias[:, None, None])
         return layers.clamped(x, self.config.conv_clamp)
 
     def convolved(self, x: Tensor, name: str, up: bool) -> Tensor:
