@@ -50,7 +50,7 @@ def export_program(
     They are drawn in a process of its own that knows nothing of Atelier. Raises DeployError where
     a float32 format draws others; no file is there then.
     """
-    made, generator = program(opened, start), opened.network()
+    made, generator = program(opened, start, FORMATS[to].fast), opened.network()
     with replacing(path) as partial, TemporaryDirectory() as folder:
         FORMATS[to].write(made, partial, quantize)
         inputs = example_inputs(generator, start)

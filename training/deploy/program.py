@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from training.deploy.folding import Folded, fold
 from training.exchange.opening import OpenedGenerator
-from training.networks import layers
+from training.networks import layers, winograd
 from training.networks.architecture import GeneratorConfig
 from training.networks.parameters import Tensor
 
@@ -77,12 +77,22 @@ class Program(tf.Module):
         """Modulate, convolve, demodulate, add noise and bias, activate."""
         styles = self.dense(w, f"{name}/affine")
         factor = tf.math.rsqrt(styles**2 @ self.values[f"{name}/power"] + 1e-8)
-        x, kernel = x * styles[:, None, None], self.values[f"{name}/kernel"]
-        x = raised(x, kernel) if up else tf.nn.conv2d(x, kernel, 1, "SAME")
+        x = self.convolved(x * styles[:, None, None], name, up)
+        # A bias that depends on w is no constant: converters would add the one to the noise, an
+        # array [h, w, c], five times the size of all weights at 1024 pixels. Right behind the FIR
+        # filter TensorFlow 2.21 aborts on it.
+        bias = self.values[f"{name}/bias"] / factor * factor
         own = self.values[f"{name}/noise"]
         x = x * factor[:, None, None] + (own if noise is None else own * noise)
-        x = layers.leaky(x + self.values[f"{name}/bias"])
+        x = layers.leaky(x + bias[:, None, None])
         return layers.clamped(x, self.config.conv_clamp)
+
+    def convolved(self, x: Tensor, name: str, up: bool) -> Tensor:
+        """The convolution of `styled`, in the form that its kernel was folded for."""
+        if f"{name}/mixed" in self.values:
+            return winograd.convolved(x, tf.convert_to_tensor(self.values[f"{name}/mixed"]))
+        kernel = self.values[f"{name}/kernel"]
+        return raised(x, kernel) if up else tf.nn.conv2d(x, kernel, 1, "SAME")
 
     def to_rgb(self, x: Tensor, w: Tensor, name: str) -> Tensor:
         """Modulate and convolve to image channels."""
@@ -95,9 +105,9 @@ class Program(tf.Module):
         return x @ self.values[f"{name}/weight"] + self.values[f"{name}/bias"]
 
 
-def program(opened: OpenedGenerator, start: Start = "z") -> Program:
-    """The program of the averaged generator of a file."""
-    return Program(opened.config, fold(opened.arrays["G_ema"], opened.config), start)
+def program(opened: OpenedGenerator, start: Start = "z", fast: bool = False) -> Program:
+    """The program of the averaged generator of a file; `fast` is told of in `winograd`."""
+    return Program(opened.config, fold(opened.arrays["G_ema"], opened.config, fast), start)
 
 
 def raised(x: Tensor, kernel: Tensor) -> Tensor:
