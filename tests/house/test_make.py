@@ -57,6 +57,18 @@ def test_the_source_arrives_as_it_was_given(make, target, source):
     assert make(target, SRC=source)[1] == wanted
 
 
+@pytest.mark.parametrize("model", SOURCES)
+def test_train_begins_from_the_model_that_is_named(make, model):
+    begun = ["--TrainStyleGAN-resume-from", model]
+    done, words = make("train", "SRC=/photos", f"FROM={model}", "ARGS=--x")
+    assert words == ["recipe=", *TASKS["train"], "--Ingest-source", "/photos", *begun, "--x"]
+    assert make("train", f"FROM={model}")[1][-2:] == begun  # on the sample
+    assert make("train", "SRC=/photos", FROM="me@example.org")[1][-1] == "/photos"
+    done, words = make("train", "SRC=/photos", "FROM=")
+    assert done.stderr.splitlines()[0] == "FROM is empty: name the model to begin from"
+    assert done.returncode == 2 and words == []
+
+
 @pytest.mark.parametrize("target", TASKS)
 def test_an_empty_source_is_one_sentence(make, target):
     done, words = make(target, "SRC=")

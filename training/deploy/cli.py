@@ -31,7 +31,8 @@ def add_deploy(commands: Any) -> None:
         "--to",
         choices=tuple(SUFFIXES),
         default="npz",
-        help=f"npz: for Atelier, float16, half the size; {told} [npz]",
+        help="npz: for Atelier, float16, half the size; ada-pytorch: an .npz, float32, of all its"
+        f" tensors under that trainer's names; {told} [npz]",
     )
     export.add_argument("--out", required=True, type=path, help="the file or folder to write")
     export.add_argument(
@@ -103,11 +104,14 @@ def export_command(given: argparse.Namespace) -> int:
     quiet_tensorflow()
     from training.deploy.bench import size_mb
     from training.deploy.export import export_program
-    from training.exchange.npz import save_generator
+    from training.exchange.conversion import ALL
+    from training.exchange.npz import save_for_torch, save_generator
     from training.exchange.opening import open_generator
 
     opened, difference = open_generator(given.model), None
-    if given.to in FORMATS:
+    if given.to == "ada-pytorch":
+        save_for_torch(given.out, open_generator(given.model, ALL))
+    elif given.to in FORMATS:
         difference = export_program(opened, given.to, given.out, given.start, given.quantize)
     else:
         save_generator(given.out, opened)
