@@ -7,7 +7,7 @@ import tensorflow as tf
 from training.deploy.folding import Folded, fold
 from training.exchange.opening import OpenedGenerator
 from training.networks import layers
-from training.networks.architecture import GeneratorConfig
+from training.networks.architecture import GeneratorConfig, StudentConfig
 from training.networks.parameters import Tensor
 
 Start = Literal["z", "w"]
@@ -93,9 +93,32 @@ class Program(tf.Module):
         return x @ self.values[f"{name}/weight"] + self.values[f"{name}/bias"]
 
 
+class StudentProgram(Program):
+    """The same of a student: its convolutions, and the last of its heads."""
+
+    def synthesized(self, w: Tensor) -> Tensor:
+        """w -> images, float32."""
+        config = self.config
+        count = tf.shape(w)[0] if w.shape[0] is None else w.shape[0]
+        x = tf.tile(self.values["const"], [count, 1, 1, 1])
+        for level in range(config.top + 1):
+            block = config.block(level)
+            if level:
+                x = self.modulated(layers.bilinear2(x), w, f"{block}/conv0")
+            x = self.modulated(x, w, f"{block}/conv1")
+        return self.to_rgb(layers.bilinear2(x), w, f"{config.block(config.top)}/torgb")
+
+    def modulated(self, x: Tensor, w: Tensor, name: str) -> Tensor:
+        """Scale by the styles, convolve, add the bias, activate."""
+        x = x * self.dense(w, f"{name}/affine")[:, None, None]
+        x = tf.nn.conv2d(x, self.values[f"{name}/kernel"], 1, "SAME")
+        return layers.clamped(layers.leaky(x + self.values[f"{name}/bias"]), self.config.conv_clamp)
+
+
 def program(opened: OpenedGenerator, start: Start = "z") -> Program:
     """The program of the averaged generator of a file."""
-    return Program(opened.config, fold(opened.arrays["G_ema"], opened.config), start)
+    kind = StudentProgram if isinstance(opened.config, StudentConfig) else Program
+    return kind(opened.config, fold(opened.arrays["G_ema"], opened.config), start)
 
 
 def raised(x: Tensor, kernel: Tensor) -> Tensor:

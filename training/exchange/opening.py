@@ -18,11 +18,12 @@ from training.exchange.weights import Arrays, weights
 from training.networks.architecture import (
     DiscriminatorConfig,
     GeneratorConfig,
+    saved_generator,
     saved_pair,
 )
 from training.networks.discriminator import Discriminator, discriminator_table
-from training.networks.generator import Generator, generator_table
 from training.networks.parameters import Network, Table
+from training.networks.student import new_generator, new_generator_table
 from training.run import checkpoints
 
 LARGEST = 16 * 2**30  # bytes of a pickle
@@ -66,7 +67,7 @@ class OpenedGenerator:
         if part == "D" and self.discriminator:
             network = Discriminator(replace(self.discriminator, **arithmetic), 0)
         else:
-            network = Generator(replace(self.config, **arithmetic), 0)
+            network = new_generator(replace(self.config, **arithmetic), 0)
         for name, variable in network.values.items():
             variable.assign(self.arrays[part][name])
         return network
@@ -134,7 +135,7 @@ def tables_of(
     generator: GeneratorConfig, discriminator: DiscriminatorConfig | None
 ) -> dict[str, Table]:
     """The parameters of G, and of D where its config is known."""
-    tables = {"G": generator_table(generator)}
+    tables = {"G": new_generator_table(generator)}
     return tables | ({"D": discriminator_table(discriminator)} if discriminator else {})
 
 
@@ -169,7 +170,7 @@ def saved_configs(
 ) -> tuple[GeneratorConfig, DiscriminatorConfig | None]:
     """The configs of G and D in what a file says of its networks; D's may be missing."""
     if "G" in network and "D" not in network:
-        return GeneratorConfig(**network["G"]), None
+        return saved_generator(network["G"]), None
     pair = saved_pair(network)
     return pair.generator, pair.discriminator
 

@@ -45,7 +45,7 @@ class Model:
     @property
     def top(self) -> int:
         """The highest level."""
-        return int(self.config.shape.levels)
+        return int(self.config.top)
 
     def said(self, look: Look) -> dict[str, str]:
         """What the metadata of a picture say of the model and of how it was asked."""

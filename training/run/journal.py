@@ -176,11 +176,11 @@ def status(line: Line, total_kimg: float) -> str:
         f"{line['seen'] / 1000:.{1 if total_kimg >= 100 else 3}f} of {total_kimg:g} kimg",
         f"{duration(left)} left",
         f"{line['seconds_per_kimg']:.1f} s/kimg",
-        f"real {line['Loss/scores/real']:+.2f}",
-        f"fake {line['Loss/scores/fake']:+.2f}",
+        f"real {line.get('Loss/scores/real', math.nan):+.2f}",
+        f"fake {line.get('Loss/scores/fake', math.nan):+.2f}",
         f"path {line.get('pl_lengths', math.nan):.3g}",
         f"diversity {line['diversity']:.3f}",
-        f"grad {line['grad_norm/G']:.2g}/{line['grad_norm/D']:.2g}",
+        f"grad {line['grad_norm/G']:.2g}/{line.get('grad_norm/D', math.nan):.2g}",
     ]
     if line.get("augment_p"):
         shown.append(f"p {line['augment_p']:.3f}")
