@@ -16,20 +16,28 @@ Start = Literal["z", "w"]
 class Program(tf.Module):
     """z [N, z_dim] or w [N, w_dim], psi [], label [N] -> images [N, H, W, C], uint8 and float32.
 
+    A `psi` that is given here is a part of it, and no input.
     `label` is the number of a class, of conditional models that start from z. Noise is the
     generator's own. Nothing but plain operations in NHWC is in it, and none is on a device.
     """
 
-    def __init__(self, config: GeneratorConfig, folded: Folded, start: Start = "z") -> None:
+    def __init__(
+        self,
+        config: GeneratorConfig,
+        folded: Folded,
+        start: Start = "z",
+        psi: float | None = None,
+    ) -> None:
         super().__init__(name="generator")
-        self.config, self.start = config, start
+        self.config, self.start, self.psi = config, start, psi
         self.values = {name: tf.Variable(value, name=name) for name, value in folded.items()}
 
     def signature(self, count: int | None = None) -> dict[str, Any]:
         """The inputs by name, for a batch of `count`."""
         width = self.config.z_dim if self.start == "z" else self.config.w_dim
         inputs: dict[str, Any] = {self.start: tf.TensorSpec([count, width], tf.float32, self.start)}
-        inputs["psi"] = tf.TensorSpec([], tf.float32, "psi")
+        if self.psi is None:
+            inputs["psi"] = tf.TensorSpec([], tf.float32, "psi")
         if self.start == "z" and self.config.labels:
             inputs["label"] = tf.TensorSpec([count], tf.int32, "label")
         return inputs
@@ -38,7 +46,8 @@ class Program(tf.Module):
         """The tf.ConcreteFunction of inputs by name, for a batch of `count`."""
 
         def generate(**given: Tensor) -> dict[str, Tensor]:
-            return self.drawn(given[self.start], given["psi"], given.get("label"))
+            psi = given["psi"] if self.psi is None else tf.constant(self.psi, tf.float32)
+            return self.drawn(given[self.start], psi, given.get("label"))
 
         return tf.function(generate, autograph=False).get_concrete_function(**self.signature(count))
 
@@ -115,10 +124,10 @@ class StudentProgram(Program):
         return layers.clamped(layers.leaky(x + self.values[f"{name}/bias"]), self.config.conv_clamp)
 
 
-def program(opened: OpenedGenerator, start: Start = "z") -> Program:
+def program(opened: OpenedGenerator, start: Start = "z", psi: float | None = None) -> Program:
     """The program of the averaged generator of a file."""
     kind = StudentProgram if isinstance(opened.config, StudentConfig) else Program
-    return kind(opened.config, fold(opened.arrays["G_ema"], opened.config), start)
+    return kind(opened.config, fold(opened.arrays["G_ema"], opened.config), start, psi)
 
 
 def raised(x: Tensor, kernel: Tensor) -> Tensor:

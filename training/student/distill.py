@@ -80,7 +80,9 @@ def teaching(opened: OpenedGenerator, config: DistillationConfig, replicas: Repl
     arithmetic: dict[str, Any] = {"dtype": g.dtype, "half_levels": g.half_levels}
     with replicas.strategy.scope():
         teacher = opened.network(**arithmetic)
-        seen = vgg19(read_vgg(vgg)) if vgg else of_discriminator(opened.network("D"))
+        seen = (
+            vgg19(read_vgg(vgg), g.dtype) if vgg else of_discriminator(opened.network("D"), g.dtype)
+        )
     return Teaching(teacher, seen)
 
 

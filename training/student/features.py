@@ -39,15 +39,24 @@ def read_vgg(source: str) -> Kernels:
             f"vgg = {source}: that gives no weights of VGG19 ({why}): leave it out, and features of"
             " the teacher's D stand in"
         ) from None
-    return {layer.name: tuple(layer.get_weights()) for layer in model.layers if layer.weights}
+    return {
+        layer.name: tuple(weight.numpy() for weight in layer.weights)
+        for layer in model.layers
+        if layer.weights
+    }
 
 
-def vgg19(kernels: Kernels) -> Features:
-    """The outputs of the first convolution of each block, times its weight."""
-    found = {name: tuple(tf.constant(each) for each in both) for name, both in kernels.items()}
+def vgg19(kernels: Kernels, dtype: str = "float32") -> Features:
+    """The outputs of the first convolution of each block, times its weight; float32.
+
+    The convolutions compute in `dtype`.
+    """
+    found = {
+        name: tuple(tf.constant(each, dtype) for each in both) for name, both in kernels.items()
+    }
 
     def features(images: Tensor) -> list[Tensor]:
-        x, maps = as_vgg(images), list[Tensor]()
+        x, maps = tf.cast(as_vgg(images), dtype), list[Tensor]()
         for block, count in BLOCKS.items():
             if block > 1:
                 if min(x.shape[1:3]) < 2:  # of small images less is seen
@@ -57,7 +66,7 @@ def vgg19(kernels: Kernels) -> Features:
                 kernel, bias = found[f"block{block}_conv{number}"]
                 x = tf.nn.relu(tf.nn.conv2d(x, kernel, 1, "SAME") + bias)
                 if number == 1:
-                    maps.append(x * WEIGHTS[block - 1])
+                    maps.append(tf.cast(x, tf.float32) * WEIGHTS[block - 1])
         return maps
 
     return features
@@ -75,16 +84,17 @@ def as_vgg(images: Tensor) -> Tensor:
     return (images[..., ::-1] + 1) * 127.5 - tf.constant(MEANS)
 
 
-def of_discriminator(judge: Discriminator) -> Features:
+def of_discriminator(judge: Discriminator, dtype: str = "float32") -> Features:
     """The image itself, and what D makes of it at each level, of length 1 at each pixel.
 
-    D takes images of one size: smaller ones are enlarged to it.
+    D takes images of one size: smaller ones are enlarged to it. It computes in `dtype`.
     """
     shape = judge.config.shape
 
     def features(images: Tensor) -> list[Tensor]:
-        large = enlarged_to(images, shape.height)
-        return [images, *map(unit, discriminator_features(judge, large))]
+        large = tf.cast(enlarged_to(images, shape.height), dtype)
+        seen = discriminator_features(judge, large)
+        return [images, *(unit(tf.cast(each, tf.float32)) for each in seen)]
 
     return features
 

@@ -1,5 +1,6 @@
 """The losses of a distillation (Jia et al. 2023, section 4). Pure functions, float32."""
 
+import math
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -20,15 +21,12 @@ def perceptual(features: Features, pyramid: Sequence[Tensor], wanted: Sequence[T
 
 def level_distance(features: Features, images: Tensor, wanted: Tensor) -> Tensor:
     """The distance at one level per sample [n]."""
-    count = images.shape[0]
-    # One pass over both; what the teacher drew is no function of what learns.
-    both = features(tf.concat([images, tf.stop_gradient(wanted)], axis=0))
-    found = []
-    for each in both:
-        groups = each.shape[0] // (2 * count)  # two of RGBA: colours, alpha
-        own, other = tf.unstack(tf.reshape(each, [groups, 2, count, -1]), axis=1)
-        square = tf.reduce_mean((own - other) ** 2, axis=[0, 2])
-        found.append(tf.sqrt(square + 1e-8))
+    count, found = images.shape[0], []
+    # Two passes: what the teacher drew is no function of what learns, and has no gradient.
+    for own, other in zip(features(images), features(tf.stop_gradient(wanted)), strict=True):
+        # Of RGBA there are two of each sample: colours, and behind all of them alpha.
+        square = tf.reshape((own - other) ** 2, [-1, count, math.prod(own.shape[1:])])
+        found.append(tf.sqrt(tf.reduce_mean(square, axis=[0, 2]) + 1e-8))
     return tf.add_n(found) / len(found)
 
 

@@ -71,6 +71,8 @@ PUBLISHED: dict[str, Any] = {
     "beta2": 0.999,
     "batch": 32,
     "total_kimg": 25600,
+    # Weights are scaled at run time, so steps are small beside them: the paper has no figure.
+    "g_lr": "0.01",
     "mixing": 0,
     "pl_weight": 0,
     "mbstd_group": 4,
