@@ -36,9 +36,9 @@ class TrainError(Failure):
     """Training did not finish; the message says why, and the way out."""
 
 
-def command(package: str, words: Sequence[str]) -> list[str]:
-    """The command line that becomes `python -m PACKAGE train WORDS`."""
-    return [sys.executable, "-c", BEGIN, str(os.getpid()), package, "train", *words]
+def command(package: str, words: Sequence[str], verb: str = "train") -> list[str]:
+    """The command line that becomes `python -m PACKAGE VERB WORDS`."""
+    return [sys.executable, "-c", BEGIN, str(os.getpid()), package, verb, *words]
 
 
 def follow(command: list[str], status: re.Pattern[str], say: Say) -> tuple[int, str]:

@@ -138,8 +138,8 @@ class Distillation(Phases):
         )
         self.adversarial = any(value for _, value in against)
 
-        def of_d(seen: int) -> float:
-            return schedule.value_at(own, seen) if self.adversarial else 0.0
+        def of_d(seen: int) -> float:  # it waits while nobody listens
+            return schedule.value_at(own, seen) if schedule.value_at(against, seen) else 0.0
 
         def of_g(seen: int) -> tuple[float, float]:
             return schedule.value_at(near, seen), schedule.value_at(against, seen)

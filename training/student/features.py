@@ -13,12 +13,13 @@ from training.networks.discriminator import Discriminator, discriminator_feature
 from training.networks.parameters import Tensor
 from training.student.options import KERAS
 
-Features = Callable[[Tensor], list[Tensor]]  # images [n, h, w, c] -> maps [n, ., ., .], by block
+# Images [n, h, w, c] -> themselves, and maps [n, ., ., .]. These have length 1 at each pixel (as in
+# Zhang et al. 2018), so that a weight means the same whichever network they are of.
+Features = Callable[[Tensor], list[Tensor]]
 Kernels = Mapping[str, tuple[NDArray[Any], NDArray[Any]]]  # by layer: kernel HWIO, bias
 
 BLOCKS = {1: 2, 2: 2, 3: 4, 4: 4, 5: 4}  # of VGG19: convolutions of each
 MEANS = (103.939, 116.779, 123.68)  # of ImageNet's blue, green, red, as the weights expect
-WEIGHTS = (0.1, 0.1, 1.0, 1.0, 1.0)  # of the blocks, as MediaPipe's face stylizer has them
 
 
 def read_vgg(source: str) -> Kernels:
@@ -47,7 +48,7 @@ def read_vgg(source: str) -> Kernels:
 
 
 def vgg19(kernels: Kernels, dtype: str = "float32") -> Features:
-    """The outputs of the first convolution of each block, times its weight; float32.
+    """The image itself, and the first convolution of each block, of length 1 at each pixel.
 
     The convolutions compute in `dtype`.
     """
@@ -56,7 +57,7 @@ def vgg19(kernels: Kernels, dtype: str = "float32") -> Features:
     }
 
     def features(images: Tensor) -> list[Tensor]:
-        x, maps = tf.cast(as_vgg(images), dtype), list[Tensor]()
+        x, maps = tf.cast(as_vgg(images), dtype), [images]
         for block, count in BLOCKS.items():
             if block > 1:
                 if min(x.shape[1:3]) < 2:  # of small images less is seen
@@ -66,7 +67,7 @@ def vgg19(kernels: Kernels, dtype: str = "float32") -> Features:
                 kernel, bias = found[f"block{block}_conv{number}"]
                 x = tf.nn.relu(tf.nn.conv2d(x, kernel, 1, "SAME") + bias)
                 if number == 1:
-                    maps.append(tf.cast(x, tf.float32) * WEIGHTS[block - 1])
+                    maps.append(unit(tf.cast(x, tf.float32)))
         return maps
 
     return features

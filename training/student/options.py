@@ -1,7 +1,7 @@
 """The options of a distillation: those of a run, as far as they apply, and its own."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
 from atelier.options import option
@@ -80,6 +80,16 @@ PUBLISHED: dict[str, Any] = {
 SMALL_GAMMA = 0.002  # times the area of an image up to 64 px: where presets.small ends
 
 
+def given_fields() -> list[Field[Any]]:
+    """The fields of all that can be given."""
+    return [
+        f
+        for part, (section, _) in GIVEN.items()
+        for f in fields(section)
+        if f.name not in left_out(part)
+    ]
+
+
 def names_given(part: str) -> list[str]:
     """The options of a section that can be given."""
     section, some = GIVEN[part]
@@ -94,7 +104,7 @@ def left_out(part: str) -> list[str]:
 
 def option_names() -> set[str]:
     """All that can be given, by name."""
-    return {name for part in GIVEN for name in names_given(part) if name not in LEFT_OUT}
+    return {f.name for f in given_fields()}
 
 
 def configured(

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from training.config import ConfigError
 from training.networks.architecture import DiscriminatorConfig
-from training.networks.discriminator import Discriminator
+from training.networks.discriminator import Discriminator, unit
 from training.student import features, losses
 
 
@@ -90,10 +90,10 @@ def test_vgg19_sees_what_keras_sees(vgg, channels, tmp_path):
     outputs = [vgg.get_layer(name).output for name in names]
     wanted = tf.keras.Model(vgg.input, outputs)(given)
     found = seen(images)
-    assert len(found) == 5
-    for one, other, weight in zip(found, wanted, features.WEIGHTS, strict=True):
-        np.testing.assert_allclose(one, other * weight, rtol=1e-3, atol=1e-3)
-    assert len(seen(images[:, :8, :8])) == 4  # 8, 4, 2, 1 pixels
+    assert len(found) == 1 + 5 and np.array_equal(found[0], images)
+    for one, other in zip(found[1:], wanted, strict=True):
+        np.testing.assert_allclose(one, unit(other), rtol=1e-3, atol=1e-4)
+    assert len(seen(images[:, :8, :8])) == 1 + 4  # 8, 4, 2, 1 pixels
 
 
 def test_what_are_no_weights_of_vgg19_is_refused_in_one_sentence(tmp_path):
