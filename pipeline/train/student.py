@@ -19,7 +19,7 @@ OWN = {  # where a sentence or a default differs from the command's
     "name": ("student", "name of the run: its folder is runs/name-key"),
     "teacher": (
         "",
-        "the generator to learn from: a run, a checkpoint, NVIDIA's .pkl, or a .npz; empty: the"
+        "the generator to learn from: folder of a run, a checkpoint, NVIDIA's .pkl, or a .npz; empty: the"
         " finished run of TrainStyleGAN",
     ),
 }
@@ -38,7 +38,7 @@ class StudentTrainerConfig(TrainerConfig):
             raise SettingsError(f"[DistillStyleGAN] {error}") from None
 
 
-def declared() -> Iterator[tuple[str, type[str], Field[str]]]:
+def declared_options() -> Iterator[tuple[str, type[str], Field[str]]]:
     """The command's own options with its own sentences, as (name, type, field)."""
     for f in options.given_fields():
         if f.name not in stylegan.DECIDED_HERE:
@@ -48,7 +48,7 @@ def declared() -> Iterator[tuple[str, type[str], Field[str]]]:
 
 DistillStyleGANConfig: type[StudentTrainerConfig] = make_dataclass(
     "DistillStyleGANConfig",
-    declared(),
+    declared_options(),
     bases=(StudentTrainerConfig,),
     frozen=True,
     namespace={"__doc__": StudentTrainerConfig.__doc__},

@@ -40,12 +40,12 @@ class Model:
         self.opened, self.noise = opened, noise
         self.generator = opened.network()
         self.config = self.generator.config
-        if noise != "const":
+        if noise == "random":
             self.check_noise()
         self.sampler = Sampler(self.generator, 1, noise)
 
     def check_noise(self) -> None:
-        """Raise ConfigError where the model adds no noise that could be other, or none."""
+        """Raise ConfigError where the model adds no noise."""
         if not self.generator.maps("const", 1):
             raise ConfigError(
                 f"noise: {self.opened.path} is a student, which adds none: leave it out, or name"

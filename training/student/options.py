@@ -16,7 +16,9 @@ class DistillConfig(Options):
     """Whom a student learns from, and what."""
 
     teacher: str = option(
-        "", "the generator to learn from: a run, a checkpoint, NVIDIA's .pkl, or a .npz", path=True
+        "",
+        "the generator to learn from: folder of a run, a checkpoint, NVIDIA's .pkl, or a .npz",
+        path=True,
     )
     vgg: str = option(
         "",
