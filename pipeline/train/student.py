@@ -19,8 +19,8 @@ OWN = {  # where a sentence or a default differs from the command's
     "name": ("student", "name of the run: its folder is runs/name-key"),
     "teacher": (
         "",
-        "the generator to learn from: folder of a run, a checkpoint, NVIDIA's .pkl, or a .npz; empty: the"
-        " finished run of TrainStyleGAN",
+        "the generator to learn from: folder of a run, a checkpoint, NVIDIA's .pkl, or a .npz;"
+        " empty: the finished run of TrainStyleGAN",
     ),
 }
 

@@ -27,7 +27,7 @@ class DistillConfig(Options):
         path=True,
     )
     lambda_perceptual: str = steps_option("1", "weight of the perceptual loss, by kimg (lambda 1)")
-    lambda_adversarial: str = steps_option("0.1", "weight of D's word, by kimg (lambda 2)")
+    lambda_adversarial: str = steps_option("0.01", "weight of D's word, by kimg (lambda 2)")
     lambda_d: str = steps_option("1", "weight of D's own loss, by kimg (lambda 3)")
     penalty: Literal["r1", "r2"] = option(
         "r1", "what D's gradient is punished at: r1: real images, r2: the student's"

@@ -125,3 +125,13 @@ def test_each_option_trains_and_changes_what_is_learnt(run, way):
     starts = [first.arrays["G"][f"synthesis/{b}/torgb/weight"] for b in ("b4", "b8")]
     moved = [not np.array_equal(*both) for both in zip(heads, starts, strict=True)]
     assert moved == [given.get("pyramid") != "false", True]
+
+
+def test_two_devices_give_the_curve_of_one(run):
+    given = {**SMALL, "teacher": run / "rgb.npz", "data": run / "data", "out": run / "two"}
+    given |= {"devices": 2, "device": "cpu"}
+    process = start(["distill", *(f"--{name}={value}" for name, value in given.items())])
+    _, said = process.communicate()
+    assert process.returncode == 0, said
+    for one, other in zip(lines(run / "two"), lines(run / "run"), strict=True):
+        assert one == pytest.approx(other, rel=1e-2, abs=1e-3)
