@@ -6,7 +6,14 @@ from typing import Any
 
 from atelier.commands import path, ranged, say
 from training import startup
-from training.deploy.formats import FORMATS, QUANTIZED, SUFFIXES, check_place, check_words
+from training.deploy.formats import (
+    FORMATS,
+    QUANTIZED,
+    SUFFIXES,
+    check_libraries,
+    check_place,
+    check_words,
+)
 from training.exchange.naming import add_model
 from training.networks.architecture import StudentConfig
 
@@ -105,6 +112,7 @@ def bench_command(given: argparse.Namespace) -> int:
     for figure in bench(opened, given.batch, given.seconds, say):
         say(str(figure))
     if isinstance(opened.config, StudentConfig):
+        check_libraries("tflite")
         for line in on_a_phone(opened):
             say(line)
     return 0
