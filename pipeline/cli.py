@@ -1,4 +1,4 @@
-"""`python -m pipeline`: run, source, status, review, report, gc, records, sample, options."""
+"""`python -m pipeline`: run, source, status, review, report, gc, records, project, sample ..."""
 
 import argparse
 import shutil
@@ -24,8 +24,10 @@ from pipeline.review import session
 from pipeline.rows.manifest import facts
 from pipeline.stage import Stage, Step, store
 from pipeline.stages.ingest import IngestConfig
-from pipeline.train import stylegan
+from pipeline.train import projection, stylegan
 from pipeline.train import tasks as trainers
+from training.exchange.naming import add_model
+from training.explore.commands import add_projection
 
 FAILED = ("FAILED", "FAILED_AND_SCHEDULING_FAILED", "SCHEDULING_FAILED")
 
@@ -88,11 +90,24 @@ def parser() -> Parser:
         choices=list(ready.LAYOUTS),
         help=f"{ready.HELP}; else zip for OUT.zip, pictures of a dataset, nvlabs of pictures",
     )
+    add_project(command("project", projection.project_photo, "find a portrait in a generator"))
     sample = command("sample", draw_sample, "draw a sample source folder")
     sample.add_argument("folder", type=path, help="where to draw it")
-    table = command("options", print_options, "print docs/options.md")
-    table.add_argument("--cfg", action="store_true", help="print luigi.cfg instead")
+    add_table(command("options", print_options, "print docs/options.md"))
     return top
+
+
+def add_table(table: argparse.ArgumentParser) -> None:
+    """Which of the two views of all options is printed."""
+    table.add_argument("--cfg", action="store_true", help="print luigi.cfg instead")
+
+
+def add_project(project: argparse.ArgumentParser) -> None:
+    """What is asked of a projection: the photo, and the options of training's own."""
+    project.set_defaults(stopped="stopped; it does not resume: the same command begins anew")
+    project.add_argument("photo", type=path, help="one photo, as a camera made it")
+    add_model(project)
+    add_projection(project)
 
 
 def set_options(words: Sequence[str]) -> list[str]:
@@ -114,12 +129,12 @@ def set_options(words: Sequence[str]) -> list[str]:
 def run(given: argparse.Namespace) -> int:
     """Build the task; at the end print the funnel and where the report is."""
     wanted = task_of(given.task, [*tasks.TASKS, *trainers.TASKS])
-    lock.hold(store())
+    task = wanted()
+    hold_store(task, writes=given.rescan or given.retry)
     if given.rescan:
         forget_scan(tasks.Ingest())
     if given.retry:
         forget_killed()
-    task = wanted()
     if not task.complete():
         code = build_task(task)
         if code:
@@ -130,6 +145,15 @@ def run(given: argparse.Namespace) -> int:
     if isinstance(task, drawing) and (grid := task.grid()):
         print(grid)
     return 0
+
+
+def hold_store(task: luigi.Task, writes: bool) -> None:
+    """Take the store's lock; a store that cannot be written may be asked whether all is done."""
+    try:
+        lock.hold(store())
+    except OSError:
+        if writes or not task.complete():
+            raise
 
 
 def source(_: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ import multiprocessing
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from types import TracebackType
 from typing import Any
@@ -68,7 +68,11 @@ def check(words: Sequence[str], tasks: Sequence[type[luigi.Task]]) -> int:
             if value is not None:
                 options.set_option(name.removeprefix("--"), value)
         options.check_recipe()
-        getattr(task(**own), "config", None)  # which is checked when it is put together
+        made = task(**own)
+        getattr(made, "config", None)  # which is checked when it is put together
+        getattr(made, "check", int)()  # what one section says, against others
+        with suppress(OSError):  # a store that cannot be written may be asked whether all is done
+            lock.hold(store())
     return 0
 
 

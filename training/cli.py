@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from atelier.stop import STOPPED
 from training import presets, sources, startup
 from training.config import SECTIONS, ConfigError, configure
 from training.deploy.cli import add_deploy
+from training.exchange import tuning
 from training.explore.asked import check_model
 from training.explore.commands import add_commands
 from training.features.client import STANDINS, Net
@@ -24,6 +25,7 @@ from training.student.cli import add_distill, asked_early, opened_for
 COLLAPSED = 3  # an exit code
 ENDS = {"finished": 0, "stopped": STOPPED, "collapsed": COLLAPSED}
 KEPT = "stopped; the same command goes on from the newest checkpoint"
+ANEW = "stopped; it does not resume: the same command begins anew"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,9 +48,13 @@ def parser() -> Parser:
     film.set_defaults(command=film_command)
     film.add_argument("--run", required=True, type=path, help="folder of a run")
 
-    measure = commands.add_parser("metrics", help="measure checkpoints of a run")
+    measure = commands.add_parser("metrics", help="measure checkpoints of a run, or any generator")
     measure.set_defaults(command=metrics_command)
-    measure.add_argument("--run", required=True, type=path, help="folder of a run")
+    which = measure.add_mutually_exclusive_group()
+    which.add_argument("--run", type=path, help="folder of a run; its figures are kept in it")
+    which.add_argument(
+        "--model", type=path, help="a checkpoint, a .npz of export, or NVIDIA's .pkl; with --data"
+    )
     measure.add_argument("--checkpoint", default="newest", help="all, newest, or a FILE [newest]")
     measure.add_argument(
         "--metrics",
@@ -57,7 +63,10 @@ def parser() -> Parser:
         " fid50k_full,kid2k,pr2k [fid2k]; with a stand-in fid is called frechet",
     )
     measure.add_argument(
-        "--data", default="", type=at_home, help="the run's dataset, where it was moved"
+        "--data",
+        default="",
+        type=at_home,
+        help="the dataset: that of a run where it was moved, that of --model always",
     )
     add_net(measure)
 
@@ -66,6 +75,9 @@ def parser() -> Parser:
     score.add_argument("reals", type=path, help="folder, zip or TFRecords")
     score.add_argument("fakes", type=path, help="folder, zip or TFRecords")
     add_net(score)
+    for name, command in commands.choices.items():
+        if name not in ("train", "distill"):
+            command.set_defaults(stopped=ANEW)
     return top
 
 
@@ -136,14 +148,16 @@ def train_command(given: argparse.Namespace) -> int:
     options = {name: value for name, value in vars(given).items() if name in known}
     if not options.get("data"):
         raise ConfigError("data is empty: say what to learn from, --data FOLDER")
-    asked = presets.resolve(given.preset, 64, 64, options)  # before a long look at data
+    asked = tuning.resolve_begun(given.preset, 64, 64, options)  # before a long look at data
     check_apart(asked)
     startup.load_tensorflow()
     from training import devices, estimates, loop
     from training.state import network_configs
 
     source = sources.open_source(options["data"])
-    config = presets.resolve(given.preset, *source.shape[:2], options)
+    config = tuning.resolve_begun(given.preset, *source.shape[:2], options)
+    if model := tuning.begun_from(options):
+        tuning.check_images(model, config.data.data, source.shape, source.labels.shape[1])
     for note in (*source.notes, *few_pictures(config, len(source))):
         say(f"note: {note}")
     if config.data.labels and not source.labels.shape[1]:
@@ -221,15 +235,44 @@ def film_command(given: argparse.Namespace) -> int:
 
 
 def metrics_command(given: argparse.Namespace) -> int:
+    if not given.run and not (given.model and given.data):
+        raise ConfigError(
+            "run is empty: name a run with --run, or a generator with --model and its dataset with"
+            " --data"
+        )
+    if given.model:
+        check_model(given.model)
     startup.load_tensorflow()
     from training import devices
+    from training.exchange.opening import open_generator
+    from training.metrics import figures, measure
+    from training.metrics.outside import check_form, measure_model
+
+    if not (wanted := measure.parse_metrics(given.metrics)):
+        raise ConfigError("metrics is empty: name some, as in fid2k,kid2k,pr2k")
+    os.environ.pop("TF_CONFIG", None)  # one process measures
+    one = configure({"device": given.device, "devices": 1, "threads": given.threads})
+    if given.run:
+        return measure_run(given, wanted, lambda: devices.choose(one))
+    opened = open_generator(given.model)
+    source = sources.open_source(given.data)
+    check_form(opened.config, str(opened.path), source)
+    devices.choose(one)
+    seen = int(opened.about.get("seen", 0))
+    rows = measure_model(opened.network(), seen, source, wanted, chosen_net(given))
+    print(figures.figures_table(rows), flush=True)
+    return 0
+
+
+def measure_run(
+    given: argparse.Namespace, wanted: Sequence[Any], choose: Callable[[], object]
+) -> int:
+    """The figures of a run's checkpoints, which are kept in it."""
     from training.metrics import figures, measure
     from training.metrics.fakes import Fakes
     from training.networks.student import new_generator
     from training.state import take_average
 
-    if not (wanted := measure.parse_metrics(given.metrics)):
-        raise ConfigError("metrics is empty: name some, as in fid2k,kid2k,pr2k")
     known = folder.saved_run(given.run)
     if known is None:
         raise ConfigError(f"run = {given.run}: there is no config.json in it")
@@ -241,17 +284,16 @@ def metrics_command(given: argparse.Namespace) -> int:
             f"{given.run} was trained on {folder.dataset_in_words(own)}, and here are"
             f" {folder.dataset_in_words(there)}: name its own dataset with --data"
         )
-    os.environ.pop("TF_CONFIG", None)  # one process measures
-    devices.choose(configure({"device": given.device, "devices": 1, "threads": given.threads}))
+    choose()
     options = folder.current(known)
     half = {"dtype": "bfloat16"} if options["precision"] == "bfloat16" else {}
     half["half_levels"] = options["half_levels"]
     generator = new_generator(saved_pair(known["network"], **half).generator, 0)
     fakes = Fakes(generator, source.labels)
     with measure.open_extractor(given.run, source, chosen_net(given)) as extractor:
-        for path in found:
-            take_average(generator, checkpoints.load_checkpoint(path, "G_ema").arrays)
-            seen = checkpoints.seen_at(path)
+        for file in found:
+            take_average(generator, checkpoints.load_checkpoint(file, "G_ema").arrays)
+            seen = checkpoints.seen_at(file)
             rows = measure.measure(given.run, seen, fakes, source, wanted, extractor)
             print(figures.figures_table(rows), flush=True)
     return 0

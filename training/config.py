@@ -135,7 +135,16 @@ class RunConfig(Options):
         "stop", "stop, or go back to the last good checkpoint with half the learning rate"
     )
     freeze_d: int = option(0, "layers of D, from the image on, that do not learn", low=0)
-    resume_from: str = option("", "checkpoint of another run to go on from", path=True)
+    resume_from: str = option(
+        "",
+        "file of a model to begin from, .npz or NVIDIA's .pkl, or the folder of a run",
+        path=True,
+    )
+    begun_from: str = option(
+        "",
+        "digits of the SHA-256 of what resume_from names, where no run left it; filled in",
+        later=True,
+    )
     restart_schedule: bool = option(False, "with resume_from: count images from 0 again")
     device: Literal["auto", "cpu", "gpu"] = option("auto", "where to compute")
     devices: int = option(0, "how many GPUs, or parts of a CPU; 0: every GPU, one CPU", low=0)
@@ -160,7 +169,7 @@ class RunConfig(Options):
                 " equal rounds: choose a divisor"
             )
         if self.restart_schedule and not self.resume_from:
-            raise ConfigError("restart_schedule = true needs resume_from = CHECKPOINT")
+            raise ConfigError("restart_schedule = true needs resume_from = MODEL")
 
 
 @dataclass(frozen=True)

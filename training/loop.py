@@ -16,6 +16,7 @@ from atelier.stop import Interruption
 from training import batches, schedule, sources
 from training.config import Config, ConfigError
 from training.devices import Agreement, Replicas, explained
+from training.exchange.conversion import begun_checkpoint
 from training.features.client import Net
 from training.metrics import figures
 from training.metrics import measure as metrics
@@ -179,16 +180,19 @@ def newest_whole(
 
 
 def taken_over(state: State, config: Config, about: dict[str, Any], say: Say) -> None:
-    """Begin where another run was: weights, slots, means and images seen."""
-    path = Path(config.run.resume_from)
-    old = newest_whole(path, say)[0] if path.is_dir() else checkpoints.load_checkpoint(path)
-    if old is None:
-        raise ConfigError(f"resume_from = {path}: there is no whole checkpoint in it")
-    checkpoints.same_network(about, old.about["network"], old.path)
+    """Begin where another run or network was: weights, and of a run slots, means, images seen."""
+    old, notes = begun_checkpoint(Path(config.run.resume_from))
+    for note in notes:
+        say(note)
+    network = old.about["network"]
+    known = about | network if "G" in network else network  # what is not said of D is this run's
+    checkpoints.same_network(about, known, old.path)
     counters = {**old.about["counters"], "tally": {}}
     if config.run.restart_schedule:
         counters |= {"seen": 0, "minibatches": 0}
-    restored(state, config, old.arrays, counters)
+    of_d = {name: array for name, array in state.arrays().items() if name.startswith("D/")}
+    anew = {} if of_d.keys() & old.arrays.keys() else of_d
+    restored(state, config, {**anew, **old.arrays}, counters)
     say(f"begins from {old.path} at {state.seen / 1000:g} kimg")
 
 

@@ -1,7 +1,7 @@
 """A unit of work: some rows of one stage, done by one worker, written as one part."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,10 @@ class Unit:
     def split(self) -> list["Unit"]:
         """The same work row by row."""
         return [Unit(self.work, self.settings, (item,), self.folder) for item in self.items]
+
+    def without(self, done: Container[str]) -> "Unit":
+        """The rows of it whose keys are not among these."""
+        return replace(self, items=tuple(item for item in self.items if item.key not in done))
 
     def give_up(self, reason: str) -> None:
         """Record that these rows are dropped because they cannot be done."""

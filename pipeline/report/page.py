@@ -23,7 +23,6 @@ __all__ = ["Chapter", "Line", "ReportConfig", "contact_sheet", "funnel", "funnel
 
 OTHER = ""  # stands for the reasons that share a line
 TEMPLATE = Path(__file__).with_name("page.html")
-FACE_SHARE = "height of the face, as a share of the picture's"
 
 
 @dataclass(frozen=True)

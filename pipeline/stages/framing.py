@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from pipeline.rows.manifest import Row, outcome
-from pipeline.sections import DatasetConfig
+from pipeline.sections import DatasetConfig, size_in_words
 from pipeline.stages.crop import Recipe
 
 TOO_FEW = "too few pixels"
@@ -54,7 +54,7 @@ def shortfall(rows: Sequence[Row], recipe: Recipe) -> Iterator[str]:
         return
     reached = [filled(row, recipe, recipe.dataset.width_height) for row in short]
     more = [
-        (f"at size {shown_sizes(size)}", sum(filled(row, recipe, size) >= 1 for row in short))
+        (f"at size {size_in_words(*size)}", sum(filled(row, recipe, size) >= 1 for row in short))
         for size in smaller(recipe.dataset)
     ]
     factor = recipe.crop.enlarge or 1.0
@@ -81,8 +81,3 @@ def smaller(dataset: DatasetConfig) -> list[tuple[int, int]]:
     width, height = dataset.width_height
     halves = [(width // step, height // step) for step in (2, 4)]
     return [size for size in halves if min(size) >= SMALLEST]
-
-
-def shown_sizes(size: tuple[int, int]) -> str:
-    width, height = size
-    return str(width) if width == height else f"{width}x{height}"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import luigi
 
+from pipeline.dataset.export import ExportTFRecordsConfig
 from pipeline.engine import cluster
 from pipeline.options import current, settings
 from pipeline.sections import DatasetConfig
@@ -20,7 +21,13 @@ class TrainStyleGAN(luigi.Task):
     def requires(self) -> ExportTFRecords:
         return ExportTFRecords()
 
+    def check(self) -> None:
+        """Raise SettingsError where the dataset would not be for the model to begin from."""
+        sections = current(DatasetConfig), current(ExportTFRecordsConfig)
+        stylegan.check_begun(self.config, *sections, store())
+
     def complete(self) -> bool:
+        self.check()
         return self.requires().complete() and stylegan.finished(*self.asked())
 
     def asked(self) -> tuple[Path, Path, stylegan.TrainerConfig, int, int]:

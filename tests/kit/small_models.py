@@ -21,13 +21,13 @@ KINDS = {
 }
 
 
-def small_model(path, kind, discriminator=True):
+def small_model(path, kind, discriminator=True, seed=3):
     """Write a checkpoint of this kind, or NVIDIA's pickle of a conditional model."""
     if kind == "NVIDIA's":
         path = path.with_suffix(".pkl")
         path.write_bytes(nvidia_pickles.torch_pickle(nvidia_pickles.weights()))
         return path
-    shape, rng = {**KINDS[kind], **WIDTHS}, np.random.default_rng(3)
+    shape, rng = {**KINDS[kind], **WIDTHS}, np.random.default_rng(seed)
     generator = saved_generator({**shape, **DEPTH})
     shape.pop("architecture", None)
     pair = Pair(generator, DiscriminatorConfig(**shape, mbstd_group=2))
@@ -39,7 +39,11 @@ def small_model(path, kind, discriminator=True):
         for part, table in tables.items()
         for name, entry in table.items()
     }
-    about = {"network": pair.saved(), "key": "0", "counters": {"seen": 0}}
+    about = {
+        "network": pair.saved(),
+        "key": "0",
+        "counters": {"seen": int(path.stem) if path.stem.isdigit() else 0},
+    }
     save_arrays(path, arrays, about)
     return path
 

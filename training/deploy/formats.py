@@ -44,7 +44,8 @@ FORMATS = {
     ),
     "onnx": Format(".onnx", write_onnx, "ONNX Runtime", ("tf2onnx", "onnx", "onnxruntime")),
 }
-SUFFIXES = {"npz": ".npz"} | {name: each.suffix for name, each in FORMATS.items()}
+OWN = ("npz", "ada-pytorch")  # weights, and no program
+SUFFIXES = dict.fromkeys(OWN, ".npz") | {name: each.suffix for name, each in FORMATS.items()}
 
 
 def check_words(to: str, out: Path, start: str, quantize: str, psi: float | None = None) -> None:

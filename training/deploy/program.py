@@ -1,5 +1,6 @@
 """A generator as one function of plain operations: z or w, psi and label -> pictures."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import tensorflow as tf
@@ -55,7 +56,7 @@ class Program(tf.Module):
         """The pictures: "images", uint8, and "float", in about -1 ... 1."""
         w = self.mapped(x, label) if self.start == "z" else x
         near = self.values["w_avg"] + psi * (w - self.values["w_avg"])
-        image = tf.identity(self.synthesized(near), name="float")
+        image = tf.identity(self.synthesized([near] * self.config.rows), name="float")
         return {"images": tf.identity(levels(image), name="images"), "float": image}
 
     def mapped(self, z: Tensor, label: Tensor | None) -> Tensor:
@@ -67,27 +68,28 @@ class Program(tf.Module):
             x = layers.leaky(self.dense(x, f"fc{number}"))
         return x
 
-    def synthesized(self, w: Tensor) -> Tensor:
-        """w -> images, float32."""
+    def synthesized(self, rows: Sequence[Tensor], noise: Tensor | None = None) -> Tensor:
+        """A w [N, w_dim] for every row -> images, float32; noise is multiplied by `noise` []."""
         config, image = self.config, None
-        count = tf.shape(w)[0] if w.shape[0] is None else w.shape[0]
+        count = tf.shape(rows[0])[0] if rows[0].shape[0] is None else rows[0].shape[0]
         x = tf.tile(self.values["const"], [count, 1, 1, 1])
         for level in range(config.shape.levels + 1):
             block = config.block(level)
             if level:
-                x = self.styled(x, w, f"{block}/conv0", up=True)
-            x = self.styled(x, w, f"{block}/conv1", up=False)
-            rgb = self.to_rgb(x, w, f"{block}/torgb")
+                x = self.styled(x, rows[2 * level - 1], f"{block}/conv0", True, noise)
+            x = self.styled(x, rows[2 * level], f"{block}/conv1", False, noise)
+            rgb = self.to_rgb(x, rows[2 * level + 1], f"{block}/torgb")
             image = rgb if image is None else layers.interleaved(image) + rgb
         return image
 
-    def styled(self, x: Tensor, w: Tensor, name: str, up: bool) -> Tensor:
+    def styled(self, x: Tensor, w: Tensor, name: str, up: bool, noise: Tensor | None) -> Tensor:
         """Modulate, convolve, demodulate, add noise and bias, activate."""
         styles = self.dense(w, f"{name}/affine")
         factor = tf.math.rsqrt(styles**2 @ self.values[f"{name}/power"] + 1e-8)
         x, kernel = x * styles[:, None, None], self.values[f"{name}/kernel"]
         x = raised(x, kernel) if up else tf.nn.conv2d(x, kernel, 1, "SAME")
-        x = x * factor[:, None, None] + self.values[f"{name}/noise"]
+        own = self.values[f"{name}/noise"]
+        x = x * factor[:, None, None] + (own if noise is None else own * noise)
         x = layers.leaky(x + self.values[f"{name}/bias"])
         return layers.clamped(x, self.config.conv_clamp)
 
@@ -105,17 +107,18 @@ class Program(tf.Module):
 class StudentProgram(Program):
     """The same of a student: its convolutions, and the last of its heads."""
 
-    def synthesized(self, w: Tensor) -> Tensor:
-        """w -> images, float32."""
+    def synthesized(self, rows: Sequence[Tensor], noise: Tensor | None = None) -> Tensor:
+        """A w [N, w_dim] for every row -> images, float32; there is no noise."""
         config = self.config
-        count = tf.shape(w)[0] if w.shape[0] is None else w.shape[0]
+        count = tf.shape(rows[0])[0] if rows[0].shape[0] is None else rows[0].shape[0]
         x = tf.tile(self.values["const"], [count, 1, 1, 1])
         for level in range(config.top + 1):
             block = config.block(level)
             if level:
-                x = self.modulated(layers.bilinear2(x), w, f"{block}/conv0")
-            x = self.modulated(x, w, f"{block}/conv1")
-        return self.to_rgb(layers.bilinear2(x), w, f"{config.block(config.top)}/torgb")
+                x = self.modulated(layers.bilinear2(x), rows[2 * level - 1], f"{block}/conv0")
+            x = self.modulated(x, rows[2 * level], f"{block}/conv1")
+        last = f"{config.block(config.top)}/torgb"
+        return self.to_rgb(layers.bilinear2(x), rows[2 * config.top + 1], last)
 
     def modulated(self, x: Tensor, w: Tensor, name: str) -> Tensor:
         """Scale by the styles, convolve, add the bias, activate."""

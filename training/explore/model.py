@@ -66,7 +66,8 @@ class Model:
         """Raise ConfigError where the model has no such class, level or direction."""
         classes = self.config.labels
         if look.label is not None and not 0 <= look.label < classes:
-            raise ConfigError(f"label = {look.label}: this model has {classes} classes")
+            way_out = f"give 0 to {classes - 1}" if classes else "leave it out"
+            raise ConfigError(f"label = {look.label}: this model has {classes} classes: {way_out}")
         if look.cutoff is not None and not 0 <= look.cutoff <= self.top:
             raise ConfigError(f"cutoff = {look.cutoff}: this model has levels 0 to {self.top}")
         for move in look.moves:

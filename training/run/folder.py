@@ -10,7 +10,7 @@ from typing import Any
 from training.config import BEFORE, ArchitectureConfig, Config, ConfigError
 
 # Where these differ it is another run; everything else may change between two commands.
-FIXED = (*(option.name for option in fields(ArchitectureConfig)), "labels", "seed")
+FIXED = (*(option.name for option in fields(ArchitectureConfig)), "labels", "seed", "begun_from")
 NOT_SAVED = ("out", "device", "devices", "threads")  # of the machine, not of the run
 
 

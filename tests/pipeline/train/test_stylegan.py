@@ -46,7 +46,7 @@ def follow(script):
 def test_every_option_is_trainings_own():
     known = {f.name for section in SECTIONS.values() for f in fields(section)}
     declared = set(TrainStyleGANConfig().options())
-    assert declared == known - {"data", "out"} | {"preset"}
+    assert declared == known - {"data", "out", "begun_from"} | {"preset"}
 
 
 @pytest.mark.parametrize(
@@ -308,6 +308,6 @@ def test_ctrl_c_at_a_terminal_stops_a_training_in_peace(folder):
 
 @pytest.mark.slow
 def test_what_the_trainer_refuses_is_the_commands_one_sentence(folder):
-    words = {f"TrainStyleGAN_{n}": v for n, v in {**STEPS, "resume_from": "/no/such"}.items()}
+    words = {f"TrainStyleGAN_{n}": v for n, v in {**STEPS, "freeze_d": 99}.items()}
     said = error(run(folder, "run", "TrainStyleGAN", Dataset_size=8, **words))
-    assert said == "resume_from = /no/such: there is no such run or checkpoint"
+    assert said.startswith("freeze_d = 99: D has 7 layers, leave one to learn")

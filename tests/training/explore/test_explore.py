@@ -234,3 +234,14 @@ def test_psi_and_levels_that_a_model_has_not(models):
     for look in (Look(label=0), Look(cutoff=3), Look(cutoff=-1)):
         with pytest.raises(ConfigError, match="this model has"):
             next(model.drawn([0], look))
+
+
+def test_of_few_photos_only_the_middle_one_is_among_the_best_and_the_worst(monkeypatch):
+    """None is shown twice in a row of its own."""
+    told = []
+    monkeypatch.setattr(assessing, "sheet", lambda *given: told.append(given[2:]))
+    photos = [
+        assessing.Scored(f"{n}.png", float(n), np.zeros((8, 8, 3), np.uint8)) for n in (2, 0, 1)
+    ]
+    assessing.extremes(photos, 8)
+    assert told == [(["best", "worst"], [["2.00", "1.00"], ["0.00", "1.00"]])]
