@@ -29,6 +29,9 @@ OWN = {  # where a sentence or a default differs from the command's
 class StudentTrainerConfig(TrainerConfig):
     """Distillation: the options of `python -m training distill`; an empty one is its default."""
 
+    def check_apart(self) -> None:
+        self.resolved(64, 64)
+
     def resolved(self, width: int, height: int) -> DistillationConfig:
         """All of its options but those that follow from the teacher; raises SettingsError."""
         given = {name: value for name, value in self.options().items() if value}

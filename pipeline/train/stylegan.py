@@ -31,6 +31,10 @@ class TrainerConfig(Settings):
         super().__post_init__()
         if not files.is_name(self.options()["name"]):
             self.refuse("name", files.NAMING)
+        self.check_apart()
+
+    def check_apart(self) -> None:
+        """Raise SettingsError for options that cannot be, whatever they are used on."""
         given = {name: value for name, value in self.given().items() if name != "resume_from"}
         try:
             presets.resolve(given.pop("preset", ""), 64, 64, given)

@@ -65,7 +65,7 @@ GIVEN: dict[str, tuple[type[Options], tuple[str, ...]]] = {
     "augment": (SECTIONS["augment"], ()),
     "run": (SECTIONS["run"], ()),
 }
-LEFT_OUT = ("resume_from", "restart_schedule", "freeze_d")
+LEFT_OUT = ("resume_from", "restart_schedule", "freeze_d", "begun_from")
 ALL = SECTIONS | {"distill": DistillConfig, "taught": TaughtConfig}
 # The paper's where it says something (section 5): Adam's betas, the batch, 800,000 steps.
 PUBLISHED: dict[str, Any] = {
