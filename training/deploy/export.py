@@ -56,7 +56,8 @@ def export_program(
     They are drawn in a process of its own that knows nothing of Atelier. Raises DeployError where
     a float32 format draws others; no file is there then.
     """
-    made, generator = program(opened, start, psi), opened.network()
+    made = program(opened, start, psi, FORMATS[to].fast)
+    generator = opened.network()
     with replacing(path) as partial, TemporaryDirectory() as folder:
         FORMATS[to].write(made, partial, quantize)
         inputs = example_inputs(generator, start)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.networks import winograd
 from training.networks.architecture import GeneratorConfig, StudentConfig
 from training.networks.layers import GAIN, LRMUL
 
@@ -18,8 +19,11 @@ Folded = dict[str, Array]  # "mapping/fc0/weight" -> float32
 UP = 4  # the gain of zero insertion
 
 
-def fold(arrays: Mapping[str, Array], config: GeneratorConfig) -> Folded:
-    """The parameters of G (as `generator_table` names them) -> those of a `Program`."""
+def fold(arrays: Mapping[str, Array], config: GeneratorConfig, fast: bool = False) -> Folded:
+    """The parameters of G (as `generator_table` names them) -> those of a `Program`.
+
+    With `fast` the kernels that it pays for are those of `winograd`.
+    """
     wide = {name: np.asarray(array, np.float64) for name, array in arrays.items()}
     found = folded_mapping(wide, config)
     found["const"] = wide["synthesis/b4/const"]
@@ -33,6 +37,9 @@ def fold(arrays: Mapping[str, Array], config: GeneratorConfig) -> Folded:
             up = conv == "conv0"
             for name, array in folded_conv(wide, f"{start}/{conv}", up).items():
                 found[f"{block}/{conv}/{name}"] = array
+        if fast and winograd.pays(*config.shape.size(level), config.fmaps(level)):
+            kernel = found.pop(f"{block}/conv1/kernel")
+            found[f"{block}/conv1/mixed"] = winograd.mixed_kernel(kernel)
         for name, array in folded_modulated(wide, f"{start}/torgb").items():
             found[f"{block}/torgb/{name}"] = array
     return {name: np.ascontiguousarray(array, np.float32) for name, array in found.items()}

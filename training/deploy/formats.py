@@ -34,11 +34,12 @@ class Format:
     told: str
     libraries: tuple[str, ...] = ()  # that writing and running it take, of the extra deploy
     quantizes: bool = False
+    fast: bool = False  # whether it takes a program that is made for TensorFlow's convolutions
 
 
 FORMATS = {
-    "savedmodel": Format("", write_savedmodel, "TensorFlow's folder"),
-    "frozen": Format(".pb", write_frozen, "one file of a GraphDef"),
+    "savedmodel": Format("", write_savedmodel, "TensorFlow's folder", fast=True),
+    "frozen": Format(".pb", write_frozen, "one file of a GraphDef", fast=True),
     "tflite": Format(
         ".tflite", write_tflite, "LiteRT, a picture at a time", ("ai_edge_litert",), quantizes=True
     ),

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from training.deploy.folding import Folded, fold
 from training.exchange.opening import OpenedGenerator
-from training.networks import layers
+from training.networks import layers, winograd
 from training.networks.architecture import GeneratorConfig, StudentConfig
 from training.networks.parameters import Tensor
 
@@ -86,12 +86,22 @@ class Program(tf.Module):
         """Modulate, convolve, demodulate, add noise and bias, activate."""
         styles = self.dense(w, f"{name}/affine")
         factor = tf.math.rsqrt(styles**2 @ self.values[f"{name}/power"] + 1e-8)
-        x, kernel = x * styles[:, None, None], self.values[f"{name}/kernel"]
-        x = raised(x, kernel) if up else tf.nn.conv2d(x, kernel, 1, "SAME")
+        x = self.convolved(x * styles[:, None, None], name, up)
+        # A bias that depends on w is no constant: converters would add the one to the noise, an
+        # array [h, w, c], five times the size of all weights at 1024 pixels. Right behind the FIR
+        # filter TensorFlow 2.21 aborts on it.
+        bias = self.values[f"{name}/bias"] / factor * factor
         own = self.values[f"{name}/noise"]
         x = x * factor[:, None, None] + (own if noise is None else own * noise)
-        x = layers.leaky(x + self.values[f"{name}/bias"])
+        x = layers.leaky(x + bias[:, None, None])
         return layers.clamped(x, self.config.conv_clamp)
+
+    def convolved(self, x: Tensor, name: str, up: bool) -> Tensor:
+        """The convolution of `styled`, in the form that its kernel was folded for."""
+        if f"{name}/mixed" in self.values:
+            return winograd.convolved(x, tf.convert_to_tensor(self.values[f"{name}/mixed"]))
+        kernel = self.values[f"{name}/kernel"]
+        return raised(x, kernel) if up else tf.nn.conv2d(x, kernel, 1, "SAME")
 
     def to_rgb(self, x: Tensor, w: Tensor, name: str) -> Tensor:
         """Modulate and convolve to image channels."""
@@ -127,10 +137,12 @@ class StudentProgram(Program):
         return layers.clamped(layers.leaky(x + self.values[f"{name}/bias"]), self.config.conv_clamp)
 
 
-def program(opened: OpenedGenerator, start: Start = "z", psi: float | None = None) -> Program:
-    """The program of the averaged generator of a file."""
+def program(
+    opened: OpenedGenerator, start: Start = "z", psi: float | None = None, fast: bool = False
+) -> Program:
+    """The program of the averaged generator of a file; `fast` is told of in `winograd`."""
     kind = StudentProgram if isinstance(opened.config, StudentConfig) else Program
-    return kind(opened.config, fold(opened.arrays["G_ema"], opened.config), start, psi)
+    return kind(opened.config, fold(opened.arrays["G_ema"], opened.config, fast), start, psi)
 
 
 def raised(x: Tensor, kernel: Tensor) -> Tensor:

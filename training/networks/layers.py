@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from training.networks import winograd
 from training.networks.parameters import Layer, Network, Table, Tensor, dense_table
 
 TAPS = np.array([1, 3, 3, 1], np.float32) / 8  # the FIR filter along one axis
@@ -75,7 +76,8 @@ def coefficient(weight: Tensor) -> float:
 def conv(x: Tensor, weight: Tensor, down: bool = False) -> Tensor:
     """Convolution of x with `weight` HWIO, same size, or FIR and stride 2 to half the size."""
     if not down:
-        return tf.nn.conv2d(x, weight, 1, "SAME")
+        same = winograd.taken(x, weight)
+        return winograd.convolution(x, weight) if same else tf.nn.conv2d(x, weight, 1, "SAME")
     if weight.shape[0] == 1:
         return tf.nn.conv2d(down2(x), weight, 1, "VALID")
     return tf.nn.conv2d(blur(x, 2), weight, 2, "VALID")
