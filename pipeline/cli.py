@@ -53,7 +53,7 @@ def parser() -> Parser:
         made.set_defaults(command=function)
         return made
 
-    trainings = "TrainStyleGAN, TrainCropDetector"
+    trainings = "TrainStyleGAN, DistillStyleGAN, TrainCropDetector"
     for like_run in (
         command("run", run, "build a task and all that it needs; what is done is not redone"),
         command("source", source, "say where run, given the same words, takes its photos from"),
@@ -141,7 +141,8 @@ def run(given: argparse.Namespace) -> int:
             return code
     if isinstance(task, tasks.Dataset):
         tell_dataset()
-    if isinstance(task, trainers.TrainStyleGAN) and (grid := task.grid()):
+    drawing = (trainers.TrainStyleGAN, trainers.DistillStyleGAN)
+    if isinstance(task, drawing) and (grid := task.grid()):
         print(grid)
     return 0
 
@@ -198,7 +199,7 @@ def status(_: argparse.Namespace) -> int:
     for stage in [*tasks.of_reference(), *tasks.in_use()]:
         steps += tasks.detects(stage.photos) if isinstance(stage, tasks.Detect) else [stage]
     lines = [(step.title, state(step)) for step in steps]
-    lines += [("TrainStyleGAN", run) for run in stylegan.tell_runs(store())]
+    lines += stylegan.tell_runs(store())
     width = max(len(title) for title, _ in lines)
     for title, story in lines:
         print(f"{title:{width}}  {story}")

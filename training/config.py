@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from atelier.options import OptionError, Section, nearest, option
 from training import schedule
@@ -176,6 +176,7 @@ class RunConfig(Options):
 class Config:
     """All options of a run."""
 
+    FIXED: ClassVar[tuple[str, ...]] = ()  # further options that are part of a run's identity
     data: DataConfig = field(default_factory=DataConfig)
     network: ArchitectureConfig = field(default_factory=ArchitectureConfig)
     loss: LossConfig = field(default_factory=LossConfig)
@@ -226,10 +227,17 @@ BEFORE = {
 
 def configure(options: Mapping[str, Any]) -> Config:
     """A config from options by name, as text or not; raises ConfigError."""
-    parts: dict[str, dict[str, Any]] = {part: {} for part in SECTIONS}
+    return Config(**made_sections(options, SECTIONS))
+
+
+def made_sections(
+    options: Mapping[str, Any], sections: Mapping[str, type[Options]]
+) -> dict[str, Any]:
+    """The sections of a config, each with its own of the options; raises ConfigError."""
+    names = {f.name: part for part, section in sections.items() for f in fields(section)}
+    parts: dict[str, dict[str, Any]] = {part: {} for part in sections}
     for name, value in options.items():
-        if name not in NAMES:
-            raise ConfigError(f"no option is called {name!r}{nearest(name, NAMES)}")
-        parts[NAMES[name]][name] = value
-    made: dict[str, Any] = {part: section(**parts[part]) for part, section in SECTIONS.items()}
-    return Config(**made)
+        if name not in names:
+            raise ConfigError(f"no option is called {name!r}{nearest(name, names)}")
+        parts[names[name]][name] = value
+    return {part: section(**parts[part]) for part, section in sections.items()}

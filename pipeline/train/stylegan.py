@@ -31,6 +31,10 @@ class TrainerConfig(Settings):
         super().__post_init__()
         if not files.is_name(self.options()["name"]):
             self.refuse("name", files.NAMING)
+        self.check_apart()
+
+    def check_apart(self) -> None:
+        """Raise SettingsError for options that cannot be, whatever they are used on."""
         given = {name: value for name, value in self.given().items() if name != "resume_from"}
         try:
             presets.resolve(given.pop("preset", ""), 64, 64, given)
@@ -149,14 +153,10 @@ def runs_at_end(
     yield from (r for r in known_runs(store) if is_of(r, data, wanted) and images_seen(r) >= total)
 
 
-def grid(data: Path, store: Path, config: TrainerConfig, width: int, height: int) -> Path | None:
-    """The newest grid of the finished run, truncated: what its generator draws."""
-    grids = [
-        path
-        for run in runs_at_end(data, store, config, width, height)
-        for path in sorted((run / "grids").glob("psi*.png"), key=lambda path: path.stem[-10:])
-    ]
-    return grids[-1] if grids else None
+def newest_grid(run: Path | None) -> Path | None:
+    """The newest grid of a run, truncated: what its generator draws."""
+    found = list((run / "grids").glob("psi*.png")) if run else []
+    return max(found, key=lambda path: path.stem[-10:], default=None)
 
 
 def known_runs(store: Path) -> list[Path]:
@@ -180,11 +180,12 @@ def is_of(run: Path, data: Path, config: Config) -> bool:
     return same and run.name == f"{config.run.name}-{folder.key(config, dataset)}"
 
 
-def tell_runs(store: Path) -> Iterator[str]:
-    """A line per run: its name and how far it is."""
+def tell_runs(store: Path) -> Iterator[tuple[str, str]]:
+    """Of each run what trains it, and a line: its name and how far it is."""
     for run in known_runs(store):
-        total = folder.current(folder.saved_run(run) or {})["total_kimg"]
-        yield f"{run.name}: {images_seen(run) / 1000:g} of {total:g} kimg"
+        known = folder.current(folder.saved_run(run) or {})
+        task = "DistillStyleGAN" if "teacher_sha256" in known else "TrainStyleGAN"
+        yield task, f"{run.name}: {images_seen(run) / 1000:g} of {known['total_kimg']:g} kimg"
 
 
 def train_generator(data: Path, store: Path, config: TrainerConfig, say: child.Say) -> None:

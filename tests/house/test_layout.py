@@ -34,8 +34,7 @@ FLOORS = {
         {"phases", "run"},
         {"exchange"},
         {"explore", "minibatch", "metrics"},
-        {"loop", "deploy"},
-        {"student"},
+        {"loop", "deploy", "student"},
         {"cli"},
     ],
     "pipeline": [

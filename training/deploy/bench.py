@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from training.deploy.counting import size_of
 from training.deploy.export import example_inputs, run_apart, said_by
 from training.deploy.formats import FORMATS, QUANTIZED, DeployError, check_libraries
 from training.deploy.program import program
 from training.deploy.rate import Convolutions, operations
 from training.exchange.opening import OpenedGenerator
+from training.networks.architecture import StudentConfig
 
 THREADS = (1, 2)
 OWN = "savedmodel"  # the format with the library of Atelier itself
@@ -76,12 +78,14 @@ def bench(
     opened: OpenedGenerator, batch: int, seconds: float, note: Callable[[str], None]
 ) -> Iterator[Figure]:
     """Each way by threads, `batch` pictures at a time; what lacks its library is noted."""
-    work, timing = operations(opened.config), Timing(batch, seconds)
+    made = {fast: program(opened, fast=fast) for fast in (False, True)}
+    student = isinstance(opened.config, StudentConfig)
+    work = 2.0 * size_of(made[False]).multiply_adds if student else operations(opened.config)
+    timing = Timing(batch, seconds)
     for threads, most in zip(THREADS, timing.plain(OWN, ""), strict=True):
         rate, *rest = own_figures(opened.path, threads, batch, seconds)
         yield Figure("python", threads, rate, rate * work / most, *rest)
     inputs = example_inputs(opened.network(), "z", [*range(batch)])
-    made = {fast: program(opened, fast=fast) for fast in (False, True)}
     for to, quantize in ways():
         what = f"{to} {quantize}".strip()
         try:

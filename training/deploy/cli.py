@@ -7,7 +7,14 @@ from typing import Any
 
 from atelier.commands import path, ranged, say
 from training import startup
-from training.deploy.formats import FORMATS, QUANTIZED, SUFFIXES, check_place, check_words
+from training.deploy.formats import (
+    FORMATS,
+    QUANTIZED,
+    SUFFIXES,
+    check_libraries,
+    check_place,
+    check_words,
+)
 from training.deploy.page import (
     Page,
     about_model,
@@ -19,6 +26,7 @@ from training.deploy.page import (
 from training.deploy.serve import Server
 from training.exchange.naming import add_model
 from training.explore.asked import check_model
+from training.networks.architecture import StudentConfig
 
 
 def add_deploy(commands: Any) -> None:
@@ -41,6 +49,12 @@ def add_deploy(commands: Any) -> None:
         choices=("z", "w"),
         default="z",
         help="what it draws from: latents, or styles w [z]",
+    )
+    export.add_argument(
+        "--psi",
+        type=ranged(float, low=-2.0, high=2.0),
+        default=None,
+        help="truncation that the file has itself; default: it is an input; npz has none",
     )
     export.add_argument(
         "--quantize",
@@ -100,7 +114,7 @@ def add_page(commands: Any) -> None:
 
 
 def export_command(given: argparse.Namespace) -> int:
-    check_words(given.to, given.out, given.start, given.quantize)
+    check_words(given.to, given.out, given.start, given.quantize, given.psi)
     quiet_tensorflow()
     from training.deploy.bench import size_mb
     from training.deploy.export import export_program
@@ -112,7 +126,8 @@ def export_command(given: argparse.Namespace) -> int:
     if given.to == "ada-pytorch":
         save_for_torch(given.out, open_generator(given.model, ALL))
     elif given.to in FORMATS:
-        difference = export_program(opened, given.to, given.out, given.start, given.quantize)
+        ways = (given.start, given.quantize, given.psi)
+        difference = export_program(opened, given.to, given.out, *ways)
     else:
         save_generator(given.out, opened)
     say(f"{given.out}, {size_mb(given.out):.1f} MB, from {opened.path}")
@@ -135,6 +150,7 @@ def convert_command(given: argparse.Namespace) -> int:
 def bench_command(given: argparse.Namespace) -> int:
     quiet_tensorflow()
     from training.deploy.bench import HEAD, bench
+    from training.deploy.phone import on_a_phone
     from training.exchange.opening import open_generator
 
     opened = open_generator(given.model)
@@ -142,6 +158,10 @@ def bench_command(given: argparse.Namespace) -> int:
     say(HEAD)
     for figure in bench(opened, given.batch, given.seconds, say):
         say(str(figure))
+    if isinstance(opened.config, StudentConfig):
+        check_libraries("tflite")
+        for line in on_a_phone(opened):
+            say(line)
     return 0
 
 

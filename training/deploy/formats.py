@@ -49,7 +49,7 @@ OWN = ("npz", "ada-pytorch")  # weights, and no program
 SUFFIXES = dict.fromkeys(OWN, ".npz") | {name: each.suffix for name, each in FORMATS.items()}
 
 
-def check_words(to: str, out: Path, start: str, quantize: str) -> None:
+def check_words(to: str, out: Path, start: str, quantize: str, psi: float | None = None) -> None:
     """Raise DeployError where a format cannot be had so, before anything is loaded."""
     quantizing = ", ".join(name for name, each in FORMATS.items() if each.quantizes)
     if quantize and (to not in FORMATS or not FORMATS[to].quantizes):
@@ -58,6 +58,8 @@ def check_words(to: str, out: Path, start: str, quantize: str) -> None:
         )
     if start == "w" and to not in FORMATS:
         raise DeployError(f"from = w: {to} holds the whole generator: leave it out")
+    if psi is not None and to not in FORMATS:
+        raise DeployError(f"psi = {psi:g}: {to} holds the whole generator: leave it out")
     check_suffix(to, out)
     check_place(out)
     if to in FORMATS:

@@ -8,7 +8,7 @@ import tensorflow as tf
 from training.deploy.folding import Folded, fold
 from training.exchange.opening import OpenedGenerator
 from training.networks import layers, winograd
-from training.networks.architecture import GeneratorConfig
+from training.networks.architecture import GeneratorConfig, StudentConfig
 from training.networks.parameters import Tensor
 
 Start = Literal["z", "w"]
@@ -17,20 +17,28 @@ Start = Literal["z", "w"]
 class Program(tf.Module):
     """z [N, z_dim] or w [N, w_dim], psi [], label [N] -> images [N, H, W, C], uint8 and float32.
 
+    A `psi` that is given here is a part of it, and no input.
     `label` is the number of a class, of conditional models that start from z. Noise is the
     generator's own. Nothing but plain operations in NHWC is in it, and none is on a device.
     """
 
-    def __init__(self, config: GeneratorConfig, folded: Folded, start: Start = "z") -> None:
+    def __init__(
+        self,
+        config: GeneratorConfig,
+        folded: Folded,
+        start: Start = "z",
+        psi: float | None = None,
+    ) -> None:
         super().__init__(name="generator")
-        self.config, self.start = config, start
+        self.config, self.start, self.psi = config, start, psi
         self.values = {name: tf.Variable(value, name=name) for name, value in folded.items()}
 
     def signature(self, count: int | None = None) -> dict[str, Any]:
         """The inputs by name, for a batch of `count`."""
         width = self.config.z_dim if self.start == "z" else self.config.w_dim
         inputs: dict[str, Any] = {self.start: tf.TensorSpec([count, width], tf.float32, self.start)}
-        inputs["psi"] = tf.TensorSpec([], tf.float32, "psi")
+        if self.psi is None:
+            inputs["psi"] = tf.TensorSpec([], tf.float32, "psi")
         if self.start == "z" and self.config.labels:
             inputs["label"] = tf.TensorSpec([count], tf.int32, "label")
         return inputs
@@ -39,7 +47,8 @@ class Program(tf.Module):
         """The tf.ConcreteFunction of inputs by name, for a batch of `count`."""
 
         def generate(**given: Tensor) -> dict[str, Tensor]:
-            return self.drawn(given[self.start], given["psi"], given.get("label"))
+            psi = given["psi"] if self.psi is None else tf.constant(self.psi, tf.float32)
+            return self.drawn(given[self.start], psi, given.get("label"))
 
         return tf.function(generate, autograph=False).get_concrete_function(**self.signature(count))
 
@@ -105,9 +114,35 @@ class Program(tf.Module):
         return x @ self.values[f"{name}/weight"] + self.values[f"{name}/bias"]
 
 
-def program(opened: OpenedGenerator, start: Start = "z", fast: bool = False) -> Program:
+class StudentProgram(Program):
+    """The same of a student: its convolutions, and the last of its heads."""
+
+    def synthesized(self, rows: Sequence[Tensor], noise: Tensor | None = None) -> Tensor:
+        """A w [N, w_dim] for every row -> images, float32; there is no noise."""
+        config = self.config
+        count = tf.shape(rows[0])[0] if rows[0].shape[0] is None else rows[0].shape[0]
+        x = tf.tile(self.values["const"], [count, 1, 1, 1])
+        for level in range(config.top + 1):
+            block = config.block(level)
+            if level:
+                x = self.modulated(layers.bilinear2(x), rows[2 * level - 1], f"{block}/conv0")
+            x = self.modulated(x, rows[2 * level], f"{block}/conv1")
+        last = f"{config.block(config.top)}/torgb"
+        return self.to_rgb(layers.bilinear2(x), rows[2 * config.top + 1], last)
+
+    def modulated(self, x: Tensor, w: Tensor, name: str) -> Tensor:
+        """Scale by the styles, convolve, add the bias, activate."""
+        x = x * self.dense(w, f"{name}/affine")[:, None, None]
+        x = tf.nn.conv2d(x, self.values[f"{name}/kernel"], 1, "SAME")
+        return layers.clamped(layers.leaky(x + self.values[f"{name}/bias"]), self.config.conv_clamp)
+
+
+def program(
+    opened: OpenedGenerator, start: Start = "z", psi: float | None = None, fast: bool = False
+) -> Program:
     """The program of the averaged generator of a file; `fast` is told of in `winograd`."""
-    return Program(opened.config, fold(opened.arrays["G_ema"], opened.config, fast), start)
+    kind = StudentProgram if isinstance(opened.config, StudentConfig) else Program
+    return kind(opened.config, fold(opened.arrays["G_ema"], opened.config, fast), start, psi)
 
 
 def raised(x: Tensor, kernel: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from training.networks.architecture import (
     DiscriminatorConfig,
     GeneratorConfig,
     NetworkConfig,
+    saved_generator,
     saved_pair,
 )
 from training.run import checkpoints
@@ -123,7 +124,7 @@ def configs_in(
     try:
         network = about["network"]
         if "G" in network and "D" not in network:
-            return GeneratorConfig(**network["G"]), None
+            return saved_generator(network["G"]), None
         pair = saved_pair(network)
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} does not say what network it is of: {error}") from None

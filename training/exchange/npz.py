@@ -13,7 +13,7 @@ from atelier.arrays import CheckpointError, save_arrays
 from training.exchange.names import to_torch, torch_name
 from training.exchange.opening import OpenedGenerator, open_generator
 from training.exchange.pickles import NetworkFileError
-from training.networks.architecture import NetworkConfig
+from training.networks.architecture import NetworkConfig, StudentConfig
 from training.networks.generator import Generator
 
 PART = "G_ema/"  # of the names in a checkpoint
@@ -51,6 +51,10 @@ def save_for_torch(path: Path, opened: OpenedGenerator) -> None:
     constructors. Raises NetworkFileError for a form that their networks have not.
     """
     form = opened.config.shape
+    if isinstance(opened.config, StudentConfig):
+        raise NetworkFileError(
+            f"{opened.path} is a student, which ada-pytorch's networks are not: choose another --to"
+        )
     if form.height != form.width or form.base != (4, 4):
         raise NetworkFileError(
             f"{opened.path} draws {form.width} x {form.height}: ada-pytorch's networks are square,"

@@ -28,8 +28,8 @@ from training.networks.architecture import (
     GeneratorConfig,
 )
 from training.networks.discriminator import Discriminator, discriminator_table
-from training.networks.generator import Generator, generator_table
 from training.networks.parameters import Network, Table
+from training.networks.student import new_generator, new_generator_table
 from training.run import checkpoints
 
 AVERAGE = ("G_ema",)
@@ -68,7 +68,7 @@ class OpenedGenerator:
         if part == "D" and self.discriminator:
             network = Discriminator(replace(self.discriminator, **arithmetic), 0)
         else:
-            network = Generator(replace(self.config, **arithmetic), 0)
+            network = new_generator(replace(self.config, **arithmetic), 0)
         for name, variable in network.values.items():
             variable.assign(self.arrays[part][name])
         return network
@@ -119,7 +119,7 @@ def tables_of(
     generator: GeneratorConfig, discriminator: DiscriminatorConfig | None
 ) -> dict[str, Table]:
     """The parameters of G, and of D where its config is known."""
-    tables = {"G": generator_table(generator)}
+    tables = {"G": new_generator_table(generator)}
     return tables | ({"D": discriminator_table(discriminator)} if discriminator else {})
 
 

@@ -9,7 +9,12 @@ from training import presets
 from training.config import NAMES, SECTIONS, ArchitectureConfig, Config, ConfigError
 from training.exchange.described import Described, describe_model, form_in_words
 from training.exchange.pickles import NetworkFileError
-from training.networks.architecture import DiscriminatorConfig, GeneratorConfig, Pair
+from training.networks.architecture import (
+    DiscriminatorConfig,
+    GeneratorConfig,
+    Pair,
+    StudentConfig,
+)
 
 # What the StyleGAN2-ADA paper's transfer learning has beside `presets.FINE_TUNED`.
 PUBLISHED = {"augment": "ada", "ema_ramp": 0.0}
@@ -51,6 +56,11 @@ def begun_from(given: Mapping[str, Any]) -> Described | None:
 
 def with_model(given: Mapping[str, Any], model: Described) -> dict[str, Any]:
     """The options that are given, upon those of the model; raises ConfigError where they differ."""
+    if isinstance(model.config, StudentConfig):
+        raise ConfigError(
+            f"resume_from = {model.path} is a student: `distill` goes on with its run, and train"
+            " begins from its teacher"
+        )
     own = {**network_options(model), "labels": bool(model.config.labels)}
     for name, value in own.items():
         asked = getattr(SECTIONS[NAMES[name]](**{name: given.get(name, value)}), name)

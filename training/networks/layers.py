@@ -173,6 +173,32 @@ def up2(x: Tensor) -> Tensor:
     return run(x)
 
 
+def bilinear2(x: Tensor) -> Tensor:
+    """Bilinear, pixels being squares, edges repeated: [n, h, w, c] -> [n, 2 h, 2 w, c].
+
+    TensorFlow's own operation, whose gradient of a gradient is silently none, with one of any
+    order: the operation is linear, so each of the two is the other's gradient.
+    """
+    _, height, width, _ = x.shape
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def raise_(x: Tensor) -> Any:
+        large = tf.raw_ops.ResizeBilinear(
+            images=x, size=[2 * height, 2 * width], half_pixel_centers=True
+        )
+        return tf.cast(large, x.dtype), lower
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def lower(x: Tensor) -> Any:
+        wide = tf.cast(x, tf.float32)
+        small = tf.raw_ops.ResizeBilinearGrad(
+            grads=wide, original_image=wide[:, :height, :width], half_pixel_centers=True
+        )
+        return tf.cast(small, x.dtype), raise_
+
+    return raise_(x)
+
+
 def depthwise(x: Tensor, pad: int, stride: int) -> Tensor:
     """The FIR filter on every channel, with `pad` zeros on every side."""
     return taps_over(x, (pad, pad), stride)

@@ -213,7 +213,7 @@ def test_a_broken_config_is_no_finished_run(one_run):
 
 def test_status_tells_of_runs(one_run):
     ((name, _),) = [(p.parent.name, p) for p in one_run.glob("runs/*/config.json")]
-    assert list(stylegan.tell_runs(one_run)) == [f"{name}: 2 of 8 kimg"]
+    assert list(stylegan.tell_runs(one_run)) == [("TrainStyleGAN", f"{name}: 2 of 8 kimg")]
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("recipes/*.cfg")), ids=lambda path: path.stem)

@@ -4,7 +4,7 @@ import pytest
 
 from tests.kit.made_generators import opened
 from training import cli
-from training.deploy import bench, formats
+from training.deploy import bench, formats, phone
 from training.deploy.formats import FORMATS
 from training.deploy.rate import operations
 from training.networks.architecture import GeneratorConfig
@@ -40,3 +40,14 @@ def test_operations_are_those_of_the_published_generator():
 def test_every_way_to_write_a_file_is_timed():
     assert {to for to, _ in bench.ways()} == set(FORMATS)
     assert ("tflite", "int8") in bench.ways() and len(bench.ways()) == len(FORMATS) + 2
+
+
+@pytest.mark.slow
+def test_a_students_times_stand_beside_those_of_its_paper(tmp_path):
+    student = opened("student", tmp_path / "student.npz")
+    size, head, *times, paper, _, _, _, cpu, tool, first, second = phone.on_a_phone(student, 5)
+    assert size.startswith("without its mapping network: 0.0") and "mean of 5 runs" in head
+    assert [line.split()[1] for line in times] == ["float32", "float16", "int8"]
+    assert all(float(ms) > 0 for line in times for ms in line.split()[2:])
+    assert paper.endswith("Galaxy S20") and cpu.split()[-1] == "14.14"
+    assert "TFLite's own tool" in tool and "--num_runs=50" in first and "--use_gpu" in second
