@@ -1,9 +1,10 @@
 """The pipeline on one page. Read it from top to bottom: that is the way of a photo."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import luigi
 
@@ -14,11 +15,12 @@ from pipeline.engine.crew import EngineConfig
 from pipeline.options import check_given, current, settings
 from pipeline.photos.folder import PhotoFolder
 from pipeline.report import chapters, page
+from pipeline.rows import columns, manifest, shards
 from pipeline.rows.decisions import Decision, held
-from pipeline.rows.manifest import PLACES, Outcome, Row
-from pipeline.rows.memo import features
+from pipeline.rows.manifest import PLACES, Row, Told, Verdict
+from pipeline.rows.shards import Rows
 from pipeline.sections import DatasetConfig, PortraitConfig
-from pipeline.stage import SetStage, Stage, Step, digest, notes_of, store
+from pipeline.stage import SetStage, Stage, Step, Survey, digest, notes_of, store
 from pipeline.stages import (
     crop,
     detect,
@@ -34,6 +36,9 @@ from pipeline.stages import (
     zoom,
 )
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 
 @settings(PortraitConfig)
 class Portrait(luigi.Config):
@@ -47,6 +52,8 @@ class Ingest(Stage):
     reads = ("path", "size_bytes", "mtime_ns")
     writes = ("id", "photo", *PLACES, "format", "width", "height")
     work = staticmethod(ingest.describe)
+    shard_numbers = staticmethod(ingest.listed_at)
+    tally = staticmethod(ingest.tally)
 
     @cached_property
     def photo_folder(self) -> PhotoFolder:
@@ -59,19 +66,27 @@ class Ingest(Stage):
     @cached_property
     def came_in(self) -> str:
         """The folder; one with files that 0.1 misread is another one than it saw."""
-        anew = any(map(ingest.was_misread, self.incoming()))
-        return digest([self.photo_folder.digest, "anew"]) if anew else self.photo_folder.digest
+        scan = self.photo_folder.scan
+        anew = any(map(ingest.any_misread, scan.tables.values()))
+        return digest([scan.digest, "anew"]) if anew else scan.digest
 
-    def incoming(self) -> list[Row]:
-        return self.photo_folder.rows
+    def prefixes(self) -> list[str]:
+        """Of the listing: its shards go by the files' paths, those that go on by their content."""
+        return self.photo_folder.scan.prefixes
+
+    def portion(self, prefix: str) -> "pa.Table":
+        return self.photo_folder.scan.table(prefix)
+
+    def portion_digest(self, prefix: str) -> str:
+        return digest([self.photo_folder.scan.digests[prefix], self.photo_folder.inode])
 
     def row_key(self, row: Row) -> str:
         """Two folders may hold files of the same name, size and time."""
         anew = ["anew"] if ingest.was_misread(row) else []
         return digest([super().row_key(row), self.photo_folder.inode, *anew])
 
-    def settle(self, rows: list[Row]) -> Sequence[Row]:
-        return ingest.drop_copies(rows)
+    def build(self) -> None:
+        self.tell(ingest.gathered(self.done(), self.folder, self.tally), Told())
 
 
 @settings(detect.DetectConfig)
@@ -110,8 +125,11 @@ class Detect(Stage):
         if self.config.choice:
             print(f"Detect: {self.config.choice}", flush=True)
 
-    def notes(self, rows: Sequence[Row]) -> list[str]:
-        return detect.detect_notes(rows, self.work_settings())
+    def tally(self, table: "pa.Table") -> dict[str, Any]:
+        return detect.counted_finds(table, self.work_settings())
+
+    def notes(self, tallies: Sequence[Mapping[str, Any]]) -> list[str]:
+        return detect.detect_notes(tallies, self.work_settings())
 
 
 @settings(crop.CropConfig)
@@ -119,6 +137,7 @@ class Crop(SetStage):
     """Boxes -> the portrait rectangle, or several, or a reason why there is none."""
 
     shared = (PortraitConfig, DatasetConfig)
+    tally = staticmethod(crop.tally)
 
     def before(self) -> list[Step]:
         """A Detect for each detector: one more re-runs none of the others."""
@@ -141,20 +160,32 @@ class Crop(SetStage):
         """What a person decided about source photos, as it stood when this command began."""
         return held(store()) if self.photos == "source" else {}
 
+    def joined(self, prefix: str) -> list[Row]:
+        """The photos of a shard, with what all detectors found in them."""
+        tables = (step.shard(prefix).table(finds.READS) for step in self.parents)
+        found = list(map(manifest.rows_of, tables))
+        return finds.joined_rows(found, list(map(face_factors, self.specs)))
+
     def incoming(self) -> list[Row]:
-        factors = list(map(face_factors, self.specs))
-        return finds.joined_rows([step.rows() for step in self.before()], factors)
+        tables = ((self.portion(prefix), self.joined(prefix)) for prefix in self.prefixes())
+        return [row for own in tables for row in finds.completed(*own)]
 
     def refused_for_pose(self) -> list[Row]:
         """The portraits that a person refused for their pose, as they would have been."""
         about = hindsight.refused_for_pose(self.decisions)
-        return hindsight.refused_portraits(self.incoming(), about, self.recipe) if about else []
+        own = [each for each in self.prefixes() if any(name.startswith(each) for name in about)]
+        rows = (row for prefix in own for row in self.joined(prefix))
+        return hindsight.refused_portraits(rows, about, self.recipe)
 
-    def decide(self, rows: list[Row]) -> Outcome:
-        portraits = crop.cropped(rows, self.recipe, self.decisions)
-        notes = [*notes_of(self.before()[1:]), *crop.crop_notes(rows, self.config)]
-        notes += framing.framing_notes(portraits, self.recipe)
-        return Outcome(portraits, notes, framing.framing_numbers(self.recipe))
+    def decide(self, prefix: str, survey: None) -> "pa.Table":
+        own = self.portion(prefix), self.joined(prefix)
+        return crop.cropped_table(*own, self.recipe, self.decisions)
+
+    def told(self, survey: None, made: Rows) -> Told:
+        seen = {label for tally in self.tallies(made) for label in tally["labels"]}
+        notes = [*notes_of(self.parents[1:]), *crop.crop_notes(seen, self.config)]
+        notes += framing.framing_notes(made.columns("face", "rectangle", "drop"), self.recipe)
+        return Told(notes, framing.framing_numbers(self.recipe))
 
 
 class Measure(Stage):
@@ -187,15 +218,20 @@ class FilterQuality(SetStage):
     def brought_in(self) -> dict[str, float] | None:
         """The numbers of a file of one's own: photo -> score."""
         config = self.config
-        return filter_quality.scores_of(config, self.places()) if config.scores else None
+        return filter_quality.scores_of(config, self.places.paths()) if config.scores else None
 
     @property
     def came_in(self) -> str:
         """The measures and, where scores are brought in, whose they are: they go by paths."""
         return digest([super().came_in, *sorted((self.brought_in or {}).items())])
 
-    def decide(self, rows: list[Row]) -> Outcome:
-        return filter_quality.filter_quality(rows, asked(), self.decisions, self.brought_in)
+    def survey(self) -> Survey:
+        table = self.arriving(*filter_quality.READS)
+        given = asked(), self.decisions, self.brought_in
+        return self.surveyed(filter_quality.filter_quality(table, *given))
+
+    def decide(self, prefix: str, survey: Survey) -> "pa.Table":
+        return filter_quality.filtered(self.portion(prefix), survey.verdicts[prefix])
 
 
 class Trim(Stage):
@@ -233,14 +269,16 @@ class Embed(Stage):
 
     def build(self) -> None:
         """What a person refused for its pose is measured too: FilterPose is judged by it."""
-        refused = self.refused()
-        self.do_open(refused, [self.row_key(row) for row in refused])
+        tables = dict(shards.parted(*columns.located(self.refused()), self.prefixes()))
+        known = self.results()
+        known.cut(self.shard_numbers)
+        keys = {prefix: self.keys(table) for prefix, table in tables.items()}
+        self.do_open(keys, known, tables.__getitem__)
         super().build()
 
     def vectors(self) -> filter_pose.Vectors:
         """(key, float32 vector as bytes) of each row's embedding."""
-        wanted = {row.embedding for row in self.rows() if row.drop is None}
-        return features(self.folder / "parts", wanted)
+        return chain.from_iterable(map(self.results().vectors_of, shards.listed(self.path)))
 
     def refused(self) -> list[Row]:
         """The portraits refused for their pose; none where there are too few to judge by."""
@@ -250,7 +288,7 @@ class Embed(Stage):
 
     def vectors_of_refused(self) -> filter_pose.Vectors:
         """(key, float32 vector as bytes) of the portraits refused for their pose."""
-        return features(self.folder / "parts", {self.row_key(row) for row in self.refused()})
+        return self.results().vectors("", {self.row_key(row) for row in self.refused()})
 
 
 class EmbedReference(luigi.WrapperTask):
@@ -267,13 +305,20 @@ class FilterPose(SetStage):
     def before(self) -> list[Step]:
         return [Embed(), Embed(photos="reference")] if self.config.reference else [portraits()]
 
-    def decide(self, rows: list[Row]) -> Outcome:
+    def survey(self) -> Survey:
         if not self.config.reference:
-            return Outcome(rows, ["no reference set: every portrait passes"])
+            return Survey({}, Told(["no reference set: every portrait passes"]))
         own, reference = Embed(), Embed(photos="reference")
-        made = filter_pose.filter_pose(rows, own.vectors(), reference.vectors(), self.config)
+        given = shards.listed(own.path), own.results().vectors_of, reference.vectors(), self.config
+        made = self.surveyed(*filter_pose.judged(*given))
         judged = own.vectors(), own.vectors_of_refused(), reference.vectors(), self.config
-        return made._replace(notes=[*made.notes, *hindsight.hindsight_notes(*judged)])
+        return made.noting(hindsight.hindsight_notes(*judged))
+
+    def decide(self, prefix: str, survey: Survey) -> "pa.Table":
+        if not survey.verdicts:
+            return self.portion(prefix)
+        known = survey.more[prefix], survey.verdicts[prefix]
+        return filter_pose.with_scores(self.portion(prefix), *known)
 
 
 @settings(zoom.ZoomConfig)
@@ -283,8 +328,14 @@ class Zoom(SetStage):
     after = FilterPose
     shared = (PortraitConfig, DatasetConfig)
 
-    def decide(self, rows: list[Row]) -> Outcome:
-        return Outcome(*zoom.zoom(rows, self.config, *self.read_too()))
+    def survey(self) -> Survey:
+        table = self.arriving("id", "face", "rectangle")
+        found, notes = zoom.chosen(table, self.config, current(DatasetConfig))
+        return self.surveyed(Verdict(dict.fromkeys(found, "close-up"), Told(notes)))
+
+    def decide(self, prefix: str, survey: Survey) -> "pa.Table":
+        given = survey.verdicts[prefix], self.config, *self.read_too()
+        return zoom.with_close_ups(self.portion(prefix), *given)
 
 
 class Resize(Stage):
@@ -301,7 +352,10 @@ class Resize(Stage):
 
     def prepare(self, to_do: int) -> None:
         configs = current(export.ExportTFRecordsConfig), current(DatasetConfig)
-        export.check_export(self.incoming(), self.places(), to_do, store(), *configs)
+        table = self.arriving("photo")
+        export.check_export(
+            columns.ids(table, "photo"), self.places.paths, to_do, store(), *configs
+        )
 
 
 @settings(export.ExportTFRecordsConfig)
@@ -314,8 +368,8 @@ class ExportTFRecords(SetStage):
     @property
     def came_in(self) -> str:
         """The pictures and, where labels come from paths, the paths."""
-        places = self.places() if self.config.labels != "none" else {}
-        return digest([super().came_in, *((n, places[n].clip, places[n].path) for n in places)])
+        places = self.places.names() if self.config.labels != "none" else []
+        return digest([super().came_in, *places])
 
     @property
     def records(self) -> Path:
@@ -328,12 +382,13 @@ class ExportTFRecords(SetStage):
     def complete(self) -> bool:
         return super().complete() and leads(store() / "dataset", self.dataset)
 
-    def decide(self, rows: list[Row]) -> Outcome:
-        given = self.places(), self.records, store(), self.config, current(DatasetConfig)
-        with self.bar(len(rows)) as bar:
-            notes = export.write_export(rows, *given, current(EngineConfig), bar.advance)
+    def survey(self) -> Survey:
+        table = self.arriving(*export.READS)
+        given = self.places.paths, self.records, store(), self.config, current(DatasetConfig)
+        with self.bar(len(table)) as bar:
+            notes = export.write_export(table, *given, current(EngineConfig), bar.advance)
         export.make_newest(self.records, store() / "dataset", self.config)
-        return Outcome(rows, notes)
+        return Survey({}, Told(notes))
 
 
 @settings(page.ReportConfig)

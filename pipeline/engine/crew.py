@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from importlib.util import find_spec
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +67,7 @@ class EngineConfig(Settings):
 
 
 def map_units(
-    units: Sequence[Unit],
+    units: Iterable[Unit],
     config: EngineConfig,
     store: Path,
     progress: Progress,
@@ -75,24 +75,28 @@ def map_units(
 ) -> list[str]:
     """Do all units; returns why some are still open, one sentence for each, or nothing.
 
-    A unit that fails is tried again, then row by row. A photo that kills its worker each time,
-    alone, is recorded as dropped. `progress` is called with the number of rows just done.
+    They are asked for as workers need them, so very many need not be there at once. A unit that
+    fails is tried again, then row by row. A photo that kills its worker each time, alone, is
+    recorded as dropped. `progress` is called with the number of rows just done.
     `library` is the one that the work loads and that shares no process with another such one.
     """
-    if not units:
+    waiting = iter(units)
+    first = next(waiting, None)
+    if first is None:
         return []
+    units = chain([first], waiting)
     if config.scheduler == "in-process":
         return in_process(units, progress)
     try:
         client = cluster.connect(config.scheduler, config.processes, config.dashboard, library)
-        cluster.check_shared(client, store, units[0].items[0].path.parent)
+        cluster.check_shared(client, store, first.items[0].path.parent)
         return Crew(client, progress).do(units)
     except BaseException:
         cluster.close()
         raise
 
 
-def in_process(units: Sequence[Unit], progress: Progress) -> list[str]:
+def in_process(units: Iterable[Unit], progress: Progress) -> list[str]:
     failures = []
     for unit in units:
         try:
@@ -119,7 +123,7 @@ class Crew:
     client: "Client"
     progress: Progress
 
-    def do(self, units: Sequence[Unit]) -> list[str]:
+    def do(self, units: Iterable[Unit]) -> list[str]:
         """First as cut, then what failed row by row, then who lost a worker alone."""
         failed = self.round(units)
         singles = [single for unit, _ in failed for single in unit.split()]
@@ -132,7 +136,7 @@ class Crew:
             sentence(error) for _, error in failed if not is_lost_worker(error)
         ]
 
-    def round(self, units: Sequence[Unit]) -> list[tuple[Unit, BaseException]]:
+    def round(self, units: Iterable[Unit]) -> list[tuple[Unit, BaseException]]:
         """Do the units, a bounded number in flight; returns those that failed, with the error."""
         failed: list[tuple[Unit, BaseException]] = []
         waiting = iter(units)

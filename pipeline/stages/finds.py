@@ -2,11 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from atelier.boxes import iou
 from detectors import FACE, UNUSABLE, Detection, FaceFactors
 from pipeline.photos.geometry import canonical_face
-from pipeline.rows.manifest import Row, dropped, passed_on
+from pipeline.rows.manifest import Row, dropped, passed_on, rows_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+READS = ("id", "photo", "width", "height", "boxes", "drop")
 
 ONE_FACE = 0.5  # two detectors mean the same face where their boxes' IoU is at least this
 
@@ -22,6 +28,12 @@ def joined_rows(found: Sequence[Sequence[Row]], factors: Sequence[FaceFactors]) 
         joined_row([row, *(rows[row.id] for rows in of_others)], factors)
         for row in passed_on(first)
     ]
+
+
+def completed(table: "pa.Table", joined: Sequence[Row]) -> list[Row]:
+    """The rows of a table with what was found in them, and why they are dropped."""
+    own = zip(rows_of(table), joined, strict=True)
+    return [replace(row, boxes=found.boxes, drop=found.drop) for row, found in own]
 
 
 def joined_row(seen: Sequence[Row], factors: Sequence[FaceFactors]) -> Row:

@@ -1,6 +1,6 @@
 """How well each method tells apart what a person refused in the review for its pose."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 
 import numpy as np
@@ -8,7 +8,15 @@ import numpy as np
 from pipeline.rows.decisions import Decision
 from pipeline.rows.manifest import Row
 from pipeline.stages.crop import Recipe, crop
-from pipeline.stages.filter_pose import METHODS, Array, FilterPoseConfig, Vectors, decoded, known
+from pipeline.stages.filter_pose import (
+    METHODS,
+    Array,
+    FilterPoseConfig,
+    Likeness,
+    Vectors,
+    decoded,
+    known,
+)
 
 FEWEST = 10  # refusals: fewer say nothing
 POSE = ("pose", "turned", "tilted", "hand")  # words of a reason that is about the pose
@@ -26,7 +34,7 @@ def refused_for_pose(decisions: Mapping[str, Decision]) -> set[str]:
     return {photo for photo, decision in decisions.items() if is_for_pose(decision)}
 
 
-def refused_portraits(rows: Sequence[Row], about: Collection[str], recipe: Recipe) -> list[Row]:
+def refused_portraits(rows: Iterable[Row], about: Collection[str], recipe: Recipe) -> list[Row]:
     """The portraits of these photos, as they would have been without a decision."""
     portraits = (crop(row, recipe) for row in rows if row.photo in about)
     return [row for row in chain.from_iterable(portraits) if row.drop is None]
@@ -36,22 +44,27 @@ def hindsight_notes(
     kept: Vectors, refused: Vectors, reference: Vectors, config: FilterPoseConfig
 ) -> list[str]:
     """A sentence with the AUC of every method; nothing where too few were refused."""
-    against = finite_vectors(refused)
-    if len(against) < FEWEST:
+    refused = list(refused)
+    if len(finite_vectors(refused)) < FEWEST:
         return []
-    usual, others = known(reference, config), finite_vectors(kept)
+    usual = known(reference, config)
+    likenesses = [method(usual) for method in METHODS.values()]
+    others = scores_by(likenesses, kept)
     if not len(others):
         return []
-    values = []
-    for name, method in METHODS.items():
-        likeness = method(usual)
-        sides = [[likeness(vector) for vector in side] for side in (against, others)]
-        values.append(f"{name} {auc(*map(np.array, sides)):.2f}")
+    sides = scores_by(likenesses, refused).T, others.T
+    values = [f"{name} {auc(*both):.2f}" for name, *both in zip(METHODS, *sides, strict=True)]
     return [
-        f"{len(against)} portraits were refused for their pose in the review; how well each method"
-        f" tells them from the {len(others)} others (AUC: 0.5 is chance, 1 all):"
+        f"{len(sides[0].T)} portraits were refused for their pose in the review; how well each"
+        f" method tells them from the {len(others)} others (AUC: 0.5 is chance, 1 all):"
         f" {', '.join(values)}"
     ]
+
+
+def scores_by(likenesses: Sequence[Likeness], vectors: Vectors) -> Array:
+    """What each method makes of each finite vector, [n, methods]; one vector in memory."""
+    found = (decoded(vector) for _, vector in vectors)
+    return np.array([[of(each) for of in likenesses] for each in found if np.isfinite(each).all()])
 
 
 def finite_vectors(vectors: Vectors) -> Sequence[Array]:
