@@ -161,8 +161,11 @@ class Memo:
         ]
         waiting: list[tuple[Path, pa.Table]] = []
         for part in [part for own in sorted(spanning) for part in self.parts[own]]:
+            if part.name.startswith(KILLED):
+                self.scatter([(part, whole(part))], leaf_numbers)
+                continue
             waiting.append((part, whole(part)))
-            if sum(table.nbytes for _, table in waiting) > AT_ONCE or part.name.startswith(KILLED):
+            if sum(table.nbytes for _, table in waiting) > AT_ONCE:
                 self.scatter(waiting, leaf_numbers)
                 waiting = []
         self.scatter(waiting, leaf_numbers)
@@ -175,7 +178,7 @@ class Memo:
             return
         table = joined([table for _, table in waiting])
         numbers = leaf_numbers(table) if leaf_numbers else columns.leading(table.column("id"))
-        killed = waiting[-1][0].name.startswith(KILLED)
+        killed = waiting[0][0].name.startswith(KILLED)
         for prefix, own in shards.parted(table, numbers, self.prefixes):
             known = sorted(set(columns.ids(own, "key")))
             manifest.write_table(part_of(self.folder, prefix, known, killed), own)
