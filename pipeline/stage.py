@@ -5,12 +5,10 @@ Its manifest is named after the rows that came in, as is what it made of each sh
 exists is right, so cost follows what changed.
 """
 
-import hashlib
-import json
 import multiprocessing
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -28,10 +26,12 @@ from pipeline.options import Settings, settings
 from pipeline.photos.folder import PhotoFolder
 from pipeline.photos.places import Places
 from pipeline.rows import columns, manifest, memo, shards
-from pipeline.rows.decisions import Decision, decided
-from pipeline.rows.manifest import Row, Told, Verdict
+from pipeline.rows.decisions import decided
+from pipeline.rows.manifest import Row, Told, Verdict, digest
 from pipeline.rows.memo import Memo, still_open
-from pipeline.rows.shards import Rows, Shard
+from pipeline.rows.sharded import Sharded, Survey
+from pipeline.rows.shards import Rows
+from pipeline.sections import PortraitConfig
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,6 +54,11 @@ class Store(luigi.Config):
     """The `[Store]` section."""
 
 
+@settings(PortraitConfig)
+class Portrait(luigi.Config):
+    """The shared section `[Portrait]`."""
+
+
 @settings(EngineConfig)
 class Engine(luigi.Config):
     """The `[Engine]` section."""
@@ -72,7 +77,7 @@ class OpenRowsError(Failure):
     """Some rows could not be done, for a reason of the machine's: they are still to do."""
 
 
-class Step(luigi.Task):
+class Step(Sharded, luigi.Task):
     """What both kinds of stage share: the key, the manifest's name, when it is complete."""
 
     photos = luigi.ChoiceParameter(
@@ -87,11 +92,6 @@ class Step(luigi.Task):
     shared: ClassVar[tuple[type[Settings], ...]] = ()  # sections that it reads besides its own
     after: ClassVar["type[Step] | None"] = None  # the stage whose rows come in
     suffix: ClassVar[str] = "parquet"  # of its result
-
-    @property
-    def decisions(self) -> Mapping[str, Decision]:
-        """What a person decided about the photos that come in."""
-        return {}
 
     @property
     def title(self) -> str:
@@ -162,53 +162,6 @@ class Step(luigi.Task):
         ready = all(step.complete() for step in self.before())
         return luigi.LocalTarget(self.path if ready else self.folder / "not-known-yet")
 
-    def prefixes(self) -> list[str]:
-        """The shards in which the rows come in, and go on."""
-        return [shard.prefix for shard in shards.listed(self.parents[0].path)]
-
-    def shard(self, prefix: str) -> Shard:
-        """What this stage made of a shard."""
-        return shards.by_prefix(self.path)[prefix]
-
-    def portion(self, prefix: str) -> "pa.Table":
-        """The rows of a shard that come in, as the first stage before this one passed them on."""
-        return columns.passed_on(self.parents[0].shard(prefix).table())
-
-    def portion_digest(self, prefix: str) -> str:
-        """Stands for all that came in for a shard."""
-        kept = [
-            step.shard(prefix).kept_digest
-            if step.photos == self.photos
-            else manifest.facts(step.path).kept_digest
-            for step in self.parents
-        ]
-        own = {name: each for name, each in self.decisions.items() if name.startswith(prefix)}
-        return digest([*kept, *decided(own)])
-
-    def file_of(self, prefix: str, *verdict: Any) -> Path:
-        """Where what this stage makes of a shard lies; the only one is the manifest itself."""
-        if not prefix:
-            return self.path
-        told = digest([self.portion_digest(prefix), *verdict])
-        return shards.sharded_file(self.folder, prefix, told)
-
-    def arriving(self, *names: str) -> "pa.Table":
-        """These columns of all rows that come in."""
-        return columns.kept(self.parents[0].made().columns(*names, "drop"))
-
-    def incoming(self) -> list[Row]:
-        """The rows that come in, in order."""
-        tables = map(self.portion, self.prefixes())
-        return [row for table in tables for row in manifest.rows_of(table)]
-
-    def made(self) -> Rows:
-        """What this stage made of every row that came in."""
-        return Rows(shards.listed(self.path))
-
-    def rows(self) -> list[Row]:
-        """All of them, in memory."""
-        return list(self.made())
-
     def run(self) -> None:
         """Called by Luigi."""
         lock.hold(store())
@@ -222,33 +175,9 @@ class Step(luigi.Task):
         """Write the manifest."""
         raise NotImplementedError
 
-    def tally(self, table: "pa.Table") -> dict[str, Any]:
-        """What is counted of a shard, so that what is said of all rows need not read them."""
-        return {}
-
-    def tallies(self, made: Rows) -> list[Mapping[str, Any]]:
-        """What was counted of each shard."""
-        if made.held is not None:
-            return [self.tally(made.held)]
-        return [shard.tally or {} for shard in made.made]
-
-    def mapped(
-        self, make: Callable[[str], "pa.Table"], verdict: Callable[[str], Any] | None = None
-    ) -> Rows:
-        """Each shard through `make`, unless what it makes of such rows is there already."""
-        prefixes = self.prefixes()
-        if prefixes == [""]:
-            return Rows((), make(""))
-        files = [self.file_of(each, *([verdict(each)] if verdict else [])) for each in prefixes]
-        made = zip(files, prefixes, strict=True)
-        return Rows([shards.found_or_made(*each, make, self.tally) for each in made])
-
     def tell(self, made: Rows, told: Told) -> None:
         """Write the manifest, and print what a person should know."""
-        if made.held is not None:
-            manifest.write_rows(self.path, made.held, *told)
-        else:
-            shards.write_list(self.path, made.made, *told)
+        self.write(made, told)
         for note in told.notes:
             say(f"{type(self).__name__}: {note}")
 
@@ -266,19 +195,6 @@ def show_progress(task: luigi.Task, status: str, percent: int) -> None:
         task.set_status_message(status)
     if task.set_progress_percentage:
         task.set_progress_percentage(percent)
-
-
-@dataclass(frozen=True)
-class Survey:
-    """What a stage found out about all rows: with those that come in, what decides on a shard."""
-
-    verdicts: Mapping[str, Mapping[str, str]]  # prefix -> id -> why it is dropped, or chosen
-    told: Told
-    more: Any = None
-
-    def noting(self, notes: Sequence[str]) -> "Survey":
-        """The same with further notes."""
-        return replace(self, told=self.told._replace(notes=[*self.told.notes, *notes]))
 
 
 class SetStage(Step):
@@ -353,6 +269,14 @@ class Stage(Step):
         made = self.done()
         self.tell(made, Told(self.notes(self.tallies(made))))
 
+    def do_rows(self, rows: Sequence[Row]) -> None:
+        """Do some rows besides, which are in no manifest."""
+        tables = dict(shards.parted(*columns.located(rows), self.prefixes()))
+        known = self.results()
+        known.cut(self.shard_numbers)
+        keys = {prefix: self.keys(table) for prefix, table in tables.items()}
+        self.do_open(keys, known, tables.__getitem__)
+
     def done(self) -> Rows:
         """Do what is to do; returns what the stage made of all rows."""
         known, prefixes = self.results(), self.prefixes()
@@ -416,12 +340,3 @@ class Stage(Step):
 def notes_of(steps: Sequence[Step]) -> list[str]:
     """What complete stages told."""
     return [note for step in steps for note in manifest.facts(step.path).notes]
-
-
-ENCODER = json.JSONEncoder(sort_keys=True, default=list)
-
-
-def digest(values: Iterable[Any]) -> str:
-    """Names a result: equal values, equal name."""
-    text = ENCODER.encode(list(values))
-    return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()

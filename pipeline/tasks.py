@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import luigi
 
@@ -13,14 +12,15 @@ from pipeline.dataset import export
 from pipeline.dataset.publish import leads, link
 from pipeline.engine.crew import EngineConfig
 from pipeline.options import check_given, current, settings
-from pipeline.photos.folder import PhotoFolder
+from pipeline.photos.folder import PhotoFolder, Scanned
 from pipeline.report import chapters, page
-from pipeline.rows import columns, manifest, shards
+from pipeline.rows import columns, shards
 from pipeline.rows.decisions import Decision, held
-from pipeline.rows.manifest import PLACES, Row, Told, Verdict
+from pipeline.rows.manifest import PLACES, Row, Told, digest
+from pipeline.rows.sharded import Survey
 from pipeline.rows.shards import Rows
 from pipeline.sections import DatasetConfig, PortraitConfig
-from pipeline.stage import SetStage, Stage, Step, Survey, digest, notes_of, store
+from pipeline.stage import SetStage, Stage, Step, notes_of, store
 from pipeline.stages import (
     crop,
     detect,
@@ -36,17 +36,9 @@ from pipeline.stages import (
     zoom,
 )
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-
-@settings(PortraitConfig)
-class Portrait(luigi.Config):
-    """The shared section `[Portrait]`."""
-
 
 @settings(ingest.IngestConfig)
-class Ingest(Stage):
+class Ingest(Scanned, Stage):
     """A folder -> one row per file: a photo with its id and size, or dropped, with the reason."""
 
     reads = ("path", "size_bytes", "mtime_ns")
@@ -58,27 +50,12 @@ class Ingest(Stage):
     @cached_property
     def photo_folder(self) -> PhotoFolder:
         """The folder of photos, or of the reference set: scanned once per command."""
-        reference = self.photos == "reference"
-        named = current(filter_pose.FilterPoseConfig).folder() if reference else self.config.source
-        option = "[FilterPose] reference" if reference else "[Ingest] source"
-        return PhotoFolder(named, option, store(), self.config.hidden)
+        return ingest.folder_of(self.photos, self.config, store())
 
     @cached_property
     def came_in(self) -> str:
         """The folder; one with files that 0.1 misread is another one than it saw."""
-        scan = self.photo_folder.scan
-        anew = any(map(ingest.any_misread, scan.tables.values()))
-        return digest([scan.digest, "anew"]) if anew else scan.digest
-
-    def prefixes(self) -> list[str]:
-        """Of the listing: its shards go by the files' paths, those that go on by their content."""
-        return self.photo_folder.scan.prefixes
-
-    def portion(self, prefix: str) -> "pa.Table":
-        return self.photo_folder.scan.table(prefix)
-
-    def portion_digest(self, prefix: str) -> str:
-        return digest([self.photo_folder.scan.digests[prefix], self.photo_folder.inode])
+        return ingest.came_in(self.photo_folder.scan)
 
     def row_key(self, row: Row) -> str:
         """Two folders may hold files of the same name, size and time."""
@@ -121,11 +98,9 @@ class Detect(Stage):
         return digest([known, "upright"]) if row.format == "TIFF" else known
 
     def prepare(self, to_do: int) -> None:
-        detect.check_detectors(self.config)
-        if self.config.choice:
-            print(f"Detect: {self.config.choice}", flush=True)
+        detect.begin(self.config)
 
-    def tally(self, table: "pa.Table") -> dict[str, Any]:
+    def tally(self, table: columns.Table) -> dict[str, Any]:
         return detect.counted_finds(table, self.work_settings())
 
     def notes(self, tallies: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -162,30 +137,19 @@ class Crop(SetStage):
 
     def joined(self, prefix: str) -> list[Row]:
         """The photos of a shard, with what all detectors found in them."""
-        tables = (step.shard(prefix).table(finds.READS) for step in self.parents)
-        found = list(map(manifest.rows_of, tables))
-        return finds.joined_rows(found, list(map(face_factors, self.specs)))
+        found = [step.shard(prefix) for step in self.parents]
+        return finds.joined_shard(found, list(map(face_factors, self.specs)))
 
-    def incoming(self) -> list[Row]:
-        tables = ((self.portion(prefix), self.joined(prefix)) for prefix in self.prefixes())
-        return [row for own in tables for row in finds.completed(*own)]
+    def portion(self, prefix: str) -> columns.Table:
+        return finds.completed(super().portion(prefix), self.joined(prefix))
 
-    def refused_for_pose(self) -> list[Row]:
-        """The portraits that a person refused for their pose, as they would have been."""
-        about = hindsight.refused_for_pose(self.decisions)
-        own = [each for each in self.prefixes() if any(name.startswith(each) for name in about)]
-        rows = (row for prefix in own for row in self.joined(prefix))
-        return hindsight.refused_portraits(rows, about, self.recipe)
-
-    def decide(self, prefix: str, survey: None) -> "pa.Table":
-        own = self.portion(prefix), self.joined(prefix)
+    def decide(self, prefix: str, survey: None) -> columns.Table:
+        own = super().portion(prefix), self.joined(prefix)
         return crop.cropped_table(*own, self.recipe, self.decisions)
 
     def told(self, survey: None, made: Rows) -> Told:
-        seen = {label for tally in self.tallies(made) for label in tally["labels"]}
-        notes = [*notes_of(self.parents[1:]), *crop.crop_notes(seen, self.config)]
-        notes += framing.framing_notes(made.columns("face", "rectangle", "drop"), self.recipe)
-        return Told(notes, framing.framing_numbers(self.recipe))
+        notes = notes_of(self.parents[1:]) + crop.crop_notes(self.tallies(made), self.config)
+        return framing.told(made, self.recipe, notes)
 
 
 class Measure(Stage):
@@ -204,10 +168,10 @@ class FilterQuality(SetStage):
     version = 3
 
     def before(self) -> list[Step]:
-        return [Measure() if asked().anything else Crop()]
+        return [Measure() if filter_quality.asked().anything else Crop()]
 
     def besides(self) -> Any:
-        return asked().keyed_rules
+        return filter_quality.asked().keyed_rules
 
     @cached_property
     def decisions(self) -> dict[str, Decision]:
@@ -226,11 +190,11 @@ class FilterQuality(SetStage):
         return digest([super().came_in, *sorted((self.brought_in or {}).items())])
 
     def survey(self) -> Survey:
+        given = filter_quality.asked(), self.decisions, self.brought_in
         table = self.arriving(*filter_quality.READS)
-        given = asked(), self.decisions, self.brought_in
         return self.surveyed(filter_quality.filter_quality(table, *given))
 
-    def decide(self, prefix: str, survey: Survey) -> "pa.Table":
+    def decide(self, prefix: str, survey: Survey) -> columns.Table:
         return filter_quality.filtered(self.portion(prefix), survey.verdicts[prefix])
 
 
@@ -269,22 +233,18 @@ class Embed(Stage):
 
     def build(self) -> None:
         """What a person refused for its pose is measured too: FilterPose is judged by it."""
-        tables = dict(shards.parted(*columns.located(self.refused()), self.prefixes()))
-        known = self.results()
-        known.cut(self.shard_numbers)
-        keys = {prefix: self.keys(table) for prefix, table in tables.items()}
-        self.do_open(keys, known, tables.__getitem__)
+        self.do_rows(self.refused())
         super().build()
 
     def vectors(self) -> filter_pose.Vectors:
         """(key, float32 vector as bytes) of each row's embedding."""
-        return chain.from_iterable(map(self.results().vectors_of, shards.listed(self.path)))
+        return self.results().vectors_of_all(shards.listed(self.path))
 
     def refused(self) -> list[Row]:
         """The portraits refused for their pose; none where there are too few to judge by."""
-        compared = self.photos == "source" and current(filter_pose.FilterPoseConfig).reference
-        found = Crop().refused_for_pose() if compared else []
-        return found if len(found) >= hindsight.FEWEST else []
+        if self.photos == "reference" or not current(filter_pose.FilterPoseConfig).reference:
+            return []
+        return hindsight.refused(Crop().prefixes(), Crop().joined, Crop().decisions, Crop().recipe)
 
     def vectors_of_refused(self) -> filter_pose.Vectors:
         """(key, float32 vector as bytes) of the portraits refused for their pose."""
@@ -308,17 +268,10 @@ class FilterPose(SetStage):
     def survey(self) -> Survey:
         if not self.config.reference:
             return Survey({}, Told(["no reference set: every portrait passes"]))
-        own, reference = Embed(), Embed(photos="reference")
-        given = shards.listed(own.path), own.results().vectors_of, reference.vectors(), self.config
-        made = self.surveyed(*filter_pose.judged(*given))
-        judged = own.vectors(), own.vectors_of_refused(), reference.vectors(), self.config
-        return made.noting(hindsight.hindsight_notes(*judged))
+        return self.surveyed(*hindsight.compared(Embed(), Embed(photos="reference"), self.config))
 
-    def decide(self, prefix: str, survey: Survey) -> "pa.Table":
-        if not survey.verdicts:
-            return self.portion(prefix)
-        known = survey.more[prefix], survey.verdicts[prefix]
-        return filter_pose.with_scores(self.portion(prefix), *known)
+    def decide(self, prefix: str, survey: Survey) -> columns.Table:
+        return filter_pose.with_scores(self.portion(prefix), prefix, survey)
 
 
 @settings(zoom.ZoomConfig)
@@ -329,11 +282,10 @@ class Zoom(SetStage):
     shared = (PortraitConfig, DatasetConfig)
 
     def survey(self) -> Survey:
-        table = self.arriving("id", "face", "rectangle")
-        found, notes = zoom.chosen(table, self.config, current(DatasetConfig))
-        return self.surveyed(Verdict(dict.fromkeys(found, "close-up"), Told(notes)))
+        table = self.arriving(*zoom.READS)
+        return self.surveyed(zoom.chosen(table, self.config, current(DatasetConfig)))
 
-    def decide(self, prefix: str, survey: Survey) -> "pa.Table":
+    def decide(self, prefix: str, survey: Survey) -> columns.Table:
         given = survey.verdicts[prefix], self.config, *self.read_too()
         return zoom.with_close_ups(self.portion(prefix), *given)
 
@@ -352,10 +304,8 @@ class Resize(Stage):
 
     def prepare(self, to_do: int) -> None:
         configs = current(export.ExportTFRecordsConfig), current(DatasetConfig)
-        table = self.arriving("photo")
-        export.check_export(
-            columns.ids(table, "photo"), self.places.paths, to_do, store(), *configs
-        )
+        photos = columns.ids(self.arriving("photo"), "photo")
+        export.check_export(photos, self.places.paths, to_do, store(), *configs)
 
 
 @settings(export.ExportTFRecordsConfig)
@@ -416,21 +366,16 @@ def detects(photos: str = "source") -> list[Step]:
     return [Detect(photos=photos, finder=text) for text in current(detect.DetectConfig).listed]
 
 
-def asked() -> filter_quality.Asked:
-    """All that is asked of how a portrait looks."""
-    rules = current(crop.CropConfig).on_measures
-    return filter_quality.Asked(current(filter_quality.FilterQualityConfig), rules)
-
-
 def portraits(photos: str = "source") -> Step:
     """The stage that says which portraits go on: FilterQuality, where it is asked anything."""
-    return FilterQuality() if photos == "source" and asked().anything else Crop(photos=photos)
+    asked = photos == "source" and filter_quality.asked().anything
+    return FilterQuality() if asked else Crop(photos=photos)
 
 
 def in_use() -> list[Step]:
     """The stages that a photo meets under these settings, in order."""
     skipped: list[type[Step]] = [] if current(filter_pose.FilterPoseConfig).reference else [Embed]
-    skipped += [] if asked().anything else [Measure, FilterQuality]
+    skipped += [] if filter_quality.asked().anything else [Measure, FilterQuality]
     return [stage() for stage in STAGES if stage not in skipped]
 
 

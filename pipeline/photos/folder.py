@@ -17,7 +17,7 @@ import numpy as np
 from atelier.listing import HIDDEN, head_of, is_hidden, kind_by_content, walk
 from pipeline.options import SettingsError, located
 from pipeline.rows import columns, manifest, shards
-from pipeline.rows.manifest import Item, Row, dropped
+from pipeline.rows.manifest import Item, Row, digest, dropped
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,16 +57,33 @@ class PhotoFolder:
         return (self.store if row.clip else self.root) / row.path
 
 
+class Scanned:
+    """A stage whose rows come from a scan: its shards go by the files' paths."""
+
+    @property
+    def photo_folder(self) -> PhotoFolder:
+        """What is scanned."""
+        raise NotImplementedError
+
+    def prefixes(self) -> list[str]:
+        """Those that go on go by what the files hold, and are others."""
+        return list(self.photo_folder.scan.tables)
+
+    def portion(self, prefix: str) -> "pa.Table":
+        """The rows of a shard."""
+        return self.photo_folder.scan.table(prefix)
+
+    def portion_digest(self, prefix: str) -> str:
+        """Stands for the files of a shard, in this folder."""
+        return digest([self.photo_folder.scan.digests[prefix], self.photo_folder.inode])
+
+
 @dataclass(frozen=True)
 class Scan:
     """All files of a folder, in shards by the digests of their paths, each sorted by path."""
 
     tables: "Mapping[str, pa.Table]"
     digests: Mapping[str, str]
-
-    @property
-    def prefixes(self) -> list[str]:
-        return list(self.tables)
 
     def table(self, prefix: str) -> "pa.Table":
         """The rows of a shard."""

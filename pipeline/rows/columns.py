@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 Numbers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+
+Table: TypeAlias = "pa.Table"
 
 DIGITS = 6  # of an id that say in which shard it lies
 

@@ -149,6 +149,15 @@ def write_rows(
     write_table(path, table.replace_schema_metadata({b"atelier": json.dumps(facts).encode()}))
 
 
+ENCODER = json.JSONEncoder(sort_keys=True, default=list)
+
+
+def digest(values: Iterable[Any]) -> str:
+    """Names a result: equal values, equal name."""
+    text = ENCODER.encode(list(values))
+    return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
+
+
 def digest_values(values: Iterable[Any]) -> str:
     """Stands for these values in this order."""
     hasher = hashlib.blake2b(digest_size=10)

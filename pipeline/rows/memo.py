@@ -6,6 +6,7 @@ Once a shard is done its parts become one.
 
 import hashlib
 from collections.abc import Collection, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,6 +142,10 @@ class Memo:
         """(key, float32 vector as bytes) of the embeddings of a shard's kept rows."""
         names = columns.kept(made.table(("embedding", "drop")))
         return self.vectors(made.prefix, set(columns.ids(names, "embedding")))
+
+    def vectors_of_all(self, made: Sequence[Shard]) -> Iterator[tuple[str, bytes]]:
+        """The same of several shards."""
+        return chain.from_iterable(map(self.vectors_of, made))
 
     def vectors(self, prefix: str, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
         """(key, float32 vector as bytes) of the wanted keys, part by part."""

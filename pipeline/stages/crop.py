@@ -3,7 +3,7 @@
 What a person decided in the review comes first; then a crop detector's rectangle; then the face.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -110,8 +110,9 @@ def wanted(specs: Iterable[Spec]) -> str:
     return sought.pop() if len(sought) == 1 else FACE
 
 
-def crop_notes(seen: Collection[str], config: CropConfig) -> list[str]:
-    """What a person should know about the rules; `seen` are the labels of all that was found."""
+def crop_notes(tallies: Iterable[Mapping[str, Any]], config: CropConfig) -> list[str]:
+    """What a person should know about the rules."""
+    seen = {label for tally in tallies for label in tally["labels"]}
     return unseen(parse(config.rules), seen)
 
 

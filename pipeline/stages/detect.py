@@ -109,6 +109,13 @@ def spec_of(text: str) -> Spec:
     return replace(spec, labels=str(located(spec.labels))) if spec.labels else spec
 
 
+def begin(config: DetectConfig) -> None:
+    """Check the detectors, and say which one was chosen where nobody named one."""
+    check_detectors(config)
+    if config.choice:
+        print(f"Detect: {config.choice}", flush=True)
+
+
 @cache
 def check_detectors(config: DetectConfig) -> None:
     """Load every model once, so that what is wrong with one is said before the long work.

@@ -1,6 +1,6 @@
 """Decide which portraits are like the reference set. Features in, scores out; no model."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -11,6 +11,7 @@ from atelier.options import option
 from pipeline.options import Settings
 from pipeline.rows import columns
 from pipeline.rows.manifest import Told, Verdict
+from pipeline.rows.sharded import Survey
 from pipeline.rows.shards import Shard
 
 if TYPE_CHECKING:
@@ -288,9 +289,12 @@ def choose(
     return limit, blind | unlike
 
 
-def with_scores(table: "pa.Table", scores: Array, drops: Mapping[str, str]) -> "pa.Table":
-    """The rows with their scores, and the reasons of those that are dropped."""
-    told = [score if np.isfinite(score) else None for score in scores.tolist()]
+def with_scores(table: "pa.Table", prefix: str, survey: Survey) -> "pa.Table":
+    """The rows of a shard with their scores and reasons to drop them; as they are without any."""
+    if not survey.more:
+        return table
+    drops, scores = survey.verdicts[prefix], survey.more[prefix].tolist()
+    told = [score if np.isfinite(score) else None for score in scores]
     return columns.with_columns(
         table, score=told, drop=[drops.get(name) for name in columns.ids(table)]
     )

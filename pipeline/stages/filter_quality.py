@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from atelier.names import matched
 from atelier.options import option
 from atelier.tables import TableError, read_table
-from pipeline.options import Settings
+from pipeline.options import Settings, current
 from pipeline.rows import columns, manifest
 from pipeline.rows.manifest import Told, Verdict
 from pipeline.stages.copies import copies
+from pipeline.stages.crop import CropConfig
 from pipeline.stages.rules import Rule, judge
 
 if TYPE_CHECKING:
@@ -108,6 +109,11 @@ class Asked:
     def keyed_rules(self) -> list[Any] | None:
         """What of the rules enters a key: nothing where there are none, as before there were."""
         return list(map(astuple, self.rules)) or None
+
+
+def asked() -> Asked:
+    """All that is asked of how a portrait looks, as it is set."""
+    return Asked(current(FilterQualityConfig), current(CropConfig).on_measures)
 
 
 class Limit(NamedTuple):

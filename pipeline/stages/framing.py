@@ -1,6 +1,6 @@
 """How the portraits fill the wanted shape, and how short those of too few pixels fell."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from pipeline.rows import columns
 from pipeline.rows.columns import Numbers
+from pipeline.rows.manifest import Told
+from pipeline.rows.shards import Rows
 from pipeline.sections import DatasetConfig
 from pipeline.stages.crop import Recipe
 
@@ -20,6 +22,12 @@ TOO_FEW = "too few pixels"
 SMALLEST = 128  # pixels a side: no smaller dataset is proposed
 ENLARGED = 1.15  # the factor that is proposed
 ROUNDED = 1.02  # times the wanted share: what is more is no rounding of pixels
+
+
+def told(made: Rows, recipe: Recipe, notes: Sequence[str]) -> Told:
+    """What Crop tells of all its rows, other notes first."""
+    said = framing_notes(made.columns("face", "rectangle", "drop"), recipe)
+    return Told([*notes, *said], framing_numbers(recipe))
 
 
 def framing_notes(table: "pa.Table", recipe: Recipe) -> list[str]:

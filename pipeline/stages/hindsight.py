@@ -1,12 +1,14 @@
 """How well each method tells apart what a person refused in the review for its pose."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
 
 from pipeline.rows.decisions import Decision
-from pipeline.rows.manifest import Row
+from pipeline.rows.manifest import Row, Verdict
+from pipeline.rows.shards import listed
 from pipeline.stages.crop import Recipe, crop
 from pipeline.stages.filter_pose import (
     METHODS,
@@ -15,6 +17,7 @@ from pipeline.stages.filter_pose import (
     Likeness,
     Vectors,
     decoded,
+    judged,
     known,
 )
 
@@ -34,10 +37,37 @@ def refused_for_pose(decisions: Mapping[str, Decision]) -> set[str]:
     return {photo for photo, decision in decisions.items() if is_for_pose(decision)}
 
 
+def refused(
+    prefixes: Iterable[str],
+    joined: Callable[[str], Iterable[Row]],
+    decisions: Mapping[str, Decision],
+    recipe: Recipe,
+) -> list[Row]:
+    """The portraits that a person refused for their pose; none where there are too few of them.
+
+    Reads only the shards that they lie in.
+    """
+    about = refused_for_pose(decisions)
+    own = [each for each in prefixes if any(name.startswith(each) for name in about)]
+    found = refused_portraits(chain.from_iterable(map(joined, own)), about, recipe)
+    return found if len(found) >= FEWEST else []
+
+
 def refused_portraits(rows: Iterable[Row], about: Collection[str], recipe: Recipe) -> list[Row]:
     """The portraits of these photos, as they would have been without a decision."""
     portraits = (crop(row, recipe) for row in rows if row.photo in about)
     return [row for row in chain.from_iterable(portraits) if row.drop is None]
+
+
+def compared(
+    own: Any, reference: Any, config: FilterPoseConfig
+) -> tuple[Verdict, dict[str, Array]]:
+    """What becomes of Embed's rows beside a reference's, and their scores by shard."""
+    vectors_of = own.results().vectors_of
+    verdict, scores = judged(listed(own.path), vectors_of, reference.vectors(), config)
+    against = own.vectors(), own.vectors_of_refused(), reference.vectors(), config
+    notes = [*verdict.told.notes, *hindsight_notes(*against)]
+    return verdict._replace(told=verdict.told._replace(notes=notes)), scores
 
 
 def hindsight_notes(

@@ -13,13 +13,14 @@ import numpy as np
 from atelier import pictures
 from atelier.listing import HEAD, VIDEOS
 from atelier.options import option
-from pipeline.options import Settings
+from pipeline.options import Settings, current
 from pipeline.photos import video
-from pipeline.photos.folder import check_photo, head_of_photo, read_photo
+from pipeline.photos.folder import PhotoFolder, Scan, check_photo, head_of_photo, read_photo
 from pipeline.rows import columns, manifest, shards
 from pipeline.rows.columns import Numbers
-from pipeline.rows.manifest import Item, Row, dropped
+from pipeline.rows.manifest import Item, Row, digest, dropped
 from pipeline.rows.shards import Rows, Shard
+from pipeline.stages.filter_pose import FilterPoseConfig
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -106,6 +107,21 @@ def frames(item: Item, config: IngestConfig, folder: Path) -> list[Row]:
     if not looked_at:
         return [dropped(clip, "broken file: no frame can be read")]
     return [dropped(clip, f"video: {looked_at} frames looked at"), *taken]
+
+
+def folder_of(photos: str, config: IngestConfig, store: Path) -> PhotoFolder:
+    """The folder of photos, or of the reference set."""
+    if photos == "reference":
+        named, option = current(FilterPoseConfig).folder(), "[FilterPose] reference"
+    else:
+        named, option = config.source, "[Ingest] source"
+    return PhotoFolder(named, option, store, config.hidden)
+
+
+def came_in(scan: Scan) -> str:
+    """Stands for a folder; one with files that 0.1 misread is another one than it saw."""
+    anew = any(map(any_misread, scan.tables.values()))
+    return digest([scan.digest, "anew"]) if anew else scan.digest
 
 
 def any_misread(table: "pa.Table") -> bool:

@@ -13,12 +13,13 @@ from pipeline.options import Settings
 from pipeline.photos.geometry import around
 from pipeline.rows import columns, manifest
 from pipeline.rows.columns import Mask
-from pipeline.rows.manifest import Row
+from pipeline.rows.manifest import Row, Told, Verdict
 from pipeline.sections import DatasetConfig, PortraitConfig
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+READS = ("id", "face", "rectangle")
 SAME_PICTURE = 0.75  # of face_share: a parent whose face is larger is nearly its own close-up
 
 
@@ -33,12 +34,10 @@ class ZoomConfig(Settings):
     seed: int = option(0, "another seed, another choice among the photos that qualify", low=0)
 
 
-def chosen(
-    table: "pa.Table", config: ZoomConfig, dataset: DatasetConfig
-) -> tuple[list[str], list[str]]:
+def chosen(table: "pa.Table", config: ZoomConfig, dataset: DatasetConfig) -> Verdict:
     """The ids of the rows that get a close-up, and what was passed over.
 
-    From the columns id, face and rectangle of all rows. Those with the smallest hash(seed, id) are
+    From the columns READS of all rows. Those with the smallest hash(seed, id) are
     taken: while the source grows, a choice leaves only for a newcomer with a smaller hash.
     """
     reasons, able = passed_over(table, config, dataset)
@@ -48,7 +47,7 @@ def chosen(
     notes = [f"{len(found)} close-ups of {wanted} wanted; {len(names)} of {len(table)} qualify"]
     counted = sorted((reason, int(mask.sum())) for reason, mask in reasons.items())
     notes += [f"{count} passed over: {reason}" for reason, count in counted if count]
-    return found, notes
+    return Verdict(dict.fromkeys(found, "close-up"), Told(notes))
 
 
 def passed_over(

@@ -68,7 +68,7 @@ def test_a_list_of_shards_tells_what_is_in_them(tmp_path):
     assert facts.outcome == {"kept": 40, "no face": 1} and facts.notes == ["a note"]
     assert list(whole) == rows and len(whole) == 41
     assert list(whole.made) == made
-    assert sum(shard.tally["n"] for shard in whole.made) == 41
+    assert sum(shard.tally["seen"] for shard in whole.made) == 41
     assert whole.at([40, 3, 17]) == [rows[40], rows[3], rows[17]]
     assert shards.shard_at(made[0].file, made[0].prefix) == made[0]
 

@@ -5,6 +5,7 @@ import pytest
 
 from pipeline.options import SettingsError
 from pipeline.rows.manifest import Row, outcome, rows_of, rows_table
+from pipeline.rows.sharded import Survey
 from pipeline.stages import filter_pose as pose
 from pipeline.stages.filter_pose import FilterPoseConfig
 
@@ -30,7 +31,8 @@ def judged(rows, vectors, reference, config):
     likeness = pose.likeness_to(reference, config)
     scores = pose.scored([row.embedding for row in rows], vectors, likeness)
     drops, told = pose.filter_pose(names, scores, likeness, config)
-    return rows_of(pose.with_scores(table, scores, drops)), told.notes, told.numbers
+    survey = Survey({"": drops}, told, {"": scores})
+    return rows_of(pose.with_scores(table, "", survey)), told.notes, told.numbers
 
 
 def filtered(found, reference, **settings):
