@@ -60,13 +60,8 @@ def is_hidden(name: str) -> bool:
     return own.startswith(".") or bool(DEVICE_NAME.match(own))
 
 
-def kind_of(name: str, head: Callable[[], bytes]) -> Kind:
-    """What a file counts as; its first bytes are asked for only where its name says nothing."""
-    return "hidden" if is_hidden(name) else kind_by_content(name, head)
-
-
 def kind_by_content(name: str, head: Callable[[], bytes]) -> Kind:
-    """What a file counts as, wherever it lies."""
+    """What a file counts as, wherever it lies; `head` is asked only where its name says nothing."""
     suffix = PurePosixPath(name).suffix.lower()
     for kind, suffixes in KINDS.items():
         if suffix in suffixes:

@@ -116,12 +116,12 @@ def set_options(words: Sequence[str]) -> list[str]:
 def run(given: argparse.Namespace) -> int:
     """Build the task; at the end print the funnel and where the report is."""
     wanted = task_of(given.task, [*tasks.TASKS, *trainers.TASKS])
-    lock.hold(store())
+    task = wanted()
+    hold_store(task, writes=given.rescan or given.retry)
     if given.rescan:
         forget_scan(tasks.Ingest())
     if given.retry:
         forget_killed()
-    task = wanted()
     if not task.complete():
         code = build_task(task)
         if code:
@@ -131,6 +131,15 @@ def run(given: argparse.Namespace) -> int:
     if isinstance(task, trainers.TrainStyleGAN) and (grid := task.grid()):
         print(grid)
     return 0
+
+
+def hold_store(task: luigi.Task, writes: bool) -> None:
+    """Take the store's lock; a store that cannot be written may be asked whether all is done."""
+    try:
+        lock.hold(store())
+    except OSError:
+        if writes or not task.complete():
+            raise
 
 
 def source(_: argparse.Namespace) -> int:

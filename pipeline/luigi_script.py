@@ -7,7 +7,7 @@ import multiprocessing
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from types import TracebackType
 from typing import Any
@@ -69,6 +69,8 @@ def check(words: Sequence[str], tasks: Sequence[type[luigi.Task]]) -> int:
                 options.set_option(name.removeprefix("--"), value)
         options.check_recipe()
         getattr(task(**own), "config", None)  # which is checked when it is put together
+        with suppress(OSError):  # a store that cannot be written may be asked whether all is done
+            lock.hold(store())
     return 0
 
 

@@ -323,7 +323,7 @@ class Stage(Step):
                     yield from unit.cut(batch, size, *given)
 
         with self.bar(total) as bar:
-            failures = crew.map_units(units(), config, store(), bar.advance, self.library)
+            failures = crew.map_units(unit.Units(units), config, store(), bar.advance, self.library)
         if failures:
             raise OpenRowsError(
                 f"{type(self).__name__}: {len(failures)} of {sum(map(len, keys.values()))} rows are"

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,7 +22,7 @@ from pipeline.dataset.publish import ExportError
 from pipeline.dataset.records import Pixels, Shape
 from pipeline.engine import crew, unit
 from pipeline.engine.crew import EngineConfig
-from pipeline.engine.unit import Batch, Unit
+from pipeline.engine.unit import Batch, Unit, Units, keys_of
 from pipeline.photos.folder import read_photo
 from pipeline.rows import manifest, memo
 from pipeline.rows.manifest import Item, Row
@@ -87,11 +87,6 @@ def plan_of(
     return Plan(name, shape, len(items), {}, exact, dataset)
 
 
-def keys_of(items: Sequence[Item]) -> list[str]:
-    """The keys of items, which need not be objects for it."""
-    return items.keys if isinstance(items, Batch) else [item.key for item in items]
-
-
 def pack_all(
     items: Sequence[Item],
     plan: Plan,
@@ -110,7 +105,7 @@ def pack_all(
     prepare(folder, plan, layout, items)
     done = memo.keys(folder / "parts")
     progress(len(done))
-    units = cut(items, done, plan, layout, on, folder)
+    units = Units(partial(cut, items, done, plan, layout, on, folder))
     failures = crew.map_units(units, on, store, progress)
     if failures := failures + killers(folder):
         raise ExportError(

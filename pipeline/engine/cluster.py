@@ -4,12 +4,15 @@ It stays open from stage to stage, until one needs a library that must not meet 
 """
 
 import atexit
+import logging
 import multiprocessing
 import sys
-import uuid
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from atelier.errors import Failure
 from pipeline.engine import processes as interrupt
@@ -18,10 +21,16 @@ if TYPE_CHECKING:
     from distributed import Client
 
 CONNECT_SECONDS = 10
+SILENT_SECONDS = 60  # a worker that is not heard of for so long is given up
+LOOK_SECONDS = 10
+STARTS = 3  # tries to begin local workers
 # Pictures are large buffers: glibc is to keep them, where Dask's setting gives each one back to
 # the system at once (9,000 page faults a picture instead of 30). In bytes; glibc's own limits.
 MALLOC = {"MALLOC_TRIM_THRESHOLD_": 1 << 28, "MALLOC_MMAP_THRESHOLD_": 1 << 25}
 ALONE = ("torch", "tensorflow")  # a process that has loaded one of them must not load the other
+
+
+T = TypeVar("T")
 
 
 class MachineError(Failure):
@@ -40,8 +49,17 @@ class Connection:
 current: Connection | None = None
 
 
-def connect(scheduler: str, processes: int, dashboard: bool, library: str) -> "Client":
-    """A client whose workers may load `library`; the open one if it fits."""
+def connect(
+    scheduler: str,
+    processes: int,
+    dashboard: bool,
+    library: str,
+    patience: int = CONNECT_SECONDS,
+) -> "Client":
+    """A client whose workers may load `library`; the open one if it fits.
+
+    A scheduler that somebody started is waited for so many seconds.
+    """
     global current
     wanted = (scheduler, processes, dashboard, library)
     if current is None or current.wanted != wanted or current.client.status != "running":
@@ -50,7 +68,7 @@ def connect(scheduler: str, processes: int, dashboard: bool, library: str) -> "C
             with interrupt.unheard():
                 current = local(wanted)
         else:
-            current = remote(wanted)
+            current = remote(wanted, patience)
     return current.client
 
 
@@ -83,8 +101,9 @@ def local(wanted: tuple[Any, ...]) -> Connection:
     # dies again and again may be just then, and nobody takes its place.
     dask.config.set({"distributed.deploy.lost-worker-timeout": "52 weeks"})
     environment = {f"distributed.nanny.pre-spawn-environ.{k}": v for k, v in MALLOC.items()}
-    with dask.config.set(environment):
-        cluster = LocalCluster(
+
+    def begin() -> LocalCluster:
+        return LocalCluster(
             n_workers=processes,
             threads_per_worker=1,
             processes=True,
@@ -94,22 +113,43 @@ def local(wanted: tuple[Any, ...]) -> Connection:
             # A lost worker fails its own units at once: the engine finds out who is to blame.
             scheduler_kwargs={"allowed_failures": 0, "dashboard": dashboard},
         )
+
+    with dask.config.set(environment):
+        cluster = begun(begin)
     atexit.unregister(end)
     atexit.register(end)  # to be called before what Dask has registered
-    return Connection(wanted, Client(cluster, set_as_default=False), cluster)
+    client = Client(cluster, set_as_default=False)
+    shorten_patience(client)
+    return Connection(wanted, client, cluster)
 
 
-def remote(wanted: tuple[Any, ...]) -> Connection:
+def begun(begin: Callable[[], T]) -> T:
+    """A cluster that has begun; a worker that dies in its first second does so by chance."""
+    for _ in range(STARTS - 1):
+        with suppress(RuntimeError):
+            return begin()
+    try:
+        return begin()
+    except RuntimeError as error:
+        raise MachineError(f"worker processes die as they begin, {STARTS} times: {error}") from None
+
+
+def remote(wanted: tuple[Any, ...], patience: int) -> Connection:
     """Workers that somebody started; raises MachineError where there are none."""
     from distributed import Client
 
     address, _, _, library = wanted
+    # It says at length what we say in a sentence.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
+    if address.startswith("tls://"):
+        check_certificates()
     try:
-        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+        client = Client(address, timeout=patience, set_as_default=False)
     except OSError as error:
         raise MachineError(f"no Dask scheduler answers at {address}: start one there") from error
+    shorten_patience(client)
     try:
-        client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+        client.wait_for_workers(1, timeout=patience)
     except TimeoutError:
         client.close()
         raise MachineError(f"the scheduler {address} has no workers: start some") from None
@@ -117,6 +157,44 @@ def remote(wanted: tuple[Any, ...]) -> Connection:
     if any(client.run(loaded, others).values()):
         client.restart()
     return Connection(wanted, client)
+
+
+def check_certificates() -> None:
+    """Raise MachineError where what TLS needs is not named, or not there."""
+    import dask
+
+    for name in ("ca-file", "client.cert", "client.key"):
+        file = dask.config.get(f"distributed.comm.tls.{name}", None)
+        variable = f"DASK_DISTRIBUTED__COMM__TLS__{name.replace('-', '_').replace('.', '__')}"
+        if not file:
+            raise MachineError(f"tls:// needs certificates: name a file by {variable.upper()}")
+        if not Path(file).is_file():
+            raise MachineError(f"{variable.upper()} = {file}: there is no such file")
+
+
+def shorten_patience(client: "Client") -> None:
+    """Let the scheduler give up a worker that it has not heard of for `SILENT_SECONDS`."""
+
+    def apply(dask_scheduler: Any) -> None:
+        looks = dask_scheduler.periodic_callbacks.get("worker-ttl")
+        if looks is not None:  # else somebody has set it up so that it never does
+            dask_scheduler.worker_ttl = min(dask_scheduler.worker_ttl, seconds)
+            looks.stop()
+            looks.callback_time = 1000 * often
+            looks.start()
+
+    seconds, often = SILENT_SECONDS, LOOK_SECONDS
+    client.run_on_scheduler(apply)
+
+
+def silent_for(client: "Client") -> dict[str, float]:
+    """How long the scheduler has not heard of each worker, in seconds by its own clock."""
+
+    def look(dask_scheduler: Any) -> dict[str, float]:
+        return {w.address: time.time() - w.last_seen for w in dask_scheduler.workers.values()}
+
+    found: dict[str, float] = client.run_on_scheduler(look)
+    return found
 
 
 def loaded(names: list[str]) -> bool:
@@ -132,20 +210,3 @@ def refuse_company(library: str) -> None:
             f"{library} cannot be loaded beside {', '.join(others)} in one process: set"
             " [Engine] scheduler = local"
         )
-
-
-def check_shared(client: "Client", store: Path, photos: Path) -> None:
-    """Raise MachineError where a worker does not see the same store, or the folder of photos."""
-    store.mkdir(parents=True, exist_ok=True)
-    nonce = store / f".nonce-{uuid.uuid4().hex}"
-    nonce.write_text("seen")
-    try:
-        for folder, look in ((store, nonce.is_file), (photos, photos.is_dir)):
-            if folder.is_dir() and (
-                blind := [w for w, seen in client.run(look).items() if not seen]
-            ):
-                raise MachineError(
-                    f"workers {', '.join(blind)} do not see {folder}: mount it there at that path"
-                )
-    finally:
-        nonce.unlink()

@@ -1,18 +1,21 @@
 """Runs units of work on Dask: a cluster of local processes, many machines, or in-process."""
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import CancelledError
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from atelier.commands import say
 from atelier.options import option
-from pipeline.engine import cluster
+from pipeline.engine import cluster, fitness
 from pipeline.engine.cluster import MachineError
+from pipeline.engine.fitness import Terms, UnfitError
 from pipeline.engine.unit import Unit
 from pipeline.options import Settings
 
@@ -37,7 +40,7 @@ class EngineConfig(Settings):
     scheduler: str = option(
         "local",
         "local (processes of this machine), in-process (one, for debugging), or the address of a"
-        " Dask scheduler, tcp://host:8786, whose workers see the same folders",
+        " Dask scheduler, tcp://host:8786 or tls://host:8786, whose workers see the same folders",
         keyed="never",
     )
     workers: int = option(0, "local worker processes; 0: one per core", low=0, keyed="never")
@@ -50,8 +53,8 @@ class EngineConfig(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.scheduler not in ("local", "in-process") and "://" not in self.scheduler:
-            self.refuse("scheduler", "give local, in-process or tcp://host:port")
+        if not re.fullmatch(r"local|in-process|(tcp|tls)://.+", self.scheduler):
+            self.refuse("scheduler", "give local, in-process, tcp://host:port or tls://host:port")
         if self.dashboard and not find_spec("bokeh"):
             self.refuse("dashboard", "it needs the package bokeh: pip install bokeh")
 
@@ -75,25 +78,53 @@ def map_units(
 ) -> list[str]:
     """Do all units; returns why some are still open, one sentence for each, or nothing.
 
-    They are asked for as workers need them, so very many need not be there at once. A unit that
+    They are asked for as workers need them, and may be asked for again. A unit that
     fails is tried again, then row by row. A photo that kills its worker each time, alone, is
     recorded as dropped. `progress` is called with the number of rows just done.
     `library` is the one that the work loads and that shares no process with another such one.
     """
-    waiting = iter(units)
-    first = next(waiting, None)
+    first = next(iter(units), None)
     if first is None:
         return []
-    units = chain([first], waiting)
     if config.scheduler == "in-process":
         return in_process(units, progress)
     try:
-        client = cluster.connect(config.scheduler, config.processes, config.dashboard, library)
-        cluster.check_shared(client, store, first.items[0].path.parent)
-        return Crew(client, progress).do(units)
+        if config.scheduler == "local":
+            client = cluster.connect("local", config.processes, config.dashboard, library)
+            return Crew(client, progress).do(units)
+        with fitness.terms(store, first.items[0].path.parent) as terms:
+            return on_scheduler(units, config.scheduler, progress, library, terms)
     except BaseException:
         cluster.close()
         raise
+
+
+def on_scheduler(
+    units: Iterable[Unit], address: str, progress: Progress, library: str, terms: Terms
+) -> list[str]:
+    """Do all units on workers that somebody started; a scheduler that is started anew goes on.
+
+    Raises MachineError where none is for too long, or where it did nothing before it went again.
+    """
+    from distributed.comm import CommClosedError
+
+    done: set[str] = set()
+    patience = cluster.CONNECT_SECONDS
+    while True:
+        before = len(done)
+        left = (unit for unit in (unit.without(done) for unit in units) if unit.items)
+        try:
+            client = cluster.connect(address, 0, False, library, patience)
+            return Crew(client, progress, terms, done).do(left)
+        except CommClosedError:
+            cluster.close()
+            if patience != cluster.CONNECT_SECONDS and len(done) == before:
+                raise MachineError(f"the scheduler {address} comes and goes: mend it") from None
+            patience = WAIT_SECONDS * PATIENCE
+            say(
+                f"the scheduler {address} is gone: start it and its workers within {patience} s,"
+                " and the run goes on; later, the same command does"
+            )
 
 
 def in_process(units: Iterable[Unit], progress: Progress) -> list[str]:
@@ -122,6 +153,11 @@ class Crew:
 
     client: "Client"
     progress: Progress
+    terms: Terms | None = None  # of workers that somebody else started
+    done: set[str] = field(default_factory=set)  # the keys of rows that have their result
+    looked_at: set[str] = field(default_factory=set)
+    refused: dict[str, str] = field(default_factory=dict)  # workers, and why
+    silent: set[str] = field(default_factory=set)
 
     def do(self, units: Iterable[Unit]) -> list[str]:
         """First as cut, then what failed row by row, then who lost a worker alone."""
@@ -143,21 +179,60 @@ class Crew:
         units_of: dict[Future, Unit] = {}
         in_a_row = 0
         while True:
-            window = WINDOW * max(1, len(self.client.nthreads()))
+            window = WINDOW * max(1, len(self.workers()))
             for unit in islice(waiting, max(0, window - len(units_of))):
-                units_of[self.client.submit(Unit.run, unit, pure=False)] = unit
+                units_of[self.submit(unit)] = unit
             if not units_of:
                 return failed
             for future in self.finished(units_of):
                 unit = units_of.pop(future)
                 if future.status == "finished":
                     in_a_row = 0
+                    self.done.update(unit.keys if self.terms else ())
                     self.progress(future.result())
+                elif isinstance(error := error_of(future), UnfitError):
+                    self.refuse(*error.args)
+                    units_of[self.submit(unit)] = unit
                 else:
-                    failed.append((unit, error_of(future)))
-                    in_a_row += not is_lost_worker(failed[-1][1])
+                    failed.append((unit, error))
+                    in_a_row += not is_lost_worker(error)
             if in_a_row >= HOPELESS:
                 raise MachineError(f"{in_a_row} tries in a row failed: {sentence(failed[-1][1])}")
+
+    def submit(self, unit: Unit) -> "Future":
+        if self.terms is None:
+            return self.client.submit(Unit.run, unit, pure=False)
+        return self.client.submit(fitness.work, unit, self.terms, pure=False)
+
+    def workers(self) -> set[str]:
+        """The addresses of all; those that may not work are sent away as soon as they are seen."""
+        present = set(self.client.nthreads())
+        if self.terms and (new := present - self.looked_at):
+            unfit = fitness.unfit(self.client, self.terms, sorted(new), WAIT_SECONDS)
+            for worker, lacking in unfit.items():
+                self.refuse(worker, lacking)
+            self.looked_at |= new
+            present -= set(self.refused)
+        return present
+
+    def refuse(self, worker: str, lacking: str) -> None:
+        """Send a worker away, and say so; raises MachineError where no other is left."""
+        if worker not in self.refused:
+            self.refused[worker] = lacking
+            self.client.retire_workers([worker])
+            if set(self.client.nthreads()) <= set(self.refused):
+                raise MachineError(f"no worker is fit: {worker} {lacking}")
+            say(f"worker {worker} is sent away, the others go on: it {lacking}")
+
+    def tell_silent(self) -> None:
+        """Name the workers that are not heard of, once; the scheduler is going to give them up."""
+        for worker, seconds in cluster.silent_for(self.client).items():
+            if seconds > WAIT_SECONDS and worker not in self.silent:
+                self.silent.add(worker)
+                say(
+                    f"worker {worker} has not been heard of for {seconds:.0f} s: after"
+                    f" {cluster.SILENT_SECONDS} s its work goes to the others"
+                )
 
     def finished(self, futures: Iterable["Future"]) -> set["Future"]:
         """Wait for some to end; raises MachineError where no worker is left to do them."""
@@ -169,6 +244,7 @@ class Crew:
                     return set(wait(list(futures), WAIT_SECONDS, "FIRST_COMPLETED").done)
             except TimeoutError:
                 if self.client.nthreads():
+                    self.tell_silent()
                     return set()
             except CancelledError:  # by a scheduler that lost its worker at that moment
                 return {future for future in futures if future.status != "pending"}

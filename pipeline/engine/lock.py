@@ -1,16 +1,27 @@
-"""One run per store at a time."""
+"""One run per store at a time, whatever containers and hosts share it.
+
+The kernel's lock on the store's file `lock` decides: it is held as long as the command runs, and
+let go by its end, however that comes. What is written in the file is for people.
+"""
 
 import atexit
+import errno
 import fcntl
 import json
 import multiprocessing
 import os
 import socket
 from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
 
 from atelier import files
+from atelier.commands import say
 from atelier.errors import Failure
+
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)  # of some file systems
+
+opened: dict[Path, TextIOWrapper] = {}  # by store: a process that was forked has them, too
 
 
 class StoreInUseError(Failure):
@@ -20,16 +31,14 @@ class StoreInUseError(Failure):
 
 
 def hold(store: Path) -> None:
-    """Take the store's lock for this command, until it ends; a dead holder's lock is taken over.
+    """Take the store's lock for this command, until it ends; asking twice is asking once.
 
     Luigi's worker processes belong to the command that started them. Raises StoreInUseError
     where another command holds it, OSError where the store cannot be written.
     """
     try:
         store.mkdir(parents=True, exist_ok=True)
-        with (store / ".lock.guard").open("w") as guard:  # one at a time may look and decide
-            fcntl.flock(guard, fcntl.LOCK_EX)
-            take(store / "lock")
+        take(store)
     except OSError as error:
         raise OSError(
             f"cannot write to the store {store} ({error.strerror}): make it writable, or set"
@@ -38,16 +47,69 @@ def hold(store: Path) -> None:
     atexit.register(release, store)
 
 
-def take(path: Path) -> None:
+def take(store: Path) -> None:
+    path = store / "lock"
+    while True:
+        file = opened.pop(store, None) or path.open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.close()
+            take_otherwise(path, error)
+            return
+        if is_at(file, path):
+            opened[store] = file
+            return sign(file, path)
+        file.close()  # it was released, and another file has its name
+
+
+def sign(file: TextIOWrapper, path: Path) -> None:
+    """Write down who holds the lock now."""
     holder = read_holder(path)
-    if holder is not None and holder != own_identity() and alive(holder):
-        raise StoreInUseError(
-            f"{path.parent} is in use by process {holder['pid']} on {holder['host']}: wait for it,"
-            f" or, if it is gone, delete {path}"
-        )
-    if holder is not None and holder != own_identity():
+    if holder == own_identity():
+        return
+    if holder is not None:
         files.sweep(path.parent)  # it died: what it left half-written goes
+    file.truncate(0)
+    file.write(json.dumps(own_identity()))
+    file.flush()
+
+
+def take_otherwise(path: Path, error: OSError) -> None:
+    """Where the kernel gave no lock: to another process of this command, or to nobody here."""
+    if error.errno in NO_LOCKS:
+        take_by_word(path)
+    elif not isinstance(error, BlockingIOError):
+        raise error
+    elif read_holder(path) != own_identity():
+        raise StoreInUseError(in_use(path)) from None
+
+
+def is_at(file: TextIOWrapper, path: Path) -> bool:
+    """Whether the open file still is the one of this name."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def take_by_word(path: Path) -> None:
+    """Where a file system has no locks: whom the file names holds it, unless he is dead."""
+    holder = read_holder(path)
+    if holder is None:
+        say(f"{path.parent} lies where files cannot be locked: start nothing else on it meanwhile")
+    elif holder != own_identity():
+        if alive(holder):
+            raise StoreInUseError(f"{in_use(path)}, or, if it is gone, delete {path}")
+        files.sweep(path.parent)
     files.write(path, json.dumps(own_identity()))
+
+
+def in_use(path: Path) -> str:
+    """Who holds the lock, in words."""
+    holder = read_holder(path)
+    who = f"process {holder['pid']} on {holder['host']}" if holder else "another command"
+    return f"{path.parent} is in use by {who}: wait for it"
 
 
 def release(store: Path) -> None:
@@ -55,6 +117,8 @@ def release(store: Path) -> None:
     with suppress(OSError):
         if read_holder(store / "lock") == own_identity():
             (store / "lock").unlink(missing_ok=True)
+    if file := opened.pop(store, None):
+        file.close()
 
 
 def own_identity() -> dict[str, object]:
@@ -85,7 +149,7 @@ def started(pid: int) -> str | None:
 def read_holder(path: Path) -> dict[str, object] | None:
     """Who holds the lock; nobody where there is none, or nothing that can be read."""
     try:
-        found: dict[str, object] = json.loads(path.read_text())
-        return found
+        found = json.loads(path.read_text())
     except (FileNotFoundError, ValueError):
         return None
+    return found if isinstance(found, dict) and {"host", "pid", "started"} <= set(found) else None

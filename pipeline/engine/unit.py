@@ -1,7 +1,7 @@
 """A unit of work: some rows of one stage, done by one worker, written as one part."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -13,7 +13,7 @@ from pipeline.rows.memo import KILLED
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["KILLED", "Batch", "Item", "Unit", "batch", "cut"]
+__all__ = ["KILLED", "Batch", "Item", "Unit", "Units", "batch", "cut", "keys_of"]
 
 # Says what becomes of each item, in order; reads the photos, decides by the settings. `folder` is
 # the stage's own: work that writes pictures writes them below it.
@@ -136,10 +136,37 @@ class Unit:
         singles = [(item,) for item in self.items]
         return [Unit(self.work, self.settings, one, self.folder, self.shard) for one in singles]
 
+    def without(self, done: Container[str]) -> "Unit":
+        """The rows of it whose keys are not among these."""
+        left = [number for number, key in enumerate(self.keys) if key not in done]
+        if len(left) == len(self.items):
+            return self
+        return replace(self, items=tuple(self.items[number] for number in left))
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of its rows, which need not be objects for it."""
+        return keys_of(self.items)
+
     def give_up(self, reason: str) -> None:
         """Record that these rows are dropped because they cannot be done."""
         results = {item.key: [dropped(item.row, reason)] for item in self.items}
         memo.write_part(self.folder / "parts", results, self.shard, killed=True)
+
+
+@dataclass(frozen=True)
+class Units(Iterable[Unit]):
+    """Units that are made as they are asked for; they may be asked for again."""
+
+    make: Callable[[], Iterator[Unit]]
+
+    def __iter__(self) -> Iterator[Unit]:
+        return self.make()
+
+
+def keys_of(items: Sequence[Item]) -> list[str]:
+    """The keys of items, which need not be objects for it."""
+    return items.keys if isinstance(items, Batch) else [item.key for item in items]
 
 
 def cut(

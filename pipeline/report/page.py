@@ -34,7 +34,6 @@ Values = NDArray[Any]
 SCORING = "FilterPose"  # the stage whose rows have scores
 OTHER = ""  # stands for the reasons that share a line
 TEMPLATE = Path(__file__).with_name("page.html")
-FACE_SHARE = "height of the face, as a share of the picture's"
 
 
 @dataclass(frozen=True)

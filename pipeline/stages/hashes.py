@@ -50,14 +50,6 @@ def scaled_grey(grey: Pixels, size: tuple[int, int]) -> Pixels:
     return np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.LANCZOS))
 
 
-def near_pairs(hashes: Hashes, bits: int) -> tuple[Indices, Indices]:
-    """All i < j whose hashes differ in at most `bits` of 64 bits, but for crowds (`candidates`)."""
-    n = len(hashes)
-    found = [pair_numbers(*pair, n) for pair in candidates(hashes, bits, bits)]
-    pairs = np.sort(np.concatenate(found)) if found else np.empty(0, np.int64)
-    return pairs // max(n, 1), pairs % max(n, 1)
-
-
 def pair_numbers(one: Indices, other: Indices, n: int) -> Indices:
     """i * n + j of each pair, i < j."""
     return np.minimum(one, other) * n + np.maximum(one, other)

@@ -198,7 +198,10 @@ def test_a_read_only_store_is_one_sentence(folder, disk):
     finished(run(folder, "run", store="disk"))
     disk("remount,ro")
     assert lines_of(folder, "Resize", store="disk").endswith("3 kept, 0 dropped")
-    assert "(Read-only file system)" in error(run(folder, "run", store="disk"))
+    finished(run(folder, "run", store="disk"))  # all is done, so that nothing is to be written
+    for words, more in ((["run", "--rescan"], {}), (["run"], {"Dataset_size": 32})):
+        said = error(run(folder, *words, store="disk", **more))
+        assert "(Read-only file system)" in said
 
 
 def test_too_little_room_is_said_before_the_first_picture(folder, disk):

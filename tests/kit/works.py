@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,12 @@ from pipeline.engine import cluster
 def measure(items, settings, folder):
     for item in items:
         yield [replace(item.row, width=len(item.row.id))]
+
+
+def measure_slowly(items, settings, folder):
+    for item in items:
+        time.sleep(0.2)
+        yield [item.row]
 
 
 def fail_on_bad(items, settings, folder):

@@ -1,6 +1,7 @@
 """A run is the same run, however often it is stopped, killed, cut into rounds or taken over."""
 
 import json
+import re
 import signal
 import time
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from PIL import Image
 
 from atelier import arrays
@@ -100,6 +102,46 @@ def test_tensorboard_has_the_names_people_know(whole):
     tags = {(value.tag, event.step) for event in events for value in event.summary.value}
     known = {"Loss/scores/real", "Loss/scores/fake", "pl_lengths", "learning_rate/G"}
     assert {(name, 64) for name in known} <= tags
+
+
+def layout_message():
+    """The message of TensorBoard's "Custom scalars", declared as its format says."""
+    file = descriptor_pb2.FileDescriptorProto(name="layout.proto", package="shown")
+    members = {
+        "Multiline": [("tag", 1, "")],
+        "Chart": [("title", 1, ""), ("multiline", 2, "Multiline")],
+        "Category": [("title", 1, ""), ("chart", 2, "Chart")],
+        "Layout": [("category", 2, "Category")],
+    }
+    for name, fields in members.items():
+        message = file.message_type.add(name=name)
+        for field, number, kind in fields:
+            declared = message.field.add(name=field, number=number, label=3)
+            declared.type = declared.TYPE_MESSAGE if kind else declared.TYPE_STRING
+            if kind:
+                declared.type_name = f".shown.{kind}"
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("shown.Layout"))
+
+
+@pytest.mark.slow
+def test_every_curve_has_its_chart_in_tensorboard(whole):
+    (path,) = (whole / "tensorboard" / "layout").iterdir()
+    records = tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
+    *_, event = map(tf.compat.v1.Event.FromString, records)
+    (value,) = event.summary.value
+    assert value.tag == "custom_scalars__config__"
+    assert value.metadata.plugin_data.plugin_name == "custom_scalars"
+    layout = layout_message().FromString(value.tensor.string_val[0])
+    titles = [category.title[0] for category in layout.category]
+    assert titles == ["Losses", "Health", "Pace", "Metrics"]
+    charts = [chart for category in layout.category for chart in category.chart]
+    tags = [tag for chart in charts for tag in chart.multiline[0].tag]
+    names = curve(whole)[-1]
+    shown = {name for name in names if any(re.fullmatch(tag, name) for tag in tags)}
+    assert {name for name in names if "/" in name} <= shown
+    assert {"augment_p", "diversity"} <= shown
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from atelier import files
 from training.networks.parameters import Tensor
+from training.run.board import show_layout
 
 Line = dict[str, Any]
 
@@ -99,6 +100,7 @@ class Journal:
             files.write_lines(path, map(plain, self.lines))
             self.file = path.open("a")
             self.board = Board(run / "tensorboard", self.lines)
+            show_layout(run)
 
     def write(self, line: Line) -> None:
         self.lines.append(line)

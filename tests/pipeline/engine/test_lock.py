@@ -1,5 +1,9 @@
+import errno
+import fcntl
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 
@@ -42,22 +46,80 @@ def test_a_dead_holders_lock_is_taken_over(tmp_path, other):
     assert not (tmp_path / "lock").exists()
 
 
+def test_the_lock_of_a_restarted_container_is_nobodys(tmp_path):
+    """Its host has another name, and its process died without a word."""
+    (tmp_path / "lock").write_text(json.dumps({"host": "elsewhere", "pid": 1, "started": 0}))
+    stray = tmp_path / f".a.jpg.{socket.gethostname().replace('.', '_')}-999999999.partial"
+    stray.touch()
+    lock.hold(tmp_path)
+    assert lock.read_holder(tmp_path / "lock") == lock.own_identity()
+    assert not stray.exists()
+    lock.release(tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_whatever_ends_the_holder_lets_go(number, tmp_path, other):
+    other.send_signal(number)
+    other.wait()
+    lock.hold(tmp_path)
+    lock.release(tmp_path)
+
+
+def test_a_process_that_was_forked_holds_on(tmp_path):
+    lock.hold(tmp_path)
+    if not (child := os.fork()):
+        signal.pause()
+    lock.opened.pop(tmp_path).close()  # as the parent's death does
+    try:
+        with pytest.raises(BlockingIOError), (tmp_path / "lock").open() as again:
+            fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    lock.hold(tmp_path)
+    lock.release(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a PID namespace")
+def test_two_containers_of_one_name_do_not_share_a_store(tmp_path, other):
+    """In its own PID namespace a process sees nobody of the number that the lock names."""
+    apart = ["unshare", "--pid", "--fork", "--mount-proc"]
+    words = [*apart, sys.executable, "-c", HOLD, str(tmp_path)]
+    second = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert second.returncode == 1
+    assert f"StoreInUseError: {tmp_path} is in use by process {other.pid} on " in second.stderr
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"pid": 1}', "3", '{"host', "\0" * 40])
+def test_a_lock_that_cannot_be_read_is_nobodys(text, tmp_path):
+    (tmp_path / "lock").write_text(text)
+    lock.hold(tmp_path)
+    assert lock.read_holder(tmp_path / "lock") == lock.own_identity()
+    lock.release(tmp_path)
+
+
+def test_where_files_cannot_be_locked_the_word_counts(tmp_path, monkeypatch, capsys):
+    def no_locks(file, how):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    lock.hold(tmp_path)
+    assert "lies where files cannot be locked" in capsys.readouterr().out
+    lock.release(tmp_path)
+    assert not (tmp_path / "lock").exists()
+    elsewhere = {"host": "elsewhere", "pid": 1, "started": 0}
+    (tmp_path / "lock").write_text(json.dumps(elsewhere))
+    with pytest.raises(lock.StoreInUseError, match=r"process 1 on elsewhere: .* delete "):
+        lock.hold(tmp_path)
+    dead = {"host": socket.gethostname(), "pid": 999999999, "started": "never"}
+    (tmp_path / "lock").write_text(json.dumps(dead))
+    lock.hold(tmp_path)
+    lock.release(tmp_path)
+
+
 def test_a_command_may_ask_twice(tmp_path):
     lock.hold(tmp_path)
     lock.hold(tmp_path)
     assert lock.read_holder(tmp_path / "lock") == lock.own_identity()
     lock.release(tmp_path)
     assert lock.read_holder(tmp_path / "lock") is None
-
-
-def test_a_lock_that_cannot_be_read_is_nobodys(tmp_path):
-    (tmp_path / "lock").write_text("")
-    lock.hold(tmp_path)
-    assert lock.read_holder(tmp_path / "lock") == lock.own_identity()
-    lock.release(tmp_path)
-
-
-def test_a_holder_on_another_host_is_believed(tmp_path):
-    (tmp_path / "lock").write_text(json.dumps({"host": "elsewhere", "pid": 1, "started": 0}))
-    with pytest.raises(lock.StoreInUseError, match="process 1 on elsewhere"):
-        lock.hold(tmp_path)

@@ -8,7 +8,7 @@ import pytest
 from atelier.boxes import Box
 from pipeline.rows.manifest import Measures, Row, rows_table
 from pipeline.stages.copies import OTHER_FACE, SAME_BOTH, SAME_CROP, SAME_FACE, copies
-from pipeline.stages.hashes import candidates, near_pairs
+from pipeline.stages.hashes import candidates, pair_numbers
 
 
 def clustered(count, seed=0):
@@ -17,6 +17,14 @@ def clustered(count, seed=0):
     fresh = rng.integers(0, 2**64, count // 2, dtype=np.uint64)
     flips = np.uint64(1) << rng.integers(0, 64, (6, count // 2), dtype=np.uint64)
     return np.unique(np.concatenate([fresh, fresh ^ np.bitwise_xor.reduce(flips)]))
+
+
+def near_pairs(hashes, bits):
+    """All i < j, in order, whose hashes differ in at most `bits` of 64 bits, as they are found."""
+    n = len(hashes)
+    found = [pair_numbers(*pair, n) for pair in candidates(hashes, bits, bits)]
+    pairs = np.sort(np.concatenate(found)) if found else np.empty(0, np.int64)
+    return pairs // max(n, 1), pairs % max(n, 1)
 
 
 @pytest.mark.parametrize("bits", [0, 1, 2, 5, 6, 8])

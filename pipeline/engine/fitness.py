@@ -1,0 +1,93 @@
+"""Which workers may work: those that have this run's software and see its folders."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.engine import software
+from pipeline.engine.software import Software
+from pipeline.engine.unit import Unit
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+SIGHT = "mount it there at that path"
+
+
+class UnfitError(Exception):
+    """This worker may do nothing of the run; its arguments are its address, and why."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a run asks of every worker."""
+
+    software: Software
+    store: Path
+    photos: Path
+    mark: Path  # a file that lies in the store while the run works
+
+    def lacking(self) -> str:
+        """What keeps this process from working, in words; nothing where it may."""
+        if differing := software.unlike(software.installed(), self.software):
+            return f"has {differing}: install there what is here"
+        if not self.mark.is_file():
+            return f"does not see {self.store}: {SIGHT}"
+        return "" if self.photos.is_dir() else f"does not see {self.photos}: {SIGHT}"
+
+
+@contextmanager
+def terms(store: Path, photos: Path) -> Iterator[Terms]:
+    """The terms of a run on this store, with its mark; `photos` counts where it is a folder."""
+    store.mkdir(parents=True, exist_ok=True)
+    mark = store / f".mark-{uuid.uuid4().hex}"
+    mark.touch()
+    try:
+        seen = photos if photos.is_dir() else store
+        yield Terms(software.installed(), store, seen, mark)
+    finally:
+        mark.unlink(missing_ok=True)
+
+
+def work(unit: Unit, terms: Terms) -> int:
+    """Do a unit on a worker; raises UnfitError where it may not, or lost the store meanwhile."""
+    refuse_unfit(terms)
+    done = unit.run()
+    refuse_unfit(terms)
+    return done
+
+
+def refuse_unfit(terms: Terms) -> None:
+    from distributed import get_worker
+
+    if lacking := terms.lacking():
+        raise UnfitError(get_worker().address, lacking)
+
+
+def unfit(client: "Client", terms: Terms, workers: list[str], seconds: float) -> dict[str, str]:
+    """Those of the workers that may do nothing, each with the reason.
+
+    One that does not answer within so many seconds is not among them: it may be busy, or frozen.
+    """
+    from distributed import wait
+
+    asked = {
+        worker: client.submit(Terms.lacking, terms, workers=[worker], pure=False, priority=1)
+        for worker in workers
+    }
+    with client.as_current(), suppress(TimeoutError):
+        wait(list(asked.values()), seconds)
+    answers = {worker: answer(future) for worker, future in asked.items() if future.done()}
+    return {worker: lacking for worker, lacking in answers.items() if lacking}
+
+
+def answer(future: "Future") -> str:
+    """What a worker says that it lacks; one that does not know the question has older code."""
+    error = future.exception()
+    if error is None:
+        return str(future.result())
+    unknown = isinstance(error, (ImportError, AttributeError))
+    return "has code of another version: install there what is here" if unknown else ""

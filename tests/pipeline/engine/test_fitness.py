@@ -1,0 +1,248 @@
+"""Workers that somebody started: those that cannot make the same results are sent away by name."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from threading import Event, Thread
+
+import dask
+import distributed
+import pytest
+from distributed import Client
+
+from pipeline.engine import cluster, crew, fitness, software, unit
+from pipeline.engine.crew import EngineConfig, MachineError
+from pipeline.rows import memo
+from pipeline.rows.manifest import Row
+from tests.kit import works
+from tests.kit.store import ROOT, address_in
+
+NAMES = [f"{n:03d}" for n in range(12)]
+
+
+@contextmanager
+def joined(address, root=ROOT, before=()):
+    """One more worker, with the code of `root`; it is killed at the end, if it still lives."""
+    options = ["--host", "127.0.0.1", "--nthreads", "1", "--no-dashboard", "--no-nanny"]
+    words = [*before, sys.executable, "-m", "dask", "worker", address, *options]
+    with Client(address, set_as_default=False) as client:
+        count = len(client.nthreads())
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": root}
+        process = subprocess.Popen(words, env={**os.environ, "PYTHONPATH": str(root)}, **quiet)
+        try:
+            client.wait_for_workers(count + 1, timeout=120)
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+
+def finish(store, address, names=NAMES, work=works.measure):
+    """Do the rows on the workers of `address`, all of them."""
+    store.mkdir(exist_ok=True)
+    items = [unit.Item(name, Row(name), store / "none") for name in names]
+    units = unit.cut(items, 2, work, None, store)
+    assert crew.map_units(units, EngineConfig(address), store, lambda done: None) == []
+    assert set(memo.read_parts(store / "parts", set(names))) == set(names)
+
+
+@pytest.fixture(scope="module")
+def changed(tmp_path_factory):
+    """A checkout of which one file of a stage is another."""
+    root = tmp_path_factory.mktemp("changed")
+    for name in (*software.PACKAGES, "tests"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    with (root / "pipeline" / "stages" / "resize.py").open("a") as code:
+        code.write("\n# another version\n")
+    return root
+
+
+@pytest.mark.slow
+def test_a_worker_with_other_code_is_sent_away_whenever_it_joins(
+    tmp_path, scheduler, changed, capsys
+):
+    with joined(scheduler, changed) as other:
+        finish(tmp_path / "first", scheduler)
+        assert other.wait(60) == 0
+    said = capsys.readouterr().out
+    assert "is sent away, the others go on: it has the code " in said
+    assert f" instead of {software.code()}: install there what is here" in said
+    with joined(scheduler, changed) as other:  # while the connection stays
+        finish(tmp_path / "second", scheduler)
+        assert other.wait(60) == 0
+    assert capsys.readouterr().out.count("is sent away") == 1
+    with Client(scheduler, set_as_default=False) as client:
+        assert len(client.nthreads()) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a mount namespace")
+def test_a_worker_that_does_not_see_the_store_is_sent_away(tmp_path, scheduler, capsys):
+    store = tmp_path / "store"
+    store.mkdir()
+    blind = f'mount -t tmpfs none {store} && exec "$@"'
+    apart = ("unshare", "--mount", "--propagation", "private", "sh", "-c", blind, "sh")
+    with joined(scheduler, before=apart):
+        finish(store, scheduler)
+    assert f"it does not see {store}: mount it there at that path" in capsys.readouterr().out
+    assert not list(store.glob(".mark-*"))
+
+
+@pytest.mark.slow
+def test_a_frozen_worker_is_named_and_its_work_goes_to_others(
+    tmp_path, scheduler, capsys, monkeypatch
+):
+    monkeypatch.setattr(crew, "WAIT_SECONDS", 4)
+    monkeypatch.setattr(cluster, "SILENT_SECONDS", 15)
+    monkeypatch.setattr(cluster, "LOOK_SECONDS", 1)
+    with joined(scheduler) as frozen:
+        finish(tmp_path / "before", scheduler)
+        frozen.send_signal(signal.SIGSTOP)
+        finish(tmp_path / "store", scheduler, work=works.measure)
+    assert "after 15 s its work goes to the others" in capsys.readouterr().out
+
+
+@contextmanager
+def scheduled(port):
+    """A scheduler at this port; it is killed at the end."""
+    place = ["--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": ROOT}
+    process = subprocess.Popen([sys.executable, "-m", "dask", "scheduler", *place], **quiet)
+    try:
+        yield f"tcp://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_is_started_anew_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 5)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+
+    def restarted():
+        with ExitStack() as first:
+            address = first.enter_context(scheduled(port))
+            first.enter_context(joined(address))
+            ready.set()
+            while len(list(tmp_path.glob("store/parts/*.parquet"))) < 2:
+                time.sleep(0.05)
+        with scheduled(port) as address, joined(address):
+            over.wait(120)
+
+    ready, over = Event(), Event()
+    people = Thread(target=restarted)
+    people.start()
+    try:
+        assert ready.wait(120)
+        finish(tmp_path / "store", f"tcp://127.0.0.1:{port}", work=works.measure_slowly)
+    finally:
+        cluster.close()
+        over.set()
+        people.join()
+
+
+@pytest.mark.slow
+def test_a_cluster_over_tls_does_the_same(tmp_path, monkeypatch):
+    if not shutil.which("openssl"):
+        pytest.skip("openssl makes the certificates")
+    key, certificate, file = (tmp_path / name for name in ("key.pem", "cert.pem", "scheduler.json"))
+    subject = ["-subj", "/CN=localhost", "-days", "2", "-nodes", "-newkey", "rsa:2048"]
+    words = ["openssl", "req", "-x509", *subject, "-keyout", key, "-out", certificate]
+    subprocess.run(words, check=True, capture_output=True)
+    tls = {"ca-file": str(certificate)} | {
+        f"{role}.{name}": str(path)
+        for role in ("scheduler", "worker", "client")
+        for name, path in (("cert", certificate), ("key", key))
+    }
+    for name, path in tls.items():  # as a user sets them
+        variable = name.replace("-", "_").replace(".", "__").upper()
+        monkeypatch.setenv(f"DASK_DISTRIBUTED__COMM__TLS__{variable}", path)
+    words = [sys.executable, "-m", "dask", "scheduler", "--protocol", "tls", "--port", "0"]
+    words += ["--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file)]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": ROOT}
+    scheduler = subprocess.Popen(words, **quiet)
+    try:
+        with dask.config.set({f"distributed.comm.tls.{name}": path for name, path in tls.items()}):
+            address = address_in(file)
+            assert address.startswith("tls://")
+            with joined(address):
+                finish(tmp_path / "store", address)
+            cluster.close()
+    finally:
+        scheduler.terminate()
+        scheduler.wait(60)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "tls:// needs certificates: name a file by DASK_DISTRIBUTED__COMM__TLS__CA_FILE"),
+        (
+            {"ca-file": "no.pem"},
+            "DASK_DISTRIBUTED__COMM__TLS__CA_FILE = no.pem: there is no such file",
+        ),
+    ],
+)
+def test_missing_certificates_are_one_sentence(given, said, tmp_path):
+    with (
+        dask.config.set({"distributed.comm.tls": given}),
+        pytest.raises(MachineError, match=f"^{said}$"),
+    ):
+        finish(tmp_path / "store", "tls://127.0.0.1:9")
+
+
+def test_a_store_that_goes_away_under_a_worker_is_noticed(tmp_path, monkeypatch):
+    """The mount is lost while the unit works: what it wrote went nowhere."""
+
+    class Worker:
+        address = "tcp://here"
+
+    def lose_the_store(items, settings, folder):
+        for mark in folder.glob(".mark-*"):
+            mark.unlink()
+        return [[item.row] for item in items]
+
+    monkeypatch.setattr(distributed, "get_worker", Worker)
+    item = unit.Item("a", Row("a"), Path("none"))
+    with fitness.terms(tmp_path, tmp_path) as terms:
+        fitness.work(unit.Unit(works.measure, None, (item,), tmp_path), terms)
+        with pytest.raises(fitness.UnfitError) as raised:
+            fitness.work(unit.Unit(lose_the_store, None, (item,), tmp_path), terms)
+    assert raised.value.args == (
+        "tcp://here",
+        f"does not see {tmp_path}: mount it there at that path",
+    )
+
+
+def test_what_differs_is_named():
+    ours = software.installed()
+    assert software.unlike(ours, ours) == ""
+    assert software.unlike({**ours, "pillow": "1.0"}, {**ours, "pillow": "2.0"}) == (
+        "pillow 1.0 instead of 2.0"
+    )
+    assert "none" not in (ours["numpy"], ours["pillow"], ours["ImageMagick"])
+
+
+@pytest.mark.parametrize("failures", [2, 3])
+def test_a_worker_that_dies_as_it_begins_is_begun_again(failures):
+    tries = []
+
+    def begin():
+        tries.append(1)
+        if len(tries) <= failures:
+            raise RuntimeError("Nanny failed to start.")
+        return "begun"
+
+    if failures < cluster.STARTS:
+        assert cluster.begun(begin) == "begun"
+    else:
+        with pytest.raises(MachineError, match="die as they begin, 3 times: Nanny failed"):
+            cluster.begun(begin)
