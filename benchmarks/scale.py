@@ -36,7 +36,7 @@ from pipeline.dataset.nvlabs import NvlabsLayout
 from pipeline.engine import crew
 from pipeline.engine.unit import Unit
 from pipeline.photos import folder
-from pipeline.rows import columns, manifest, memo
+from pipeline.rows import columns, manifest, memo, parquet
 from pipeline.rows.manifest import Item, Measures, Row, dropped
 from pipeline.stage import Step
 
@@ -205,7 +205,7 @@ def made_up(
         kept = [n for n in own.column_names if n in manifest.IN_MANIFEST and n not in made]
         table = pa.table({n: own.column(n) for n in ("key", *kept)} | made)
         known = columns.ids(own, "key")
-        manifest.write_table(memo.part_of(unit.folder / "parts", unit.shard, known), table)
+        parquet.write_table(memo.part_of(unit.folder / "parts", unit.shard, known), table)
         files.replacing = write
         scans.append((time.perf_counter() - began[0], time.process_time() - began[1]))
         progress(len(own))

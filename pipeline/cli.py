@@ -22,7 +22,7 @@ from pipeline.options import SettingsError, current
 from pipeline.report import chapters
 from pipeline.report.funnel import shortened
 from pipeline.review import session
-from pipeline.rows import shards
+from pipeline.rows import parquet
 from pipeline.rows.manifest import facts
 from pipeline.stage import Stage, Step, store
 from pipeline.stages.ingest import IngestConfig
@@ -172,7 +172,7 @@ def forget_scan(ingest: Step) -> None:
 
 def forget_made(folder: Path) -> None:
     """Let a stage put its rows together again from what it remembers."""
-    shutil.rmtree(folder / shards.FOLDER, ignore_errors=True)
+    shutil.rmtree(folder / parquet.SHARDS, ignore_errors=True)
     for known in folder.glob("*.parquet"):
         known.unlink()
 

@@ -56,8 +56,11 @@ def kept(table: "pa.Table") -> "pa.Table":
 
 def passed_on(table: "pa.Table") -> "pa.Table":
     """The kept rows as the next stage sees them: without the places where photos lie."""
-    found = kept(table)
-    return with_columns(found, **{name: [value] * len(found) for name, value in PLACES.items()})
+    import pyarrow as pa
+
+    found, kinds = kept(table), schema()
+    blank = {n: pa.repeat(pa.scalar(value, kinds[n]), len(found)) for n, value in PLACES.items()}
+    return with_columns(found, **blank)
 
 
 def with_columns(table: "pa.Table", **columns: Any) -> "pa.Table":

@@ -5,15 +5,15 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
-from atelier import files
 from atelier.boxes import Box
 from detectors.base import Detection
+from pipeline.rows import parquet
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -146,7 +146,7 @@ def write_rows(
         "notes": list(notes),
         "numbers": dict(numbers),
     }
-    write_table(path, table.replace_schema_metadata({b"atelier": json.dumps(facts).encode()}))
+    parquet.write_table(path, parquet.told(table, facts))
 
 
 ENCODER = json.JSONEncoder(sort_keys=True, default=list)
@@ -168,19 +168,15 @@ def digest_values(values: Iterable[Any]) -> str:
 
 def read_manifest(path: Path) -> list[Row]:
     """The rows of one file, in order."""
-    import pyarrow.parquet as pq
-
-    return rows_of(pq.read_table(path))
+    return rows_of(read_columns(path, IN_MANIFEST))
 
 
 def read_columns(path: Path, names: Sequence[str]) -> "pa.Table":
     """These columns of one file, in this order; one that it lacks holds nothing."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as file:
-        there = set(file.schema_arrow.names)
-        table = file.read([name for name in names if name in there], use_threads=False)
+    table = parquet.read_table(path, names)
+    there = set(table.column_names)
     if there.issuperset(names):
         return table.select(list(names))
     kinds = schema() | {"features": pa.binary()}
@@ -188,18 +184,10 @@ def read_columns(path: Path, names: Sequence[str]) -> "pa.Table":
     return pa.table(found)
 
 
-def header(path: Path) -> dict[str, Any]:
-    """What the header of a file says."""
-    import pyarrow.parquet as pq
-
-    found: dict[str, Any] = json.loads(pq.read_schema(path).metadata[b"atelier"])
-    return found
-
-
 @lru_cache(maxsize=1024)
 def facts(path: Path) -> Facts:
     """The header of a manifest. A manifest never changes, so it is read once."""
-    return Facts(**header(path))
+    return Facts(**parquet.read_header(path))
 
 
 def rows_table(rows: Sequence[Row], **more: tuple["pa.DataType", list[Any]]) -> "pa.Table":
@@ -214,7 +202,9 @@ def rows_table(rows: Sequence[Row], **more: tuple["pa.DataType", list[Any]]) -> 
     return pa.table(columns)
 
 
+@cache
 def schema() -> dict[str, "pa.DataType"]:
+    """The columns of a manifest, and their kinds."""
     import pyarrow as pa
 
     box = pa.list_(pa.int64(), 4)
@@ -261,11 +251,3 @@ def rows_of(table: "pa.Table") -> list[Row]:
         Row(**dict(zip(names, row, strict=True)))
         for row in zip(*(columns[name] for name in names), strict=True)
     ]
-
-
-def write_table(path: Path, table: "pa.Table") -> None:
-    """Write a Parquet file in one go."""
-    import pyarrow.parquet as pq
-
-    with files.replacing(path) as partial:
-        pq.write_table(table, partial)

@@ -6,13 +6,14 @@ Once a shard is done its parts become one.
 
 import hashlib
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.rows import columns, manifest, shards
+from pipeline.rows import columns, manifest, parquet, shards
 from pipeline.rows.columns import Numbers
 from pipeline.rows.manifest import Row
 from pipeline.rows.shards import Shard
@@ -36,11 +37,11 @@ def outcomes(folder: Path, wanted: Collection[str]) -> dict[str, str]:
     """What became of the wanted keys that have a result: `kept`, or the reason without detail."""
     found: dict[str, str] = {}
     for part in files(folder):
-        table = read(part, ["key", "drop"])
-        pairs = zip(
-            columns.ids(table, "key"), columns.short_reasons(table).to_pylist(), strict=True
-        )
-        found |= {key: outcome for key, outcome in pairs if key in wanted}
+        with suppress(FileNotFoundError):  # a run at the same time makes one part of many
+            table = read(part, ["key", "drop"])
+            said = columns.short_reasons(table).to_pylist()
+            pairs = zip(columns.ids(table, "key"), said, strict=True)
+            found |= {key: outcome for key, outcome in pairs if key in wanted}
     return found
 
 
@@ -55,7 +56,7 @@ def write_part(folder: Path, results: Results, shard: str = "", killed: bool = F
     if any(row.features for _, row in pairs):
         more["features"] = (pa.binary(), [row.features for _, row in pairs])
     table = manifest.rows_table([row for _, row in pairs], **more)
-    manifest.write_table(part_of(folder, shard, sorted(results), killed), table)
+    parquet.write_table(part_of(folder, shard, sorted(results), killed), table)
 
 
 def part_of(folder: Path, shard: str, known: Sequence[str], killed: bool = False) -> Path:
@@ -186,7 +187,7 @@ class Memo:
         killed = waiting[0][0].name.startswith(KILLED)
         for prefix, own in shards.parted(table, numbers, self.prefixes):
             known = sorted(set(columns.ids(own, "key")))
-            manifest.write_table(part_of(self.folder, prefix, known, killed), own)
+            parquet.write_table(part_of(self.folder, prefix, known, killed), own)
         for part, _ in waiting:
             part.unlink()
 
@@ -199,7 +200,7 @@ class Memo:
         table, part = joined(tables), np.repeat(np.arange(len(own)), list(map(len, tables)))
         table = table.take(latest(table.column("key"), part))
         made = part_of(self.folder, prefix, sorted(set(columns.ids(table, "key"))))
-        manifest.write_table(made, table)
+        parquet.write_table(made, table)
         for old in own:
             if old != made:
                 old.unlink()
@@ -212,9 +213,7 @@ class Memo:
 
 def whole(part: Path) -> "pa.Table":
     """All columns of a part."""
-    import pyarrow.parquet as pq
-
-    return pq.read_table(part, use_threads=False)
+    return parquet.read_table(part)
 
 
 def joined(tables: "Sequence[pa.Table]") -> "pa.Table":

@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.rows import columns, manifest
+from pipeline.rows import columns, manifest, parquet
 from pipeline.rows.columns import DIGITS, Numbers
 from pipeline.rows.manifest import Row
+from pipeline.rows.parquet import SHARDS
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 MOST_ROWS = 4096  # of a shard, as Ingest cuts them
-FOLDER = "shards"  # of a stage, beside its manifests
-HEADER = b"atelier"
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Shard:
 
 def sharded_file(folder: Path, prefix: str, digest: str) -> Path:
     """Where a stage keeps what it made of a shard, named after what came in."""
-    return folder / FOLDER / f"{prefix}-{digest}.parquet"
+    return folder / SHARDS / f"{prefix}-{digest}.parquet"
 
 
 def write_shard(
@@ -55,14 +54,13 @@ def write_shard(
     """Write one piece of a longer list."""
     kept = columns.digest_table(columns.passed_on(table))
     told = {"kept_digest": kept, "outcome": columns.outcomes(table), "tally": tally}
-    header = {HEADER: json.dumps(told).encode()}
-    manifest.write_table(file, table.replace_schema_metadata(header))
+    parquet.write_table(file, parquet.told(table, told))
     return Shard(prefix, file, kept, told["outcome"], tally)  # type: ignore[arg-type]
 
 
 def shard_at(file: Path, prefix: str) -> Shard:
     """The piece that was written there, by its header."""
-    return Shard(prefix, file, **manifest.header(file))
+    return Shard(prefix, file, **parquet.read_header(file))
 
 
 def found_or_made(
@@ -105,8 +103,7 @@ def write_list(
             "tally": [json.dumps(shard.tally) for shard in made],
         }
     )
-    header = {HEADER: json.dumps(facts).encode()}
-    manifest.write_table(path, table.replace_schema_metadata(header))
+    parquet.write_table(path, parquet.told(table, facts))
 
 
 @lru_cache(maxsize=64)

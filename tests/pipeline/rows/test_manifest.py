@@ -48,7 +48,7 @@ def test_digest_knows_order_and_every_field():
 
 
 def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
-    def power_cut(*_):
+    def power_cut(*_, **__):
         raise OSError("power cut")
 
     monkeypatch.setattr("pyarrow.parquet.write_table", power_cut)

@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from pipeline.rows import columns, manifest, memo, shards
+from pipeline.rows import columns, manifest, memo, parquet, shards
 from pipeline.rows.manifest import Row, dropped, rows_of, rows_table
 from pipeline.rows.shards import Rows
 from pipeline.stage import Stage
@@ -162,7 +162,7 @@ def test_a_new_photo_writes_only_its_shards(store, monkeypatch):
 
 @pytest.mark.usefixtures("reference", "small_shards")
 def test_a_crash_between_shards_leaves_nothing_to_do_twice(store, monkeypatch):
-    write, left = manifest.write_table, [12]
+    write, left = parquet.write_table, [12]
 
     def power_cut(*given):
         left[0] -= 1
@@ -170,11 +170,11 @@ def test_a_crash_between_shards_leaves_nothing_to_do_twice(store, monkeypatch):
             raise KeyboardInterrupt
         write(*given)
 
-    monkeypatch.setattr(manifest, "write_table", power_cut)
+    monkeypatch.setattr(parquet, "write_table", power_cut)
     with pytest.raises(KeyboardInterrupt):
         for stage in (Ingest, Detect, Crop):
             stage().build()
-    monkeypatch.setattr(manifest, "write_table", write)
+    monkeypatch.setattr(parquet, "write_table", write)
     fresh()
     assert build(Resize())
     broken = results(store)
@@ -191,3 +191,34 @@ def test_rows_in_memory_answer_as_a_manifest_does():
     assert list(held) == rows and held.at([1, 0]) == rows[::-1]
     assert held.outcome() == {"kept": 1, "no face": 1}
     assert rows_of(held.columns(*manifest.IN_MANIFEST)) == rows
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("small_shards")
+@pytest.mark.parametrize("damage", ["flipped", "half", "empty"])
+@pytest.mark.parametrize("where", ["detect/*/*", "detect/*/shards/*", "resize/*/parts/*"])
+def test_a_damaged_file_is_said_set_aside_and_made_again(store, where, damage, capsys):
+    assert build(Resize())
+    whole = results(store)
+    path = max(store.glob(f"{where}.parquet"), key=lambda path: path.stat().st_size)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 4] ^= 4  # in a page
+    path.write_bytes({"flipped": data, "half": data[: len(data) // 2], "empty": b""}[damage])
+    for later in store.glob("*/*/*.parquet"):  # so that the file is needed
+        if "detect" not in later.parts and (later.parts[-3] != "ingest"):
+            later.unlink()
+    for forget in (manifest.facts, shards.listed, shards.by_prefix):
+        forget.cache_clear()
+    for made in store.glob("crop/*/shards/*"):
+        made.unlink()
+    if "parts" in where:
+        for made in store.glob("resize/*/shards/*"):
+            made.unlink()
+    fresh()
+    assert not build(Resize())
+    assert not path.exists() and path.with_name(f"{path.name}.damaged").exists()
+    for forget in (manifest.facts, shards.listed, shards.by_prefix):
+        forget.cache_clear()
+    fresh()
+    assert build(Resize())
+    assert {n: d for n, d in results(store).items() if not n.endswith(".damaged")} == whole
