@@ -129,6 +129,7 @@ def time_builds(spent: dict[str, float]) -> None:
         run(step)
         name = type(step).__name__
         spent[name] = spent.get(name, 0.0) + time.process_time() - began
+        spent[f"{name} MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
     Step.run = timed  # type: ignore[method-assign]
 

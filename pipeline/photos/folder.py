@@ -87,9 +87,7 @@ class Scan:
 
     def table(self, prefix: str) -> "pa.Table":
         """The rows of a shard."""
-        known = self.tables[prefix]
-        blank = manifest.rows_table([Row("")]).take([0] * len(known))
-        return columns.with_columns(blank, **{n: known.column(n) for n in known.column_names})
+        return columns.completed(self.tables[prefix])
 
     @cached_property
     def digest(self) -> str:

@@ -33,6 +33,12 @@ def array(values: Any) -> "pa.Array":
     return pa.array(values)
 
 
+def completed(table: "pa.Table") -> "pa.Table":
+    """The table with all other columns of a manifest, which say nothing."""
+    blank = rows_table([Row("")]).take([0] * len(table))
+    return with_columns(blank, **{name: table.column(name) for name in table.column_names})
+
+
 def together(*tables: "pa.Table") -> "pa.Table":
     """The rows of several tables of the same columns, one after the other."""
     import pyarrow as pa

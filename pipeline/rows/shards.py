@@ -6,7 +6,7 @@ is one shard, and that is the manifest itself; a larger one's manifest is the li
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -85,9 +85,8 @@ def write_list(
     total: Counter[str] = Counter()
     for shard in made:
         total.update(shard.outcome)
-    digest = manifest.digest_values((shard.prefix, shard.kept_digest) for shard in made)
     facts = {
-        "kept_digest": digest,
+        "kept_digest": digest_shards(made),
         "outcome": dict(sorted(total.items())),
         "notes": list(notes),
         "numbers": dict(numbers),
@@ -106,6 +105,11 @@ def write_list(
     parquet.write_table(path, parquet.told(table, facts))
 
 
+def digest_shards(made: Iterable[Shard]) -> str:
+    """Stands for the rows that go on, in all of them."""
+    return manifest.digest_values((shard.prefix, shard.kept_digest) for shard in made)
+
+
 @lru_cache(maxsize=64)
 def listed(path: Path) -> tuple[Shard, ...]:
     """The shards of a manifest, in order. It never changes, so it is read once."""
@@ -114,10 +118,14 @@ def listed(path: Path) -> tuple[Shard, ...]:
         return (Shard("", path, facts.kept_digest, facts.outcome, None),)
     names = ("shard", "file", "kept_digest", "outcome", "tally")
     lines = zip(*manifest.read_columns(path, names).to_pydict().values(), strict=True)
-    return tuple(
-        Shard(prefix, path.parent / file, kept, json.loads(outcome), json.loads(tally))
-        for prefix, file, kept, outcome, tally in lines
-    )
+    with parquet.sound(path):
+        found = tuple(
+            Shard(prefix, path.parent / file, kept, json.loads(outcome), json.loads(tally))
+            for prefix, file, kept, outcome, tally in lines
+        )
+        if digest_shards(found) != facts.kept_digest:
+            raise ValueError("a page's header is damaged")
+    return found
 
 
 @lru_cache(maxsize=64)

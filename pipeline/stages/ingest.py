@@ -18,7 +18,7 @@ from pipeline.photos import video
 from pipeline.photos.folder import PhotoFolder, Scan, check_photo, head_of_photo, read_photo
 from pipeline.rows import columns, manifest, shards
 from pipeline.rows.columns import Numbers
-from pipeline.rows.manifest import Item, Row, digest, dropped
+from pipeline.rows.manifest import PLACES, Item, Row, digest, dropped
 from pipeline.rows.shards import Rows, Shard
 from pipeline.stages.filter_pose import FilterPoseConfig
 
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 JPEGS = {".jpg", ".jpeg", ".jpe", ".jfif"}
 LARGE = 64 << 20  # bytes; a file above is looked at before it is read
-TOGETHER = 1 << 20  # rows that are brought in order at a time
+DESCRIBED = ("id", "photo", *PLACES, "format", "width", "height", "drop")  # what Ingest knows
+TOGETHER = 1 << 19  # rows that are brought in order at a time
 PIXEL_BYTES = 8  # of a pixel in the largest format, four channels of 16 bits
 
 
@@ -154,7 +155,7 @@ def gathered(
     ordered = np.sort(np.concatenate(numbers))
     prefixes = shards.leaves(ordered)
     if prefixes == [""]:
-        return Rows((), settled(described.columns(*manifest.IN_MANIFEST)))
+        return Rows((), settled(described.columns(*DESCRIBED)))
     made: list[Shard] = []
     for some in grouped(prefixes, ordered):
         for prefix, table in collected(described, numbers, some):
@@ -185,7 +186,7 @@ def collected(
 
     low, high = shards.bounds(prefixes[0])[0], shards.bounds(prefixes[-1])[1]
     inside = [(own >= low) & (own < high) for own in numbers]
-    tables = described.tables(manifest.IN_MANIFEST)
+    tables = described.tables(DESCRIBED)
     whole = pa.concat_tables(
         table.filter(pa.array(mask)) for table, mask in zip(tables, inside, strict=True)
     )
@@ -199,6 +200,7 @@ def settled(table: "pa.Table", _: str = "") -> "pa.Table":
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    table = columns.completed(table)
     kept = pc.is_null(table.column("drop"))
     counts = pc.value_counts(columns.combined(table.column("id").filter(kept)))
     several = counts.field("values").filter(pc.greater(counts.field("counts"), 1))

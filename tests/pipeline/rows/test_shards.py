@@ -195,30 +195,37 @@ def test_rows_in_memory_answer_as_a_manifest_does():
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("small_shards")
-@pytest.mark.parametrize("damage", ["flipped", "half", "empty"])
-@pytest.mark.parametrize("where", ["detect/*/*", "detect/*/shards/*", "resize/*/parts/*"])
-def test_a_damaged_file_is_said_set_aside_and_made_again(store, where, damage, capsys):
+@pytest.mark.parametrize(
+    ("where", "damage"),
+    [
+        ("detect/*/*", "flipped"),
+        ("detect/*/shards/*", "flipped"),
+        ("detect/*/shards/*", "half"),
+        ("resize/*/parts/*", "empty"),
+    ],
+)
+def test_a_damaged_file_is_said_set_aside_and_made_again(store, where, damage):
     assert build(Resize())
     whole = results(store)
     path = max(store.glob(f"{where}.parquet"), key=lambda path: path.stat().st_size)
     data = bytearray(path.read_bytes())
-    data[len(data) // 4] ^= 4  # in a page
+    data[len(data) // 8 : len(data) // 8 + 40] = bytes(40)  # in a page
     path.write_bytes({"flipped": data, "half": data[: len(data) // 2], "empty": b""}[damage])
-    for later in store.glob("*/*/*.parquet"):  # so that the file is needed
-        if "detect" not in later.parts and (later.parts[-3] != "ingest"):
-            later.unlink()
-    for forget in (manifest.facts, shards.listed, shards.by_prefix):
-        forget.cache_clear()
-    for made in store.glob("crop/*/shards/*"):
-        made.unlink()
-    if "parts" in where:
-        for made in store.glob("resize/*/shards/*"):
-            made.unlink()
-    fresh()
+    ask_again(store, where)
     assert not build(Resize())
     assert not path.exists() and path.with_name(f"{path.name}.damaged").exists()
+    ask_again(store, where)
+    assert build(Resize())
+    assert {n: d for n, d in results(store).items() if not n.endswith(".damaged")} == whole
+
+
+def ask_again(store, where):
+    """As the next command that needs what came after Detect, and Resize's own rows, anew."""
+    for stage in ("crop", "measure", "filterquality", "filterpose", "zoom", "resize"):
+        for known in store.glob(f"{stage}/*/*.parquet"):
+            known.unlink()
+    for made in (*store.glob("crop/*/shards/*"), *store.glob("resize/*/shards/*")):
+        made.unlink()
     for forget in (manifest.facts, shards.listed, shards.by_prefix):
         forget.cache_clear()
     fresh()
-    assert build(Resize())
-    assert {n: d for n, d in results(store).items() if not n.endswith(".damaged")} == whole
