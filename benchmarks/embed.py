@@ -110,7 +110,7 @@ def ours(items: list[Item], weights: Path, dtype: str) -> tuple[float, float]:
         vectors = [(row.embedding, row.features) for row in rows]
         decision = filter_pose.FilterPoseConfig(reference="drawn", limit="q95")
         likeness = filter_pose.likeness_to(vectors[:REFERENCE], decision)
-        scores = filter_pose.scored([row.embedding for row in rows], vectors, likeness)
+        scores = filter_pose.scores_for([row.embedding for row in rows], vectors, likeness)
         filter_pose.filter_pose([row.id for row in rows], scores, likeness, decision)
         rate = len(items) / (time.perf_counter() - start)
     return rate, sum(seconds for _, seconds in done) / len(items)

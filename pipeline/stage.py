@@ -271,7 +271,7 @@ class Stage(Step):
 
     def do_rows(self, rows: Sequence[Row]) -> None:
         """Do some rows besides, which are in no manifest."""
-        tables = dict(shards.parted(*columns.located(rows), self.prefixes()))
+        tables = dict(shards.parted(*columns.located_rows(rows), self.prefixes()))
         known = self.results()
         known.cut(self.shard_numbers)
         keys = {prefix: self.keys(table) for prefix, table in tables.items()}

@@ -63,7 +63,7 @@ class Ingest(Scanned, Stage):
         return digest([super().row_key(row), self.photo_folder.inode, *anew])
 
     def build(self) -> None:
-        self.tell(ingest.gathered(self.done(), self.folder, self.tally), Told())
+        self.tell(ingest.gathered_rows(self.done(), self.folder, self.tally), Told())
 
 
 @settings(detect.DetectConfig)
@@ -98,7 +98,7 @@ class Detect(Stage):
         return digest([known, "upright"]) if row.format == "TIFF" else known
 
     def prepare(self, to_do: int) -> None:
-        detect.begin(self.config)
+        detect.begin_detection(self.config)
 
     def tally(self, table: columns.Table) -> dict[str, Any]:
         return detect.counted_finds(table, self.work_settings())
@@ -149,7 +149,7 @@ class Crop(SetStage):
 
     def told(self, survey: None, made: Rows) -> Told:
         notes = notes_of(self.parents[1:]) + crop.crop_notes(self.tallies(made), self.config)
-        return framing.told(made, self.recipe, notes)
+        return framing.told_portraits(made, self.recipe, notes)
 
 
 class Measure(Stage):
@@ -238,7 +238,7 @@ class Embed(Stage):
 
     def vectors(self) -> filter_pose.Vectors:
         """(key, float32 vector as bytes) of each row's embedding."""
-        return self.results().vectors_of_all(shards.listed(self.path))
+        return self.results().vectors_of_all(shards.listed_shards(self.path))
 
     def refused(self) -> list[Row]:
         """The portraits refused for their pose; none where there are too few to judge by."""
@@ -283,7 +283,7 @@ class Zoom(SetStage):
 
     def survey(self) -> Survey:
         table = self.arriving(*zoom.READS)
-        return self.surveyed(zoom.chosen(table, self.config, current(DatasetConfig)))
+        return self.surveyed(zoom.chosen_parents(table, self.config, current(DatasetConfig)))
 
     def decide(self, prefix: str, survey: Survey) -> columns.Table:
         given = survey.verdicts[prefix], self.config, *self.read_too()

@@ -25,18 +25,18 @@ class Places:
 
     def rows(self) -> dict[str, Row]:
         """Each photo's id -> its row."""
-        kept = (row for row in Rows(shards.listed(self.path)) if row.drop is None)
+        kept = (row for row in Rows(shards.listed_shards(self.path)) if row.drop is None)
         return {row.photo: row for row in kept}
 
     def paths(self) -> dict[str, str]:
         """Each photo's id -> its path below the source, or that of its video."""
-        known = Rows(shards.listed(self.path)).columns("photo", "clip", "path", "drop")
+        known = Rows(shards.listed_shards(self.path)).columns("photo", "clip", "path", "drop")
         told = (columns.ids(columns.kept(known), name) for name in ("photo", "clip", "path"))
         return {photo: clip or path for photo, clip, path in zip(*told, strict=True)}
 
     def names(self) -> list[Any]:
         """What stands for all of it."""
-        made = shards.listed(self.path)
+        made = shards.listed_shards(self.path)
         if len(made) > 1:
             return [(each.prefix, (each.tally or {})["places"]) for each in made]
         rows = manifest.rows_of(self.near(made[0].prefix))

@@ -15,12 +15,12 @@ def chapters(steps: Sequence[Step]) -> list[Chapter]:
     """The story of each stage; they are complete."""
     facts = [(step, manifest.facts(step.path)) for step in steps]
     return [
-        Chapter(type(step).__name__, step.made(), known.notes, known.numbers, frames(step))
+        Chapter(type(step).__name__, step.made(), known.notes, known.numbers, frames_in(step))
         for step, known in facts
     ]
 
 
-def frames(step: Step) -> int:
+def frames_in(step: Step) -> int:
     """How many of a stage's rows are no files of the source but frames of its videos."""
     made = step.made()
     known = [shard.tally for shard in made.made]

@@ -97,7 +97,7 @@ def opener(path_of: Callable[[Row], Path | None]) -> Open:
 def ends(chapters: Sequence[Chapter], *names: str) -> "pa.Table":
     """These columns of the rows that came through everything; `at` are their numbers."""
     rows = chapters[-1].rows if chapters else Rows.of([])
-    return columns.kept(columns.numbered(rows.columns(*names, "drop")))
+    return columns.kept(columns.with_numbers(rows.columns(*names, "drop")))
 
 
 def some(names: Sequence[str], number: int) -> list[int]:
@@ -143,7 +143,7 @@ def drop_sheets(
 
 def dropped_rows(chapter: Chapter, line: Line) -> dict[str, list[tuple[int, str]]]:
     """Reason -> the numbers and ids of the rows that a stage dropped for it."""
-    table = columns.numbered(chapter.rows.columns("id", "drop"))
+    table = columns.with_numbers(chapter.rows.columns("id", "drop"))
     table = table.filter(columns.array(~columns.is_kept(table)))
     reasons = columns.short_reasons(table).to_pylist()
     groups: dict[str, list[tuple[int, str]]] = {}
@@ -176,10 +176,10 @@ def scored_rows(chapters: Sequence[Chapter]) -> "tuple[Rows, pa.Table]":
     """The rows of the stage that scored them, and id, score and drop of those with a score."""
     for chapter in chapters:
         if chapter.stage == SCORING:
-            table = columns.numbered(chapter.rows.columns("id", "score", "drop"))
+            table = columns.with_numbers(chapter.rows.columns("id", "score", "drop"))
             seen = ~np.isnan(columns.floats(table, "score"))
             return chapter.rows, table.filter(columns.array(seen))
-    return Rows.of([]), columns.numbered(Rows.of([]).columns("id", "score", "drop"))
+    return Rows.of([]), columns.with_numbers(Rows.of([]).columns("id", "score", "drop"))
 
 
 def charts(chapters: Sequence[Chapter], numbers: Mapping[str, float]) -> list[tuple[str, str]]:

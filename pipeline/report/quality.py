@@ -34,7 +34,7 @@ def measured_rows(chapters: Sequence[Chapter]) -> "tuple[Rows, pa.Table]":
     """The rows of the stage that measured them; number, id and measures of those measured."""
     named = [chapter.rows for chapter in chapters if chapter.stage == "Measure"]
     rows = named[0] if named else Rows.of([])
-    table = columns.numbered(rows.columns("id", "measures"))
+    table = columns.with_numbers(rows.columns("id", "measures"))
     return rows, table.filter(table.column("measures").is_valid())
 
 

@@ -46,7 +46,7 @@ def together(*tables: "pa.Table") -> "pa.Table":
     return pa.concat_tables(tables)
 
 
-def numbered(table: "pa.Table") -> "pa.Table":
+def with_numbers(table: "pa.Table") -> "pa.Table":
     """The table with the number of each row as a further column, `at`."""
     import pyarrow as pa
 
@@ -60,7 +60,7 @@ def kept(table: "pa.Table") -> "pa.Table":
     return table.filter(pc.is_null(table.column("drop")))
 
 
-def passed_on(table: "pa.Table") -> "pa.Table":
+def passed_columns(table: "pa.Table") -> "pa.Table":
     """The kept rows as the next stage sees them: without the places where photos lie."""
     import pyarrow as pa
 
@@ -183,7 +183,7 @@ def leading(column: Any) -> Numbers:
     return np.fromiter((int(head, 16) for head in heads), np.int64, len(heads))
 
 
-def located(rows: Sequence[Row]) -> "tuple[pa.Table, Numbers]":
+def located_rows(rows: Sequence[Row]) -> "tuple[pa.Table, Numbers]":
     """Rows as columns, and where among the shards they lie."""
     table = rows_table(rows)
     return table, leading(table.column("id"))

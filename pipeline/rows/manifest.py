@@ -146,7 +146,7 @@ def write_rows(
         "notes": list(notes),
         "numbers": dict(numbers),
     }
-    parquet.write_table(path, parquet.told(table, facts))
+    parquet.write_table(path, parquet.with_header(table, facts))
 
 
 ENCODER = json.JSONEncoder(sort_keys=True, default=list)

@@ -168,9 +168,9 @@ class Memo:
         waiting: list[tuple[Path, pa.Table]] = []
         for part in [part for own in sorted(spanning) for part in self.parts[own]]:
             if part.name.startswith(KILLED):
-                self.scatter([(part, whole(part))], leaf_numbers)
+                self.scatter([(part, whole_part(part))], leaf_numbers)
                 continue
-            waiting.append((part, whole(part)))
+            waiting.append((part, whole_part(part)))
             if sum(table.nbytes for _, table in waiting) > AT_ONCE:
                 self.scatter(waiting, leaf_numbers)
                 waiting = []
@@ -182,7 +182,7 @@ class Memo:
         """Write the rows of these parts into parts of their shards, and remove the parts."""
         if not waiting:
             return
-        table = joined([table for _, table in waiting])
+        table = joined_parts([table for _, table in waiting])
         numbers = leaf_numbers(table) if leaf_numbers else columns.leading(table.column("id"))
         killed = waiting[0][0].name.startswith(KILLED)
         for prefix, own in shards.parted(table, numbers, self.prefixes):
@@ -196,8 +196,8 @@ class Memo:
         own = [part for part in self.of(prefix) if not part.name.startswith(KILLED)]
         if not prefix or len(own) <= MOST_PARTS:
             return
-        tables = [whole(part) for part in own]
-        table, part = joined(tables), np.repeat(np.arange(len(own)), list(map(len, tables)))
+        tables = [whole_part(part) for part in own]
+        table, part = joined_parts(tables), np.repeat(np.arange(len(own)), list(map(len, tables)))
         table = table.take(latest(table.column("key"), part))
         made = part_of(self.folder, prefix, sorted(set(columns.ids(table, "key"))))
         parquet.write_table(made, table)
@@ -211,12 +211,12 @@ class Memo:
         self.parts.setdefault(prefix, []).append(made)
 
 
-def whole(part: Path) -> "pa.Table":
+def whole_part(part: Path) -> "pa.Table":
     """All columns of a part."""
     return parquet.read_table(part)
 
 
-def joined(tables: "Sequence[pa.Table]") -> "pa.Table":
+def joined_parts(tables: "Sequence[pa.Table]") -> "pa.Table":
     """Parts together; a column that one of them lacks is empty there."""
     import pyarrow as pa
 

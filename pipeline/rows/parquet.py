@@ -52,7 +52,7 @@ def read_header(path: Path) -> dict[str, Any]:
         return found
 
 
-def told(table: "pa.Table", header: Mapping[str, Any]) -> "pa.Table":
+def with_header(table: "pa.Table", header: Mapping[str, Any]) -> "pa.Table":
     """The table with what its file's header is to tell."""
     return table.replace_schema_metadata({HEADER: json.dumps(header).encode()})
 

@@ -50,7 +50,7 @@ class Sharded:
 
     def prefixes(self) -> list[str]:
         """The shards in which the rows come in, and go on."""
-        return [shard.prefix for shard in shards.listed(self.parents[0].path)]
+        return [shard.prefix for shard in shards.listed_shards(self.parents[0].path)]
 
     def shard(self, prefix: str) -> Shard:
         """What this stage made of a shard."""
@@ -58,7 +58,7 @@ class Sharded:
 
     def portion(self, prefix: str) -> "pa.Table":
         """The rows of a shard that come in, as the first stage before this one passed them on."""
-        return columns.passed_on(self.parents[0].shard(prefix).table())
+        return columns.passed_columns(self.parents[0].shard(prefix).table())
 
     def portion_digest(self, prefix: str) -> str:
         """Stands for all that came in for a shard."""
@@ -89,7 +89,7 @@ class Sharded:
 
     def made(self) -> Rows:
         """What this stage made of every row that came in."""
-        return Rows(shards.listed(self.path))
+        return Rows(shards.listed_shards(self.path))
 
     def rows(self) -> list[Row]:
         """All of them, in memory."""

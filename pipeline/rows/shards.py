@@ -52,9 +52,9 @@ def write_shard(
     file: Path, prefix: str, table: "pa.Table", tally: Mapping[str, Any] | None
 ) -> Shard:
     """Write one piece of a longer list."""
-    kept = columns.digest_table(columns.passed_on(table))
+    kept = columns.digest_table(columns.passed_columns(table))
     told = {"kept_digest": kept, "outcome": columns.outcomes(table), "tally": tally}
-    parquet.write_table(file, parquet.told(table, told))
+    parquet.write_table(file, parquet.with_header(table, told))
     return Shard(prefix, file, kept, told["outcome"], tally)  # type: ignore[arg-type]
 
 
@@ -102,7 +102,7 @@ def write_list(
             "tally": [json.dumps(shard.tally) for shard in made],
         }
     )
-    parquet.write_table(path, parquet.told(table, facts))
+    parquet.write_table(path, parquet.with_header(table, facts))
 
 
 def digest_shards(made: Iterable[Shard]) -> str:
@@ -111,7 +111,7 @@ def digest_shards(made: Iterable[Shard]) -> str:
 
 
 @lru_cache(maxsize=64)
-def listed(path: Path) -> tuple[Shard, ...]:
+def listed_shards(path: Path) -> tuple[Shard, ...]:
     """The shards of a manifest, in order. It never changes, so it is read once."""
     facts = manifest.facts(path)
     if not facts.shards:
@@ -131,7 +131,7 @@ def listed(path: Path) -> tuple[Shard, ...]:
 @lru_cache(maxsize=64)
 def by_prefix(path: Path) -> dict[str, Shard]:
     """The shards of a manifest by their prefixes."""
-    return {shard.prefix: shard for shard in listed(path)}
+    return {shard.prefix: shard for shard in listed_shards(path)}
 
 
 def leaves(numbers: Numbers, prefix: str = "") -> list[str]:

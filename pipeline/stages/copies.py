@@ -37,7 +37,7 @@ def copies(
     pictures that drift apart is not one group. Photos in `accepted` always stay. Portraits from one
     photo are no copies of each other.
     """
-    ranked = table.take(order(table, accepted))
+    ranked = table.take(best_first(table, accepted))
     hashes = {name: hashes_of(ranked, name) for name in HASHES}
     names, photos = columns.ids(ranked), columns.ids(ranked, "photo")
     like = alike(hashes, crop_bits, face_bits)
@@ -51,7 +51,7 @@ def copies(
     return found
 
 
-def order(table: "pa.Table", accepted: Collection[str]) -> "pa.Array":
+def best_first(table: "pa.Table", accepted: Collection[str]) -> "pa.Array":
     """The numbers of the rows, the best first.
 
     Accepted photos, then the most pixels, then those in colour, then the sharpest face.

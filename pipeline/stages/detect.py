@@ -109,7 +109,7 @@ def spec_of(text: str) -> Spec:
     return replace(spec, labels=str(located(spec.labels))) if spec.labels else spec
 
 
-def begin(config: DetectConfig) -> None:
+def begin_detection(config: DetectConfig) -> None:
     """Check the detectors, and say which one was chosen where nobody named one."""
     check_detectors(config)
     if config.choice:

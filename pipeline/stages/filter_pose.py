@@ -82,7 +82,7 @@ def parsed(limit: str) -> tuple[str, float]:
     return "number", float(words)
 
 
-def scored(names: Sequence[str], vectors: Vectors, likeness: "Likeness") -> Array:
+def scores_for(names: Sequence[str], vectors: Vectors, likeness: "Likeness") -> Array:
     """How unlike the reference the rows are whose embeddings have these names, in their order.
 
     The vectors are read one by one: they need not fit memory, those of the reference must.
@@ -103,7 +103,7 @@ def judged(
     for shard in made:
         table = columns.kept(shard.table(("id", "embedding", "drop")))
         wanted = columns.ids(table, "embedding")
-        scores[shard.prefix] = scored(wanted, vectors_in(shard), likeness)
+        scores[shard.prefix] = scores_for(wanted, vectors_in(shard), likeness)
         names += columns.ids(table)
     everyone = np.concatenate([*scores.values(), np.empty(0)])
     return filter_pose(names, everyone, likeness, config), scores

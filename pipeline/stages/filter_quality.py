@@ -125,7 +125,7 @@ class Limit(NamedTuple):
     worst_is_most: bool = False
 
 
-def scored(table: "pa.Table", scores: Mapping[str, float]) -> Values:
+def own_scores(table: "pa.Table", scores: Mapping[str, float]) -> Values:
     """The score of each row's photo."""
     found = (scores.get(photo, np.nan) for photo in columns.ids(table, "photo"))
     return np.fromiter(found, np.float64, len(table))
@@ -141,7 +141,7 @@ RULES = (
         worst_is_most=True,
     ),
     Limit("colour", "grey", lambda t, _: columns.floats(t, "measures", "colour")),
-    Limit("score", "low score", scored),
+    Limit("score", "low score", own_scores),
 )
 
 
@@ -174,12 +174,15 @@ def filter_quality(
         found, limit = judged_by(rule, table, config, scores or {})
         out = {**found, **out}
         limits |= {} if limit is None else {rule.option: limit}
-    names, photos = columns.ids(table), columns.ids(table, "photo")
+    asks = bool(accepted) or scores is not None
+    photos = columns.ids(table, "photo") if asks else []
     if accepted:
-        stays = {name for name, photo in zip(names, photos, strict=True) if photo in accepted}
+        known = zip(columns.ids(table), photos, strict=True)
+        stays = {name for name, photo in known if photo in accepted}
         out = {name: reason for name, reason in out.items() if name not in stays}
     if config.copies == "drop":
-        left = table.filter(columns.array(np.array([name not in out for name in names], bool)))
+        here = np.array([name not in out for name in columns.ids(table)], bool)
+        left = table.filter(columns.array(here))
         best = copies(left, config.crop_bits, config.face_bits, accepted)
         out |= {name: f"{COPY}: {other}" for name, other in best.items()}
     return Verdict(out, Told(quality_notes(photos, accepted, scores), limits))

@@ -24,7 +24,7 @@ ENLARGED = 1.15  # the factor that is proposed
 ROUNDED = 1.02  # times the wanted share: what is more is no rounding of pixels
 
 
-def told(made: Rows, recipe: Recipe, notes: Sequence[str]) -> Told:
+def told_portraits(made: Rows, recipe: Recipe, notes: Sequence[str]) -> Told:
     """What Crop tells of all its rows, other notes first."""
     said = framing_notes(made.columns("face", "rectangle", "drop"), recipe)
     return Told([*notes, *said], framing_numbers(recipe))

@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.rows.decisions import Decision
 from pipeline.rows.manifest import Row, Verdict
-from pipeline.rows.shards import listed
+from pipeline.rows.shards import listed_shards
 from pipeline.stages.crop import Recipe, crop
 from pipeline.stages.filter_pose import (
     METHODS,
@@ -64,7 +64,7 @@ def compared(
 ) -> tuple[Verdict, dict[str, Array]]:
     """What becomes of Embed's rows beside a reference's, and their scores by shard."""
     vectors_of = own.results().vectors_of
-    verdict, scores = judged(listed(own.path), vectors_of, reference.vectors(), config)
+    verdict, scores = judged(listed_shards(own.path), vectors_of, reference.vectors(), config)
     against = own.vectors(), own.vectors_of_refused(), reference.vectors(), config
     notes = [*verdict.told.notes, *hindsight_notes(*against)]
     return verdict._replace(told=verdict.told._replace(notes=notes)), scores

@@ -144,7 +144,7 @@ def listed_at(table: "pa.Table") -> Numbers:
     return np.fromiter(found, np.int64, len(table))
 
 
-def gathered(
+def gathered_rows(
     described: Rows, folder: Path, tally: Callable[["pa.Table"], Mapping[str, Any]]
 ) -> Rows:
     """The rows of a listing in the order of their ids, copies dropped; shards lie in `folder`.

@@ -34,7 +34,7 @@ class ZoomConfig(Settings):
     seed: int = option(0, "another seed, another choice among the photos that qualify", low=0)
 
 
-def chosen(table: "pa.Table", config: ZoomConfig, dataset: DatasetConfig) -> Verdict:
+def chosen_parents(table: "pa.Table", config: ZoomConfig, dataset: DatasetConfig) -> Verdict:
     """The ids of the rows that get a close-up, and what was passed over.
 
     From the columns READS of all rows. Those with the smallest hash(seed, id) are

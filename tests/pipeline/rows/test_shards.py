@@ -55,7 +55,7 @@ def test_a_digest_knows_rows_and_not_how_arrow_holds_them():
 
 def test_a_list_of_shards_tells_what_is_in_them(tmp_path):
     rows = [*named(40), dropped(Row("f" * 32), "no face: 0")]
-    tables = shards.parted(*columns.located(rows), list("0123456789abcdef"))
+    tables = shards.parted(*columns.located_rows(rows), list("0123456789abcdef"))
     files = [(own, shards.sharded_file(tmp_path, own, "x"), table) for own, table in tables]
     made = [
         shards.write_shard(file, own, table, {"seen": len(table)}) for own, file, table in files
@@ -63,7 +63,7 @@ def test_a_list_of_shards_tells_what_is_in_them(tmp_path):
     shards.write_list(tmp_path / "m.parquet", made, ["a note"], {"limit": 1.5})
     facts, whole = (
         manifest.facts(tmp_path / "m.parquet"),
-        Rows(shards.listed(tmp_path / "m.parquet")),
+        Rows(shards.listed_shards(tmp_path / "m.parquet")),
     )
     assert facts.outcome == {"kept": 40, "no face": 1} and facts.notes == ["a note"]
     assert list(whole) == rows and len(whole) == 41
@@ -87,7 +87,7 @@ def test_parts_of_all_shards_are_cut_once_and_many_become_one(tmp_path):
         own = [row for row in rows if row.id.startswith(leaf)]
         assert sorted(columns.ids(known.results(leaf, []), "key")) == [f"k{r.id}" for r in own]
     killed = [part for part in memo.files(tmp_path) if part.name.startswith(memo.KILLED)]
-    assert sum(len(memo.whole(part)) for part in killed) == 4
+    assert sum(len(memo.whole_part(part)) for part in killed) == 4
     assert memo.keys(tmp_path) == {f"k{row.id}" for row in rows}
 
 
@@ -118,7 +118,7 @@ def test_shards_change_no_row_no_picture_no_record_no_page(store, reference, mon
     monkeypatch.setattr(shards, "MOST_ROWS", 2)
     set_options(Store_root=store / "again")
     assert build(Report())
-    assert len(shards.listed(Detect().path)) > 2
+    assert len(shards.listed_shards(Detect().path)) > 2
     assert stories() == whole
     assert Report().path.read_bytes() == page
     others = results(store / "again")
@@ -138,7 +138,7 @@ def test_a_store_that_outgrows_one_shard_runs_no_model(store, monkeypatch):
     assert build(Resize())
     assert seen == [[] for _ in WORKING]
     assert {stage: stage().rows() for stage in whole} == whole
-    assert len(shards.listed(Resize().path)) > 2
+    assert len(shards.listed_shards(Resize().path)) > 2
 
 
 @pytest.mark.usefixtures("reference", "small_shards")
@@ -226,6 +226,6 @@ def ask_again(store, where):
             known.unlink()
     for made in (*store.glob("crop/*/shards/*"), *store.glob("resize/*/shards/*")):
         made.unlink()
-    for forget in (manifest.facts, shards.listed, shards.by_prefix):
+    for forget in (manifest.facts, shards.listed_shards, shards.by_prefix):
         forget.cache_clear()
     fresh()

@@ -29,7 +29,7 @@ def judged(rows, vectors, reference, config):
     """What becomes of rows, the notes and the numbers, as the stage puts it together."""
     table, names = rows_table(rows), [row.id for row in rows]
     likeness = pose.likeness_to(reference, config)
-    scores = pose.scored([row.embedding for row in rows], vectors, likeness)
+    scores = pose.scores_for([row.embedding for row in rows], vectors, likeness)
     drops, told = pose.filter_pose(names, scores, likeness, config)
     survey = Survey({"": drops}, told, {"": scores})
     return rows_of(pose.with_scores(table, "", survey)), told.notes, told.numbers

@@ -18,7 +18,7 @@ def rows(count):
 
 def zoomed(given, config=None, size="128"):
     table, config, dataset = rows_table(given), config or ZoomConfig(), DatasetConfig(size)
-    parents, (notes, _) = zoom.chosen(table, config, dataset)
+    parents, (notes, _) = zoom.chosen_parents(table, config, dataset)
     made = zoom.with_close_ups(table, parents, config, PortraitConfig(), dataset)
     return rows_of(made), notes
 
