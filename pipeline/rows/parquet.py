@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 HEADER = b"atelier"
 SHARDS = "shards"  # the folder of a stage's shards, beside its manifests
+UNTOLD = (ValueError, LookupError, TypeError)  # of a header that does not tell what it should
 ASIDE = ".damaged"  # how the name of a damaged file ends
 
 
@@ -47,7 +48,7 @@ def read_header(path: Path) -> dict[str, Any]:
     """What a file's header tells of its rows."""
     import pyarrow.parquet as pq
 
-    with sound(path):
+    with sound(path, *UNTOLD):
         found: dict[str, Any] = json.loads(pq.read_schema(path).metadata[HEADER])
         return found
 
@@ -58,16 +59,17 @@ def with_header(table: "pa.Table", header: Mapping[str, Any]) -> "pa.Table":
 
 
 @contextmanager
-def sound(path: Path) -> Iterator[None]:
+def sound(path: Path, *more: type[Exception]) -> Iterator[None]:
     """Raise DamagedError for a file that is no Parquet any more, once it is out of the way.
 
-    What the machine cannot read is another matter: it has an errno, and the file may be whole.
+    `more` say so, too. What the machine cannot read is another matter: it has an errno, and the
+    file may be whole.
     """
     import pyarrow as pa
 
     try:
         yield
-    except (OSError, ValueError, LookupError, TypeError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError, *more) as error:
         if isinstance(error, OSError) and error.errno:
             raise
         set_aside(path)

@@ -118,7 +118,7 @@ def listed_shards(path: Path) -> tuple[Shard, ...]:
         return (Shard("", path, facts.kept_digest, facts.outcome, None),)
     names = ("shard", "file", "kept_digest", "outcome", "tally")
     lines = zip(*manifest.read_columns(path, names).to_pydict().values(), strict=True)
-    with parquet.sound(path):
+    with parquet.sound(path, *parquet.UNTOLD):
         found = tuple(
             Shard(prefix, path.parent / file, kept, json.loads(outcome), json.loads(tally))
             for prefix, file, kept, outcome, tally in lines
