@@ -5,10 +5,15 @@ PY := .venv/bin/python
 ARGS ?=
 # As they were given: make would read the $ in SRC='/p/a$b' as a variable of its own.
 export SOURCE := $(value SRC)
+export BEGINNING := $(value FROM)
+MODEL ?= recipes/models/faces.npz
+export SHOWN := $(value MODEL)
 WORDS = $(value ARGS)
 SAMPLE := data/sample/raw
 RUNS ?= $(firstword $(wildcard data/runs data/sample/runs))
 
+# Of the command line alone: programs that send mail have a FROM of their own.
+BEGUN = $(if $(filter command,$(origin FROM)),--TrainStyleGAN-resume-from "$$BEGINNING")
 named = test -n "$$SOURCE" || { echo "SRC is empty: name the folder of photos" >&2; exit 2; }
 
 help:  ## print this list
@@ -23,24 +28,30 @@ else
 	@LUIGI_CONFIG_PATH=recipes/sample.cfg $(PY) -m pipeline run $(WORDS)
 endif
 
-train: .venv/ready  ## dataset, then StyleGAN2 on it; the same again goes on: make train SRC=/photos
+train: .venv/ready  ## dataset, then StyleGAN2 on it; again: goes on: make train SRC=/photos [FROM=x.pkl]
+ifeq ($(origin FROM),command line)
+	@test -n "$$BEGINNING" || { echo "FROM is empty: name the model to begin from" >&2; exit 2; }
+endif
 ifneq ($(origin SRC),undefined)
 	@$(named)
-	@$(PY) -m pipeline run TrainStyleGAN --Ingest-source "$$SOURCE" $(WORDS)
+	@$(PY) -m pipeline run TrainStyleGAN --Ingest-source "$$SOURCE" $(BEGUN) $(WORDS)
 else
-	@named=$$($(PY) -m pipeline source TrainStyleGAN $(WORDS)) || exit; \
+	@named=$$($(PY) -m pipeline source TrainStyleGAN $(BEGUN) $(WORDS)) || exit; \
 	if [ -n "$$named" ] || [ -n "$$LUIGI_CONFIG_PATH" ]; then \
-		exec $(PY) -m pipeline run TrainStyleGAN $(WORDS); \
+		exec $(PY) -m pipeline run TrainStyleGAN $(BEGUN) $(WORDS); \
 	fi; \
 	echo "no photos are named (SRC=/photos): this trains on the sample, for some minutes"; \
 	test -d $(SAMPLE) || $(PY) -m pipeline sample $(SAMPLE) || exit; \
-	LUIGI_CONFIG_PATH=recipes/sample-training.cfg exec $(PY) -m pipeline run TrainStyleGAN $(WORDS)
+	LUIGI_CONFIG_PATH=recipes/sample-training.cfg exec $(PY) -m pipeline run TrainStyleGAN $(BEGUN) $(WORDS)
 endif
 
 board: .venv/ready  ## TensorBoard on all runs, http://localhost:6006
 	@test -d "$(RUNS)" || { echo "no run is in data/runs yet: make train begins one" >&2; exit 2; }
 	@$(PY) -c "import tensorboard" 2>/dev/null || ./setup.sh board
 	@$(PY) -m tensorboard.main --logdir "$(RUNS)" $(WORDS)
+
+page: .venv/ready  ## a page on which a model draws in the browser: make page [MODEL=data/runs/x]
+	@$(PY) -m training page --model "$$SHOWN" --out data/page $(WORDS)
 
 status: .venv/ready  ## what is done and what is open; runs nothing
 	@$(PY) -m pipeline status $(WORDS)
@@ -64,6 +75,9 @@ check: .venv/ready  ## ruff, mypy, pytest: what CI runs
 
 bench: .venv/ready  ## run the benchmarks; they print one table each
 	for name in dataset resize embed export input step; do $(PY) benchmarks/$$name.py || exit 1; done
+
+gallery: .venv/ready  ## draw the pictures of docs/gallery.md anew, from recipes/models; trains nothing
+	@$(PY) -m benchmarks.gallery $(WORDS)
 
 docs: .venv/ready  ## write what is generated: luigi.cfg and docs/options.md
 	$(PY) -m pipeline options --cfg > luigi.cfg.new && mv luigi.cfg.new luigi.cfg
@@ -91,4 +105,4 @@ setup:  ## install what is needed: system libraries, .venv, Python packages [GPU
 .venv/ready: pyproject.toml setup.sh
 	@./setup.sh
 
-.PHONY: help dataset review train board status test check bench docs scheduler worker setup
+.PHONY: help dataset review train board page gallery status test check bench docs scheduler worker setup

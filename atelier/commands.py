@@ -116,13 +116,17 @@ def run_command(
 ) -> int:
     """Parse a command line and run the `command` that it names; returns the exit code.
 
-    `prepared` takes out of the words what the parser does not know.
+    `prepared` takes out of the words what the parser does not know. A command that has `stopped`
+    among its defaults says that, and not the package's, when it is stopped.
     """
 
     def command() -> int:
         words = sys.argv[1:] if arguments is None else arguments
         given = parser().parse_args(prepared(words))
-        return int(given.command(given))
+        try:
+            return int(given.command(given))
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(getattr(given, "stopped", stopped)) from None
 
     return answered(command, stopped)
 
@@ -154,8 +158,8 @@ def answer(command: Callable[[], int], stopped: str) -> int:
         return 1
     except OSError as error:
         return said(f"error: {error}", 1)
-    except KeyboardInterrupt:
-        return said(f"\n{stopped}", stop.STOPPED)
+    except KeyboardInterrupt as end:
+        return said(f"\n{end.args[0] if end.args else stopped}", stop.STOPPED)
 
 
 def ended(command: Callable[[], int]) -> int:

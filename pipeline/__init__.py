@@ -12,9 +12,9 @@ from atelier import commands
 commands.answer_for_files("luigi")
 
 from pipeline import luigi_script, options, tasks, train
-from pipeline.train.tasks import TrainCropDetector, TrainStyleGAN
+from pipeline.train.tasks import DistillStyleGAN, TrainCropDetector, TrainStyleGAN
 
-__all__ = ["TrainCropDetector", "TrainStyleGAN", "tasks", "train"]
+__all__ = ["DistillStyleGAN", "TrainCropDetector", "TrainStyleGAN", "tasks", "train"]
 
 options.find_repository_config()
 luigi_script.begin([*tasks.TASKS, *train.tasks.TASKS])

@@ -1,4 +1,4 @@
-"""`python -m pipeline`: run, source, status, review, report, gc, records, sample, options."""
+"""`python -m pipeline`: run, source, status, review, report, gc, records, project, sample ..."""
 
 import argparse
 import shutil
@@ -26,8 +26,10 @@ from pipeline.rows import parquet
 from pipeline.rows.manifest import facts
 from pipeline.stage import Stage, Step, store
 from pipeline.stages.ingest import IngestConfig
-from pipeline.train import stylegan
+from pipeline.train import projection, stylegan
 from pipeline.train import tasks as trainers
+from training.exchange.naming import add_model
+from training.explore.commands import add_projection
 
 FAILED = ("FAILED", "FAILED_AND_SCHEDULING_FAILED", "SCHEDULING_FAILED")
 
@@ -53,7 +55,7 @@ def parser() -> Parser:
         made.set_defaults(command=function)
         return made
 
-    trainings = "TrainStyleGAN, TrainCropDetector"
+    trainings = "TrainStyleGAN, DistillStyleGAN, TrainCropDetector"
     for like_run in (
         command("run", run, "build a task and all that it needs; what is done is not redone"),
         command("source", source, "say where run, given the same words, takes its photos from"),
@@ -90,11 +92,24 @@ def parser() -> Parser:
         choices=list(ready.LAYOUTS),
         help=f"{ready.HELP}; else zip for OUT.zip, pictures of a dataset, nvlabs of pictures",
     )
+    add_project(command("project", projection.project_photo, "find a portrait in a generator"))
     sample = command("sample", draw_sample, "draw a sample source folder")
     sample.add_argument("folder", type=path, help="where to draw it")
-    table = command("options", print_options, "print docs/options.md")
-    table.add_argument("--cfg", action="store_true", help="print luigi.cfg instead")
+    add_table(command("options", print_options, "print docs/options.md"))
     return top
+
+
+def add_table(table: argparse.ArgumentParser) -> None:
+    """Which of the two views of all options is printed."""
+    table.add_argument("--cfg", action="store_true", help="print luigi.cfg instead")
+
+
+def add_project(project: argparse.ArgumentParser) -> None:
+    """What is asked of a projection: the photo, and the options of training's own."""
+    project.set_defaults(stopped="stopped; it does not resume: the same command begins anew")
+    project.add_argument("photo", type=path, help="one photo, as a camera made it")
+    add_model(project)
+    add_projection(project)
 
 
 def set_options(words: Sequence[str]) -> list[str]:
@@ -128,7 +143,8 @@ def run(given: argparse.Namespace) -> int:
             return code
     if isinstance(task, tasks.Dataset):
         tell_dataset()
-    if isinstance(task, trainers.TrainStyleGAN) and (grid := task.grid()):
+    drawing = (trainers.TrainStyleGAN, trainers.DistillStyleGAN)
+    if isinstance(task, drawing) and (grid := task.grid()):
         print(grid)
     return 0
 
@@ -190,7 +206,7 @@ def status(_: argparse.Namespace) -> int:
     for stage in [*tasks.of_reference(), *tasks.in_use()]:
         steps += tasks.detects(stage.photos) if isinstance(stage, tasks.Detect) else [stage]
     lines = [(step.title, state(step)) for step in steps]
-    lines += [("TrainStyleGAN", run) for run in stylegan.tell_runs(store())]
+    lines += stylegan.tell_runs(store())
     width = max(len(title) for title, _ in lines)
     for title, story in lines:
         print(f"{title:{width}}  {story}")

@@ -68,7 +68,9 @@ def check(words: Sequence[str], tasks: Sequence[type[luigi.Task]]) -> int:
             if value is not None:
                 options.set_option(name.removeprefix("--"), value)
         options.check_recipe()
-        getattr(task(**own), "config", None)  # which is checked when it is put together
+        made = task(**own)
+        getattr(made, "config", None)  # which is checked when it is put together
+        getattr(made, "check", int)()  # what one section says, against others
         with suppress(OSError):  # a store that cannot be written may be asked whether all is done
             lock.hold(store())
     return 0

@@ -222,6 +222,11 @@ def read(section: str, key: str) -> str:
         raise SettingsError(f"[{section}] {key} = {raw}: {way_out}") from None
 
 
+def recipe_value(section: str, key: str) -> str:
+    """What the recipe or the command line says of an option, as it is written; empty: nothing."""
+    return read(section, key) if get_config().has_option(section, key) else ""
+
+
 def check_given(config: Settings) -> None:
     """Raise SettingsError where one task was given what other stages read, too."""
     if type(config) in SECTIONS and config != current(type(config)):

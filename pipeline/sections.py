@@ -6,17 +6,23 @@ from typing import Literal
 
 from PIL import ImageColor
 
-from atelier.options import option
-from pipeline.options import Settings
+from atelier.options import at_home, option
+from pipeline.options import Settings, located, recipe_value
+from training.exchange.described import describe_model
 
 LARGEST = 4096  # pixels a side
+AUTO, USUAL = "auto", "1024"  # what the former is where nothing is fine-tuned
 
 
 @dataclass(frozen=True)
 class DatasetConfig(Settings):
     """What every picture of the dataset is like."""
 
-    size: str = option("1024", "side in pixels, or width x height as in 128x64")
+    size: str = option(
+        AUTO,
+        "side in pixels, or width x height as in 128x64; auto: 1024, or the size of the model that"
+        " [TrainStyleGAN] resume_from names",
+    )
     channels: Literal["rgb", "grey", "rgba"] = option("rgb", "rgb, grey, or rgba (needs png)")
     background: str = option("white", "colour of the padding, and behind transparent photos")
     format: Literal["jpeg", "png"] = option("jpeg", "file format of the pictures")
@@ -24,6 +30,8 @@ class DatasetConfig(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.size == AUTO:  # the key is that of what it stands for
+            object.__setattr__(self, "size", usual_size())
         if not re.fullmatch(r"[1-9]\d{0,4}(x[1-9]\d{0,4})?", self.size):
             self.refuse("size", "give pixels, as in 1024 or 128x64")
         if max(self.width_height) > LARGEST:
@@ -42,6 +50,20 @@ class DatasetConfig(Settings):
     def width_height(self) -> tuple[int, int]:
         width, _, height = self.size.partition("x")
         return int(width), int(height or width)
+
+
+def usual_size() -> str:
+    """The size of a dataset for which none is named: that of the model to begin from, if any."""
+    model = recipe_value("TrainStyleGAN", "resume_from")
+    if not model or not located(at_home(model)).exists():
+        return USUAL
+    form = describe_model(located(at_home(model))).config
+    return size_in_words(form.width, form.height)
+
+
+def size_in_words(width: int, height: int) -> str:
+    """A size as `[Dataset] size` has it."""
+    return str(width) if width == height else f"{width}x{height}"
 
 
 @dataclass(frozen=True)

@@ -1,29 +1,31 @@
-"""The command line: train, film, metrics, score, import, export; the rest from `explore`."""
+"""The command line: train, film, metrics, score, import; the rest from other rooms."""
 
 import argparse
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, fields
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from atelier.commands import Parser, add_options, path, ranged, run_command, say
-from atelier.errors import Refusal
 from atelier.options import at_home
 from atelier.stop import STOPPED
 from training import presets, sources, startup
-from training.config import SECTIONS, Config, ConfigError, configure
+from training.config import SECTIONS, ConfigError, configure
 from training.deploy.cli import add_deploy
+from training.exchange import tuning
 from training.explore.asked import check_model
 from training.explore.commands import add_commands
 from training.features.client import STANDINS, Net
 from training.networks.architecture import saved_pair
 from training.run import checkpoints, folder
+from training.run.beginning import check_apart, few_pictures, in_ten_lines, made_for
+from training.student.cli import add_distill, asked_early, opened_for
 
 COLLAPSED = 3  # an exit code
-MANY_EPOCHS = 1000
+ENDS = {"finished": 0, "stopped": STOPPED, "collapsed": COLLAPSED}
 KEPT = "stopped; the same command goes on from the newest checkpoint"
+ANEW = "stopped; it does not resume: the same command begins anew"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,13 +43,18 @@ def parser() -> Parser:
     add_commands(commands)
     add_exchange(commands)
     add_deploy(commands)
+    add_distill(commands, distill_command)
     film = commands.add_parser("film", help="make progress.mp4 from a run's grids")
     film.set_defaults(command=film_command)
     film.add_argument("--run", required=True, type=path, help="folder of a run")
 
-    measure = commands.add_parser("metrics", help="measure checkpoints of a run")
+    measure = commands.add_parser("metrics", help="measure checkpoints of a run, or any generator")
     measure.set_defaults(command=metrics_command)
-    measure.add_argument("--run", required=True, type=path, help="folder of a run")
+    which = measure.add_mutually_exclusive_group()
+    which.add_argument("--run", type=path, help="folder of a run; its figures are kept in it")
+    which.add_argument(
+        "--model", type=path, help="a checkpoint, a .npz of export, or NVIDIA's .pkl; with --data"
+    )
     measure.add_argument("--checkpoint", default="newest", help="all, newest, or a FILE [newest]")
     measure.add_argument(
         "--metrics",
@@ -56,7 +63,10 @@ def parser() -> Parser:
         " fid50k_full,kid2k,pr2k [fid2k]; with a stand-in fid is called frechet",
     )
     measure.add_argument(
-        "--data", default="", type=at_home, help="the run's dataset, where it was moved"
+        "--data",
+        default="",
+        type=at_home,
+        help="the dataset: that of a run where it was moved, that of --model always",
     )
     add_net(measure)
 
@@ -65,6 +75,9 @@ def parser() -> Parser:
     score.add_argument("reals", type=path, help="folder, zip or TFRecords")
     score.add_argument("fakes", type=path, help="folder, zip or TFRecords")
     add_net(score)
+    for name, command in commands.choices.items():
+        if name not in ("train", "distill"):
+            command.set_defaults(stopped=ANEW)
     return top
 
 
@@ -135,14 +148,16 @@ def train_command(given: argparse.Namespace) -> int:
     options = {name: value for name, value in vars(given).items() if name in known}
     if not options.get("data"):
         raise ConfigError("data is empty: say what to learn from, --data FOLDER")
-    asked = presets.resolve(given.preset, 64, 64, options)  # before a long look at data
+    asked = tuning.resolve_begun(given.preset, 64, 64, options)  # before a long look at data
     check_apart(asked)
     startup.load_tensorflow()
     from training import devices, estimates, loop
     from training.state import network_configs
 
     source = sources.open_source(options["data"])
-    config = presets.resolve(given.preset, *source.shape[:2], options)
+    config = tuning.resolve_begun(given.preset, *source.shape[:2], options)
+    if model := tuning.begun_from(options):
+        tuning.check_images(model, config.data.data, source.shape, source.labels.shape[1])
     for note in (*source.notes, *few_pictures(config, len(source))):
         say(f"note: {note}")
     if config.data.labels and not source.labels.shape[1]:
@@ -158,67 +173,39 @@ def train_command(given: argparse.Namespace) -> int:
         return 0
     replicas = devices.choose(config)
     print(f"training on {devices.devices_in_words(replicas, config)}")
-    print(in_ten_lines(given.preset, config, dataset))
+    print(in_ten_lines(f"preset {given.preset}", config, dataset))
     run = folder.folder(config, dataset)
     print(run, flush=True)
     if config.run.resume_from and not (run / "config.json").exists():
         check_model(Path(config.run.resume_from), "resume_from")
     with made_for(run):
         end = loop.train(config, source, say, replicas)
-    return {"finished": 0, "stopped": STOPPED, "collapsed": COLLAPSED}[end]
+    return ENDS[end]
 
 
-def check_apart(config: Config) -> None:
-    """Raise ConfigError where the run would lie in its own dataset, and become part of it."""
-    data, out = Path(config.data.data).resolve(), Path(config.run.out).resolve()
-    if config.run.out and data.is_dir() and out.is_relative_to(data):
-        raise ConfigError(
-            f"out = {config.run.out} lies in data = {config.data.data}, and the run's own pictures"
-            " would be learnt from: choose a folder beside it"
-        )
+def distill_command(given: argparse.Namespace) -> int:
+    early = asked_early(given)
+    check_model(Path(early.distill.teacher), "teacher")
+    startup.load_tensorflow()
+    from training import devices, estimates, loop
+    from training.student import distill
 
-
-def few_pictures(config: Config, count: int) -> Iterator[str]:
-    """What a person should know of a small dataset."""
-    batch, epochs = config.run.batch, config.run.total_kimg * 1000 / count
-    if count < batch:
-        yield f"{count} pictures are fewer than a batch of {batch}: some are in it several times"
-    if epochs > MANY_EPOCHS:
-        yield (
-            f"total_kimg = {config.run.total_kimg:g} shows each of {count} pictures"
-            f" {epochs:.0f} times: more pictures, or a smaller total_kimg, may do better"
-        )
-
-
-def in_ten_lines(preset: str, config: Config, dataset: Mapping[str, Any]) -> str:
-    """What is not as every option is by itself."""
-    said = [f"preset {preset}; {folder.dataset_in_words(dataset)}"]
-    for title, section in asdict(config).items():
-        own = {f.name: f.default for f in fields(SECTIONS[title])}
-        given = [f"{name} = {value}" for name, value in section.items() if value != own[name]]
-        said.append(f"{title + ':':9}{', '.join(given) or 'all by default'}")
-    return "\n".join([*said, "every option: --dry-run, and config.json in the folder of the run:"])
-
-
-@contextmanager
-def made_for(run: Path) -> Iterator[None]:
-    """Make the folder of a run; where the command is refused, what was made for it goes again."""
-    new = [place for place in (run, *run.parents) if not place.exists()]
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        if any(run.iterdir()) and not (run / "config.json").exists():
-            say(f"note: {run} has other files in it, and the run is written beside them")
-        yield
-    except (Refusal, OSError) as error:
-        lock = run / "lock"
-        if new and run.is_dir() and list(run.iterdir()) in ([], [lock]):
-            lock.unlink(missing_ok=True)
-        for place in new:
-            with suppress(OSError):
-                place.rmdir()
-        if isinstance(error, Refusal) or run.is_dir():
-            raise
-        raise ConfigError(f"out = {run}: no folder can be made there: choose another") from None
+    opened, source, config = opened_for(given, early)
+    dataset = sources.dataset_identity(source)
+    if given.dry_run:
+        print(loop.printed(config, dataset))
+        print(estimates.report(config, distill.pair_for(opened, config), len(source)))
+        return 0
+    replicas = devices.choose(config)
+    print(f"distilling on {devices.devices_in_words(replicas, config)}")
+    print(in_ten_lines(f"teacher {opened.path}", config, dataset))
+    run = folder.folder(config, dataset)
+    print(run, flush=True)
+    with made_for(run):
+        teaching = distill.teaching(opened, config, replicas)
+        plan = distill.plan(opened, config, teaching.teacher)
+        end = loop.train(config, source, say, replicas, teaching, plan)
+    return ENDS[end]
 
 
 def import_command(given: argparse.Namespace) -> int:
@@ -248,15 +235,44 @@ def film_command(given: argparse.Namespace) -> int:
 
 
 def metrics_command(given: argparse.Namespace) -> int:
+    if not given.run and not (given.model and given.data):
+        raise ConfigError(
+            "run is empty: name a run with --run, or a generator with --model and its dataset with"
+            " --data"
+        )
+    if given.model:
+        check_model(given.model)
     startup.load_tensorflow()
     from training import devices
+    from training.exchange.opening import open_generator
     from training.metrics import figures, measure
-    from training.metrics.fakes import Fakes
-    from training.networks.generator import Generator
-    from training.state import take_average
+    from training.metrics.outside import check_form, measure_model
 
     if not (wanted := measure.parse_metrics(given.metrics)):
         raise ConfigError("metrics is empty: name some, as in fid2k,kid2k,pr2k")
+    os.environ.pop("TF_CONFIG", None)  # one process measures
+    one = configure({"device": given.device, "devices": 1, "threads": given.threads})
+    if given.run:
+        return measure_run(given, wanted, lambda: devices.choose(one))
+    opened = open_generator(given.model)
+    source = sources.open_source(given.data)
+    check_form(opened.config, str(opened.path), source)
+    devices.choose(one)
+    seen = int(opened.about.get("seen", 0))
+    rows = measure_model(opened.network(), seen, source, wanted, chosen_net(given))
+    print(figures.figures_table(rows), flush=True)
+    return 0
+
+
+def measure_run(
+    given: argparse.Namespace, wanted: Sequence[Any], choose: Callable[[], object]
+) -> int:
+    """The figures of a run's checkpoints, which are kept in it."""
+    from training.metrics import figures, measure
+    from training.metrics.fakes import Fakes
+    from training.networks.student import new_generator
+    from training.state import take_average
+
     known = folder.saved_run(given.run)
     if known is None:
         raise ConfigError(f"run = {given.run}: there is no config.json in it")
@@ -268,17 +284,16 @@ def metrics_command(given: argparse.Namespace) -> int:
             f"{given.run} was trained on {folder.dataset_in_words(own)}, and here are"
             f" {folder.dataset_in_words(there)}: name its own dataset with --data"
         )
-    os.environ.pop("TF_CONFIG", None)  # one process measures
-    devices.choose(configure({"device": given.device, "devices": 1, "threads": given.threads}))
+    choose()
     options = folder.current(known)
     half = {"dtype": "bfloat16"} if options["precision"] == "bfloat16" else {}
     half["half_levels"] = options["half_levels"]
-    generator = Generator(saved_pair(known["network"], **half).generator, 0)
+    generator = new_generator(saved_pair(known["network"], **half).generator, 0)
     fakes = Fakes(generator, source.labels)
     with measure.open_extractor(given.run, source, chosen_net(given)) as extractor:
-        for path in found:
-            take_average(generator, checkpoints.load_checkpoint(path, "G_ema").arrays)
-            seen = checkpoints.seen_at(path)
+        for file in found:
+            take_average(generator, checkpoints.load_checkpoint(file, "G_ema").arrays)
+            seen = checkpoints.seen_at(file)
             rows = measure.measure(given.run, seen, fakes, source, wanted, extractor)
             print(figures.figures_table(rows), flush=True)
     return 0

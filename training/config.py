@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from atelier.options import OptionError, Section, nearest, option
 from training import schedule
@@ -135,7 +135,16 @@ class RunConfig(Options):
         "stop", "stop, or go back to the last good checkpoint with half the learning rate"
     )
     freeze_d: int = option(0, "layers of D, from the image on, that do not learn", low=0)
-    resume_from: str = option("", "checkpoint of another run to go on from", path=True)
+    resume_from: str = option(
+        "",
+        "file of a model to begin from, .npz or NVIDIA's .pkl, or the folder of a run",
+        path=True,
+    )
+    begun_from: str = option(
+        "",
+        "digits of the SHA-256 of what resume_from names, where no run left it; filled in",
+        later=True,
+    )
     restart_schedule: bool = option(False, "with resume_from: count images from 0 again")
     device: Literal["auto", "cpu", "gpu"] = option("auto", "where to compute")
     devices: int = option(0, "how many GPUs, or parts of a CPU; 0: every GPU, one CPU", low=0)
@@ -160,13 +169,14 @@ class RunConfig(Options):
                 " equal rounds: choose a divisor"
             )
         if self.restart_schedule and not self.resume_from:
-            raise ConfigError("restart_schedule = true needs resume_from = CHECKPOINT")
+            raise ConfigError("restart_schedule = true needs resume_from = MODEL")
 
 
 @dataclass(frozen=True)
 class Config:
     """All options of a run."""
 
+    FIXED: ClassVar[tuple[str, ...]] = ()  # further options that are part of a run's identity
     data: DataConfig = field(default_factory=DataConfig)
     network: ArchitectureConfig = field(default_factory=ArchitectureConfig)
     loss: LossConfig = field(default_factory=LossConfig)
@@ -217,10 +227,17 @@ BEFORE = {
 
 def configure(options: Mapping[str, Any]) -> Config:
     """A config from options by name, as text or not; raises ConfigError."""
-    parts: dict[str, dict[str, Any]] = {part: {} for part in SECTIONS}
+    return Config(**made_sections(options, SECTIONS))
+
+
+def made_sections(
+    options: Mapping[str, Any], sections: Mapping[str, type[Options]]
+) -> dict[str, Any]:
+    """The sections of a config, each with its own of the options; raises ConfigError."""
+    names = {f.name: part for part, section in sections.items() for f in fields(section)}
+    parts: dict[str, dict[str, Any]] = {part: {} for part in sections}
     for name, value in options.items():
-        if name not in NAMES:
-            raise ConfigError(f"no option is called {name!r}{nearest(name, NAMES)}")
-        parts[NAMES[name]][name] = value
-    made: dict[str, Any] = {part: section(**parts[part]) for part, section in SECTIONS.items()}
-    return Config(**made)
+        if name not in names:
+            raise ConfigError(f"no option is called {name!r}{nearest(name, names)}")
+        parts[names[name]][name] = value
+    return {part: section(**parts[part]) for part, section in sections.items()}

@@ -6,8 +6,8 @@ from atelier.arrays import SPARE
 from training.config import Config
 from training.networks.architecture import NetworkConfig, Pair
 from training.networks.discriminator import discriminator_table
-from training.networks.generator import generator_table
 from training.networks.parameters import Table, count
+from training.networks.student import new_generator_table
 
 BYTES = {"float32": 4, "bfloat16": 2}
 # Feature maps kept per convolution in the costliest step, and with `recompute`, which spares the
@@ -17,7 +17,7 @@ KEPT, KEPT_TWICE = 6, 5
 
 def report(config: Config, pair: Pair, images: int) -> str:
     """Tables for people; memory is an estimate."""
-    g, d = generator_table(pair.generator), discriminator_table(pair.discriminator)
+    g, d = new_generator_table(pair.generator), discriminator_table(pair.discriminator)
     sizes = count(g), count(d)
     lines = [*layers("generator", g), *layers("discriminator", d)]
     lines.append(f"G {sizes[0] / 1e6:.2f}M + D {sizes[1] / 1e6:.2f}M = {sum(sizes) / 1e6:.2f}M")

@@ -16,6 +16,7 @@ from atelier.stop import Interruption
 from training import batches, schedule, sources
 from training.config import Config, ConfigError
 from training.devices import Agreement, Replicas, explained
+from training.exchange.conversion import begun_checkpoint
 from training.features.client import Net
 from training.metrics import figures
 from training.metrics import measure as metrics
@@ -24,12 +25,20 @@ from training.minibatch import Measures, Minibatch
 from training.run import checkpoints, collapse, journal
 from training.run import folder as runs
 from training.run.snapshot import Snapshots
-from training.state import State, network_configs, new_state, restored
+from training.state import Plan, State, network_configs, new_state, restored
 
 Say = Callable[[str], None]
 End = Literal["finished", "stopped", "collapsed"]
 # (state, config, labels, scale of the learning rate, replicas) -> (images, labels) -> numbers
 NewStep = Callable[[State, Config, NDArray[Any], float, Replicas], Callable[..., Measures]]
+
+
+def stylegan2(config: Config, source: sources.Source) -> Plan:
+    """A generator and its discriminator, as the options say; raises ValueError for their shape."""
+    pair = network_configs(config, source.shape, source.labels.shape[1])
+    return Plan(pair.saved(), lambda: new_state(config, pair))
+
+
 ROLLBACKS = 8  # at most: the learning rate is 1/256 by then
 
 
@@ -43,6 +52,7 @@ class Run:
     known: dict[str, Any]  # config.json
     replicas: Replicas
     state: State
+    teacher: Any = None  # of the plan
     collapsed: collapse.Collapse | None = None  # why training ended, if it did
 
     @property
@@ -65,12 +75,22 @@ class Run:
         """stats.jsonl, up to the checkpoint."""
         return journal.Journal(self.folder, self.state.seen, writes=self.replicas.chief)
 
-    def measure(self, fakes: Fakes, say: Say, stopped: Callable[[], bool]) -> None:
-        """The metrics of this moment; one process has them."""
+    def measure(
+        self, fakes: Fakes, say: Say, stopped: Callable[[], bool], seen: int | None = None
+    ) -> None:
+        """The metrics of this moment, or of another; one process has them."""
         wanted, net = self.measuring
         if self.replicas.chief:
-            seen = self.state.seen
+            seen = self.state.seen if seen is None else seen
             metrics.look(self.folder, seen, fakes, self.source, wanted, net, say, stopped)
+
+    def measure_first(self, say: Say) -> None:
+        """See that measuring can work, and measure a teacher, once."""
+        if self.replicas.chief:
+            metrics.ready(self.folder, self.source, *self.measuring, say)
+        if self.teacher:
+            fakes = Fakes(self.teacher, self.source.labels, "teacher ")
+            self.measure(fakes, say, lambda: False, seen=0)
 
     @property
     def measuring(self) -> tuple[str, Net]:
@@ -99,11 +119,13 @@ def train(
     say: Say = print,
     replicas: Replicas | None = None,
     new_step: NewStep = Minibatch,
+    plan: Plan | None = None,
 ) -> End:
     """Train until total_kimg, a signal, or a collapse; the same call goes on where it stopped.
 
     Several processes that train together call it at the same time, and one of them writes.
-    `new_step` makes what trains on a minibatch; all else is kept here.
+    `new_step` makes what trains on a minibatch, `plan` says of which networks (StyleGAN2's, unless
+    given); all else is kept here.
     """
     replicas = replicas or Replicas()
     folder = runs.folder(config, sources.dataset_identity(source))
@@ -113,7 +135,8 @@ def train(
     alone = files.alone(folder / "lock", busy) if replicas.chief else nullcontext()
     with alone, explained(config, replicas), Interruption() as interruption:
         files.sweep(folder)
-        run = open_run(folder, config, source, say, replicas)
+        plan = plan or stylegan2(config, source)
+        run = open_run(folder, config, source, say, replicas, plan)
         while (end := trained(run, interruption, say, new_step)) == "collapsed":
             if not rolled_back(run, say):
                 break
@@ -121,19 +144,17 @@ def train(
 
 
 def open_run(
-    folder: Path, config: Config, source: sources.Source, say: Say, replicas: Replicas
+    folder: Path, config: Config, source: sources.Source, say: Say, replicas: Replicas, plan: Plan
 ) -> Run:
     """The run as its newest checkpoint left it, or a new one; config.json is written first."""
-    dataset = sources.dataset_identity(source)
-    pair = network_configs(config, source.shape, source.labels.shape[1])
-    about = pair.saved()
+    dataset, about = sources.dataset_identity(source), plan.about
     known = runs.saved_run(folder)
     if known is not None:
         runs.check_same(folder, known, config, dataset)
     known = known or runs.begin_run(config, dataset, about)
     newest, broken = newest_whole(folder, say)
     with replicas.strategy.scope():
-        state = new_state(config, pair)
+        state = plan.begin()
     if newest:
         checkpoints.same_network(about, newest.about["network"], newest.path)
         restored(state, config, newest.arrays, newest.about["counters"])
@@ -145,7 +166,7 @@ def open_run(
         checkpoints.set_aside(broken)
         figures.forget_after(folder, state.seen)
         remember(folder, known, config, state.seen)
-    return Run(folder, config, source, known, replicas, state)
+    return Run(folder, config, source, known, replicas, state, plan.teacher)
 
 
 def newest_whole(
@@ -159,16 +180,19 @@ def newest_whole(
 
 
 def taken_over(state: State, config: Config, about: dict[str, Any], say: Say) -> None:
-    """Begin where another run was: weights, slots, means and images seen."""
-    path = Path(config.run.resume_from)
-    old = newest_whole(path, say)[0] if path.is_dir() else checkpoints.load_checkpoint(path)
-    if old is None:
-        raise ConfigError(f"resume_from = {path}: there is no whole checkpoint in it")
-    checkpoints.same_network(about, old.about["network"], old.path)
+    """Begin where another run or network was: weights, and of a run slots, means, images seen."""
+    old, notes = begun_checkpoint(Path(config.run.resume_from))
+    for note in notes:
+        say(note)
+    network = old.about["network"]
+    known = about | network if "G" in network else network  # what is not said of D is this run's
+    checkpoints.same_network(about, known, old.path)
     counters = {**old.about["counters"], "tally": {}}
     if config.run.restart_schedule:
         counters |= {"seen": 0, "minibatches": 0}
-    restored(state, config, old.arrays, counters)
+    of_d = {name: array for name, array in state.arrays().items() if name.startswith("D/")}
+    anew = {} if of_d.keys() & old.arrays.keys() else of_d
+    restored(state, config, {**anew, **old.arrays}, counters)
     say(f"begins from {old.path} at {state.seen / 1000:g} kimg")
 
 
@@ -188,12 +212,11 @@ def trained(run: Run, interruption: Interruption, say: Say, new_step: NewStep) -
     total, (tick, snapshot) = round(config.run.total_kimg * 1000), run.every
     scale = 0.5 ** len(run.known["rollbacks"])
     minibatch = new_step(state, config, run.source.labels, scale, replicas)
-    snapshots = Snapshots(run.folder, state, config, run.source, replicas)
+    snapshots = Snapshots(run.folder, state, config, run.source, replicas, run.teacher)
     tally, agreed = journal.Tally(state.tally), Agreement(replicas)
     fakes = Fakes(state.networks["G_ema"], run.source.labels)
     reals = run.reals()
-    if replicas.chief:
-        metrics.ready(run.folder, run.source, *run.measuring, say)
+    run.measure_first(say)
     with closing(reals), closing(run.journal()) as log:
         # A new run begins with a picture and a checkpoint of nothing.
         if not checkpoints.list_checkpoints(run.folder):

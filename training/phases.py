@@ -23,6 +23,7 @@ from training.networks.layers import keeping
 from training.networks.parameters import Tensor
 from training.state import State
 
+Weights = float | tuple[float, ...]  # of a loss, or of each of its terms
 Share = tuple[list[Tensor], dict[str, Tensor]]  # gradients, and numbers for the journal
 
 
@@ -34,7 +35,7 @@ class Part:
     number: Tensor  # which part this is, int64
     reals: Tensor  # images of this part [n, h, w, c], where the step takes any
     labels: Tensor  # of the images [n, classes]
-    weight: Tensor  # of the loss
+    weight: Tensor  # of the loss, or of its terms [terms]
     mean: Tensor  # over all parts of the minibatch, where the step asks for one
 
 
@@ -45,7 +46,7 @@ class Step:
     name: str  # its numbers are called grad_norm/NAME, skipped/NAME
     network: str  # whose optimiser takes the gradient
     share: Callable[[Part], Share]
-    weight: Callable[[int], float]  # of the loss, by images seen; with 0 the step is left out
+    weight: Callable[[int], Weights]  # by images seen; where all are 0 the step is left out
     interval: int = 1  # minibatches from one such step to the next
     rounds: int = 1
     reals: bool = False  # whether it takes real images
@@ -53,7 +54,9 @@ class Step:
 
     def due(self, minibatches: int, seen: int) -> bool:
         """Whether it is made in this minibatch."""
-        return minibatches % self.interval == 0 and self.weight(seen) != 0
+        weight = self.weight(seen)
+        some = any(weight) if isinstance(weight, tuple) else weight != 0
+        return minibatches % self.interval == 0 and some
 
 
 class Phases:
@@ -160,7 +163,8 @@ class Phases:
             scores = networks["D"](tf.concat(both, axis=0), labels, batches=2)
             fake, real = tf.split(scores, 2)
             loss = tf.reduce_sum(losses.d_loss(real, fake)) / self.batch
-        return self.gradients(tape, loss, "D"), {
+            total = loss * part.weight
+        return self.gradients(tape, total, "D"), {
             "Loss/D/loss": loss,
             "Loss/scores/real": tf.reduce_sum(real) / self.batch,
             "Loss/scores/fake": tf.reduce_sum(fake) / self.batch,

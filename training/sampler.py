@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from training.batches import encode
 from training.draws import Draws
+from training.networks import winograd
 from training.networks.generator import Generator, Maps
 from training.networks.parameters import Tensor
 
@@ -77,6 +78,10 @@ class Sampler:
         return self.generator.truncate(w, psi, cutoff)
 
     def drawn(self, ws: Tensor, start: Tensor, maps: Maps | None) -> Tensor:
+        with winograd.allowed(not tf.config.list_logical_devices("GPU")):
+            return self.synthesized(ws, start, maps)
+
+    def synthesized(self, ws: Tensor, start: Tensor, maps: Maps | None) -> Tensor:
         if maps is not None:
             return self.generator.synthesize(ws, maps)
         if self.noise != "random":

@@ -1,6 +1,6 @@
 """All that a run has learnt and counted: what is not in here is not saved."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,6 +78,15 @@ class State:
                 variable.assign(arrays[name])
         self.seen, self.minibatches = counters["seen"], counters["minibatches"]
         self.tally = {name: (total, count) for name, (total, count) in counters["tally"].items()}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run trains."""
+
+    about: dict[str, Any]  # what its files say of the networks
+    begin: Callable[[], State]  # before the first step; called where the replicas are
+    teacher: Any = None  # a generator that is shown and measured beside the run's own
 
 
 def new_state(config: Config, pair: Pair) -> State:

@@ -10,7 +10,7 @@ from pipeline.rows import columns
 from pipeline.rows.columns import Numbers
 from pipeline.rows.manifest import Told
 from pipeline.rows.shards import Rows
-from pipeline.sections import DatasetConfig
+from pipeline.sections import DatasetConfig, size_in_words
 from pipeline.stages.crop import Recipe
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def shortfall(table: "pa.Table", recipe: Recipe) -> Iterator[str]:
         return
     reached = filled(sides, recipe, recipe.dataset.width_height)
     more = [
-        (f"at size {shown_sizes(size)}", int((filled(sides, recipe, size) >= 1).sum()))
+        (f"at size {size_in_words(*size)}", int((filled(sides, recipe, size) >= 1).sum()))
         for size in smaller(recipe.dataset)
     ]
     factor = recipe.crop.enlarge or 1.0
@@ -101,8 +101,3 @@ def smaller(dataset: DatasetConfig) -> list[tuple[int, int]]:
     width, height = dataset.width_height
     halves = [(width // step, height // step) for step in (2, 4)]
     return [size for size in halves if min(size) >= SMALLEST]
-
-
-def shown_sizes(size: tuple[int, int]) -> str:
-    width, height = size
-    return str(width) if width == height else f"{width}x{height}"

@@ -10,12 +10,14 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from atelier import stop
 from atelier.errors import Failure
 from pipeline.options import REPOSITORY
 
 WRONG_INPUT, STOPPED = 2, 130  # exit codes of every trainer
+SAVING = "\nstopping: the trainer writes a checkpoint first"
 SOMEBODY = "somebody stopped the trainer; the same command goes on"
 REASONS = ("error: ", "collapsed at ")  # how a line begins that says why the trainer ends
 
@@ -36,9 +38,9 @@ class TrainError(Failure):
     """Training did not finish; the message says why, and the way out."""
 
 
-def command(package: str, words: Sequence[str]) -> list[str]:
-    """The command line that becomes `python -m PACKAGE train WORDS`."""
-    return [sys.executable, "-c", BEGIN, str(os.getpid()), package, "train", *words]
+def command(package: str, words: Sequence[str], name: str = "train") -> list[str]:
+    """The command line that becomes `python -m PACKAGE NAME WORDS`."""
+    return [sys.executable, "-c", BEGIN, str(os.getpid()), package, name, *words]
 
 
 def follow(command: list[str], status: re.Pattern[str], say: Say) -> tuple[int, str]:
@@ -48,7 +50,7 @@ def follow(command: list[str], status: re.Pattern[str], say: Say) -> tuple[int, 
     was passed on.
     """
     reason = ""
-    with started(command) as trainer, forwarding(trainer) as received:
+    with started(command) as trainer, forwarding(trainer, SAVING) as received:
         assert trainer.stdout
         for line in trainer.stdout:
             if line.startswith(REASONS):
@@ -62,6 +64,17 @@ def follow(command: list[str], status: re.Pattern[str], say: Say) -> tuple[int, 
     if received:
         raise KeyboardInterrupt
     return trainer.returncode, reason
+
+
+def attended(command: list[str]) -> int:
+    """Run a command that talks to the terminal itself, pass on signals; gives its exit code."""
+    own = {**os.environ, "PYTHONPATH": import_path()}
+    with (
+        subprocess.Popen(command, env=own, stdin=subprocess.DEVNULL, start_new_session=True) as one,
+        forwarding(one) as received,
+    ):
+        code = one.wait()
+    return STOPPED if received else code
 
 
 @contextmanager
@@ -94,13 +107,17 @@ def import_path() -> str:
 
 
 @contextmanager
-def forwarding(trainer: "subprocess.Popen[str]") -> Iterator[list[int]]:
-    """Pass the first signal on, as SIGTERM; gathers them all. The answer takes a while."""
+def forwarding(trainer: "subprocess.Popen[Any]", saying: str = "") -> Iterator[list[int]]:
+    """Pass the first signal on, as SIGTERM, and say so; gathers them all.
+
+    The answer takes a while.
+    """
     received: list[int] = []
 
     def forward(number: int, _: object) -> None:
         if not received:
-            print("\nstopping: the trainer writes a checkpoint first", file=sys.stderr, flush=True)
+            if saying:
+                print(saying, file=sys.stderr, flush=True)
             trainer.terminate()
         received.append(number)
 

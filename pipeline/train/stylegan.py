@@ -7,15 +7,18 @@ from pathlib import Path
 
 from atelier import files
 from atelier.options import option
+from pipeline.dataset.export import ExportTFRecordsConfig, shape_of
 from pipeline.engine import lock
 from pipeline.options import Settings, SettingsError, located
+from pipeline.sections import DatasetConfig, size_in_words
 from pipeline.train import child
 from training import presets
 from training.config import SECTIONS, Config, ConfigError
+from training.exchange import tuning
 from training.run import checkpoints, folder
 
 RUNS = "runs"  # the folder in the store
-DECIDED_HERE = ("data", "out")
+DECIDED_HERE = ("data", "out", "begun_from")
 COLLAPSED = 3  # an exit code of `python -m training train`
 STATUS = re.compile(r"([\d.]+) of ([\d.e+]+) kimg ")
 
@@ -28,29 +31,43 @@ class TrainerConfig(Settings):
         super().__post_init__()
         if not files.is_name(self.options()["name"]):
             self.refuse("name", files.NAMING)
-        self.resolved(64, 64)
+        self.check_apart()
+
+    def check_apart(self) -> None:
+        """Raise SettingsError for options that cannot be, whatever they are used on."""
+        given = {name: value for name, value in self.given().items() if name != "resume_from"}
+        try:
+            presets.resolve(given.pop("preset", ""), 64, 64, given)
+        except ConfigError as error:
+            raise SettingsError(f"[TrainStyleGAN] {error}") from None
 
     def options(self) -> dict[str, str]:
         """Every option, an empty one too."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
+    def given(self) -> dict[str, str]:
+        """What is given, paths as the trainer finds them."""
+        paths = {f.name for f in fields(self) if f.metadata["path"]}
+        return {
+            name: str(located(value)) if name in paths else value
+            for name, value in self.options().items()
+            if value
+        }
+
     def resolved(self, width: int, height: int) -> Config:
-        """All of training's options, for pictures of this size; raises SettingsError."""
-        given = {name: value for name, value in self.options().items() if value}
+        """All of training's options, for pictures of this size; raises SettingsError.
+
+        Where a model is begun from, its networks are taken over: it is looked at for that.
+        """
+        given = self.given()
         try:
-            return presets.resolve(given.pop("preset", ""), height, width, given)
+            return tuning.resolve_begun(given.pop("preset", ""), height, width, given)
         except ConfigError as error:
             raise SettingsError(f"[TrainStyleGAN] {error}") from None
 
     def words(self) -> list[str]:
         """What is given, for the trainer's command line."""
-        paths = {f.name for f in fields(self) if f.metadata["path"]}
-        given = {
-            name: str(located(value)) if name in paths else value
-            for name, value in self.options().items()
-            if value
-        }
-        return [f"--{name}={value}" for name, value in given.items()]
+        return [f"--{name}={value}" for name, value in self.given().items()]
 
 
 def declared() -> Iterator[tuple[str, type[str], Field[str]]]:
@@ -70,6 +87,50 @@ TrainStyleGANConfig: type[TrainerConfig] = make_dataclass(
     frozen=True,
     namespace={"__doc__": TrainerConfig.__doc__},
 )
+
+
+def check_begun(
+    config: TrainerConfig, dataset: DatasetConfig, export: ExportTFRecordsConfig, store: Path
+) -> None:
+    """Raise SettingsError where the dataset that would be made is not for the model to begin from.
+
+    A run goes on without that model, where it is gone.
+    """
+    given = config.given()
+    model = tuning.begun_from(given)
+    if model is None:
+        if "resume_from" in given and not any(was_begun(run, given) for run in known_runs(store)):
+            raise SettingsError(
+                f"[TrainStyleGAN] resume_from = {given['resume_from']}: there is no such run or"
+                " checkpoint"
+            )
+        return
+    form, (channels, height, width) = model.config, shape_of(dataset)
+    if (form.width, form.height) != (width, height):
+        raise SettingsError(
+            f"[Dataset] size = {size_in_words(width, height)}, but {model.path} draws"
+            f" {size_in_words(form.width, form.height)}: leave size out, or choose another model"
+        )
+    if form.channels != channels:
+        raise SettingsError(
+            f"[Dataset] channels = {dataset.channels} makes {channels}, but {model.path} draws"
+            f" {form.channels}: set channels, or choose another model"
+        )
+    if form.labels and export.labels == "none":
+        raise SettingsError(
+            f"[ExportTFRecords] labels = none, but {model.path} has {form.labels} classes: say"
+            " where the photos' are, or choose another model"
+        )
+    config.resolved(width, height)
+
+
+def was_begun(run: Path, given: dict[str, str]) -> bool:
+    """Whether a run was begun from the model that is named."""
+    try:
+        saved = folder.saved_run(run) or {}
+        return bool(saved["config"]["run"]["resume_from"] == given["resume_from"])
+    except (ConfigError, KeyError, TypeError):
+        return False
 
 
 def images_seen(run: Path) -> int:
@@ -92,14 +153,10 @@ def runs_at_end(
     yield from (r for r in known_runs(store) if is_of(r, data, wanted) and images_seen(r) >= total)
 
 
-def grid(data: Path, store: Path, config: TrainerConfig, width: int, height: int) -> Path | None:
-    """The newest grid of the finished run, truncated: what its generator draws."""
-    grids = [
-        path
-        for run in runs_at_end(data, store, config, width, height)
-        for path in sorted((run / "grids").glob("psi*.png"), key=lambda path: path.stem[-10:])
-    ]
-    return grids[-1] if grids else None
+def newest_grid(run: Path | None) -> Path | None:
+    """The newest grid of a run, truncated: what its generator draws."""
+    found = list((run / "grids").glob("psi*.png")) if run else []
+    return max(found, key=lambda path: path.stem[-10:], default=None)
 
 
 def known_runs(store: Path) -> list[Path]:
@@ -123,11 +180,12 @@ def is_of(run: Path, data: Path, config: Config) -> bool:
     return same and run.name == f"{config.run.name}-{folder.key(config, dataset)}"
 
 
-def tell_runs(store: Path) -> Iterator[str]:
-    """A line per run: its name and how far it is."""
+def tell_runs(store: Path) -> Iterator[tuple[str, str]]:
+    """Of each run what trains it, and a line: its name and how far it is."""
     for run in known_runs(store):
-        total = folder.current(folder.saved_run(run) or {})["total_kimg"]
-        yield f"{run.name}: {images_seen(run) / 1000:g} of {total:g} kimg"
+        known = folder.current(folder.saved_run(run) or {})
+        task = "DistillStyleGAN" if "teacher_sha256" in known else "TrainStyleGAN"
+        yield task, f"{run.name}: {images_seen(run) / 1000:g} of {known['total_kimg']:g} kimg"
 
 
 def train_generator(data: Path, store: Path, config: TrainerConfig, say: child.Say) -> None:

@@ -1,16 +1,17 @@
-"""What is trained, beside the way of a photo: a generator, and a detector of one's own crop."""
+"""What is trained, beside the way of a photo: a generator, its student, a detector of a crop."""
 
 from functools import partial
 from pathlib import Path
 
 import luigi
 
+from pipeline.dataset.export import ExportTFRecordsConfig
 from pipeline.engine import cluster
 from pipeline.options import current, settings
 from pipeline.sections import DatasetConfig
 from pipeline.stage import show_progress, store
 from pipeline.tasks import ExportTFRecords
-from pipeline.train import crop_detector, stylegan
+from pipeline.train import crop_detector, student, stylegan
 
 
 @settings(stylegan.TrainStyleGANConfig)
@@ -20,7 +21,13 @@ class TrainStyleGAN(luigi.Task):
     def requires(self) -> ExportTFRecords:
         return ExportTFRecords()
 
+    def check(self) -> None:
+        """Raise SettingsError where the dataset would not be for the model to begin from."""
+        sections = current(DatasetConfig), current(ExportTFRecordsConfig)
+        stylegan.check_begun(self.config, *sections, store())
+
     def complete(self) -> bool:
+        self.check()
         return self.requires().complete() and stylegan.finished(*self.asked())
 
     def asked(self) -> tuple[Path, Path, stylegan.TrainerConfig, int, int]:
@@ -28,15 +35,49 @@ class TrainStyleGAN(luigi.Task):
         size = current(DatasetConfig).width_height
         return self.requires().dataset, store(), self.config, *size
 
+    def finished_run(self) -> Path | None:
+        """The run that has reached its total_kimg."""
+        return next(stylegan.runs_at_end(*self.asked()), None)
+
     def grid(self) -> Path | None:
         """The newest grid of the finished run."""
-        return stylegan.grid(*self.asked())
+        return stylegan.newest_grid(self.finished_run())
 
     def run(self) -> None:
         cluster.close()  # days without photos to work on
         stylegan.train_generator(
             self.requires().dataset, store(), self.config, partial(show_progress, self)
         )
+
+
+@settings(student.DistillStyleGANConfig)
+class DistillStyleGAN(luigi.Task):
+    """Records and a generator -> a student of it that has reached its total_kimg."""
+
+    def requires(self) -> list[luigi.Task]:
+        taught = [] if student.named_teacher(self.config) else [TrainStyleGAN()]
+        return [ExportTFRecords(), *taught]
+
+    def complete(self) -> bool:
+        return all(task.complete() for task in self.requires()) and bool(self.finished_run())
+
+    def asked(self) -> tuple[Path, Path, student.StudentTrainerConfig, Path]:
+        """What tells this run from others: dataset, store, options, teacher."""
+        teacher = student.named_teacher(self.config) or TrainStyleGAN().finished_run()
+        assert teacher  # what is required is complete
+        return self.requires()[0].dataset, store(), self.config, teacher
+
+    def finished_run(self) -> Path | None:
+        """The run that has reached its total_kimg."""
+        return next(student.runs_at_end(*self.asked()), None)
+
+    def grid(self) -> Path | None:
+        """The newest grid of the finished run: teacher above student."""
+        return stylegan.newest_grid(self.finished_run())
+
+    def run(self) -> None:
+        cluster.close()
+        student.distil(*self.asked(), partial(show_progress, self))
 
 
 @settings(crop_detector.TrainCropDetectorConfig)
@@ -51,4 +92,4 @@ class TrainCropDetector(luigi.Task):
         crop_detector.train_detector(store(), self.config, partial(show_progress, self))
 
 
-TASKS: list[type[luigi.Task]] = [TrainStyleGAN, TrainCropDetector]
+TASKS: list[type[luigi.Task]] = [TrainStyleGAN, DistillStyleGAN, TrainCropDetector]

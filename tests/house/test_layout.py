@@ -34,8 +34,7 @@ FLOORS = {
         {"phases", "run"},
         {"exchange"},
         {"explore", "minibatch", "metrics"},
-        {"loop", "deploy"},
-        {"student"},
+        {"loop", "deploy", "student"},
         {"cli"},
     ],
     "pipeline": [
@@ -55,7 +54,7 @@ MAY_IMPORT = {
     "pipeline": {"atelier", "detectors", "training"},
 }
 KNOW_LUIGI = {"options", "stage", "tasks", "train.tasks", "luigi_script", "cli"}  # of pipeline
-MOST = {"pipeline": (16, 8), "training": (26, 9), "detectors": (13, 8), "atelier": (15, 4)}
+MOST = {"pipeline": (16, 8), "training": (26, 10), "detectors": (13, 8), "atelier": (15, 4)}
 ENTRANCES = {"__main__"}
 EVERY_COMMAND_HAS = {"main", "parser"}
 EMPTY_WORDS = {"utils", "util", "helpers", "helper", "common", "manager"}

@@ -57,6 +57,18 @@ def test_the_source_arrives_as_it_was_given(make, target, source):
     assert make(target, SRC=source)[1] == wanted
 
 
+@pytest.mark.parametrize("model", SOURCES)
+def test_train_begins_from_the_model_that_is_named(make, model):
+    begun = ["--TrainStyleGAN-resume-from", model]
+    done, words = make("train", "SRC=/photos", f"FROM={model}", "ARGS=--x")
+    assert words == ["recipe=", *TASKS["train"], "--Ingest-source", "/photos", *begun, "--x"]
+    assert make("train", f"FROM={model}")[1][-2:] == begun  # on the sample
+    assert make("train", "SRC=/photos", FROM="me@example.org")[1][-1] == "/photos"
+    done, words = make("train", "SRC=/photos", "FROM=")
+    assert done.stderr.splitlines()[0] == "FROM is empty: name the model to begin from"
+    assert done.returncode == 2 and words == []
+
+
 @pytest.mark.parametrize("target", TASKS)
 def test_an_empty_source_is_one_sentence(make, target):
     done, words = make(target, "SRC=")
@@ -98,6 +110,13 @@ def test_train_stops_where_the_options_are_wrong(make):
     (make.folder / "code").write_text("2")
     done, words = make("train", "ARGS=--Dataset-siz 64")
     assert done.returncode == 2 and words == []
+
+
+def test_the_page_is_of_the_faces_or_of_the_model_that_is_named(make):
+    line = ["recipe=", "-m", "training", "page", "--model"]
+    assert make("page")[1] == [*line, "recipes/models/faces.npz", "--out", "data/page"]
+    done, words = make("page", "MODEL=/my runs/a$b", "ARGS=--teacher t.npz")
+    assert words == [*line, "/my runs/a$b", "--out", "data/page", "--teacher", "t.npz"], done.stderr
 
 
 def test_board_shows_the_runs_that_there_are(make):

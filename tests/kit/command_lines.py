@@ -12,12 +12,16 @@ from detectors.learning.options import LearningConfig
 from pipeline import cli as pipeline_cli
 from pipeline import options, tasks
 from pipeline.train import tasks as trainers
+from pipeline.train.student import DistillStyleGANConfig
 from pipeline.train.stylegan import TrainStyleGANConfig
 from training import cli as training_cli
 from training.config import SECTIONS
+from training.student.options import DistillConfig
 
 CLIS = {"pipeline": pipeline_cli, "training": training_cli, "detectors": detectors_cli}
 TASKS = [*tasks.TASKS, *trainers.TASKS]
+CHILDREN = (TrainStyleGANConfig, DistillStyleGANConfig)  # whose options are those of training
+DISTILL = ("distill", "--data", "D", "--teacher", "T")
 WRONG = {int: "many", float: "wide", bool: "perhaps"}
 
 
@@ -93,23 +97,25 @@ class Option(NamedTuple):
 
 def section_options() -> list[Option]:
     """Every option of every section, wherever it can be given."""
-    learnt = {f.name: (SECTIONS[part], f) for part in SECTIONS for f in fields(SECTIONS[part])}
+    parts = [*SECTIONS.values(), DistillConfig]
+    learnt = {f.name: (section, f) for section in parts for f in fields(section)}
     words = {
         "training": ("train", "--data", "D"),
         "detectors": ("train",),
         "pipeline": ("options",),
     }
     places = [("pipeline", section) for section in options.SECTIONS]
-    places += [("training", section) for section in SECTIONS.values()]
+    places += [("training", section) for section in parts]
     places += [("detectors", LearningConfig)]
     found = []
     for package, section in places:
         hints = get_type_hints(section)
         for f in fields(section):
             kind, known = hints[f.name], f.metadata
-            if section is TrainStyleGANConfig and f.name in learnt:
+            if section in CHILDREN and f.name in learnt:
                 told, own = learnt[f.name]
                 kind, known = get_type_hints(told)[f.name], own.metadata
-            if not (package == "training" and f.name == "data"):
-                found.append(Option(package, words[package], section, f.name, kind, known))
+            if not (package == "training" and f.name in ("data", "teacher")):
+                own = DISTILL if section is DistillConfig else words[package]
+                found.append(Option(package, own, section, f.name, kind, known))
     return found

@@ -4,9 +4,9 @@ import numpy as np
 
 from atelier.arrays import save_arrays
 from tests.kit import nvidia_pickles
-from training.networks.architecture import DiscriminatorConfig, GeneratorConfig, Pair
+from training.networks.architecture import DiscriminatorConfig, Pair, saved_generator
 from training.networks.discriminator import discriminator_table
-from training.networks.generator import generator_table
+from training.networks.student import new_generator_table
 
 WIDTHS = {"fmap_base": 32, "fmap_max": 8}
 DEPTH = {"z_dim": 6, "w_dim": 5, "mapping_layers": 2}
@@ -16,19 +16,22 @@ KINDS = {
     "rgba": {"height": 8, "width": 8, "channels": 4},
     "not square": {"height": 12, "width": 20},
     "conditional": {"height": 8, "width": 8, "labels": 3},
+    "student": {"height": 16, "width": 8, "architecture": "student"},
     "NVIDIA's": {},
 }
 
 
-def small_model(path, kind, discriminator=True):
+def small_model(path, kind, discriminator=True, seed=3):
     """Write a checkpoint of this kind, or NVIDIA's pickle of a conditional model."""
     if kind == "NVIDIA's":
         path = path.with_suffix(".pkl")
         path.write_bytes(nvidia_pickles.torch_pickle(nvidia_pickles.weights()))
         return path
-    shape, rng = {**KINDS[kind], **WIDTHS}, np.random.default_rng(3)
-    pair = Pair(GeneratorConfig(**shape, **DEPTH), DiscriminatorConfig(**shape, mbstd_group=2))
-    tables = {"G_ema": generator_table(pair.generator)}
+    shape, rng = {**KINDS[kind], **WIDTHS}, np.random.default_rng(seed)
+    generator = saved_generator({**shape, **DEPTH})
+    shape.pop("architecture", None)
+    pair = Pair(generator, DiscriminatorConfig(**shape, mbstd_group=2))
+    tables = {"G_ema": new_generator_table(pair.generator)}
     if discriminator:
         tables["D"] = discriminator_table(pair.discriminator)
     arrays = {
@@ -36,7 +39,11 @@ def small_model(path, kind, discriminator=True):
         for part, table in tables.items()
         for name, entry in table.items()
     }
-    about = {"network": pair.saved(), "key": "0", "counters": {"seen": 0}}
+    about = {
+        "network": pair.saved(),
+        "key": "0",
+        "counters": {"seen": int(path.stem) if path.stem.isdigit() else 0},
+    }
     save_arrays(path, arrays, about)
     return path
 

@@ -83,11 +83,13 @@ def test_few_pictures_and_many_epochs_are_said(tmp_path, capsys):
     assert "fewer than" not in out
 
 
+@pytest.mark.slow
 def test_what_is_refused_leaves_nothing_behind(tmp_path, capsys):
     data, run = draw(tmp_path / "data", size=(16, 16)), tmp_path / "runs" / "one"
     rehearse(draw(tmp_path / "small"), tmp_path / "old")
     code, _, error = said(capsys, command(data, run, resume_from=tmp_path / "old"))
-    assert code == 2 and "is of a network for 8 x 8 x 3 images, this run's are" in error
+    assert code == 2 and "data has images of 16 x 16 x 3, and " in error
+    assert "draws 8 x 8 x 3: make the dataset so" in error
     assert not run.parent.exists()
     code, _, error = said(capsys, command(data, run, resume_from=tmp_path / "none"))
     assert error == f"error: resume_from = {tmp_path}/none: there is no such run or checkpoint\n"

@@ -17,7 +17,7 @@ WRONG = {
         5,
         "batch = 32 cannot be cut into accumulation = 5 equal rounds: choose a divisor",
     ),
-    "restart_schedule": (True, "restart_schedule = true needs resume_from = CHECKPOINT"),
+    "restart_schedule": (True, "restart_schedule = true needs resume_from = MODEL"),
     "mbstd_group": (
         5,
         "mbstd_group = 5 does not divide the 32 images that a device has at once (batch = 32,"

@@ -1,20 +1,25 @@
 """How fast each deployed format draws, beside Atelier itself, and in how much memory."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
+from training.deploy.counting import size_of
 from training.deploy.export import example_inputs, run_apart, said_by
 from training.deploy.formats import FORMATS, QUANTIZED, DeployError, check_libraries
 from training.deploy.program import program
+from training.deploy.rate import Convolutions, operations
 from training.exchange.opening import OpenedGenerator
+from training.networks.architecture import StudentConfig
 
 THREADS = (1, 2)
-HEAD = f"{'':16} {'threads':>7} {'images/s':>9} {'peak MiB':>9} {'file MB':>8}"
+OWN = "savedmodel"  # the format with the library of Atelier itself
+HEAD = f"{'':16} {'threads':>7} {'images/s':>9} {'of rate':>7} {'peak MiB':>9} {'file MB':>8}"
 
 
 @dataclass(frozen=True)
@@ -24,11 +29,43 @@ class Figure:
     what: str
     threads: int
     rate: float  # pictures a second
+    share: float  # of the operations a second of plain convolutions in the same form
     peak: float  # MiB, the libraries included
     size: float  # MB of the file
 
     def __str__(self) -> str:
-        return f"{self.what:16} {self.threads:7} {self.rate:9.1f} {self.peak:9.0f} {self.size:8.2f}"
+        return (
+            f"{self.what:16} {self.threads:7} {self.rate:9.1f} {self.share:7.0%}"
+            f" {self.peak:9.0f} {self.size:8.2f}"
+        )
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How a file is timed: so many pictures at a time, for so long."""
+
+    batch: int
+    seconds: float
+
+    def timed(self, to: str, quantize: str, made: Any, inputs: Mapping[str, Any]) -> list[Any]:
+        """(pictures a second, peak MiB, MB of the file) of a program, by THREADS."""
+        with TemporaryDirectory() as name:
+            folder = Path(name)
+            places = [folder / "model", folder / "inputs.npz", folder / "outputs.npz"]
+            FORMATS[to].write(made, places[0], quantize)
+            np.savez(places[1], **inputs)
+            found = []
+            for threads in THREADS:
+                more = (f"--threads={threads}", f"--seconds={self.seconds}")
+                said = json.loads(run_apart(to, places, folder, *more))
+                found.append((said["rate"], said["peak"], size_mb(places[0])))
+            return found
+
+    def plain(self, to: str, quantize: str) -> list[float]:
+        """Operations a second of plain convolutions in a format, by THREADS."""
+        made = Convolutions()
+        found = self.timed(to, quantize, made, made.inputs(self.batch))
+        return [rate * made.operations for rate, *_ in found]
 
 
 def ways() -> list[tuple[str, str]]:
@@ -41,9 +78,14 @@ def bench(
     opened: OpenedGenerator, batch: int, seconds: float, note: Callable[[str], None]
 ) -> Iterator[Figure]:
     """Each way by threads, `batch` pictures at a time; what lacks its library is noted."""
-    for threads in THREADS:
-        yield Figure("python", threads, *own_figures(opened.path, threads, batch, seconds))
-    made, inputs = program(opened), example_inputs(opened.network(), "z", [*range(batch)])
+    made = {fast: program(opened, fast=fast) for fast in (False, True)}
+    student = isinstance(opened.config, StudentConfig)
+    work = 2.0 * size_of(made[False]).multiply_adds if student else operations(opened.config)
+    timing = Timing(batch, seconds)
+    for threads, most in zip(THREADS, timing.plain(OWN, ""), strict=True):
+        rate, *rest = own_figures(opened.path, threads, batch, seconds)
+        yield Figure("python", threads, rate, rate * work / most, *rest)
+    inputs = example_inputs(opened.network(), "z", [*range(batch)])
     for to, quantize in ways():
         what = f"{to} {quantize}".strip()
         try:
@@ -51,16 +93,10 @@ def bench(
         except DeployError as error:
             note(f"{what}: {error}")
             continue
-        with TemporaryDirectory() as name:
-            folder = Path(name)
-            places = [folder / "model", folder / "inputs.npz", folder / "outputs.npz"]
-            FORMATS[to].write(made, places[0], quantize)
-            np.savez(places[1], **inputs)
-            size = size_mb(places[0])
-            for threads in THREADS:
-                more = (f"--threads={threads}", f"--seconds={seconds}")
-                found = json.loads(run_apart(to, places, folder, *more))
-                yield Figure(what, threads, found["rate"], found["peak"], size)
+        found = timing.timed(to, quantize, made[FORMATS[to].fast], inputs)
+        rates = timing.plain(to, quantize)
+        for threads, (rate, *rest), most in zip(THREADS, found, rates, strict=True):
+            yield Figure(what, threads, rate, rate * work / most, *rest)
 
 
 def own_figures(

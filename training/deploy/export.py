@@ -43,18 +43,27 @@ class Difference:
 
 
 def export_program(
-    opened: OpenedGenerator, to: str, path: Path, start: Start = "z", quantize: str = ""
+    opened: OpenedGenerator,
+    to: str,
+    path: Path,
+    start: Start = "z",
+    quantize: str = "",
+    psi: float | None = None,
 ) -> Difference:
     """Write the averaged generator in a format, and say how its pictures differ.
 
+    With a `psi` that is no input, but the file's own.
     They are drawn in a process of its own that knows nothing of Atelier. Raises DeployError where
     a float32 format draws others; no file is there then.
     """
-    made, generator = program(opened, start), opened.network()
+    made = program(opened, start, psi, FORMATS[to].fast)
+    generator = opened.network()
     with replacing(path) as partial, TemporaryDirectory() as folder:
         FORMATS[to].write(made, partial, quantize)
         inputs = example_inputs(generator, start)
-        found = drawn_apart(to, partial, inputs, Path(folder))
+        inputs["psi"] = np.float32(PSI if psi is None else psi)
+        taken = {name: inputs[name] for name in made.signature()}
+        found = drawn_apart(to, partial, taken, Path(folder))
         difference = differing(found, drawn_here(generator, inputs))
         if not quantize and difference.floats > FURTHEST:
             raise DeployError(

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.networks.architecture import GeneratorConfig
+from training.networks import winograd
+from training.networks.architecture import GeneratorConfig, StudentConfig
 from training.networks.layers import GAIN, LRMUL
 
 Array = NDArray[Any]
@@ -18,11 +19,17 @@ Folded = dict[str, Array]  # "mapping/fc0/weight" -> float32
 UP = 4  # the gain of zero insertion
 
 
-def fold(arrays: Mapping[str, Array], config: GeneratorConfig) -> Folded:
-    """The parameters of G (as `generator_table` names them) -> those of a `Program`."""
+def fold(arrays: Mapping[str, Array], config: GeneratorConfig, fast: bool = False) -> Folded:
+    """The parameters of G (as `generator_table` names them) -> those of a `Program`.
+
+    With `fast` the kernels that it pays for are those of `winograd`.
+    """
     wide = {name: np.asarray(array, np.float64) for name, array in arrays.items()}
     found = folded_mapping(wide, config)
     found["const"] = wide["synthesis/b4/const"]
+    if isinstance(config, StudentConfig):
+        found |= folded_student(wide, config)
+        return {name: np.ascontiguousarray(array, np.float32) for name, array in found.items()}
     for level in range(config.shape.levels + 1):
         block = config.block(level)
         start = f"synthesis/{block}"
@@ -30,9 +37,22 @@ def fold(arrays: Mapping[str, Array], config: GeneratorConfig) -> Folded:
             up = conv == "conv0"
             for name, array in folded_conv(wide, f"{start}/{conv}", up).items():
                 found[f"{block}/{conv}/{name}"] = array
-        for name, array in folded_rgb(wide, f"{start}/torgb").items():
+        if fast and winograd.pays(*config.shape.size(level), config.fmaps(level)):
+            kernel = found.pop(f"{block}/conv1/kernel")
+            found[f"{block}/conv1/mixed"] = winograd.mixed_kernel(kernel)
+        for name, array in folded_modulated(wide, f"{start}/torgb").items():
             found[f"{block}/torgb/{name}"] = array
     return {name: np.ascontiguousarray(array, np.float32) for name, array in found.items()}
+
+
+def folded_student(arrays: Mapping[str, Array], config: StudentConfig) -> Folded:
+    """The convolutions of a student, and of its heads the last."""
+    found, layers = {}, [f"{config.block(level)}/conv1" for level in range(config.top + 1)]
+    layers += [f"{config.block(level)}/conv0" for level in range(1, config.top + 1)]
+    for layer in [*layers, f"{config.block(config.top)}/torgb"]:
+        for name, array in folded_modulated(arrays, f"synthesis/{layer}").items():
+            found[f"{layer}/{name}"] = array
+    return found
 
 
 def folded_mapping(arrays: Mapping[str, Array], config: GeneratorConfig) -> Folded:
@@ -66,8 +86,8 @@ def folded_conv(arrays: Mapping[str, Array], name: str, up: bool) -> Folded:
     }
 
 
-def folded_rgb(arrays: Mapping[str, Array], name: str) -> Folded:
-    """A 1x1 convolution to image channels."""
+def folded_modulated(arrays: Mapping[str, Array], name: str) -> Folded:
+    """A modulated convolution without demodulation: to image channels, or any of a student's."""
     weight = arrays[f"{name}/weight"]
     kernel = weight / math.sqrt(math.prod(weight.shape[:-1]))
     return {**folded_affine(arrays, name), "kernel": kernel, "bias": arrays[f"{name}/bias"]}

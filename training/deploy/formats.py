@@ -34,20 +34,22 @@ class Format:
     told: str
     libraries: tuple[str, ...] = ()  # that writing and running it take, of the extra deploy
     quantizes: bool = False
+    fast: bool = False  # whether it takes a program that is made for TensorFlow's convolutions
 
 
 FORMATS = {
-    "savedmodel": Format("", write_savedmodel, "TensorFlow's folder"),
-    "frozen": Format(".pb", write_frozen, "one file of a GraphDef"),
+    "savedmodel": Format("", write_savedmodel, "TensorFlow's folder", fast=True),
+    "frozen": Format(".pb", write_frozen, "one file of a GraphDef", fast=True),
     "tflite": Format(
         ".tflite", write_tflite, "LiteRT, a picture at a time", ("ai_edge_litert",), quantizes=True
     ),
     "onnx": Format(".onnx", write_onnx, "ONNX Runtime", ("tf2onnx", "onnx", "onnxruntime")),
 }
-SUFFIXES = {"npz": ".npz"} | {name: each.suffix for name, each in FORMATS.items()}
+OWN = ("npz", "ada-pytorch")  # weights, and no program
+SUFFIXES = dict.fromkeys(OWN, ".npz") | {name: each.suffix for name, each in FORMATS.items()}
 
 
-def check_words(to: str, out: Path, start: str, quantize: str) -> None:
+def check_words(to: str, out: Path, start: str, quantize: str, psi: float | None = None) -> None:
     """Raise DeployError where a format cannot be had so, before anything is loaded."""
     quantizing = ", ".join(name for name, each in FORMATS.items() if each.quantizes)
     if quantize and (to not in FORMATS or not FORMATS[to].quantizes):
@@ -56,6 +58,8 @@ def check_words(to: str, out: Path, start: str, quantize: str) -> None:
         )
     if start == "w" and to not in FORMATS:
         raise DeployError(f"from = w: {to} holds the whole generator: leave it out")
+    if psi is not None and to not in FORMATS:
+        raise DeployError(f"psi = {psi:g}: {to} holds the whole generator: leave it out")
     check_suffix(to, out)
     check_place(out)
     if to in FORMATS:

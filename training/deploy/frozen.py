@@ -31,9 +31,15 @@ def write_frozen(made: Program, path: Path, quantize: str) -> None:
 def graph(made: Program) -> Any:
     """The GraphDef: the weights are constants, and each output has its own name."""
     from tensorflow.compat.v1 import graph_util
+
+    whole = frozen_graph(made).as_graph_def()
+    return graph_util.extract_sub_graph(whole, [*made.signature(), *OUTPUTS])
+
+
+def frozen_graph(made: Program, count: int | None = None) -> Any:
+    """The tf.Graph for batches of `count`, whose weights are constants."""
     from tensorflow.python.framework.convert_to_constants import (
         convert_variables_to_constants_v2 as constants,
     )
 
-    whole = constants(made.traced()).graph.as_graph_def()
-    return graph_util.extract_sub_graph(whole, [*made.signature(), *OUTPUTS])
+    return constants(made.traced(count)).graph

@@ -1,13 +1,14 @@
 """A generator as one function of plain operations: z or w, psi and label -> pictures."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import tensorflow as tf
 
 from training.deploy.folding import Folded, fold
 from training.exchange.opening import OpenedGenerator
-from training.networks import layers
-from training.networks.architecture import GeneratorConfig
+from training.networks import layers, winograd
+from training.networks.architecture import GeneratorConfig, StudentConfig
 from training.networks.parameters import Tensor
 
 Start = Literal["z", "w"]
@@ -16,20 +17,28 @@ Start = Literal["z", "w"]
 class Program(tf.Module):
     """z [N, z_dim] or w [N, w_dim], psi [], label [N] -> images [N, H, W, C], uint8 and float32.
 
+    A `psi` that is given here is a part of it, and no input.
     `label` is the number of a class, of conditional models that start from z. Noise is the
     generator's own. Nothing but plain operations in NHWC is in it, and none is on a device.
     """
 
-    def __init__(self, config: GeneratorConfig, folded: Folded, start: Start = "z") -> None:
+    def __init__(
+        self,
+        config: GeneratorConfig,
+        folded: Folded,
+        start: Start = "z",
+        psi: float | None = None,
+    ) -> None:
         super().__init__(name="generator")
-        self.config, self.start = config, start
+        self.config, self.start, self.psi = config, start, psi
         self.values = {name: tf.Variable(value, name=name) for name, value in folded.items()}
 
     def signature(self, count: int | None = None) -> dict[str, Any]:
         """The inputs by name, for a batch of `count`."""
         width = self.config.z_dim if self.start == "z" else self.config.w_dim
         inputs: dict[str, Any] = {self.start: tf.TensorSpec([count, width], tf.float32, self.start)}
-        inputs["psi"] = tf.TensorSpec([], tf.float32, "psi")
+        if self.psi is None:
+            inputs["psi"] = tf.TensorSpec([], tf.float32, "psi")
         if self.start == "z" and self.config.labels:
             inputs["label"] = tf.TensorSpec([count], tf.int32, "label")
         return inputs
@@ -38,7 +47,8 @@ class Program(tf.Module):
         """The tf.ConcreteFunction of inputs by name, for a batch of `count`."""
 
         def generate(**given: Tensor) -> dict[str, Tensor]:
-            return self.drawn(given[self.start], given["psi"], given.get("label"))
+            psi = given["psi"] if self.psi is None else tf.constant(self.psi, tf.float32)
+            return self.drawn(given[self.start], psi, given.get("label"))
 
         return tf.function(generate, autograph=False).get_concrete_function(**self.signature(count))
 
@@ -46,7 +56,7 @@ class Program(tf.Module):
         """The pictures: "images", uint8, and "float", in about -1 ... 1."""
         w = self.mapped(x, label) if self.start == "z" else x
         near = self.values["w_avg"] + psi * (w - self.values["w_avg"])
-        image = tf.identity(self.synthesized(near), name="float")
+        image = tf.identity(self.synthesized([near] * self.config.rows), name="float")
         return {"images": tf.identity(levels(image), name="images"), "float": image}
 
     def mapped(self, z: Tensor, label: Tensor | None) -> Tensor:
@@ -58,29 +68,40 @@ class Program(tf.Module):
             x = layers.leaky(self.dense(x, f"fc{number}"))
         return x
 
-    def synthesized(self, w: Tensor) -> Tensor:
-        """w -> images, float32."""
+    def synthesized(self, rows: Sequence[Tensor], noise: Tensor | None = None) -> Tensor:
+        """A w [N, w_dim] for every row -> images, float32; noise is multiplied by `noise` []."""
         config, image = self.config, None
-        count = tf.shape(w)[0] if w.shape[0] is None else w.shape[0]
+        count = tf.shape(rows[0])[0] if rows[0].shape[0] is None else rows[0].shape[0]
         x = tf.tile(self.values["const"], [count, 1, 1, 1])
         for level in range(config.shape.levels + 1):
             block = config.block(level)
             if level:
-                x = self.styled(x, w, f"{block}/conv0", up=True)
-            x = self.styled(x, w, f"{block}/conv1", up=False)
-            rgb = self.to_rgb(x, w, f"{block}/torgb")
+                x = self.styled(x, rows[2 * level - 1], f"{block}/conv0", True, noise)
+            x = self.styled(x, rows[2 * level], f"{block}/conv1", False, noise)
+            rgb = self.to_rgb(x, rows[2 * level + 1], f"{block}/torgb")
             image = rgb if image is None else layers.interleaved(image) + rgb
         return image
 
-    def styled(self, x: Tensor, w: Tensor, name: str, up: bool) -> Tensor:
+    def styled(self, x: Tensor, w: Tensor, name: str, up: bool, noise: Tensor | None) -> Tensor:
         """Modulate, convolve, demodulate, add noise and bias, activate."""
         styles = self.dense(w, f"{name}/affine")
         factor = tf.math.rsqrt(styles**2 @ self.values[f"{name}/power"] + 1e-8)
-        x, kernel = x * styles[:, None, None], self.values[f"{name}/kernel"]
-        x = raised(x, kernel) if up else tf.nn.conv2d(x, kernel, 1, "SAME")
-        x = x * factor[:, None, None] + self.values[f"{name}/noise"]
-        x = layers.leaky(x + self.values[f"{name}/bias"])
+        x = self.convolved(x * styles[:, None, None], name, up)
+        # A bias that depends on w is no constant: converters would add the one to the noise, an
+        # array [h, w, c], five times the size of all weights at 1024 pixels. Right behind the FIR
+        # filter TensorFlow 2.21 aborts on it.
+        bias = self.values[f"{name}/bias"] / factor * factor
+        own = self.values[f"{name}/noise"]
+        x = x * factor[:, None, None] + (own if noise is None else own * noise)
+        x = layers.leaky(x + bias[:, None, None])
         return layers.clamped(x, self.config.conv_clamp)
+
+    def convolved(self, x: Tensor, name: str, up: bool) -> Tensor:
+        """The convolution of `styled`, in the form that its kernel was folded for."""
+        if f"{name}/mixed" in self.values:
+            return winograd.convolved(x, tf.convert_to_tensor(self.values[f"{name}/mixed"]))
+        kernel = self.values[f"{name}/kernel"]
+        return raised(x, kernel) if up else tf.nn.conv2d(x, kernel, 1, "SAME")
 
     def to_rgb(self, x: Tensor, w: Tensor, name: str) -> Tensor:
         """Modulate and convolve to image channels."""
@@ -93,9 +114,35 @@ class Program(tf.Module):
         return x @ self.values[f"{name}/weight"] + self.values[f"{name}/bias"]
 
 
-def program(opened: OpenedGenerator, start: Start = "z") -> Program:
-    """The program of the averaged generator of a file."""
-    return Program(opened.config, fold(opened.arrays["G_ema"], opened.config), start)
+class StudentProgram(Program):
+    """The same of a student: its convolutions, and the last of its heads."""
+
+    def synthesized(self, rows: Sequence[Tensor], noise: Tensor | None = None) -> Tensor:
+        """A w [N, w_dim] for every row -> images, float32; there is no noise."""
+        config = self.config
+        count = tf.shape(rows[0])[0] if rows[0].shape[0] is None else rows[0].shape[0]
+        x = tf.tile(self.values["const"], [count, 1, 1, 1])
+        for level in range(config.top + 1):
+            block = config.block(level)
+            if level:
+                x = self.modulated(layers.bilinear2(x), rows[2 * level - 1], f"{block}/conv0")
+            x = self.modulated(x, rows[2 * level], f"{block}/conv1")
+        last = f"{config.block(config.top)}/torgb"
+        return self.to_rgb(layers.bilinear2(x), rows[2 * config.top + 1], last)
+
+    def modulated(self, x: Tensor, w: Tensor, name: str) -> Tensor:
+        """Scale by the styles, convolve, add the bias, activate."""
+        x = x * self.dense(w, f"{name}/affine")[:, None, None]
+        x = tf.nn.conv2d(x, self.values[f"{name}/kernel"], 1, "SAME")
+        return layers.clamped(layers.leaky(x + self.values[f"{name}/bias"]), self.config.conv_clamp)
+
+
+def program(
+    opened: OpenedGenerator, start: Start = "z", psi: float | None = None, fast: bool = False
+) -> Program:
+    """The program of the averaged generator of a file; `fast` is told of in `winograd`."""
+    kind = StudentProgram if isinstance(opened.config, StudentConfig) else Program
+    return kind(opened.config, fold(opened.arrays["G_ema"], opened.config, fast), start, psi)
 
 
 def raised(x: Tensor, kernel: Tensor) -> Tensor:

@@ -19,12 +19,13 @@ OUTPUTS = ("images", "float")
 
 
 def main() -> None:
-    """Run each (FILE, INPUTS, OUTPUTS) in turn; with --seconds tell how fast, as JSON."""
+    """Run each (FILE, INPUTS, OUTPUTS) in turn; with --seconds or --runs tell how fast, as JSON."""
     given = argparse.ArgumentParser(description=__doc__)
     given.add_argument("format", choices=OPENERS)
     given.add_argument("files", nargs="+")
     given.add_argument("--threads", type=int, default=0)
     given.add_argument("--seconds", type=float, default=0.0)
+    given.add_argument("--runs", type=int, default=0)
     words = given.parse_args()
     os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     if words.threads:
@@ -37,6 +38,18 @@ def main() -> None:
         np.savez(target, **run(inputs))
         if words.seconds:
             print(json.dumps(timed(run, inputs, words.seconds)))
+        if words.runs:
+            print(json.dumps({"ms": milliseconds(run, inputs, words.runs)}))
+
+
+def milliseconds(run: Run, inputs: dict[str, Any], runs: int) -> float:
+    """The mean time of so many runs, after a tenth of them to warm up."""
+    for _ in range(max(runs // 10, 1)):
+        run(inputs)
+    start = time.perf_counter()
+    for _ in range(runs):
+        run(inputs)
+    return 1000 * (time.perf_counter() - start) / runs
 
 
 def timed(run: Run, inputs: dict[str, Any], seconds: float) -> dict[str, float]:

@@ -23,20 +23,24 @@ def write_tflite(made: Program, path: Path, quantize: str) -> None:
 
     Raises ConversionError for an operation that is no built-in one.
     """
-    import tensorflow as tf
-
     with TemporaryDirectory() as folder:
         save(made, Path(folder), count=1)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        if quantize:
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        if quantize == "float16":
-            converter.target_spec.supported_types = [tf.float16]
-        try:
-            data = converter.convert()
-        except Exception as error:  # ConverterError is private, and it may be others
-            raise ConversionError(f"tflite: {lacking(str(error))}") from None
-    path.write_bytes(data)
+        path.write_bytes(converted(folder, quantize))
+
+
+def converted(folder: str, quantize: str = "") -> bytes:
+    """The file of a SavedModel, with all its signatures."""
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+    if quantize:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if quantize == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    try:
+        return bytes(converter.convert())
+    except Exception as error:  # ConverterError is private, and it may be others
+        raise ConversionError(f"tflite: {lacking(str(error))}") from None
 
 
 def lacking(said: str) -> str:

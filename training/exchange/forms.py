@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from training.exchange.nvidia import Found
 from training.exchange.pickles import NetworkFileError
 from training.networks.architecture import DiscriminatorConfig, GeneratorConfig, NetworkConfig
-from training.networks.layers import TAPS
 
 KERNEL = [1, 3, 3, 1]  # the filter of all resampling
+TAPS = np.array(KERNEL, np.float32) / 8  # the same along one axis, as a file may hold it
 LARGEST = 8192  # pixels
 CONVOLUTIONS = ("SynthesisLayer", "ToRGBLayer", "Conv2dLayer")
 KNOWN = {

@@ -16,6 +16,7 @@ output of a dense layer in the mapping is the same for (weight * a, bias * a, lr
 import re
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 LAYERS_OF_G = {"conv0": "Conv0_up", "conv1": "Conv1", "torgb": "ToRGB"}
@@ -48,6 +49,20 @@ def from_torch(key: str, value: Array) -> Array:
         return kernel[::-1, ::-1] if is_up(key) else kernel
     if value.ndim == 2:
         return by_place(value.T) if key == "b4/fc/weight" else value.T
+    return value
+
+
+def to_torch(key: str, value: Array) -> Array:
+    """A tensor of ours in ada-pytorch's layout: `from_torch` takes it back."""
+    if key.endswith("/noise_const"):
+        return np.squeeze(value, (0, 3))
+    if key.endswith("/const"):
+        return np.transpose(value[0], (2, 0, 1))
+    if value.ndim == 4:
+        kernel: Array = value[::-1, ::-1] if is_up(key) else value
+        return kernel.transpose(3, 2, 0, 1)
+    if value.ndim == 2:
+        return by_channel(value).T if key == "b4/fc/weight" else value.T
     return value
 
 
@@ -91,4 +106,11 @@ def by_place(weight: Array) -> Array:
     if rows % 16:
         return weight
     blocks = weight.reshape(rows // 16, 4, 4, outputs).transpose(1, 2, 0, 3)
+    return blocks.reshape(rows, outputs)
+
+
+def by_channel(weight: Array) -> Array:
+    """Rows in the order h, w, c -> in the order c, h, w."""
+    rows, outputs = weight.shape
+    blocks = weight.reshape(4, 4, rows // 16, outputs).transpose(2, 0, 1, 3)
     return blocks.reshape(rows, outputs)

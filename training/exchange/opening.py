@@ -9,28 +9,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atelier.arrays import CheckpointError, foreign, load_arrays
+from atelier.arrays import CheckpointError, load_arrays
 from atelier.files import digest_file
+from training.exchange.described import (
+    WORDS,
+    configs_in,
+    is_pickle,
+    kind_of,
+    named_file,
+    networks_of,
+)
 from training.exchange.forms import discriminator_config, generator_config
-from training.exchange.nvidia import PARTS, Found, read_networks
+from training.exchange.nvidia import PARTS, Found
 from training.exchange.pickles import NetworkFileError
 from training.exchange.weights import Arrays, weights
 from training.networks.architecture import (
     DiscriminatorConfig,
     GeneratorConfig,
-    saved_pair,
 )
 from training.networks.discriminator import Discriminator, discriminator_table
-from training.networks.generator import Generator, generator_table
 from training.networks.parameters import Network, Table
+from training.networks.student import new_generator, new_generator_table
 from training.run import checkpoints
 
-LARGEST = 16 * 2**30  # bytes of a pickle
 AVERAGE = ("G_ema",)
-WORDS = {
-    "torch": "a pickle of stylegan2-ada-pytorch or StyleGAN3's repository",
-    "tf1": "a pickle of TensorFlow 1",
-}
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class OpenedGenerator:
         if part == "D" and self.discriminator:
             network = Discriminator(replace(self.discriminator, **arithmetic), 0)
         else:
-            network = Generator(replace(self.config, **arithmetic), 0)
+            network = new_generator(replace(self.config, **arithmetic), 0)
         for name, variable in network.values.items():
             variable.assign(self.arrays[part][name])
         return network
@@ -90,27 +92,10 @@ def open_generator(path: Path, parts: tuple[str, ...] = AVERAGE) -> OpenedGenera
     return from_arrays(path, *load_arrays(path, "G_ema/"), parts)
 
 
-def is_pickle(path: Path) -> bool:
-    """Whether a file has to be a pickle: by its first byte, or by its name."""
-    return foreign(path).startswith("a pickle") or path.suffix in (".pkl", ".pickle")
-
-
 def open_pickle(path: Path, parts: tuple[str, ...]) -> OpenedGenerator:
     """The networks of a pickle of NVIDIA's."""
-    if path.stat().st_size > LARGEST:
-        raise NetworkFileError(
-            f"{path} has {path.stat().st_size / 2**30:.0f} GiB: no network is larger than"
-            f" {LARGEST / 2**30:.0f}"
-        )
-    try:
-        networks = read_networks(path.read_bytes())
-        if "G_ema" not in networks:
-            raise NetworkFileError("has no G_ema: only the averaged generator is of use")
-        return from_networks(path, networks, parts)
-    except NetworkFileError as error:
-        raise NetworkFileError(f"{path} {error}") from None
-    except ValueError as error:  # what a config or a Shape refuses
-        raise NetworkFileError(f"{path} has a network that Atelier has not: {error}") from None
+    with named_file(path):
+        return from_networks(path, networks_of(path), parts)
 
 
 def from_networks(
@@ -134,7 +119,7 @@ def tables_of(
     generator: GeneratorConfig, discriminator: DiscriminatorConfig | None
 ) -> dict[str, Table]:
     """The parameters of G, and of D where its config is known."""
-    tables = {"G": generator_table(generator)}
+    tables = {"G": new_generator_table(generator)}
     return tables | ({"D": discriminator_table(discriminator)} if discriminator else {})
 
 
@@ -149,29 +134,15 @@ def from_arrays(
     path: Path, arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any], parts: tuple[str, ...]
 ) -> OpenedGenerator:
     """A checkpoint, or a generator alone in a file of the same layout, whose G_ema was read."""
-    try:
-        generator, discriminator = saved_configs(about["network"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} does not say what network it is of: {error}") from None
+    generator, discriminator = configs_in(path, about)
     tables = tables_of(generator, discriminator)
     read = {"G_ema": own_arrays(path, arrays, tables["G"], "G_ema")}
     for part in sorted({*parts} & {*tables}):
         if more := load_arrays(path, f"{part}/")[0]:
             read[part] = own_arrays(path, more, tables[part], part)
-    source = "a checkpoint" if "counters" in about else "a generator apart from its run"
     known = {name: about[name] for name in ("key", "seen") if name in about}
     known |= {"seen": about["counters"]["seen"]} if "counters" in about else {}
-    return OpenedGenerator(path, source, generator, discriminator, read, about=known)
-
-
-def saved_configs(
-    network: Mapping[str, Any],
-) -> tuple[GeneratorConfig, DiscriminatorConfig | None]:
-    """The configs of G and D in what a file says of its networks; D's may be missing."""
-    if "G" in network and "D" not in network:
-        return GeneratorConfig(**network["G"]), None
-    pair = saved_pair(network)
-    return pair.generator, pair.discriminator
+    return OpenedGenerator(path, kind_of(about), generator, discriminator, read, about=known)
 
 
 def own_arrays(

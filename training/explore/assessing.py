@@ -1,6 +1,6 @@
 """What D thinks of photos: one score each, whatever else is in the folder."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from training.batches import decode
 from training.config import ConfigError
 from training.exchange.pickles import NetworkFileError
 from training.explore.asked import Floats, Look
-from training.explore.model import Model
+from training.explore.model import Model, open_model
 from training.explore.sheets import Pixels, sheet
 from training.networks.architecture import NetworkConfig
 from training.sources import DataError, labels, open_store
@@ -21,7 +21,13 @@ from training.sources.pictures import MODES, decoded_picture
 from training.sources.stores import picture_names
 
 AT_ONCE = 8  # photos scored at a time
+Counted = Callable[[Iterable[int], int], Iterable[int]]  # the parts, and how many: a bar
 LONE_GROUP = 4  # pictures that go together where a model puts its whole minibatch in one group
+
+
+def uncounted(parts: Iterable[int], total: int) -> Iterable[int]:
+    """No bar."""
+    return parts
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,40 @@ class Scored:
     file: str
     score: float
     pixels: Pixels  # as D saw it
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Photos as a model sees them."""
+
+    names: Sequence[str]
+    pixels: Pixels  # [n, H, W, C]
+    labels: Floats  # [n, classes]
+    left_out: Sequence[str]  # notes of what cannot be read
+
+
+@dataclass(frozen=True)
+class Followed:
+    """The scores of the same photos by the D of several checkpoints."""
+
+    photos: Prepared
+    seen: Sequence[int]  # images that each checkpoint had seen
+    scores: Sequence[Sequence[float]]  # of each checkpoint, by photo
+    digest: str  # of the last one's file
+
+    def scored(self) -> list[Scored]:
+        """The photos with the last checkpoint's scores."""
+        return [*map(Scored, self.photos.names, self.scores[-1], self.photos.pixels)]
+
+    def table(self) -> tuple[Sequence[str], list[tuple[Any, ...]]]:
+        """Head and rows: file, the last score, and where there are several those of each."""
+        columns = [self.scores[-1], *(self.scores if len(self.scores) > 1 else [])]
+        kimg = [f"{seen / 1000:g} kimg" for seen in self.seen[: len(columns) - 1]]
+        rows = [
+            (name, *(float(f"{column[at]:.6g}") for column in columns))
+            for at, name in enumerate(self.photos.names)
+        ]
+        return ("file", "score", *kimg), rows
 
 
 class Judge:
@@ -56,10 +96,10 @@ class Judge:
         self.company_labels = model.labels(seeds, label)
         self.run = tf.function(self.batch, autograph=False)
 
-    def __call__(self, photos: Pixels, labels: Floats) -> Floats:
+    def __call__(self, photos: Pixels, labels: Floats, counted: Counted = uncounted) -> Floats:
         """Photos [n, H, W, C], one-hot labels [n, classes] -> scores [n]."""
-        found = []
-        for at in range(0, len(photos), AT_ONCE):
+        found, starts = [], range(0, len(photos), AT_ONCE)
+        for at in counted(starts, len(starts)):
             part, known = photos[at : at + AT_ONCE], labels[at : at + AT_ONCE]
             missing = AT_ONCE - len(part)
             full = np.concatenate([part, np.repeat(part[-1:], missing, axis=0)])
@@ -82,7 +122,39 @@ def assess(model: Model, photos: Path, label: int | None = None) -> tuple[list[S
     NetworkFileError where the file has no D, ConfigError or DataError where there is nothing to
     score.
     """
-    judge = Judge(model, label)
+    judge, given = Judge(model, label), prepared_photos(model, photos, label)
+    scores = judge(given.pixels, given.labels).tolist()
+    return [*map(Scored, given.names, scores, given.pixels)], [*given.left_out]
+
+
+def over_training(
+    files: Sequence[Path], photos: Path, label: int | None = None, counted: Counted = uncounted
+) -> Followed:
+    """The same photos, judged by each of several checkpoints, in their order.
+
+    Raises what `assess` raises, and ConfigError for checkpoints of different networks.
+    """
+    given, first, seen, scores, digest = None, None, [], [], ""
+    for file in files:
+        model = open_model(file, parts=("G_ema", "D"))
+        judge = Judge(model, label)
+        first = first or model
+        if given is None:
+            given = prepared_photos(model, photos, label)
+        if model.config != first.config:
+            raise ConfigError(
+                f"checkpoints: {file} is of another network than {first.opened.path}: name those of"
+                " one run"
+            )
+        seen.append(int(model.opened.about.get("seen", 0)))
+        scores.append(judge(given.pixels, given.labels, counted).tolist())
+        digest = model.opened.digest
+    assert given is not None
+    return Followed(given, seen, scores, digest)
+
+
+def prepared_photos(model: Model, photos: Path, label: int | None) -> Prepared:
+    """The photos of a folder or zip as the model sees them, with their labels."""
     store = open_store(photos) if photos.exists() else None
     names = picture_names(store) if store else []
     if not store or not names:
@@ -91,7 +163,7 @@ def assess(model: Model, photos: Path, label: int | None = None) -> tuple[list[S
     kept, pixels, left_out = [], [], []
     for number, name in enumerate(names):
         try:
-            photo = photo_of(store.open(name), f"{photos}/{name}", judge.config)
+            photo = photo_of(store.open(name), f"{photos}/{name}", model.config)
         except (DataError, OSError) as error:
             left_out.append(f"note: left out: {error}")
             continue
@@ -99,12 +171,7 @@ def assess(model: Model, photos: Path, label: int | None = None) -> tuple[list[S
         pixels.append(photo)
     if not kept:
         raise ConfigError(f"photos = {photos}: none of {len(names)} pictures can be read")
-    scores = judge(np.stack(pixels), known[kept])
-    found = [
-        Scored(names[number], float(score), photo)
-        for number, score, photo in zip(kept, scores, pixels, strict=True)
-    ]
-    return found, left_out
+    return Prepared([names[at] for at in kept], np.stack(pixels), known[kept], left_out)
 
 
 def own_labels(model: Model, store: Any, names: Sequence[str], label: int | None) -> Floats:
@@ -144,7 +211,7 @@ def prepared_photo(photo: Pixels, height: int, width: int) -> Pixels:
 def extremes(scored: Sequence[Scored], columns: int, rows: int = 2) -> Pixels:
     """A sheet: the best photos above, the worst below, each with its score."""
     ordered = sorted(scored, key=lambda each: (-each.score, each.file))
-    count = columns * rows
+    count = min(columns * rows, -(-len(ordered) // 2))  # of a few photos the middle one is both
     parts = ordered[:count], ordered[::-1][:count]
     cells, names, notes = [], [], []
     for title, part in zip(("best", "worst"), parts, strict=True):

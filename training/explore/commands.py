@@ -213,15 +213,22 @@ def add_directions(commands: Any) -> None:
 
 def add_project(commands: Any) -> None:
     """A picture, found again."""
-    project = commands.add_parser("project", help="find a picture again in the generator")
+    project = commands.add_parser(
+        "project", help="find a picture again in the generator; does not resume"
+    )
     project.set_defaults(command=drawing.project_command)
     add_model(project)
     project.add_argument("--photo", required=True, type=path, help="the file of a picture")
+    add_projection(project)
+
+
+def add_projection(project: argparse.ArgumentParser) -> None:
+    """How a picture is looked for, and what is written of it."""
     project.add_argument(
         "--space", choices=("w", "w+"), default="w", help="w+: a row for every layer [w]"
     )
     project.add_argument(
-        "--steps", type=ranged(int, low=1, high=100_000), default=500, help="of Adam [500]"
+        "--steps", type=ranged(int, low=1, high=100_000), default=1000, help="of Adam [1000]"
     )
     project.add_argument(
         "--label", type=ranged(int), default=None, help="class; default: the mean over classes"
@@ -245,4 +252,12 @@ def add_assess(commands: Any) -> None:
     assess.add_argument("--out", required=True, type=path, help="the scores, .csv: file,score")
     assess.add_argument(
         "--sheet", type=path, default=None, help="the best and the worst photos, .png or .jpg"
+    )
+    assess.add_argument(
+        "--checkpoints",
+        default="",
+        help="judges, one after the other: all of the run, or files with commas between [--model]",
+    )
+    assess.add_argument(
+        "--chart", type=path, default=None, help="the scores over all those checkpoints, .svg"
     )

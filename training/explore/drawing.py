@@ -1,18 +1,25 @@
 """What the commands do: open a model, draw, write down what was drawn and of what."""
 
 import argparse
+import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from atelier import tables
 from atelier.arrays import save_arrays
+from atelier.commands import path
 from training import startup
 from training.config import ConfigError
 from training.explore import asked, writing
 from training.explore.asked import Look
+from training.explore.progress import Steps, with_bar
 from training.explore.sheets import Pixels, sheet
+from training.run import charts, checkpoints
 
 if TYPE_CHECKING:
     from training.explore.model import Model
@@ -20,7 +27,8 @@ if TYPE_CHECKING:
 FILM = (".mp4",)
 TABLE = (".csv",)
 ARRAYS = (".npz",)
-MOST_SHOWN, LINES = 300, 10  # frames of a projection's film, lines that tell of it
+CHART = (".svg",)
+MOST_SHOWN = 300  # frames of a projection's film
 
 
 def generate_command(given: argparse.Namespace) -> int:
@@ -35,7 +43,7 @@ def generate_command(given: argparse.Namespace) -> int:
 
         page = sweeps.seed_grid(model, seeds, look, min(given.columns, len(seeds)))
         return write_sheet(given, model, look, page, {"seeds": given.seeds})
-    for seed, pixels in model.drawn(seeds, look):
+    for seed, pixels in with_bar(model.drawn(seeds, look), len(seeds), "pictures"):
         about = model.said(look) | {"seed": str(seed)} | own_label(model, seed, look)
         writing.write_picture(given.out / f"seed{seed:04d}.png", pixels, about)
     print(f"{len(seeds)} pictures in {given.out}, from {model.opened.path}")
@@ -64,6 +72,8 @@ def interpolate_command(given: argparse.Namespace) -> int:
     spherical = given.way == "spherical"
     frames = interpolated(model, seeds, look, given.frames, given.space, spherical, given.loop)
     about = model.said(look) | {"seeds": given.seeds, "space": given.space, "way": given.way}
+    many = given.frames * len(seeds) if given.loop else given.frames * (len(seeds) - 1) + 1
+    frames = with_bar(frames, many, "frames")
     writing.write_frames(given.out, frames, given.fps, about, given.size, given.resample)
     print(f"{given.out}, from {model.opened.path}")
     return 0
@@ -129,9 +139,7 @@ def directions_command(given: argparse.Namespace) -> int:
 
 def project_command(given: argparse.Namespace) -> int:
     """A picture, found again."""
-    for name, kinds in (("film", FILM), ("save", ARRAYS)):
-        if getattr(given, name):
-            asked.check_file(getattr(given, name), kinds, name)
+    check_projection(given)
     if not given.photo.is_file():
         raise ConfigError(f"photo = {given.photo}: there is no such file")
     model = opened_for_file(given, parts=("G_ema", "D"))
@@ -141,14 +149,12 @@ def project_command(given: argparse.Namespace) -> int:
     look = Look(label=given.label)
     model.check(look)
     photo = photo_of(given.photo.read_bytes(), str(given.photo), model.config)
-    print(f"comparing {projecting.compared(model)}")
+    print(f"comparing {projecting.compared(model)}", flush=True)
     every = max(1, given.steps // MOST_SHOWN)
-
-    def tell(step: int, distance: float) -> None:
-        if step % max(1, given.steps // LINES) == 0 or step == given.steps:
-            print(f"step {step} of {given.steps}: distance {distance:.4g}", flush=True)
-
-    found = projecting.project(model, photo, given.steps, given.space, given.label, every, tell)
+    with Steps(given.steps) as steps:
+        found = projecting.project(
+            model, photo, given.steps, given.space, given.label, every, steps.tell
+        )
     about = {"model": model.opened.digest, "space": given.space, "steps": str(given.steps)}
     about |= {"distance": f"{found.distances[-1]:.4g}", "compared": projecting.compared(model)}
     if given.film:
@@ -157,26 +163,72 @@ def project_command(given: argparse.Namespace) -> int:
         maps = {f"noise{number}": value for number, value in enumerate(found.maps)}
         save_arrays(given.save, {"ws": found.ws, **maps}, about)
     writing.write_picture(given.out, sheet([[photo, found.pixels]], ["given", "found"], []), about)
+    print(f"PSNR {psnr(photo, found.pixels):.1f} dB, distance {found.distances[-1]:.4g}")
     print(f"{given.out}, from {model.opened.path}")
     return 0
 
 
-def assess_command(given: argparse.Namespace) -> int:
-    """The scores of photos in a table, and the extremes on a sheet."""
-    if given.sheet:
-        asked.check_file(given.sheet, name="sheet")
-    model = opened_for_file(given, TABLE, parts=("G_ema", "D"))
-    from training.explore.assessing import assess, extremes
+def check_projection(given: argparse.Namespace) -> None:
+    """Raise ConfigError where a file that a projection is to write cannot be."""
+    asked.check_file(given.out)
+    for name, kinds in (("film", FILM), ("save", ARRAYS)):
+        if getattr(given, name):
+            asked.check_file(getattr(given, name), kinds, name)
 
-    scored, left_out = assess(model, given.photos, given.label)
-    for note in left_out:
+
+def psnr(one: Pixels, other: Pixels) -> float:
+    """dB between two pictures of uint8; infinite where they are equal."""
+    square = float(np.mean(np.subtract(one, other, dtype=np.float64) ** 2))
+    return 10 * math.log10(255**2 / square) if square else math.inf
+
+
+def assess_command(given: argparse.Namespace) -> int:
+    """The scores of photos in a table, the extremes on a sheet, all over training in a chart."""
+    for name, kinds in (("sheet", asked.PICTURES), ("chart", CHART)):
+        if getattr(given, name):
+            asked.check_file(getattr(given, name), kinds, name)
+    asked.check_model(given.model)
+    asked.check_file(given.out, TABLE)
+    files = checkpoints_of(given)
+    startup.load_tensorflow()
+    logging.getLogger("tensorflow").setLevel("ERROR")  # each checkpoint is traced anew: as meant
+    from training.explore.assessing import extremes, over_training
+
+    found = over_training(files, given.photos, given.label, in_parts)
+    for note in found.photos.left_out:
         print(note)
-    rows = [(each.file, float(f"{each.score:.6g}")) for each in scored]
-    tables.write_table(given.out, ("file", "score"), rows)
+    tables.write_table(given.out, *found.table())
     if given.sheet:
-        writing.write_picture(given.sheet, extremes(scored, 8), {"model": model.opened.digest})
-    print(f"{len(scored)} scores in {given.out}, by the D of {model.opened.path}")
+        page = extremes(found.scored(), 8)
+        writing.write_picture(given.sheet, page, {"model": found.digest})
+    if given.chart:
+        pairs = zip(found.seen, found.scores, strict=True)
+        charts.write_scores(given.chart, [{"seen": n, "scores": some} for n, some in pairs])
+    print(f"{len(found.photos.names)} scores in {given.out}, by the D of {files[-1]}")
     return 0
+
+
+def in_parts(parts: Iterable[int], total: int) -> Iterator[int]:
+    """A bar over the parts in which photos are scored."""
+    return with_bar(parts, total, "parts of 8 photos")
+
+
+def checkpoints_of(given: argparse.Namespace) -> list[Path]:
+    """The files whose D judges, the oldest first; raises ConfigError."""
+    words = given.checkpoints or ("all" if given.chart else "")
+    if not words:
+        return [given.model]
+    if words != "all":
+        files = [path(word.strip()) for word in words.split(",")]
+        for file in files:
+            asked.check_model(file, "checkpoints")
+        return files
+    if not (files := checkpoints.list_checkpoints(given.model)):
+        raise ConfigError(
+            f"model = {given.model}: there are no checkpoints in it to follow: name a run, or some"
+            " with --checkpoints"
+        )
+    return files
 
 
 def opened(given: argparse.Namespace, noise: Any = "const", **more: Any) -> "Model":

@@ -40,12 +40,22 @@ class Model:
         self.opened, self.noise = opened, noise
         self.generator = opened.network()
         self.config = self.generator.config
+        if noise == "random":
+            self.check_noise()
         self.sampler = Sampler(self.generator, 1, noise)
+
+    def check_noise(self) -> None:
+        """Raise ConfigError where the model adds no noise."""
+        if not self.generator.maps("const", 1):
+            raise ConfigError(
+                f"noise: {self.opened.path} is a student, which adds none: leave it out, or name"
+                " its teacher"
+            )
 
     @property
     def top(self) -> int:
         """The highest level."""
-        return int(self.config.shape.levels)
+        return int(self.config.top)
 
     def said(self, look: Look) -> dict[str, str]:
         """What the metadata of a picture say of the model and of how it was asked."""
@@ -56,7 +66,8 @@ class Model:
         """Raise ConfigError where the model has no such class, level or direction."""
         classes = self.config.labels
         if look.label is not None and not 0 <= look.label < classes:
-            raise ConfigError(f"label = {look.label}: this model has {classes} classes")
+            way_out = f"give 0 to {classes - 1}" if classes else "leave it out"
+            raise ConfigError(f"label = {look.label}: this model has {classes} classes: {way_out}")
         if look.cutoff is not None and not 0 <= look.cutoff <= self.top:
             raise ConfigError(f"cutoff = {look.cutoff}: this model has levels 0 to {self.top}")
         for move in look.moves:

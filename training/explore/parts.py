@@ -23,6 +23,7 @@ def noise(model: Model, seeds: Sequence[int], look: Look, draws: int = DRAWS) ->
     whole sheet: the words say which value is white, in levels of 255.
     """
     model.check(look)
+    model.check_noise()
     ws, maps = model.styles(seeds, look), model.generator.maps("const", 1)
     levels = range(model.top + 1)
     kept = [(), *((level,) for level in levels), tuple(levels)]

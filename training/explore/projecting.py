@@ -15,7 +15,7 @@ from training.explore.directions import SAMPLES
 from training.explore.model import Model
 from training.explore.sheets import Pixels
 from training.networks import layers
-from training.networks.discriminator import Discriminator, halved_block
+from training.networks.discriminator import discriminator_features, unit
 from training.networks.parameters import Tensor
 
 RATE, RAMP_UP, RAMP_DOWN = 0.1, 0.05, 0.25  # of the learning rate, and shares of the steps
@@ -118,23 +118,6 @@ def sizes(images: Tensor, halvings: int) -> list[Tensor]:
     for _ in range(halvings):
         found.append(layers.down2(found[-1]))
     return found
-
-
-def discriminator_features(judge: Discriminator, images: Tensor) -> list[Tensor]:
-    """What D makes of images at each level, before it looks at their company."""
-    x, found = None, list[Tensor]()
-    for level in range(judge.config.shape.levels, 0, -1):
-        if x is None or judge.config.architecture == "skip":
-            x = judge.with_image(x, images, judge.config.block(level))
-        x = halved_block(x, judge.layer(judge.config.block(level)), judge.config)
-        images = layers.down2(images)
-        found.append(x)
-    return found
-
-
-def unit(x: Tensor) -> Tensor:
-    """Features of length 1 at every pixel, so that no level outweighs another."""
-    return x * tf.math.rsqrt(tf.reduce_sum(x**2, axis=3, keepdims=True) + 1e-8)
 
 
 def far(one: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:

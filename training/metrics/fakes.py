@@ -16,12 +16,13 @@ PIXELS_AT_ONCE = 4 * 2**20  # generated together
 class Fakes:
     """Pictures of a generator, untruncated, with random noise; number i is always the same one.
 
-    Labels are those of real images drawn by chance, as in training.
+    Labels are those of real images drawn by chance, as in training. Names of figures begin with
+    `whose` they are, where that is another's than the run's own.
     """
 
-    def __init__(self, generator: Generator, labels: NDArray[np.float32]) -> None:
+    def __init__(self, generator: Generator, labels: NDArray[np.float32], whose: str = "") -> None:
         size = generator.config
-        self.generator, self.labels = generator, labels
+        self.generator, self.labels, self.whose = generator, labels, whose
         at_once = int(np.clip(PIXELS_AT_ONCE // (size.height * size.width), 4, AT_ONCE))
         self.sampler = Sampler(generator, at_once, noise="random")
 

@@ -101,7 +101,7 @@ def look(
         return []
     try:
         with open_extractor(run, source, net, say) as extractor:
-            if not (parsed := missing(run, seen, parsed, extractor.label)):
+            if not (parsed := missing(run, seen, parsed, extractor.label, fakes.whose)):
                 return []
             rows = measure(run, seen, fakes, source, parsed, extractor, say, stopped)
     except (FeaturesError, scores.ScoreError, OSError) as error:
@@ -111,12 +111,14 @@ def look(
     return rows
 
 
-def missing(run: Path, seen: int, wanted: Sequence[Metric], label: str) -> list[Metric]:
+def missing(
+    run: Path, seen: int, wanted: Sequence[Metric], label: str, whose: str = ""
+) -> list[Metric]:
     """Those of the metrics that were not measured at this moment."""
     known = {row["metric"] for row in measured.read_figures(run) if row["seen"] == seen}
     last = {"pr": "_recall"}  # of two figures
     names = {m: metric_name(f"{m.what}{m.size}{last.get(m.what, '')}", label) for m in wanted}
-    return [metric for metric, name in names.items() if name not in known]
+    return [metric for metric, name in names.items() if whose + name not in known]
 
 
 def open_extractor(run: Path, source: sources.Source, net: Net, say: Say = print) -> Extractor:
@@ -190,10 +192,12 @@ def measure(
             figures = scored(metric, reals, rows[: metric.fakes])
             seconds = spent + time.perf_counter() - began
             for name, value in figures.items():
-                found.append(row(metric_name(name, extractor.label), value, seconds, **counts))
+                named = fakes.whose + metric_name(name, extractor.label)
+                found.append(row(named, value, seconds, **counts))
         if fakes.conditional and len(classes):
             right = float(np.mean(np.array(asked) == np.array(classes)))
-            found.append(row("label_accuracy(classifier)", right, spent, fakes=count))
+            named = f"{fakes.whose}label_accuracy(classifier)"
+            found.append(row(named, right, spent, fakes=count))
         return measured.write_figures(run, [{"seen": seen, **entry} for entry in found])
     return []
 
@@ -218,7 +222,7 @@ def scored(metric: Metric, reals: scores.Rows, fakes: scores.Rows) -> dict[str, 
 
 def row(name: str, value: float, seconds: float, **counts: int) -> Row:
     """What is written of a figure; `better` says which way it should go."""
-    better = "higher" if name.startswith(("pr", "label_accuracy")) else "lower"
+    better = "higher" if name.split()[-1].startswith(("pr", "label_accuracy")) else "lower"
     figures = {"metric": name, "value": value, "better": better}
     return {**figures, **counts, "seconds": round(seconds, 2), "time": time.time()}
 

@@ -117,9 +117,39 @@ class GeneratorConfig(NetworkConfig):
         self.at_least(1, "z_dim", "w_dim", "mapping_layers")
 
     @property
+    def top(self) -> int:
+        """The highest level that has convolutions."""
+        return self.shape.levels
+
+    @property
     def rows(self) -> int:
         """L: how many rows of w the synthesis network reads."""
-        return 2 * (self.shape.levels + 1)
+        return 2 * (self.top + 1)
+
+
+@dataclass(frozen=True)
+class StudentConfig(GeneratorConfig):
+    """The student of a generator (Jia et al. 2023), whose fields, widths aside, are its teacher's.
+
+    It has convolutions up to half of the image's size, and no more channels than its teacher.
+    """
+
+    architecture: Literal["student"] = "student"
+
+    @property
+    def top(self) -> int:
+        return self.shape.levels - 1
+
+    def fmaps(self, level: int) -> int:
+        """Channels at `level`; those that the paper's counts of parameters allow."""
+        known = BODY | TAILS.get(self.shape.resolution(self.shape.levels), TAILS[LARGEST])
+        return min(known.get(self.shape.resolution(level), NARROWEST), super().fmaps(level))
+
+
+# Channels of a student's body by resolution: of all, and above 64 pixels by that of its image.
+BODY = {4: 144, 8: 144, 16: 144, 32: 128, 64: 48}
+TAILS = {256: {128: 40}, 512: {128: 32, 256: 16}, 1024: {128: 32, 256: 24, 512: 24}}
+LARGEST, NARROWEST = 1024, 24
 
 
 @dataclass(frozen=True)
@@ -174,5 +204,11 @@ def saved_pair(saved: Mapping[str, Any], **arithmetic: Any) -> Pair:
     }
     parts = saved if "G" in saved else flat
     return Pair(
-        GeneratorConfig(**parts["G"], **arithmetic), DiscriminatorConfig(**parts["D"], **arithmetic)
+        saved_generator(parts["G"], **arithmetic), DiscriminatorConfig(**parts["D"], **arithmetic)
     )
+
+
+def saved_generator(saved: Mapping[str, Any], **arithmetic: Any) -> GeneratorConfig:
+    """The config of a generator, or of a student, from what was saved of it."""
+    kind = StudentConfig if "architecture" in saved else GeneratorConfig
+    return kind(**saved, **arithmetic)

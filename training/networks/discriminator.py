@@ -84,6 +84,23 @@ class Discriminator(Network):
         return tf.reduce_sum(x * known, axis=1, keepdims=True) / math.sqrt(x.shape[1])
 
 
+def discriminator_features(judge: Discriminator, images: Tensor) -> list[Tensor]:
+    """What D makes of images at each level, before it looks at their company."""
+    x, found = None, list[Tensor]()
+    for level in range(judge.config.shape.levels, 0, -1):
+        if x is None or judge.config.architecture == "skip":
+            x = judge.with_image(x, images, judge.config.block(level))
+        x = halved_block(x, judge.layer(judge.config.block(level)), judge.config)
+        images = layers.down2(images)
+        found.append(x)
+    return found
+
+
+def unit(x: Tensor) -> Tensor:
+    """Features of length 1 at every pixel, so that no level outweighs another."""
+    return x * tf.math.rsqrt(tf.reduce_sum(x**2, axis=3, keepdims=True) + 1e-8)
+
+
 def activated(
     x: Tensor, layer: Layer, clamp: float, share: float = 1.0, down: bool = False
 ) -> Tensor:

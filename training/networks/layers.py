@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from training.networks import winograd
 from training.networks.parameters import Layer, Network, Table, Tensor, dense_table
 
 TAPS = np.array([1, 3, 3, 1], np.float32) / 8  # the FIR filter along one axis
@@ -75,7 +76,8 @@ def coefficient(weight: Tensor) -> float:
 def conv(x: Tensor, weight: Tensor, down: bool = False) -> Tensor:
     """Convolution of x with `weight` HWIO, same size, or FIR and stride 2 to half the size."""
     if not down:
-        return tf.nn.conv2d(x, weight, 1, "SAME")
+        same = winograd.taken(x, weight)
+        return winograd.convolution(x, weight) if same else tf.nn.conv2d(x, weight, 1, "SAME")
     if weight.shape[0] == 1:
         return tf.nn.conv2d(down2(x), weight, 1, "VALID")
     return tf.nn.conv2d(blur(x, 2), weight, 2, "VALID")
@@ -169,6 +171,32 @@ def up2(x: Tensor) -> Tensor:
         return interleaved(x), lambda upstream: down2(upstream) * 4
 
     return run(x)
+
+
+def bilinear2(x: Tensor) -> Tensor:
+    """Bilinear, pixels being squares, edges repeated: [n, h, w, c] -> [n, 2 h, 2 w, c].
+
+    TensorFlow's own operation, whose gradient of a gradient is silently none, with one of any
+    order: the operation is linear, so each of the two is the other's gradient.
+    """
+    _, height, width, _ = x.shape
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def raise_(x: Tensor) -> Any:
+        large = tf.raw_ops.ResizeBilinear(
+            images=x, size=[2 * height, 2 * width], half_pixel_centers=True
+        )
+        return tf.cast(large, x.dtype), lower
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def lower(x: Tensor) -> Any:
+        wide = tf.cast(x, tf.float32)
+        small = tf.raw_ops.ResizeBilinearGrad(
+            grads=wide, original_image=wide[:, :height, :width], half_pixel_centers=True
+        )
+        return tf.cast(small, x.dtype), raise_
+
+    return raise_(x)
 
 
 def depthwise(x: Tensor, pad: int, stride: int) -> Tensor:

@@ -97,6 +97,7 @@ def same_network(here: Mapping[str, Any], there: Mapping[str, Any], path: Path) 
             " use a dataset of that shape, or start without it"
         )
     own, other = (pair.named() for pair in pairs)
+    own, other = ({"architecture": "stylegan2"} | named for named in (own, other))
     differing = {n: (own[n], other[n]) for n in own if own[n] != other[n]}
     twice = {n for n, both in differing.items() if differing.get(n.removeprefix("d_"), ()) == both}
     differing = {n: both for n, both in differing.items() if n not in twice or n[:2] != "d_"}

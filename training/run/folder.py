@@ -7,17 +7,17 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from training.config import BEFORE, NAMES, ArchitectureConfig, Config, ConfigError
+from training.config import BEFORE, ArchitectureConfig, Config, ConfigError
 
 # Where these differ it is another run; everything else may change between two commands.
-FIXED = (*(option.name for option in fields(ArchitectureConfig)), "labels", "seed")
+FIXED = (*(option.name for option in fields(ArchitectureConfig)), "labels", "seed", "begun_from")
 NOT_SAVED = ("out", "device", "devices", "threads")  # of the machine, not of the run
 
 
 def key(config: Config, dataset: Mapping[str, Any]) -> str:
     """The digest of architecture, dataset, seed and name."""
     options = config.options()
-    fixed = {name: options[name] for name in (*FIXED, "name")}
+    fixed = {name: options[name] for name in (*FIXED, *config.FIXED, "name")}
     fixed = {n: value for n, value in fixed.items() if n not in BEFORE or value != BEFORE[n]}
     text = json.dumps([fixed, dict(dataset)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:10]
@@ -71,7 +71,7 @@ def check_same(
             f" --resume-from {run}"
         )
     before, now = current(known), config.options()
-    for name in FIXED:
+    for name in (*FIXED, *config.FIXED):
         if before[name] != now[name]:
             raise ConfigError(
                 f"{name} = {now[name]}, but {run} has {name} = {before[name]}: give that, or"
@@ -99,4 +99,4 @@ def changed(known: Mapping[str, Any], config: Config) -> dict[str, Any]:
     """The options that this command changes."""
     before = current(known)
     now = config.options()
-    return {n: now[n] for n in NAMES if n not in NOT_SAVED and before.get(n) != now[n]}
+    return {n: now[n] for n in now if n not in NOT_SAVED and before.get(n) != now[n]}

@@ -170,6 +170,17 @@ def read_stats(path: Path) -> list[Line]:
     ]
 
 
+SHOWN = (  # what a status line tells of a tick, where there is such a number
+    ("Loss/perceptual", "perceptual", ".3f"),
+    ("Loss/scores/real", "real", "+.2f"),
+    ("Loss/scores/fake", "fake", "+.2f"),
+    ("pl_lengths", "path", ".3g"),
+    ("diversity", "diversity", ".3f"),
+    ("grad_norm/G", "grad", ".2g"),
+    ("grad_norm/D", "D's", ".2g"),
+)
+
+
 def status(line: Line, total_kimg: float) -> str:
     """One line for people: progress, time left, and the signals of a collapse."""
     left = (total_kimg * 1000 - line["seen"]) * line["seconds_per_kimg"] / 1000
@@ -178,11 +189,7 @@ def status(line: Line, total_kimg: float) -> str:
         f"{line['seen'] / 1000:.{1 if total_kimg >= 100 else 3}f} of {total_kimg:g} kimg",
         f"{duration(left)} left",
         f"{line['seconds_per_kimg']:.1f} s/kimg",
-        f"real {line['Loss/scores/real']:+.2f}",
-        f"fake {line['Loss/scores/fake']:+.2f}",
-        f"path {line.get('pl_lengths', math.nan):.3g}",
-        f"diversity {line['diversity']:.3f}",
-        f"grad {line['grad_norm/G']:.2g}/{line['grad_norm/D']:.2g}",
+        *(f"{word} {line[name]:{form}}" for name, word, form in SHOWN if name in line),
     ]
     if line.get("augment_p"):
         shown.append(f"p {line['augment_p']:.3f}")

@@ -9,8 +9,9 @@ from atelier import files
 from training.batches import decode, encode
 from training.config import Config
 from training.devices import Replicas
+from training.networks.generator import Generator
 from training.run import board, charts, grids
-from training.sampler import Sampler
+from training.sampler import Pixels, Sampler
 from training.sources import Source
 from training.state import State
 
@@ -18,16 +19,26 @@ WATCHED = 64  # real images whose scores are followed
 
 
 class Snapshots:
-    """Draws the pictures of a run; latents, labels and real images are the same every time."""
+    """Draws the pictures of a run; latents, labels and real images are the same every time.
+
+    Above each row of them stands what the `teacher`, if there is one, makes of the same latents.
+    """
 
     def __init__(
-        self, run: Path, state: State, config: Config, source: Source, replicas: Replicas
+        self,
+        run: Path,
+        state: State,
+        config: Config,
+        source: Source,
+        replicas: Replicas,
+        teacher: Generator | None = None,
     ) -> None:
         self.run, self.state, self.config, self.replicas = run, state, config, replicas
         size, judge = state.networks["G"].config, state.networks["D"]
         options = (config.run.grid_columns, config.run.grid_rows)
         self.columns, self.rows = grids.grid_size(size.height, size.width, *options)
         self.sampler = Sampler(state.networks["G_ema"])
+        self.teacher = Sampler(teacher) if teacher else None
         seeds = [config.run.seed * 100003 + number for number in range(self.columns * self.rows)]
         self.z = grids.seeded_latents((seed % 2**32 for seed in seeds), size.z_dim)
         rng = np.random.default_rng([config.run.seed, 2])
@@ -62,11 +73,20 @@ class Snapshots:
         """Both grids after the images seen so far."""
         drawn: dict[str, Path] = {}
         for psi, name in ((1.0, "fakes"), (self.config.run.psi, f"psi{self.config.run.psi:g}")):
-            pictures = self.sampler(self.z, self.labels, psi)
+            pictures = self.pictures(psi)
             path = self.run / "grids" / f"{name}-{self.state.seen:010d}.png"
             grids.write_png(path, grids.tiled(pictures, self.columns))
             drawn[name] = path
         board.show_grids(self.run, drawn, self.state.seen)
+
+    def pictures(self, psi: float) -> Pixels:
+        """What is on a grid, row by row."""
+        own = self.sampler(self.z, self.labels, psi)
+        if not self.teacher:
+            return own
+        wanted = self.teacher(self.z, self.labels, psi)
+        rows = [part.reshape(self.rows, self.columns, *own.shape[1:]) for part in (wanted, own)]
+        return np.stack(rows, axis=1).reshape(-1, *own.shape[1:])
 
     def score_reals(self) -> None:
         """One more line of D's scores of the watched images, and their chart."""

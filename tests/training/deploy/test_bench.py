@@ -4,31 +4,48 @@ import pytest
 
 from tests.kit.made_generators import opened
 from training import cli
-from training.deploy import bench, formats
+from training.deploy import bench, formats, phone
 from training.deploy.formats import FORMATS
+from training.deploy.rate import operations
+from training.networks.architecture import GeneratorConfig
 
 
 @pytest.mark.slow
 def test_each_way_and_thread_has_its_row(tmp_path, capsys, monkeypatch):
     model = opened("classes", tmp_path / "model.npz").path
     monkeypatch.setattr(formats, "find_spec", lambda name: None if name == "tf2onnx" else name)
-    monkeypatch.setattr(bench, "ways", lambda: [("frozen", ""), ("tflite", "int8"), ("onnx", "")])
+    monkeypatch.setattr(bench, "ways", lambda: [("tflite", "int8"), ("onnx", "")])
     assert cli.main(["bench", f"--model={model}", "--batch=2", "--seconds=0.1"]) == 0
     head, names, *rows, lacking = capsys.readouterr().out.splitlines()
     assert "2 at a time" in head and names == bench.HEAD
     assert lacking.startswith("onnx: to = onnx needs tf2onnx, not installed here")
     assert [row[:24].split() for row in rows] == [
-        [*what.split(), threads]
-        for what in ("python", "frozen", "tflite int8")
-        for threads in ("1", "2")
+        [*what.split(), threads] for what in ("python", "tflite int8") for threads in ("1", "2")
     ]
     for row in rows:
-        rate, peak, size = map(float, row[24:].split())
-        assert rate > 0 and 20 < peak < 3000 and size < 1
-    peaks = [float(row[24:].split()[1]) for row in rows]
-    assert max(peaks[4:]) < min(peaks[:4]) / 2  # LiteRT is no TensorFlow
+        rate, share, peak, size = (float(word.rstrip("%")) for word in row[24:].split())
+        assert rate > 0 and 0 <= share < 100 and 20 < peak < 3000 and size < 1
+    peaks = [float(row[24:].split()[2]) for row in rows]
+    assert max(peaks[2:]) < min(peaks[:2]) / 2  # LiteRT is no TensorFlow
+
+
+def test_operations_are_those_of_the_published_generator():
+    # MACs of the synthesis of config-f at 1024 pixels: 74.27e9, by a published count.
+    config = GeneratorConfig(height=1024, width=1024)
+    assert operations(config) == pytest.approx(2 * 74.27e9, rel=2e-3)
 
 
 def test_every_way_to_write_a_file_is_timed():
     assert {to for to, _ in bench.ways()} == set(FORMATS)
     assert ("tflite", "int8") in bench.ways() and len(bench.ways()) == len(FORMATS) + 2
+
+
+@pytest.mark.slow
+def test_a_students_times_stand_beside_those_of_its_paper(tmp_path):
+    student = opened("student", tmp_path / "student.npz")
+    size, head, *times, paper, _, _, _, cpu, tool, first, second = phone.on_a_phone(student, 5)
+    assert size.startswith("without its mapping network: 0.0") and "mean of 5 runs" in head
+    assert [line.split()[1] for line in times] == ["float32", "float16", "int8"]
+    assert all(float(ms) > 0 for line in times for ms in line.split()[2:])
+    assert paper.endswith("Galaxy S20") and cpu.split()[-1] == "14.14"
+    assert "TFLite's own tool" in tool and "--num_runs=50" in first and "--use_gpu" in second

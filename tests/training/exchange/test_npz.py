@@ -1,12 +1,17 @@
 """A generator written as one small file draws what its checkpoint drew."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from atelier.arrays import CheckpointError, save_arrays
+from tests.kit import nvidia_pickles as kit
+from tests.kit.small_models import KINDS, small_model
 from tests.training.networks.test_networks import TINY
 from training import cli
+from training.exchange.names import from_torch, torch_name
 from training.exchange.npz import load_generator, save_generator
 from training.exchange.opening import open_generator
 from training.networks.architecture import saved_pair
@@ -70,6 +75,56 @@ def test_a_weight_that_float16_cannot_hold_is_named(checkpoint, tmp_path):
     with pytest.raises(CheckpointError, match=r"mapping/w_avg of .* holds 1e\+05"):
         save_generator(tmp_path / "model.npz", open_generator(checkpoint.path))
     assert not (tmp_path / "model.npz").exists()
+
+
+def test_ada_pytorchs_layout_is_taken_back(tmp_path):
+    """Every tensor, of a conditional pair: what is written is what their pickle holds."""
+    pickle, out = tmp_path / "network.pkl", tmp_path / "tensors.npz"
+    pickle.write_bytes(kit.torch_pickle(kit.weights()))
+    assert cli.main(["export", f"--model={pickle}", "--to=ada-pytorch", f"--out={out}"]) == 0
+    with np.load(out) as file:
+        about = json.loads(file["about"].tobytes())
+        for part, known in kit.weights().items():
+            for key, value in known.items():
+                theirs = file[f"{part}.{torch_name(key)}"]
+                assert theirs.dtype == np.float32
+                assert theirs.shape == kit.in_torch(key, value).shape
+                np.testing.assert_array_equal(theirs, kit.in_torch(key, value))
+                np.testing.assert_array_equal(from_torch(key, theirs), value)
+        assert len(file.files) == 1 + sum(len(known) for known in kit.weights().values())
+    assert about["G"]["c_dim"] == 2 and about["G"]["mapping_kwargs"] == {"num_layers": 2}
+    assert about["G"]["synthesis_kwargs"] == {
+        "channel_base": 32,
+        "channel_max": 6,
+        "conv_clamp": 3.0,
+    }
+    assert about["D"]["epilogue_kwargs"] == {"mbstd_group_size": 2}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_model_is_written_in_both_forms(tmp_path, kind):
+    model = small_model(tmp_path / "model.npz", kind)
+    small, tensors, opened = tmp_path / "s.npz", tmp_path / "t.npz", open_generator(model)
+    assert cli.main(["export", f"--model={model}", f"--out={small}"]) == 0
+    assert open_generator(small).config == opened.config
+    words = ["export", f"--model={model}", "--to=ada-pytorch", f"--out={tensors}"]
+    assert cli.main(words) == (2 if kind in ("not square", "student") else 0)
+    if tensors.exists():
+        with np.load(tensors) as file:
+            for name, value in opened.arrays["G_ema"].items():
+                np.testing.assert_array_equal(
+                    from_torch(name, file[f"G_ema.{torch_name(name)}"]), value
+                )
+
+
+def test_what_ada_pytorch_has_not_is_refused(tmp_path, capsys):
+    model = small_model(tmp_path / "wide.npz", "not square")
+    words = [f"--model={model}", "--to=ada-pytorch", f"--out={tmp_path / 'out.npz'}"]
+    assert cli.main(["export", *words]) == 2
+    assert capsys.readouterr().err == (
+        f"error: {model} draws 20 x 12: ada-pytorch's networks are square, their side a power of"
+        " two\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,18 @@ from training.explore.paths import between, slerp
 from training.networks.generator import noise_layers
 from training.run import films
 
-every_kind = pytest.mark.parametrize("kind", KINDS)
+every_kind = pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind != "rgb")) for kind in KINDS]
+)
 
 
 @every_kind
 @pytest.mark.parametrize("noise", ["const", "random", "none"])
 def test_a_seed_is_one_picture_whatever_is_drawn_with_it(models, kind, noise):
+    if (kind, noise) == ("student", "random"):
+        with pytest.raises(ConfigError, match=r"^noise: .* is a student, which adds none: leave"):
+            open_model(models[kind], noise)
+        return
     model, look = open_model(models[kind], noise), Look(psi=0.8)
     alone = next(model.drawn([5], look))[1]
     among = dict(model.drawn([2, 5, 9], look))
@@ -157,6 +163,7 @@ def test_sefa_finds_what_changes_the_styles_most(models):
     assert max(change(step / np.linalg.norm(step)) for step in rng) <= changes[0]
 
 
+@pytest.mark.slow
 def test_a_step_is_one_standard_deviation_of_w(models):
     model = open_model(models["rgb"])
     samples = model.w(range(directions.SAMPLES))
@@ -230,3 +237,14 @@ def test_psi_and_levels_that_a_model_has_not(models):
     for look in (Look(label=0), Look(cutoff=3), Look(cutoff=-1)):
         with pytest.raises(ConfigError, match="this model has"):
             next(model.drawn([0], look))
+
+
+def test_of_few_photos_only_the_middle_one_is_among_the_best_and_the_worst(monkeypatch):
+    """None is shown twice in a row of its own."""
+    told = []
+    monkeypatch.setattr(assessing, "sheet", lambda *given: told.append(given[2:]))
+    photos = [
+        assessing.Scored(f"{n}.png", float(n), np.zeros((8, 8, 3), np.uint8)) for n in (2, 0, 1)
+    ]
+    assessing.extremes(photos, 8)
+    assert told == [(["best", "worst"], [["2.00", "1.00"], ["0.00", "1.00"]])]

@@ -42,8 +42,12 @@ def sentence(capsys, *words):
 
 @every_kind
 @every_sheet
-def test_a_sheet_is_a_picture_that_says_what_it_is_of(models, kind, command, tmp_path):
+def test_a_sheet_is_a_picture_that_says_what_it_is_of(models, kind, command, tmp_path, capsys):
     out = tmp_path / "new folder" / "sheet.png"
+    if (command, kind) == ("noise", "student"):
+        assert run(command, "--model", models[kind], *PICTURES[command], "--out", out) == 2
+        assert "is a student, which adds none" in capsys.readouterr().err
+        return
     assert run(command, "--model", models[kind], *PICTURES[command], "--out", out) == 0
     with Image.open(out) as image:
         assert image.mode == "RGB" and min(image.size) >= 48
@@ -97,6 +101,48 @@ def test_scores_are_a_table_that_the_pipeline_reads(models, kind, tmp_path):
     assert list(read.values()) == [float(row["score"]) for row in rows]
     with Image.open(tmp_path / "s.jpg") as image:
         assert json.loads(image.info["comment"]).keys() == {"model"}
+
+
+@every_kind
+def test_a_sample_is_followed_over_checkpoints(models, kind, tmp_path, capsys):
+    """The last one's scores stand first; each one's are those that it gives alone."""
+    config = open_generator(models[kind]).config
+    photos, more = draw(tmp_path / "photos", 3), ["--label=1"] if config.labels else []
+    words = ["assess", "--photos", photos, "--out", tmp_path / "s.csv", *more]
+    if kind == "NVIDIA's":
+        said = sentence(capsys, *words, "--model", models[kind], "--chart", tmp_path / "s.svg")
+        assert said.startswith(f"model = {models[kind]}: there are no checkpoints in it to follow")
+        return
+    run_folder = tmp_path / "run" / "checkpoints"
+    run_folder.mkdir(parents=True)
+    for seen in (0, 2000):
+        small_model(run_folder / f"{seen:010d}.npz", kind, seed=seen)
+    chart = ["--chart", tmp_path / "s.svg", "--sheet", tmp_path / "s.png"]
+    assert run(*words, "--model", run_folder.parent, *chart) == 0
+    with (tmp_path / "s.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [*rows[0]] == ["file", "score", "0 kimg", "2 kimg"]
+    svg = (tmp_path / "s.svg").read_text()
+    assert svg.count("<polyline") == 4 and "kimg" in svg  # three photos and the median
+    for name, column in (("0000000000", "0 kimg"), ("0000002000", "2 kimg")):
+        assert run(*words, "--model", run_folder / f"{name}.npz") == 0
+        with (tmp_path / "s.csv").open() as file:
+            alone = [row["score"] for row in csv.DictReader(file)]
+        assert alone == [row[column] for row in rows]
+    assert [row["score"] for row in rows] == [row["2 kimg"] for row in rows]
+    assert rows[0]["0 kimg"] != rows[0]["2 kimg"]
+
+
+def test_checkpoints_of_two_networks_are_refused(models, tmp_path, capsys):
+    photos, both = draw(tmp_path / "photos", 1), f"{models['rgb']},{models['grey']}"
+    words = ["assess", "--model", models["rgb"], "--photos", photos, "--out", tmp_path / "s.csv"]
+    said = sentence(capsys, *words, "--checkpoints", both)
+    assert said == (
+        f"checkpoints: {models['grey']} is of another network than {models['rgb']}: name those of"
+        " one run"
+    )
+    said = sentence(capsys, *words, "--checkpoints", "/nowhere")
+    assert said == "checkpoints = /nowhere: there is no such run or checkpoint"
 
 
 def test_directions_are_kept_by_name_and_taken_by_their_amount(models, tmp_path, capsys):

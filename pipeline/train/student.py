@@ -1,0 +1,114 @@
+"""DistillStyleGAN: `python -m training distill` on the newest dataset, in a process of its own."""
+
+from collections.abc import Iterator
+from dataclasses import Field, dataclass, make_dataclass
+from pathlib import Path
+
+from atelier.files import digest_file
+from atelier.options import option
+from pipeline.engine import lock
+from pipeline.options import SettingsError, located
+from pipeline.train import child, stylegan
+from pipeline.train.stylegan import RUNS, TrainerConfig
+from training.config import ConfigError
+from training.run import checkpoints, folder
+from training.student import options
+from training.student.options import DistillationConfig
+
+OWN = {  # where a sentence or a default differs from the command's
+    "name": ("student", "name of the run: its folder is runs/name-key"),
+    "teacher": (
+        "",
+        "the generator to learn from: folder of a run, a checkpoint, NVIDIA's .pkl, or a .npz;"
+        " empty: the finished run of TrainStyleGAN",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class StudentTrainerConfig(TrainerConfig):
+    """Distillation: the options of `python -m training distill`; an empty one is its default."""
+
+    def check_apart(self) -> None:
+        self.resolved(64, 64)
+
+    def resolved(self, width: int, height: int) -> DistillationConfig:
+        """All of its options but those that follow from the teacher; raises SettingsError."""
+        given = {name: value for name, value in self.options().items() if value}
+        try:
+            return options.configured(given, {}, (height, width))
+        except ConfigError as error:
+            raise SettingsError(f"[DistillStyleGAN] {error}") from None
+
+
+def declared_options() -> Iterator[tuple[str, type[str], Field[str]]]:
+    """The command's own options with its own sentences, as (name, type, field)."""
+    for f in options.given_fields():
+        if f.name not in stylegan.DECIDED_HERE:
+            default, said = OWN.get(f.name, ("", f.metadata["help"]))
+            yield f.name, str, option(default, said, path=f.metadata["path"])
+
+
+DistillStyleGANConfig: type[StudentTrainerConfig] = make_dataclass(
+    "DistillStyleGANConfig",
+    declared_options(),
+    bases=(StudentTrainerConfig,),
+    frozen=True,
+    namespace={"__doc__": StudentTrainerConfig.__doc__},
+)
+
+
+def teacher_file(teacher: Path) -> Path:
+    """The file that a teacher lies in: of a run its newest checkpoint."""
+    saved = checkpoints.list_checkpoints(teacher)
+    return saved[-1] if saved else teacher
+
+
+def named_teacher(config: StudentTrainerConfig) -> Path | None:
+    """The teacher that the options name."""
+    named = config.options()["teacher"]
+    return located(named) if named else None
+
+
+def runs_at_end(
+    data: Path, store: Path, config: StudentTrainerConfig, teacher: Path
+) -> Iterator[Path]:
+    """The students of this teacher and dataset that have reached their total_kimg."""
+    file = teacher_file(teacher)
+    if not file.is_file():
+        return
+    digest, wanted = digest_file(file), config.resolved(64, 64)
+    total = round(1000 * wanted.run.total_kimg)
+    for run in stylegan.known_runs(store):
+        if is_student(run, data, config, digest) and stylegan.images_seen(run) >= total:
+            yield run
+
+
+def is_student(run: Path, data: Path, config: StudentTrainerConfig, digest: str) -> bool:
+    """Whether this run has what no later command may change: teacher, dataset, name, seed, width.
+
+    A folder of records is named after what is in it, so that its name tells, wherever it lies.
+    """
+    try:
+        saved = folder.saved_run(run) or {}
+        known = folder.current(saved)
+        same = (
+            known["teacher_sha256"] == digest and Path(known["data"]).parts[-2:] == data.parts[-2:]
+        )
+    except (ConfigError, KeyError, TypeError):
+        return False  # of another kind
+    given = config.options()
+    fixed = {name: given[name] for name in ("name", "seed", "fmap_max") if given[name]}
+    return same and all(str(known[name]) == value for name, value in fixed.items())
+
+
+def distil(
+    data: Path, store: Path, config: StudentTrainerConfig, teacher: Path, say: child.Say
+) -> None:
+    """Train until total_kimg, or go on, as `stylegan.train_generator` does."""
+    lock.release(store)
+    words = [word for word in config.words() if not word.startswith(("--teacher=", "--vgg="))]
+    vgg = config.options()["vgg"]
+    words += [f"--vgg={vgg if vgg == options.KERAS else located(vgg)}"] if vgg else []
+    words += [f"--teacher={teacher}", f"--data={data}", f"--out={store / RUNS}"]
+    stylegan.follow_trainer(child.command("training", words, "distill"), say)

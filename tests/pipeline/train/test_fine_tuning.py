@@ -1,0 +1,95 @@
+"""`make train SRC=/photos FROM=model`: the dataset and the run follow the model, in one command."""
+
+import json
+
+import pytest
+
+from pipeline.dataset.export import ExportTFRecordsConfig
+from pipeline.options import SettingsError, current, keyed
+from pipeline.sections import DatasetConfig
+from pipeline.train import stylegan
+from pipeline.train.stylegan import TrainStyleGANConfig
+from tests.kit.commands import error, run
+from tests.kit.small_models import small_model
+from tests.kit.store import set_options
+from training.exchange.described import describe_model
+from training.run import checkpoints
+
+STEPS = {"preset": "tiny", "device": "cpu", "threads": 1, "grid_columns": 2, "grid_rows": 1}
+
+
+@pytest.mark.parametrize(("kind", "size"), [("rgb", "16"), ("not square", "20x12")])
+def test_the_dataset_is_as_large_as_the_model_draws(tmp_path, kind, size):
+    model = small_model(tmp_path / "m.npz", kind)
+    set_options(TrainStyleGAN_resume_from=model)
+    found = DatasetConfig()
+    assert found.size == size and keyed(found) == keyed(DatasetConfig(size=size))
+    assert DatasetConfig(size="64").size == "64"
+
+
+def test_without_a_model_it_is_what_it_was():
+    assert keyed(DatasetConfig()) == keyed(DatasetConfig(size="1024"))
+    set_options(TrainStyleGAN_resume_from="/gone")
+    assert DatasetConfig().size == "1024"
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "sentence"),
+    [
+        ("rgb", {"Dataset_size": 64}, "[Dataset] size = 64, but {} draws 16: leave size out, or"),
+        ("not square", {"Dataset_size": "12x20"}, "[Dataset] size = 12x20, but {} draws 20x12:"),
+        ("grey", {}, "[Dataset] channels = rgb makes 3, but {} draws 1: set channels, or choose"),
+        ("conditional", {}, "[ExportTFRecords] labels = none, but {} has 3 classes: say where"),
+        (
+            "rgb",
+            {"TrainStyleGAN_fmap_base": 64},
+            "[TrainStyleGAN] fmap_base = 64, but {} has fmap_base = 32: leave it out, or choose",
+        ),
+        (
+            "rgb",
+            {"TrainStyleGAN_labels": "yes"},
+            "[TrainStyleGAN] labels = True, but {} has labels = False: leave it out",
+        ),
+    ],
+)
+def test_what_is_not_for_the_model_is_refused_before_the_dataset_is_made(
+    tmp_path, kind, given, sentence
+):
+    model = small_model(tmp_path / "m.npz", kind)
+    set_options(TrainStyleGAN_resume_from=model, **given)
+    configs = [current(c) for c in (TrainStyleGANConfig, DatasetConfig, ExportTFRecordsConfig)]
+    with pytest.raises(SettingsError) as refused:
+        stylegan.check_begun(*configs, tmp_path)
+    assert str(refused.value).startswith(sentence.format(model))
+
+
+def test_a_model_that_is_not_there_is_said_first(tmp_path):
+    set_options(TrainStyleGAN_resume_from="/gone.pkl")
+    configs = [current(c) for c in (TrainStyleGANConfig, DatasetConfig, ExportTFRecordsConfig)]
+    with pytest.raises(SettingsError, match=r"resume_from = /gone\.pkl: there is no such run or"):
+        stylegan.check_begun(*configs, tmp_path)
+    begun = tmp_path / "runs" / "one" / "config.json"  # which goes on without it
+    begun.parent.mkdir(parents=True)
+    begun.write_text(json.dumps({"config": {"run": {"resume_from": "/gone.pkl"}}}))
+    stylegan.check_begun(*configs, tmp_path)
+
+
+@pytest.mark.slow
+def test_photos_and_a_model_to_a_run_in_one_command(folder):
+    """A file without D, the hardest case; what is done is done."""
+    model = small_model(folder / "m.npz", "rgb", discriminator=False)
+    steps = {f"TrainStyleGAN_{name}": value for name, value in STEPS.items()}
+    more = {**steps, "TrainStyleGAN_resume_from": model, "TrainStyleGAN_total_kimg": 0.016}
+    words = ("run", "TrainStyleGAN")
+    done = run(folder, *words, Dataset_size="auto", **more)
+    assert done.returncode == 0, done.stderr
+    (config,) = folder.glob("store/runs/*/config.json")
+    known = json.loads(config.read_text())
+    assert known["dataset"]["shape"] == [16, 16, 3] and known["config"]["network"]["w_dim"] == 5
+    assert known["config"]["run"]["begun_from"] == describe_model(model).origin
+    seen = [checkpoints.seen_at(p) for p in checkpoints.list_checkpoints(config.parent)]
+    assert seen == [0, 16]
+    again = run(folder, *words, Dataset_size="auto", **more)
+    assert (again.returncode, "kimg" in again.stdout) == (0, False)
+    said = error(run(folder, *words, Dataset_size=32, **more), code=2)
+    assert said.startswith(f"[Dataset] size = 32, but {model} draws 16: leave size out")

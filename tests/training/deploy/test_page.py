@@ -1,0 +1,162 @@
+"""The folder of a page: what is in it, and one sentence for what cannot be."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.kit.made_generators import opened
+from training import cli
+from training.deploy import page
+from training.deploy.page import WEB, Page, check_page, check_size, write_page
+
+WEBS = sorted(path.name for path in WEB.iterdir())
+
+
+def converts(test):
+    """A test in which TensorFlow's converter runs, for some seconds."""
+    for kind in ("DeprecationWarning", "UserWarning"):
+        test = pytest.mark.filterwarnings(f"ignore::{kind}")(test)
+    return pytest.mark.slow(test)
+
+
+def said(capsys, *words):
+    """The one sentence of a command that is refused."""
+    assert cli.main([*map(str, words)]) == 2
+    out, error = capsys.readouterr()
+    assert (out, error.count("\n")) == ("", 1), error
+    return error
+
+
+def test_no_page_names_another_site():
+    text = "".join(path.read_text() for path in WEB.iterdir())
+    addresses = [word for word in text.split('"') if "://" in word and "localhost" not in word]
+    assert all("www.w3.org/2000/svg" in word for word in addresses)
+    assert "eval(" not in text
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--model=x.npz", "--out={full}"), "exists already: choose another name, or remove it"),
+        (("--model=x.npz", "--out={full}/a/b"), "a cannot be written to ("),
+        (("--model=x.tflite", "--out={new}"), "model = x.tflite: there is no such file"),
+        (("--model={broken}", "--out={new}"), "is no .tflite that `export` wrote: name the model"),
+        (
+            ("--model={broken}", "--out={new}", "--directions=d.npz"),
+            "directions = d.npz: a .tflite draws from z alone: leave them out",
+        ),
+    ],
+)
+def test_words_that_cannot_be_are_one_sentence(tmp_path, capsys, monkeypatch, words, sentence):
+    full, broken = tmp_path / "full", tmp_path / "broken.tflite"
+    full.mkdir()
+    (full / "a").touch()
+    broken.write_bytes(b"TFL3 broken")
+    monkeypatch.setattr(page, "put_litert", lambda folder: None)
+    places = {"full": full, "new": tmp_path / "new", "broken": broken}
+    assert sentence in said(capsys, "page", *(word.format(**places) for word in words))
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_missing_model_is_one_sentence(tmp_path, capsys):
+    assert "there is no such run" in said(capsys, "serve", "--model", tmp_path / "none")
+
+
+def test_a_model_too_large_for_a_browser_is_sent_to_serve(tmp_path):
+    check_size(tmp_path, 256, 256)
+    with pytest.raises(page.DeployError, match="512 x 256 pixels are too many for a browser"):
+        check_size(tmp_path, 256, 512)
+
+
+def test_a_page_may_be_written_anew_and_nothing_else_is_replaced(tmp_path):
+    empty, written = tmp_path / "empty", tmp_path / "written"
+    for place in (empty, written):
+        place.mkdir()
+    (written / page.ABOUT).touch()
+    for place in (empty, written, tmp_path / "new"):
+        check_page(Page(tmp_path, place))
+    (empty / "mine").touch()
+    with pytest.raises(page.DeployError, match="exists already"):
+        check_page(Page(tmp_path, empty))
+
+
+@pytest.fixture
+def without_litert(monkeypatch):
+    monkeypatch.setattr(page, "put_litert", lambda folder: (folder / "NOTICE.txt").parent.mkdir())
+
+
+@converts
+@pytest.mark.usefixtures("without_litert")
+def test_the_parts_draw_what_the_generator_draws(tmp_path):
+    from ai_edge_litert.interpreter import Interpreter
+
+    from training.deploy.parts import write_parts
+    from training.deploy.program import program
+    from training.explore.model import Model
+
+    made = opened("classes", tmp_path / "model.npz")
+    write_parts(program(made), tmp_path / "parts.tflite")
+    model, found = Model(made), Interpreter(str(tmp_path / "parts.tflite"))
+    mapping = found.get_signature_runner("mapping")
+    synthesis = found.get_signature_runner("synthesis")
+    z, labels = model.latents([5]), model.labels([5], 2)
+    w = mapping(z=z, label=np.array([2], np.int32))["w"]
+    assert np.allclose(w, model.mapped(z, labels), atol=1e-5)
+    ws = np.random.default_rng(0).standard_normal((1, 4, 24)).astype(np.float32)
+    for strength in (0.0, 0.5, 2.0):
+        maps = [each * strength for each in model.generator.maps("const", 1)]
+        own = model.pictures(ws, maps=maps).astype(int)
+        drawn = synthesis(ws=ws, noise=np.float32(strength))["images"]
+        assert abs(own - drawn).max() <= 1
+
+
+@converts
+@pytest.mark.usefixtures("without_litert")
+def test_a_page_has_all_that_it_needs(tmp_path, capsys):
+    model = opened("wide", tmp_path / "wide.npz")
+    out = tmp_path / "page"
+    words = ["page", f"--model={model.path}", f"--out={out}", f"--teacher={model.path}"]
+    assert cli.main(words) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[-1] == f"python3 -m http.server --bind 127.0.0.1 --directory {out}"
+    assert sorted(path.name for path in out.iterdir()) == sorted(
+        [*WEBS, "about.json", "litert", "model.tflite", "teacher"]
+    )
+    about = json.loads((out / "about.json").read_text())
+    assert about["digest"] == model.digest and about["title"] == "wide"
+    assert about["sizes"] == [[3, 5], [6, 10], [12, 20]] and about["rows"] == 6
+    assert [each["name"] for each in about["directions"]] == ["pca1", "pca2", "pca3", "pca4"]
+    assert {len(each["step"]) for each in about["directions"]} == {24} == {len(about["w_avg"])}
+    assert about["teacher"] == {"title": "wide", "seeds": list(range(24))}
+    with Image.open(out / "teacher" / "7.png") as picture:
+        assert picture.size == (20, 12) and picture.text["seed"] == "7"
+
+
+@converts
+@pytest.mark.usefixtures("without_litert")
+def test_a_teacher_of_other_latents_is_refused_and_leaves_nothing(tmp_path):
+    model = opened("grey", tmp_path / "grey.npz")
+    other = opened("classes", tmp_path / "classes.npz")
+    wanted = Page(model.path, tmp_path / "page", teacher=other.path)
+    with pytest.raises(page.DeployError, match="draws from 16 numbers and 3 classes, the model"):
+        write_page(wanted)
+    assert not (tmp_path / "page").exists()
+
+
+@converts
+@pytest.mark.usefixtures("without_litert")
+def test_files_that_cannot_draw_by_seed_are_refused(tmp_path):
+    from training.deploy.parts import write_parts
+    from training.deploy.program import program
+    from training.deploy.tflite import write_tflite
+
+    made = opened("classes", tmp_path / "model.npz")
+    files = {"classes": "it has classes", "w": "from w, not from z", "parts": "no .tflite that"}
+    write_tflite(program(made), tmp_path / "classes.tflite", "")
+    write_tflite(program(made, "w"), tmp_path / "w.tflite", "")
+    write_parts(program(made), tmp_path / "parts.tflite")
+    for name, sentence in files.items():
+        with pytest.raises(page.DeployError, match=sentence):
+            page.shape_of_file(tmp_path / f"{name}.tflite")

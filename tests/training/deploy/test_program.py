@@ -1,0 +1,47 @@
+"""The program with Winograd's convolutions draws what the generator draws, as the sampler does."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.kit.made_generators import opened
+from training.batches import encode
+from training.deploy import export
+from training.deploy.formats import FORMATS
+from training.deploy.program import program
+from training.sampler import Sampler
+
+WIDE = {"height": 32, "width": 32, "fmap_base": 2048, "fmap_max": 128}  # enough at 32 pixels
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    return opened("rgb", tmp_path_factory.mktemp("made") / "g.npz", **WIDE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, None])
+def test_a_fast_program_draws_the_same(found, count):
+    made, inputs = program(found, fast=True), export.example_inputs(found.network(), "z", [5])
+    assert any(name.endswith("mixed") for name in made.values)
+    drawn = made.traced(count)(**{name: tf.constant(value) for name, value in inputs.items()})
+    own = export.drawn_here(found.network(), inputs)
+    assert abs(drawn["float"] - own).numpy().max() <= 2e-5 * max(abs(own).max(), 1)
+
+
+@pytest.mark.slow
+def test_the_sampler_draws_the_same(found):
+    generator = found.network()
+    inputs = export.example_inputs(generator, "z", [5])
+    own = encode(export.drawn_here(generator, inputs)).astype(int)
+    drawn = Sampler(generator, 1)(inputs["z"], psi=float(inputs["psi"])).astype(int)
+    assert own.std() > 10 and np.abs(drawn - own).max() <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the converter
+def test_a_converter_makes_no_constant_of_noise_and_bias(tmp_path):
+    made = program(opened("rgb", tmp_path / "g.npz", height=64, width=64))
+    FORMATS["tflite"].write(made, tmp_path / "file", "")
+    weights = sum(value.numpy().nbytes for value in made.values.values())
+    assert (tmp_path / "file").stat().st_size < weights + 200_000

@@ -1,0 +1,75 @@
+"""Winograd's convolution is a convolution, and rounds as little."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from training.networks import layers, winograd
+
+SIZES = [(32, 36), (40, 33), (64, 32)]  # strips of 32, of 20, two of 32
+
+
+def drawn(height, width, inputs=3, outputs=5):
+    numbers = np.random.default_rng(height)
+    x = numbers.standard_normal((2, height, width, inputs))
+    return x, numbers.standard_normal((3, 3, inputs, outputs))
+
+
+def exact(x, kernel):
+    """By its definition, in float64."""
+    height, width = x.shape[1:3]
+    padded = np.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
+    return sum(
+        padded[:, row : row + height, column : column + width] @ kernel[row, column]
+        for row in range(3)
+        for column in range(3)
+    )
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("count", [2, None])
+def test_it_is_the_convolution(size, count):
+    x, kernel = drawn(*size)
+    whole = tf.function(winograd.convolution, autograph=False)
+    traced = whole.get_concrete_function(
+        tf.TensorSpec([count, *x.shape[1:]]), tf.TensorSpec(kernel.shape)
+    )
+    found = traced(tf.constant(x, tf.float32), tf.constant(kernel, tf.float32)).numpy()
+    assert abs(found - exact(x, kernel)).max() < 4e-6 * abs(exact(x, kernel)).max()
+
+
+def test_a_kernel_mixed_before_gives_the_same():
+    x, kernel = drawn(32, 32)
+    mixed = tf.constant(winograd.mixed_kernel(kernel), tf.float32)
+    found = winograd.convolved(tf.constant(x, tf.float32), mixed).numpy()
+    assert np.allclose(found, exact(x, kernel), atol=2e-5)
+
+
+def test_the_products_are_half_of_the_taps():
+    rows = winograd.STRIPS[0]
+    before, behind = winograd.strip_matrices(rows)
+    assert len(before) * 2 == rows * 3 and behind.shape == (rows, len(before))
+
+
+def test_it_is_taken_where_it_pays_and_is_allowed_alone():
+    x, weight = tf.zeros([1, 32, 32, 128]), tf.zeros([3, 3, 128, 8])
+    assert not winograd.taken(x, weight)
+    with winograd.allowed():
+        assert winograd.taken(x, weight)
+        assert not winograd.taken(x, weight[:1, :1])
+        assert not winograd.taken(x[..., :64], weight)
+        assert not winograd.taken(tf.cast(x, tf.bfloat16), weight)
+        assert not winograd.taken(x[:, :31], weight)
+    assert not winograd.taken(x, weight)
+
+
+def test_layers_convolve_so_where_it_is_allowed(monkeypatch):
+    x = tf.random.stateless_normal([1, 32, 32, 128], [1, 2])
+    weight = tf.random.stateless_normal([3, 3, 128, 4], [3, 4])
+    plain = layers.conv(x, weight)
+    seen = []
+    whole = winograd.convolution
+    monkeypatch.setattr(winograd, "convolution", lambda *given: seen.append(1) or whole(*given))
+    with winograd.allowed():
+        other = layers.conv(x, weight)
+    assert seen and abs(other - plain).numpy().max() < 4e-6 * abs(plain).numpy().max()

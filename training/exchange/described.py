@@ -1,0 +1,136 @@
+"""What a generator's file says of its networks: no weights are made of it, no TensorFlow loaded."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+from atelier.arrays import CheckpointError, foreign, load_arrays
+from atelier.files import digest_file
+from training.exchange.forms import discriminator_config, generator_config
+from training.exchange.nvidia import PARTS, Found, read_networks
+from training.exchange.pickles import NetworkFileError
+from training.networks.architecture import (
+    DiscriminatorConfig,
+    GeneratorConfig,
+    NetworkConfig,
+    saved_generator,
+    saved_pair,
+)
+from training.run import checkpoints
+
+LARGEST = 16 * 2**30  # bytes of a pickle
+WORDS = {
+    "torch": "a pickle of stylegan2-ada-pytorch or StyleGAN3's repository",
+    "tf1": "a pickle of TensorFlow 1",
+}
+# An array that each network has, by which one sees whether a file holds it.
+PROOFS = {"G_ema": "mapping/w_avg", "G": "mapping/w_avg", "D": "b4/out/bias"}
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a file is, and which networks are in it."""
+
+    path: Path
+    source: str  # what the file is, in words
+    config: GeneratorConfig  # of G and G_ema
+    discriminator: DiscriminatorConfig | None  # of D, as far as the file says
+    parts: tuple[str, ...]  # of G_ema, G, D those that it holds
+    about: Mapping[str, Any] = field(default_factory=dict)  # of a run: its key, its counters
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the file, which is read for it."""
+        return digest_file(self.path)
+
+    @property
+    def origin(self) -> str:
+        """Ten digits that tell which file it is; none for a run's, which `import` makes, too."""
+        return "" if "counters" in self.about else self.digest[:10]
+
+
+def describe_model(path: Path) -> Described:
+    """What a run's folder, a checkpoint, a small .npz or a network pickle says of its networks.
+
+    Raises NetworkFileError or CheckpointError in one sentence.
+    """
+    if path.is_dir():
+        found, _ = checkpoints.newest(path, part="about")
+        if found is None:
+            raise CheckpointError(f"{path} is no run with a whole checkpoint: name one that is")
+        path = found.path
+    if not path.is_file():
+        raise NetworkFileError(f"{path} does not exist: name a run, a .npz or a .pkl")
+    return described_file(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def described_file(path: Path, mtime_ns: int) -> Described:
+    """The same of a file, which is read once as long as it stays as it is."""
+    if is_pickle(path):
+        with named_file(path):
+            networks = networks_of(path)
+            average = networks["G_ema"]
+            known = discriminator_config(networks["D"]) if "D" in networks else None
+            parts = tuple(part for part in PARTS if part in networks)
+            return Described(path, WORDS[average.layout], generator_config(average), known, parts)
+    _, about = load_arrays(path, "about")
+    generator, discriminator = configs_in(path, about)
+    parts = tuple(n for n, array in PROOFS.items() if load_arrays(path, f"{n}/{array}")[0])
+    return Described(path, kind_of(about), generator, discriminator, parts, about)
+
+
+def is_pickle(path: Path) -> bool:
+    """Whether a file has to be a pickle: by its first byte, or by its name."""
+    return foreign(path).startswith("a pickle") or path.suffix in (".pkl", ".pickle")
+
+
+@contextmanager
+def named_file(path: Path) -> Iterator[None]:
+    """Let what is said of a pickle begin with its path."""
+    try:
+        yield
+    except NetworkFileError as error:
+        raise NetworkFileError(f"{path} {error}") from None
+    except ValueError as error:  # what a config or a Shape refuses
+        raise NetworkFileError(f"{path} has a network that Atelier has not: {error}") from None
+
+
+def networks_of(path: Path) -> Mapping[str, Found]:
+    """The networks of a pickle, G_ema among them."""
+    if path.stat().st_size > LARGEST:
+        raise NetworkFileError(
+            f"has {path.stat().st_size / 2**30:.0f} GiB: no network is larger than"
+            f" {LARGEST / 2**30:.0f}"
+        )
+    networks = read_networks(path.read_bytes())
+    if "G_ema" not in networks:
+        raise NetworkFileError("has no G_ema: only the averaged generator is of use")
+    return networks
+
+
+def kind_of(about: Mapping[str, Any]) -> str:
+    """What a file of ours is, in words."""
+    return "a checkpoint" if "counters" in about else "a generator apart from its run"
+
+
+def configs_in(
+    path: Path, about: Mapping[str, Any]
+) -> tuple[GeneratorConfig, DiscriminatorConfig | None]:
+    """The configs of G and D in what a file of ours says of them; D's may be missing."""
+    try:
+        network = about["network"]
+        if "G" in network and "D" not in network:
+            return saved_generator(network["G"]), None
+        pair = saved_pair(network)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} does not say what network it is of: {error}") from None
+    return pair.generator, pair.discriminator
+
+
+def form_in_words(form: NetworkConfig) -> str:
+    """The form of a network's images."""
+    return f"{form.width} x {form.height} x {form.channels}"

@@ -1,0 +1,67 @@
+"""Before a run begins: what a person is told of it, and the folder that it gets."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from atelier.commands import say
+from atelier.errors import Refusal
+from training.config import Config, ConfigError
+from training.run import folder
+
+MANY_EPOCHS = 1000
+
+
+def check_apart(config: Config) -> None:
+    """Raise ConfigError where the run would lie in its own dataset, and become part of it."""
+    data, out = Path(config.data.data).resolve(), Path(config.run.out).resolve()
+    if config.run.out and data.is_dir() and out.is_relative_to(data):
+        raise ConfigError(
+            f"out = {config.run.out} lies in data = {config.data.data}, and the run's own pictures"
+            " would be learnt from: choose a folder beside it"
+        )
+
+
+def few_pictures(config: Config, count: int) -> Iterator[str]:
+    """What a person should know of a small dataset."""
+    batch, epochs = config.run.batch, config.run.total_kimg * 1000 / count
+    if count < batch:
+        yield f"{count} pictures are fewer than a batch of {batch}: some are in it several times"
+    if epochs > MANY_EPOCHS:
+        yield (
+            f"total_kimg = {config.run.total_kimg:g} shows each of {count} pictures"
+            f" {epochs:.0f} times: more pictures, or a smaller total_kimg, may do better"
+        )
+
+
+def in_ten_lines(first: str, config: Config, dataset: Mapping[str, Any]) -> str:
+    """What is not as every option is by itself."""
+    said = [f"{first}; {folder.dataset_in_words(dataset)}"]
+    for title, section in asdict(config).items():
+        own = {f.name: f.default for f in fields(getattr(config, title))}
+        given = [f"{name} = {value}" for name, value in section.items() if value != own[name]]
+        said.append(f"{title + ':':9}{', '.join(given) or 'all by default'}")
+    return "\n".join([*said, "every option: --dry-run, and config.json in the folder of the run:"])
+
+
+@contextmanager
+def made_for(run: Path) -> Iterator[None]:
+    """Make the folder of a run; where the command is refused, what was made for it goes again."""
+    new = [place for place in (run, *run.parents) if not place.exists()]
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        if any(run.iterdir()) and not (run / "config.json").exists():
+            say(f"note: {run} has other files in it, and the run is written beside them")
+        yield
+    except (Refusal, OSError) as error:
+        lock = run / "lock"
+        if new and run.is_dir() and list(run.iterdir()) in ([], [lock]):
+            lock.unlink(missing_ok=True)
+        for place in new:
+            with suppress(OSError):
+                place.rmdir()
+        if isinstance(error, Refusal) or run.is_dir():
+            raise
+        raise ConfigError(f"out = {run}: no folder can be made there: choose another") from None
