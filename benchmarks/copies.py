@@ -30,7 +30,7 @@ from ways import APART, WAYS, as_jpeg
 from atelier import pictures
 from detectors import face_factors
 from pipeline.rows import manifest
-from pipeline.rows.manifest import Row
+from pipeline.rows.manifest import Row, rows_table
 from pipeline.sections import DatasetConfig
 from pipeline.stages import crop, detect, finds, measure
 from pipeline.stages.copies import copies
@@ -108,7 +108,9 @@ def print_recall(rows: Sequence[Row]) -> None:
     left = {way: [Counter(), Counter()] for way in [*WAYS, "all of these", *APART]}
     for row in rows:
         if (name := name_of(row)) in originals and (way := way_of(row)) != ORIGINAL:
-            stays = not copies([originals[name], row], CONFIG.crop_bits, CONFIG.face_bits)
+            stays = not copies(
+                rows_table([originals[name], row]), CONFIG.crop_bits, CONFIG.face_bits
+            )
             for told in (way, "all of these") if way in WAYS else (way,):
                 left[told][half(name)][stays] += 1
     for way, halves in left.items():
@@ -122,7 +124,7 @@ def print_precision(rows: Sequence[Row]) -> None:
         mine = [row for row in rows if half(name_of(row)) == number and way_of(row) not in APART]
         originals = [row for row in mine if way_of(row) == ORIGINAL]
         for some, what in ((originals, "originals"), (mine, "originals and copies")):
-            found = copies(some, CONFIG.crop_bits, CONFIG.face_bits)
+            found = copies(rows_table(some), CONFIG.crop_bits, CONFIG.face_bits)
             pairs = [(a.split("|")[0], b.split("|")[0]) for a, b in found.items()]
             others = Counter(tuple(sorted(pair)) for pair in pairs if pair[0] != pair[1])
             named = "; ".join(f"{' and '.join(pair)}: {n}" for pair, n in others.items())

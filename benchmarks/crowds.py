@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.rows.manifest import Measures, Row
-from pipeline.stages.copies import alike
+from pipeline.stages.copies import HASHES, alike
 from pipeline.stages.filter_quality import FilterQualityConfig
 
 Bits = NDArray[np.uint8]  # pictures x 640: crop short and long, face short and long
@@ -45,7 +45,8 @@ def time_search(name: str, bits: Bits) -> None:
     del bits
     before = resident()
     began = time.process_time()
-    like = alike(known, config.crop_bits, config.face_bits)
+    hashes = {name: [getattr(each, name) for each in known] for name in HASHES}
+    like = alike(hashes, config.crop_bits, config.face_bits)
     seconds = time.process_time() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     added = (peak - before) / 1e6

@@ -109,7 +109,9 @@ def ours(items: list[Item], weights: Path, dtype: str) -> tuple[float, float]:
         rows = [row for unit, _ in done for row in unit]
         vectors = [(row.embedding, row.features) for row in rows]
         decision = filter_pose.FilterPoseConfig(reference="drawn", limit="q95")
-        filter_pose.filter_pose(rows, vectors, vectors[:REFERENCE], decision)
+        likeness = filter_pose.likeness_to(vectors[:REFERENCE], decision)
+        scores = filter_pose.scores_for([row.embedding for row in rows], vectors, likeness)
+        filter_pose.filter_pose([row.id for row in rows], scores, likeness, decision)
         rate = len(items) / (time.perf_counter() - start)
     return rate, sum(seconds for _, seconds in done) / len(items)
 

@@ -5,6 +5,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import takewhile
+from pathlib import Path
 
 import luigi
 from luigi.rpc import RPCError
@@ -21,6 +22,7 @@ from pipeline.options import SettingsError, current
 from pipeline.report import chapters
 from pipeline.report.funnel import shortened
 from pipeline.review import session
+from pipeline.rows import parquet
 from pipeline.rows.manifest import facts
 from pipeline.stage import Stage, Step, store
 from pipeline.stages.ingest import IngestConfig
@@ -181,15 +183,20 @@ def build_task(task: luigi.Task) -> int:
 def forget_scan(ingest: Step) -> None:
     """Let Ingest read every file again."""
     shutil.rmtree(ingest.folder / "parts", ignore_errors=True)
-    for known in ingest.folder.glob("*.parquet"):
+    forget_made(ingest.folder)
+
+
+def forget_made(folder: Path) -> None:
+    """Let a stage put its rows together again from what it remembers."""
+    shutil.rmtree(folder / parquet.SHARDS, ignore_errors=True)
+    for known in folder.glob("*.parquet"):
         known.unlink()
 
 
 def forget_killed() -> None:
     """Let photos that killed their worker be tried again."""
     for part in store().glob(f"*/*/parts/{KILLED}*.parquet"):
-        for known in part.parent.parent.glob("*.parquet"):
-            known.unlink()
+        forget_made(part.parent.parent)
         part.unlink()
 
 
@@ -254,7 +261,7 @@ def review(given: argparse.Namespace) -> int:
     sitting = session.Sitting(
         store(),
         finding.incoming(),
-        finding.places(),
+        finding.places.rows(),
         finding.recipe,
         lambda row: file(row).read_bytes(),
     )

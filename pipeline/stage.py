@@ -1,18 +1,17 @@
-"""The two kinds of stage: `Stage` does rows one by one and remembers each, `SetStage` all at once.
+"""The two kinds of stage: `Stage` does rows one by one and remembers each, `SetStage` decides.
 
 A stage's key is the digest of what this stage itself can change: its name, version and settings.
-Its manifest is named after the rows that came in. A manifest that exists is right.
+Its manifest is named after the rows that came in, as is what it made of each shard of them. What
+exists is right, so cost follows what changed.
 """
 
-import hashlib
-import json
 import multiprocessing
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import luigi
 
@@ -25,9 +24,17 @@ from pipeline.engine.crew import EngineConfig
 from pipeline.engine.progress import Bar
 from pipeline.options import Settings, settings
 from pipeline.photos.folder import PhotoFolder
-from pipeline.rows import manifest, memo
-from pipeline.rows.decisions import Decision, decided
-from pipeline.rows.manifest import Item, Outcome, Row
+from pipeline.photos.places import Places
+from pipeline.rows import columns, manifest, memo, shards
+from pipeline.rows.decisions import decided
+from pipeline.rows.manifest import Row, Told, Verdict, digest
+from pipeline.rows.memo import Memo, still_open
+from pipeline.rows.sharded import Sharded, Survey
+from pipeline.rows.shards import Rows
+from pipeline.sections import PortraitConfig
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,11 @@ class Store(luigi.Config):
     """The `[Store]` section."""
 
 
+@settings(PortraitConfig)
+class Portrait(luigi.Config):
+    """The shared section `[Portrait]`."""
+
+
 @settings(EngineConfig)
 class Engine(luigi.Config):
     """The `[Engine]` section."""
@@ -57,11 +69,15 @@ def store() -> Path:
     return (options.REPOSITORY / options.current(StoreConfig).root).resolve()
 
 
+KEYED = ("id", "path", "format", "drop")  # what a row key may look at besides
+LARGE = ("boxes", "measures")  # fields of a row that only a stage which reads them gets
+
+
 class OpenRowsError(Failure):
     """Some rows could not be done, for a reason of the machine's: they are still to do."""
 
 
-class Step(luigi.Task):
+class Step(Sharded, luigi.Task):
     """What both kinds of stage share: the key, the manifest's name, when it is complete."""
 
     photos = luigi.ChoiceParameter(
@@ -76,11 +92,6 @@ class Step(luigi.Task):
     shared: ClassVar[tuple[type[Settings], ...]] = ()  # sections that it reads besides its own
     after: ClassVar["type[Step] | None"] = None  # the stage whose rows come in
     suffix: ClassVar[str] = "parquet"  # of its result
-
-    @property
-    def decisions(self) -> Mapping[str, Decision]:
-        """What a person decided about the photos that come in."""
-        return {}
 
     @property
     def title(self) -> str:
@@ -110,18 +121,24 @@ class Step(luigi.Task):
         """What else this stage's results depend on."""
         return None
 
+    @cached_property
+    def parents(self) -> "list[Step]":
+        """The stages before, put together once: that takes longer than to read a shard."""
+        return self.before()
+
     def ingest(self) -> "Step":
         """The stage that all the rows come from."""
-        return self.before()[0].ingest() if self.before() else self
+        return self.parents[0].ingest() if self.parents else self
 
     @property
     def photo_folder(self) -> PhotoFolder:
         """Where the photos lie: Ingest knows."""
         return self.ingest().photo_folder
 
-    def places(self) -> dict[str, Row]:
-        """Each photo's id -> the row that says where it lies."""
-        return {row.photo: row for row in self.ingest().rows() if row.drop is None}
+    @property
+    def places(self) -> Places:
+        """Where each of them lies."""
+        return Places(self.ingest().path)
 
     @property
     def folder(self) -> Path:
@@ -130,7 +147,7 @@ class Step(luigi.Task):
     @property
     def came_in(self) -> str:
         """Stands for all that came in; only to be asked once the stages before are complete."""
-        kept = [manifest.facts(step.path).kept_digest for step in self.before()]
+        kept = [manifest.facts(step.path).kept_digest for step in self.parents]
         return digest([*kept, *decided(self.decisions)])
 
     @property
@@ -145,14 +162,6 @@ class Step(luigi.Task):
         ready = all(step.complete() for step in self.before())
         return luigi.LocalTarget(self.path if ready else self.folder / "not-known-yet")
 
-    def incoming(self) -> list[Row]:
-        """The rows that come in, in order, as the first stage before this one passed them on."""
-        return manifest.passed_on(manifest.read_manifest(self.before()[0].path))
-
-    def rows(self) -> list[Row]:
-        """What this stage made of every row that came in."""
-        return manifest.read_manifest(self.path)
-
     def run(self) -> None:
         """Called by Luigi."""
         lock.hold(store())
@@ -166,10 +175,10 @@ class Step(luigi.Task):
         """Write the manifest."""
         raise NotImplementedError
 
-    def tell(self, outcome: Outcome) -> None:
+    def tell(self, made: Rows, told: Told) -> None:
         """Write the manifest, and print what a person should know."""
-        manifest.write_manifest(self.path, *outcome)
-        for note in outcome.notes:
+        self.write(made, told)
+        for note in told.notes:
             say(f"{type(self).__name__}: {note}")
 
     def bar(self, total: int) -> Bar:
@@ -189,14 +198,33 @@ def show_progress(task: luigi.Task, status: str, percent: int) -> None:
 
 
 class SetStage(Step):
-    """Looks at all rows at once and decides; it is cheap, so nothing but the result is kept."""
+    """Decides shard by shard, after a look at all rows; cheap: nothing but the result is kept."""
 
-    def decide(self, rows: list[Row]) -> Outcome:
-        """Say what becomes of every row."""
-        raise NotImplementedError
+    def survey(self) -> Any:
+        """What must be known of all rows, a Survey: read from a few of their columns; or None."""
+        return None
+
+    def decide(self, prefix: str, survey: Any) -> "pa.Table":
+        """Say what becomes of every row of a shard; usually, that it goes on."""
+        return self.portion(prefix)
+
+    def told(self, survey: Any, made: Rows) -> Told:
+        """What a person should know about all rows."""
+        told: Told = survey.told
+        return told
+
+    def surveyed(self, verdict: Verdict, more: Any = None) -> Survey:
+        """The verdict, cut into what concerns each shard."""
+        return Survey(shards.of_each(verdict.drops, self.prefixes()), verdict.told, more)
 
     def build(self) -> None:
-        self.tell(self.decide(self.incoming()))
+        survey = self.survey()
+        verdicts = survey.verdicts if survey else {}
+        made = self.mapped(
+            lambda prefix: self.decide(prefix, survey),
+            lambda prefix: sorted(verdicts.get(prefix, {}).items()),
+        )
+        self.tell(made, self.told(survey, made))
 
 
 class Stage(Step):
@@ -211,11 +239,7 @@ class Stage(Step):
         """What `work` is given beside the rows."""
         return self.config
 
-    def settle(self, rows: list[Row]) -> Sequence[Row]:
-        """A last look at all rows together, in order."""
-        return rows
-
-    def notes(self, rows: Sequence[Row]) -> Sequence[str]:
+    def notes(self, tallies: Sequence[Mapping[str, Any]]) -> Sequence[str]:
         """What a person should know about all rows together, in sentences."""
         return []
 
@@ -223,69 +247,96 @@ class Stage(Step):
         """Raise what would make the work on so many rows fail, before it begins."""
 
     def row_key(self, row: Row) -> str:
+        """Of a row that has only what a stage may read: no boxes, unless it says so."""
         return digest([self.key, *(getattr(row, name) for name in self.reads)])
 
+    def keys(self, table: "pa.Table") -> "pa.Array":
+        """The key of each row of a table; null of one that was dropped."""
+        import pyarrow as pa
+
+        rows = manifest.rows_of(table.select(sorted({*self.reads, *KEYED})))
+        return pa.array([None if row.drop else self.row_key(row) for row in rows], pa.string())
+
+    def small(self) -> list[str]:
+        """The fields of a row that a worker gets to see."""
+        return [name for name in manifest.IN_MANIFEST if name not in LARGE or name in self.reads]
+
+    def results(self) -> Memo:
+        """Its results, row by row."""
+        return Memo(self.folder / "parts", self.prefixes())
+
     def build(self) -> None:
-        rows = self.incoming()
-        keys = [self.row_key(row) if row.drop is None else "" for row in rows]
-        self.do_open(rows, keys)
-        results = memo.read_parts(self.folder / "parts", set(keys))
-        outcomes = [
-            self.merged(row, result)
-            for row, key in zip(rows, keys, strict=True)
-            for result in (results[key] if key else [row])
-        ]
-        settled = self.settle(outcomes)
-        self.tell(Outcome(settled, self.notes(settled)))
+        made = self.done()
+        self.tell(made, Told(self.notes(self.tallies(made))))
+
+    def do_rows(self, rows: Sequence[Row]) -> None:
+        """Do some rows besides, which are in no manifest."""
+        tables = dict(shards.parted(*columns.located_rows(rows), self.prefixes()))
+        known = self.results()
+        known.cut(self.shard_numbers)
+        keys = {prefix: self.keys(table) for prefix, table in tables.items()}
+        self.do_open(keys, known, tables.__getitem__)
+
+    def done(self) -> Rows:
+        """Do what is to do; returns what the stage made of all rows."""
+        known, prefixes = self.results(), self.prefixes()
+        known.cut(self.shard_numbers)
+        fresh = [each for each in prefixes if not (each and self.file_of(each).is_file())]
+        keys = {prefix: self.keys(self.portion(prefix)) for prefix in fresh}
+        self.do_open(keys, known, self.portion)
+        known.look()
+        return self.mapped(lambda prefix: self.merged(prefix, keys[prefix], known))
+
+    def shard_numbers(self, table: "pa.Table") -> columns.Numbers:
+        """Where among the shards the results of a part belong."""
+        return columns.leading(table.column("id"))
 
     def progress(self) -> tuple[Counter[str], int]:
         """What became of the rows that have a result, by outcome, and how many have none."""
-        keys = {self.row_key(row) for row in self.incoming() if row.drop is None}
-        done = memo.outcomes(self.folder / "parts", keys)
-        return Counter(done.values()), len(keys - done.keys())
+        keys = (self.keys(self.portion(prefix)).to_pylist() for prefix in self.prefixes())
+        wanted = {key for some in keys for key in some if key}
+        done = memo.outcomes(self.folder / "parts", wanted)
+        return Counter(done.values()), len(wanted - done.keys())
 
-    def do_open(self, rows: Sequence[Row], keys: Sequence[str]) -> None:
+    def do_open(
+        self,
+        keys: "Mapping[str, pa.Array]",
+        known: Memo,
+        portion: "Callable[[str], pa.Table]",
+    ) -> None:
         """Do the rows that have no result yet; raises OpenRowsError if some still have none."""
-        done = memo.keys(self.folder / "parts")
-        to_do = {key: row for row, key in zip(rows, keys, strict=True) if key and key not in done}
-        if to_do:
-            self.prepare(len(to_do))
+        to_do = {prefix: still_open(own, known.keys(prefix)) for prefix, own in keys.items()}
+        total = sum(map(len, to_do.values()))
+        if total:
+            self.prepare(total)
         config = options.current(EngineConfig)
-        size = config.rows_per_unit(len(to_do))
-        items = self.items(to_do)
-        units = unit.cut(items, size, type(self).work, self.work_settings(), self.folder)
-        with self.bar(len(items)) as bar:
-            failures = crew.map_units(units, config, store(), bar.advance, self.library)
+        size = config.rows_per_unit(total)
+
+        def units() -> Iterator[unit.Unit]:
+            for prefix, numbers in to_do.items():
+                if len(numbers):
+                    table, own = portion(prefix).take(numbers), keys[prefix].take(numbers)
+                    places = self.places.near(prefix) if self.parents else table
+                    roots = self.photo_folder.root, store()
+                    batch = unit.batch(table, own, places, self.small(), *roots)
+                    given = type(self).work, self.work_settings(), self.folder, prefix
+                    yield from unit.cut(batch, size, *given)
+
+        with self.bar(total) as bar:
+            failures = crew.map_units(unit.Units(units), config, store(), bar.advance, self.library)
         if failures:
             raise OpenRowsError(
-                f"{type(self).__name__}: {len(failures)} of {len(rows)} rows are still open, and"
-                f" nothing was recorded for them; mend this and run the same again: {failures[0]}"
+                f"{type(self).__name__}: {len(failures)} of {sum(map(len, keys.values()))} rows are"
+                " still open, and nothing was recorded for them; mend this and run the same again:"
+                f" {failures[0]}"
             )
 
-    def items(self, to_do: Mapping[str, Row]) -> list[Item]:
-        """The rows to do, each with the file that holds its photo."""
-        if not to_do:
-            return []
-        folder, places = self.photo_folder, self.places() if self.before() else None
-        items = []
-        for key, row in to_do.items():
-            place = row if places is None else places[row.photo]
-            seen = None if place.clip else place.mtime_ns
-            items.append(Item(key, row, folder.file(place), place.size_bytes, seen))
-        return items
-
-    def merged(self, row: Row, result: Row) -> Row:
-        """The row that came in, with what this stage found out about it."""
-        found = {name: getattr(result, name) for name in (*self.writes, "drop")}
-        return replace(row, **found)
+    def merged(self, prefix: str, keys: "pa.Array", known: Memo) -> "pa.Table":
+        """The rows of a shard that came in, with what this stage found out about them."""
+        known.compact(prefix)
+        return known.merged(prefix, self.portion(prefix), keys, (*self.writes, "drop"))
 
 
 def notes_of(steps: Sequence[Step]) -> list[str]:
     """What complete stages told."""
     return [note for step in steps for note in manifest.facts(step.path).notes]
-
-
-def digest(values: Iterable[Any]) -> str:
-    """Names a result: equal values, equal name."""
-    text = json.dumps(list(values), sort_keys=True, default=list)
-    return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()

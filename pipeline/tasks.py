@@ -1,6 +1,6 @@
 """The pipeline on one page. Read it from top to bottom: that is the way of a photo."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,15 @@ from pipeline.dataset import export
 from pipeline.dataset.publish import leads, link
 from pipeline.engine.crew import EngineConfig
 from pipeline.options import check_given, current, settings
-from pipeline.photos.folder import PhotoFolder
+from pipeline.photos.folder import PhotoFolder, Scanned
 from pipeline.report import chapters, page
+from pipeline.rows import columns, shards
 from pipeline.rows.decisions import Decision, held
-from pipeline.rows.manifest import PLACES, Outcome, Row
-from pipeline.rows.memo import features
+from pipeline.rows.manifest import PLACES, Row, Told, digest
+from pipeline.rows.sharded import Survey
+from pipeline.rows.shards import Rows
 from pipeline.sections import DatasetConfig, PortraitConfig
-from pipeline.stage import SetStage, Stage, Step, digest, notes_of, store
+from pipeline.stage import SetStage, Stage, Step, notes_of, store
 from pipeline.stages import (
     crop,
     detect,
@@ -35,43 +37,33 @@ from pipeline.stages import (
 )
 
 
-@settings(PortraitConfig)
-class Portrait(luigi.Config):
-    """The shared section `[Portrait]`."""
-
-
 @settings(ingest.IngestConfig)
-class Ingest(Stage):
+class Ingest(Scanned, Stage):
     """A folder -> one row per file: a photo with its id and size, or dropped, with the reason."""
 
     reads = ("path", "size_bytes", "mtime_ns")
     writes = ("id", "photo", *PLACES, "format", "width", "height")
     work = staticmethod(ingest.describe)
+    shard_numbers = staticmethod(ingest.listed_at)
+    tally = staticmethod(ingest.tally)
 
     @cached_property
     def photo_folder(self) -> PhotoFolder:
         """The folder of photos, or of the reference set: scanned once per command."""
-        reference = self.photos == "reference"
-        named = current(filter_pose.FilterPoseConfig).folder() if reference else self.config.source
-        option = "[FilterPose] reference" if reference else "[Ingest] source"
-        return PhotoFolder(named, option, store(), self.config.hidden)
+        return ingest.folder_of(self.photos, self.config, store())
 
     @cached_property
     def came_in(self) -> str:
         """The folder; one with files that 0.1 misread is another one than it saw."""
-        anew = any(map(ingest.was_misread, self.incoming()))
-        return digest([self.photo_folder.digest, "anew"]) if anew else self.photo_folder.digest
-
-    def incoming(self) -> list[Row]:
-        return self.photo_folder.rows
+        return ingest.came_in(self.photo_folder.scan)
 
     def row_key(self, row: Row) -> str:
         """Two folders may hold files of the same name, size and time."""
         anew = ["anew"] if ingest.was_misread(row) else []
         return digest([super().row_key(row), self.photo_folder.inode, *anew])
 
-    def settle(self, rows: list[Row]) -> Sequence[Row]:
-        return ingest.drop_copies(rows)
+    def build(self) -> None:
+        self.tell(ingest.gathered_rows(self.done(), self.folder, self.tally), Told())
 
 
 @settings(detect.DetectConfig)
@@ -106,12 +98,13 @@ class Detect(Stage):
         return digest([known, "upright"]) if row.format == "TIFF" else known
 
     def prepare(self, to_do: int) -> None:
-        detect.check_detectors(self.config)
-        if self.config.choice:
-            print(f"Detect: {self.config.choice}", flush=True)
+        detect.begin_detection(self.config)
 
-    def notes(self, rows: Sequence[Row]) -> list[str]:
-        return detect.detect_notes(rows, self.work_settings())
+    def tally(self, table: columns.Table) -> dict[str, Any]:
+        return detect.counted_finds(table, self.work_settings())
+
+    def notes(self, tallies: Sequence[Mapping[str, Any]]) -> list[str]:
+        return detect.detect_notes(tallies, self.work_settings())
 
 
 @settings(crop.CropConfig)
@@ -119,6 +112,7 @@ class Crop(SetStage):
     """Boxes -> the portrait rectangle, or several, or a reason why there is none."""
 
     shared = (PortraitConfig, DatasetConfig)
+    tally = staticmethod(crop.tally)
 
     def before(self) -> list[Step]:
         """A Detect for each detector: one more re-runs none of the others."""
@@ -141,20 +135,21 @@ class Crop(SetStage):
         """What a person decided about source photos, as it stood when this command began."""
         return held(store()) if self.photos == "source" else {}
 
-    def incoming(self) -> list[Row]:
-        factors = list(map(face_factors, self.specs))
-        return finds.joined_rows([step.rows() for step in self.before()], factors)
+    def joined(self, prefix: str) -> list[Row]:
+        """The photos of a shard, with what all detectors found in them."""
+        found = [step.shard(prefix) for step in self.parents]
+        return finds.joined_shard(found, list(map(face_factors, self.specs)))
 
-    def refused_for_pose(self) -> list[Row]:
-        """The portraits that a person refused for their pose, as they would have been."""
-        about = hindsight.refused_for_pose(self.decisions)
-        return hindsight.refused_portraits(self.incoming(), about, self.recipe) if about else []
+    def portion(self, prefix: str) -> columns.Table:
+        return finds.completed(super().portion(prefix), self.joined(prefix))
 
-    def decide(self, rows: list[Row]) -> Outcome:
-        portraits = crop.cropped(rows, self.recipe, self.decisions)
-        notes = [*notes_of(self.before()[1:]), *crop.crop_notes(rows, self.config)]
-        notes += framing.framing_notes(portraits, self.recipe)
-        return Outcome(portraits, notes, framing.framing_numbers(self.recipe))
+    def decide(self, prefix: str, survey: None) -> columns.Table:
+        own = super().portion(prefix), self.joined(prefix)
+        return crop.cropped_table(*own, self.recipe, self.decisions)
+
+    def told(self, survey: None, made: Rows) -> Told:
+        notes = notes_of(self.parents[1:]) + crop.crop_notes(self.tallies(made), self.config)
+        return framing.told_portraits(made, self.recipe, notes)
 
 
 class Measure(Stage):
@@ -173,10 +168,10 @@ class FilterQuality(SetStage):
     version = 3
 
     def before(self) -> list[Step]:
-        return [Measure() if asked().anything else Crop()]
+        return [Measure() if filter_quality.asked().anything else Crop()]
 
     def besides(self) -> Any:
-        return asked().keyed_rules
+        return filter_quality.asked().keyed_rules
 
     @cached_property
     def decisions(self) -> dict[str, Decision]:
@@ -187,15 +182,20 @@ class FilterQuality(SetStage):
     def brought_in(self) -> dict[str, float] | None:
         """The numbers of a file of one's own: photo -> score."""
         config = self.config
-        return filter_quality.scores_of(config, self.places()) if config.scores else None
+        return filter_quality.scores_of(config, self.places.paths()) if config.scores else None
 
     @property
     def came_in(self) -> str:
         """The measures and, where scores are brought in, whose they are: they go by paths."""
         return digest([super().came_in, *sorted((self.brought_in or {}).items())])
 
-    def decide(self, rows: list[Row]) -> Outcome:
-        return filter_quality.filter_quality(rows, asked(), self.decisions, self.brought_in)
+    def survey(self) -> Survey:
+        given = filter_quality.asked(), self.decisions, self.brought_in
+        table = self.arriving(*filter_quality.READS)
+        return self.surveyed(filter_quality.filter_quality(table, *given))
+
+    def decide(self, prefix: str, survey: Survey) -> columns.Table:
+        return filter_quality.filtered(self.portion(prefix), survey.verdicts[prefix])
 
 
 class Trim(Stage):
@@ -233,24 +233,22 @@ class Embed(Stage):
 
     def build(self) -> None:
         """What a person refused for its pose is measured too: FilterPose is judged by it."""
-        refused = self.refused()
-        self.do_open(refused, [self.row_key(row) for row in refused])
+        self.do_rows(self.refused())
         super().build()
 
     def vectors(self) -> filter_pose.Vectors:
         """(key, float32 vector as bytes) of each row's embedding."""
-        wanted = {row.embedding for row in self.rows() if row.drop is None}
-        return features(self.folder / "parts", wanted)
+        return self.results().vectors_of_all(shards.listed_shards(self.path))
 
     def refused(self) -> list[Row]:
         """The portraits refused for their pose; none where there are too few to judge by."""
-        compared = self.photos == "source" and current(filter_pose.FilterPoseConfig).reference
-        found = Crop().refused_for_pose() if compared else []
-        return found if len(found) >= hindsight.FEWEST else []
+        if self.photos == "reference" or not current(filter_pose.FilterPoseConfig).reference:
+            return []
+        return hindsight.refused(Crop().prefixes(), Crop().joined, Crop().decisions, Crop().recipe)
 
     def vectors_of_refused(self) -> filter_pose.Vectors:
         """(key, float32 vector as bytes) of the portraits refused for their pose."""
-        return features(self.folder / "parts", {self.row_key(row) for row in self.refused()})
+        return self.results().vectors("", {self.row_key(row) for row in self.refused()})
 
 
 class EmbedReference(luigi.WrapperTask):
@@ -267,13 +265,13 @@ class FilterPose(SetStage):
     def before(self) -> list[Step]:
         return [Embed(), Embed(photos="reference")] if self.config.reference else [portraits()]
 
-    def decide(self, rows: list[Row]) -> Outcome:
+    def survey(self) -> Survey:
         if not self.config.reference:
-            return Outcome(rows, ["no reference set: every portrait passes"])
-        own, reference = Embed(), Embed(photos="reference")
-        made = filter_pose.filter_pose(rows, own.vectors(), reference.vectors(), self.config)
-        judged = own.vectors(), own.vectors_of_refused(), reference.vectors(), self.config
-        return made._replace(notes=[*made.notes, *hindsight.hindsight_notes(*judged)])
+            return Survey({}, Told(["no reference set: every portrait passes"]))
+        return self.surveyed(*hindsight.compared(Embed(), Embed(photos="reference"), self.config))
+
+    def decide(self, prefix: str, survey: Survey) -> columns.Table:
+        return filter_pose.with_scores(self.portion(prefix), prefix, survey)
 
 
 @settings(zoom.ZoomConfig)
@@ -283,8 +281,13 @@ class Zoom(SetStage):
     after = FilterPose
     shared = (PortraitConfig, DatasetConfig)
 
-    def decide(self, rows: list[Row]) -> Outcome:
-        return Outcome(*zoom.zoom(rows, self.config, *self.read_too()))
+    def survey(self) -> Survey:
+        table = self.arriving(*zoom.READS)
+        return self.surveyed(zoom.chosen_parents(table, self.config, current(DatasetConfig)))
+
+    def decide(self, prefix: str, survey: Survey) -> columns.Table:
+        given = survey.verdicts[prefix], self.config, *self.read_too()
+        return zoom.with_close_ups(self.portion(prefix), *given)
 
 
 class Resize(Stage):
@@ -301,7 +304,8 @@ class Resize(Stage):
 
     def prepare(self, to_do: int) -> None:
         configs = current(export.ExportTFRecordsConfig), current(DatasetConfig)
-        export.check_export(self.incoming(), self.places(), to_do, store(), *configs)
+        photos = columns.ids(self.arriving("photo"), "photo")
+        export.check_export(photos, self.places.paths, to_do, store(), *configs)
 
 
 @settings(export.ExportTFRecordsConfig)
@@ -314,8 +318,8 @@ class ExportTFRecords(SetStage):
     @property
     def came_in(self) -> str:
         """The pictures and, where labels come from paths, the paths."""
-        places = self.places() if self.config.labels != "none" else {}
-        return digest([super().came_in, *((n, places[n].clip, places[n].path) for n in places)])
+        places = self.places.names() if self.config.labels != "none" else []
+        return digest([super().came_in, *places])
 
     @property
     def records(self) -> Path:
@@ -328,12 +332,13 @@ class ExportTFRecords(SetStage):
     def complete(self) -> bool:
         return super().complete() and leads(store() / "dataset", self.dataset)
 
-    def decide(self, rows: list[Row]) -> Outcome:
-        given = self.places(), self.records, store(), self.config, current(DatasetConfig)
-        with self.bar(len(rows)) as bar:
-            notes = export.write_export(rows, *given, current(EngineConfig), bar.advance)
+    def survey(self) -> Survey:
+        table = self.arriving(*export.READS)
+        given = self.places.paths, self.records, store(), self.config, current(DatasetConfig)
+        with self.bar(len(table)) as bar:
+            notes = export.write_export(table, *given, current(EngineConfig), bar.advance)
         export.make_newest(self.records, store() / "dataset", self.config)
-        return Outcome(rows, notes)
+        return Survey({}, Told(notes))
 
 
 @settings(page.ReportConfig)
@@ -361,21 +366,16 @@ def detects(photos: str = "source") -> list[Step]:
     return [Detect(photos=photos, finder=text) for text in current(detect.DetectConfig).listed]
 
 
-def asked() -> filter_quality.Asked:
-    """All that is asked of how a portrait looks."""
-    rules = current(crop.CropConfig).on_measures
-    return filter_quality.Asked(current(filter_quality.FilterQualityConfig), rules)
-
-
 def portraits(photos: str = "source") -> Step:
     """The stage that says which portraits go on: FilterQuality, where it is asked anything."""
-    return FilterQuality() if photos == "source" and asked().anything else Crop(photos=photos)
+    asked = photos == "source" and filter_quality.asked().anything
+    return FilterQuality() if asked else Crop(photos=photos)
 
 
 def in_use() -> list[Step]:
     """The stages that a photo meets under these settings, in order."""
     skipped: list[type[Step]] = [] if current(filter_pose.FilterPoseConfig).reference else [Embed]
-    skipped += [] if asked().anything else [Measure, FilterQuality]
+    skipped += [] if filter_quality.asked().anything else [Measure, FilterQuality]
     return [stage() for stage in STAGES if stage not in skipped]
 
 

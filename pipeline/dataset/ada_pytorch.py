@@ -43,7 +43,7 @@ class ZipLayout:
 
     def finish(self, folder: Path, plan: Plan, labels: LabelRows | None) -> None:
         """Write the labels and the zip's directory; raises ExportError where one is missing."""
-        count, file = len(plan.places), zip_of(folder, plan)
+        count, file = plan.count, zip_of(folder, plan)
         more = {LABELS: json.dumps(labels_json(labels, count)).encode()}
         try:
             archive.close_zip(file, count, plan.shape, more)

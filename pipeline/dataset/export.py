@@ -1,11 +1,11 @@
 """ExportTFRecords: the pictures -> a dataset as one of NVlabs' programs reads it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,10 +19,17 @@ from pipeline.dataset.pack import Export, Plan, Progress
 from pipeline.dataset.publish import ExportError
 from pipeline.dataset.records import Shape
 from pipeline.engine.crew import EngineConfig
+from pipeline.engine.unit import Batch
 from pipeline.options import Settings, keyed
-from pipeline.rows.manifest import Item, Row
+from pipeline.rows import columns
 from pipeline.sections import DatasetConfig
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Paths = Callable[[], Mapping[str, str]]  # a photo's id -> its path, or that of its video
+
+READS = ("id", "photo", "picture")
 SHUFFLE_SEED = 123  # dataset_tool's
 CHANNELS = {"grey": 1, "rgb": 3, "rgba": 4}
 LIBRARIES = ("numpy", "pillow", "google-crc32c")
@@ -57,8 +64,8 @@ class ExportTFRecordsConfig(Settings):
 
 
 def write_export(
-    rows: Sequence[Row],
-    photos: Mapping[str, Row],
+    table: "pa.Table",
+    paths: Paths,
     out: Path,
     store: Path,
     config: ExportTFRecordsConfig,
@@ -68,28 +75,53 @@ def write_export(
 ) -> list[str]:
     """Make `out`/<name>/ from the kept rows; returns notes for the person who runs it.
 
-    `photos` maps a photo's id to its row in Ingest's manifest. What an unfinished run of the same
-    export left is taken over. Raises ExportError, or SettingsError for labels that do not fit.
+    Of the rows the columns READS are given. What an unfinished run of the same export left is
+    taken over. Raises ExportError, or SettingsError for labels that do not fit.
     """
-    if not rows:
+    if not len(table):
         raise ExportError(
             "no picture is left to export: `python -m pipeline status` says where the photos went"
         )
-    by_name = sorted(rows, key=lambda row: (Path(row.picture).name, row.id))
-    ordered = [by_name[index] for index in order(len(rows))]
-    labels = labels_of(ordered, photos, config.labels)
+    ordered = table.take(by_name(table).take(order(len(table))))
+    labels = labels_of(columns.ids(ordered, "photo"), paths, config.labels)
     layout, shape = LAYOUTS[config.layout], shape_of(dataset)
     if not out.is_dir():
-        items = [Item(row.id, row, store / row.picture) for row in ordered]
+        items = pictures_of(ordered, store)
         plan = pack.plan_of(items, config.name, shape)
         whole = pack.pack_all(items, plan, layout, out, store, on, progress)
         layout.finish(whole / config.name, plan, labels.one_hot() if labels else None)
         described = {"ExportTFRecords": keyed(config), "Dataset": keyed(dataset)}
-        classes, ids = labels.classes if labels else None, [row.id for row in ordered]
-        describe(whole / config.name, plan, layout, ids, classes, described)
+        classes, names = labels.classes if labels else None, columns.ids(ordered)
+        describe(whole / config.name, plan, layout, names, classes, described)
         publish.publish(whole, out)
     pack.clear(out)
     return layout.notes(shape)
+
+
+def by_name(table: "pa.Table") -> "pa.Array":
+    """The numbers of the rows in the order of their pictures' file names."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    names = pc.replace_substring_regex(table.column("picture"), "^.*/", "")
+    known = pa.table({"name": names, "id": table.column("id")})
+    return pc.sort_indices(known, [("name", "ascending"), ("id", "ascending")])
+
+
+def pictures_of(ordered: "pa.Table", store: Path) -> Batch:
+    """The pictures of the rows, as work for whoever packs them."""
+    import pyarrow as pa
+
+    count = len(ordered)
+    told = {
+        "key": ordered.column("id"),
+        "file": ordered.column("picture"),
+        "made": pa.repeat(True, count),
+        "seen_bytes": pa.repeat(0, count),
+        "seen_ns": pa.nulls(count, pa.int64()),
+    }
+    own = {name: ordered.column(name) for name in READS}
+    return Batch(pa.table(own | told).combine_chunks(), store, store)
 
 
 def make_newest(out: Path, link: Path, config: ExportTFRecordsConfig) -> None:
@@ -99,8 +131,8 @@ def make_newest(out: Path, link: Path, config: ExportTFRecordsConfig) -> None:
 
 
 def check_export(
-    rows: Sequence[Row],
-    photos: Mapping[str, Row],
+    photos: Sequence[str],
+    paths: Paths,
     to_write: int,
     store: Path,
     config: ExportTFRecordsConfig,
@@ -109,9 +141,10 @@ def check_export(
     """Raise what would make the export fail, before the pictures are written.
 
     That is a photo without a label, or no room for the records and the pictures still to write.
+    `photos` has the photo of each picture.
     """
-    labels_of(rows, photos, config.labels)
-    need = LAYOUTS[config.layout].disk_need(len(rows), shape_of(dataset))
+    labels_of(photos, paths, config.labels)
+    need = LAYOUTS[config.layout].disk_need(len(photos), shape_of(dataset))
     publish.check_room(store, need + to_write * usual_bytes(dataset))
 
 

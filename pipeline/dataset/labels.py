@@ -1,6 +1,6 @@
 """Class labels of the dataset: from the photos' folders, or from a CSV file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import NoReturn
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from atelier.names import matched
 from atelier.tables import TableError, read_table
 from pipeline.options import SettingsError
-from pipeline.rows.manifest import Row
 
 MOST_CLASSES = 10_000
 
@@ -30,20 +29,21 @@ class Labels:
         return np.eye(len(self.classes), dtype=np.float32)[list(self.indices)]
 
 
-def labels_of(rows: Sequence[Row], places: Mapping[str, Row], source: str) -> Labels | None:
-    """The label of every row, as `[ExportTFRecords] labels` says; None without labels.
+def labels_of(
+    photos: Sequence[str], known_paths: Callable[[], Mapping[str, str]], source: str
+) -> Labels | None:
+    """The label of every picture by its photo, as `[ExportTFRecords] labels` says; or None.
 
-    `places` maps a photo's id to its row in Ingest's manifest. Raises SettingsError where a
-    picture has no label.
+    `known_paths` gives a photo's id -> its path, or that of its video; it is asked only where
+    there are labels. Raises SettingsError where a picture has no label.
     """
     if source == "none":
         return None
-    photos = [places[row.photo] for row in rows]
-    paths = [photo.clip or photo.path for photo in photos]
+    known = known_paths()
+    paths = [known[photo] for photo in photos]
     if source == "folder":
         return numbered(by_folder(paths))
-    others = [photo.clip or photo.path for photo in places.values()]
-    return numbered(by_table(paths, Path(source), others))
+    return numbered(by_table(paths, Path(source), list(known.values())))
 
 
 def by_folder(paths: Sequence[str]) -> list[str]:

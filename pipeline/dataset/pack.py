@@ -6,10 +6,10 @@ All pictures of a file are equally long: the bytes depend neither on who wrote t
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,7 +22,7 @@ from pipeline.dataset.publish import ExportError
 from pipeline.dataset.records import Pixels, Shape
 from pipeline.engine import crew, unit
 from pipeline.engine.crew import EngineConfig
-from pipeline.engine.unit import Unit
+from pipeline.engine.unit import Batch, Unit, Units, keys_of
 from pipeline.photos.folder import read_photo
 from pipeline.rows import manifest, memo
 from pipeline.rows.manifest import Item, Row
@@ -40,7 +40,8 @@ class Plan:
 
     name: str
     shape: Shape
-    places: Mapping[str, int]  # an item's key -> its place in every file
+    count: int  # of pictures
+    places: Mapping[str, int] = field(default_factory=dict)  # of a unit: key -> place in each file
     exact: bool = False  # refuse a picture with other channels, instead of converting it
     dataset: Path | None = None  # where the pictures are, by their places, that are no files
 
@@ -82,9 +83,8 @@ def plan_of(
     dataset: Path | None = None,
 ) -> Plan:
     """The plan for items in the order of the dataset."""
-    plan = Plan(name, shape, {item.key: at for at, item in enumerate(items)}, exact, dataset)
-    assert len(plan.places) == len(items), "two pictures have one key"
-    return plan
+    assert len(set(keys_of(items))) == len(items), "two pictures have one key"
+    return Plan(name, shape, len(items), {}, exact, dataset)
 
 
 def pack_all(
@@ -104,9 +104,8 @@ def pack_all(
     folder = unfinished(out)
     prepare(folder, plan, layout, items)
     done = memo.keys(folder / "parts")
-    to_do = [item for item in items if item.key not in done]
-    progress(len(items) - len(to_do))
-    units = cut(to_do, plan, layout, on, folder)
+    progress(len(done))
+    units = Units(partial(cut, items, done, plan, layout, on, folder))
     failures = crew.map_units(units, on, store, progress)
     if failures := failures + killers(folder):
         raise ExportError(
@@ -135,8 +134,8 @@ def prepare(folder: Path, plan: Plan, layout: Layout, items: Sequence[Item]) -> 
     """Lay out the files; those of an unfinished run stay if it had the same to do."""
     told = plan.name, plan.shape, plan.exact, type(layout).__name__
     hasher = hashlib.blake2b(repr(told).encode())
-    for item in items:
-        hasher.update(repr((item.key, str(item.path), item.size_bytes, item.mtime_ns)).encode())
+    for fact in items.facts() if isinstance(items, Batch) else map(fact_of, items):
+        hasher.update(repr(fact).encode())
     to_do = folder / "to-do"
     same = to_do.is_file() and to_do.read_text() == hasher.hexdigest()
     if folder.exists() and not same:
@@ -144,6 +143,10 @@ def prepare(folder: Path, plan: Plan, layout: Layout, items: Sequence[Item]) -> 
     layout.lay_out(inside(folder, plan), plan, len(items))
     to_do.write_text(hasher.hexdigest())
     killers(folder)
+
+
+def fact_of(item: Item) -> tuple[str, str, int, int | None]:
+    return item.key, str(item.path), item.size_bytes, item.mtime_ns
 
 
 def killers(folder: Path) -> list[str]:
@@ -156,15 +159,22 @@ def killers(folder: Path) -> list[str]:
 
 
 def cut(
-    items: Sequence[Item], plan: Plan, layout: Layout, on: EngineConfig, folder: Path
-) -> list[Unit]:
-    """Units of neighbours in the files; each is told the places of its own pictures only."""
-    units = unit.cut(items, on.rows_per_unit(len(items)), layout.write_items, plan, folder)
-    own = [{item.key: plan.places[item.key] for item in whole.items} for whole in units]
-    return [
-        replace(whole, settings=replace(plan, places=places))
-        for whole, places in zip(units, own, strict=True)
-    ]
+    items: Sequence[Item],
+    done: Collection[str],
+    plan: Plan,
+    layout: Layout,
+    on: EngineConfig,
+    folder: Path,
+) -> Iterator[Unit]:
+    """Units of neighbours in the files, without what is done; each knows its own places only."""
+    size, keys = on.rows_per_unit(len(items) - len(done)), keys_of(items)
+    for start in range(0, len(items), size):
+        own = enumerate(keys[start : start + size], start)
+        places = {key: place for place, key in own if key not in done}
+        if places:
+            some = items[start : start + size]
+            todo = some if len(places) == len(some) else [i for i in some if i.key in places]
+            yield Unit(layout.write_items, replace(plan, places=places), todo, folder)
 
 
 def write_places(

@@ -41,7 +41,7 @@ class PicturesLayout:
 
     def finish(self, folder: Path, plan: Plan, labels: LabelRows | None) -> None:
         """Write the labels."""
-        found = ada_pytorch.labels_json(labels, len(plan.places))
+        found = ada_pytorch.labels_json(labels, plan.count)
         (folder / ada_pytorch.LABELS).write_text(json.dumps(found))
 
     def notes(self, shape: Shape) -> list[str]:

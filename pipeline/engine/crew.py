@@ -70,7 +70,7 @@ class EngineConfig(Settings):
 
 
 def map_units(
-    units: Sequence[Unit],
+    units: Iterable[Unit],
     config: EngineConfig,
     store: Path,
     progress: Progress,
@@ -78,11 +78,13 @@ def map_units(
 ) -> list[str]:
     """Do all units; returns why some are still open, one sentence for each, or nothing.
 
-    A unit that fails is tried again, then row by row. A photo that kills its worker each time,
-    alone, is recorded as dropped. `progress` is called with the number of rows just done.
+    They are asked for as workers need them, and may be asked for again. A unit that
+    fails is tried again, then row by row. A photo that kills its worker each time, alone, is
+    recorded as dropped. `progress` is called with the number of rows just done.
     `library` is the one that the work loads and that shares no process with another such one.
     """
-    if not units:
+    first = next(iter(units), None)
+    if first is None:
         return []
     if config.scheduler == "in-process":
         return in_process(units, progress)
@@ -90,7 +92,7 @@ def map_units(
         if config.scheduler == "local":
             client = cluster.connect("local", config.processes, config.dashboard, library)
             return Crew(client, progress).do(units)
-        with fitness.terms(store, units[0].items[0].path.parent) as terms:
+        with fitness.terms(store, first.items[0].path.parent) as terms:
             return on_scheduler(units, config.scheduler, progress, library, terms)
     except BaseException:
         cluster.close()
@@ -98,7 +100,7 @@ def map_units(
 
 
 def on_scheduler(
-    units: Sequence[Unit], address: str, progress: Progress, library: str, terms: Terms
+    units: Iterable[Unit], address: str, progress: Progress, library: str, terms: Terms
 ) -> list[str]:
     """Do all units on workers that somebody started; a scheduler that is started anew goes on.
 
@@ -110,7 +112,7 @@ def on_scheduler(
     patience = cluster.CONNECT_SECONDS
     while True:
         before = len(done)
-        left = [unit for unit in (unit.without(done) for unit in units) if unit.items]
+        left = (unit for unit in (unit.without(done) for unit in units) if unit.items)
         try:
             client = cluster.connect(address, 0, False, library, patience)
             return Crew(client, progress, terms, done).do(left)
@@ -125,7 +127,7 @@ def on_scheduler(
             )
 
 
-def in_process(units: Sequence[Unit], progress: Progress) -> list[str]:
+def in_process(units: Iterable[Unit], progress: Progress) -> list[str]:
     failures = []
     for unit in units:
         try:
@@ -157,7 +159,7 @@ class Crew:
     refused: dict[str, str] = field(default_factory=dict)  # workers, and why
     silent: set[str] = field(default_factory=set)
 
-    def do(self, units: Sequence[Unit]) -> list[str]:
+    def do(self, units: Iterable[Unit]) -> list[str]:
         """First as cut, then what failed row by row, then who lost a worker alone."""
         failed = self.round(units)
         singles = [single for unit, _ in failed for single in unit.split()]
@@ -170,7 +172,7 @@ class Crew:
             sentence(error) for _, error in failed if not is_lost_worker(error)
         ]
 
-    def round(self, units: Sequence[Unit]) -> list[tuple[Unit, BaseException]]:
+    def round(self, units: Iterable[Unit]) -> list[tuple[Unit, BaseException]]:
         """Do the units, a bounded number in flight; returns those that failed, with the error."""
         failed: list[tuple[Unit, BaseException]] = []
         waiting = iter(units)
@@ -186,7 +188,7 @@ class Crew:
                 unit = units_of.pop(future)
                 if future.status == "finished":
                     in_a_row = 0
-                    self.done |= {item.key for item in unit.items}
+                    self.done.update(unit.keys if self.terms else ())
                     self.progress(future.result())
                 elif isinstance(error := error_of(future), UnfitError):
                     self.refuse(*error.args)

@@ -1,19 +1,117 @@
 """A unit of work: some rows of one stage, done by one worker, written as one part."""
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
-from pipeline.rows import memo
+from pipeline.rows import columns, manifest, memo
 from pipeline.rows.manifest import Item, Row, dropped
+from pipeline.rows.memo import KILLED
 
-KILLED = "killed-"  # the prefix of parts whose photo killed its worker: `run --retry` forgets them
+if TYPE_CHECKING:
+    import pyarrow as pa
 
+__all__ = ["KILLED", "Batch", "Item", "Unit", "Units", "batch", "cut", "keys_of"]
 
 # Says what becomes of each item, in order; reads the photos, decides by the settings. `folder` is
 # the stage's own: work that writes pictures writes them below it.
 Work = Callable[[Sequence[Item], Any, Path], Iterable[list[Row]]]
+
+
+class Batch(Sequence[Item]):
+    """Items as columns, which travel as such: only the worker that does them makes rows of them.
+
+    Besides the rows' own columns: `key`, and of the photo's place `file`, `seen_bytes`, `seen_ns`,
+    and `made`: whether the file is the store's own, not the source's.
+    """
+
+    def __init__(self, table: "pa.Table", source: Path, store: Path) -> None:
+        self.table, self.source, self.store = table, source, store
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        import pyarrow as pa
+
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, self.table.schema) as stream:
+            stream.write_table(self.table)
+        return unpacked, (sink.getvalue().to_pybytes(), self.source, self.store)
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @overload
+    def __getitem__(self, at: int) -> Item: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Item]: ...
+    def __getitem__(self, at: int | slice) -> Item | Sequence[Item]:
+        if isinstance(at, int):
+            return self.items[at]
+        start, stop, _ = at.indices(len(self))
+        return Batch(self.table.slice(start, max(stop - start, 0)), self.source, self.store)
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(self.items)
+
+    @property
+    def keys(self) -> list[str]:
+        return columns.ids(self.table, "key")
+
+    def facts(self) -> Iterator[tuple[str, str, int, int | None]]:
+        """Of each item its key, the path of its file, and the file's size and time as seen."""
+        told = ("key", "file", "made", "seen_bytes", "seen_ns")
+        for key, file, made, size, seen in zip(*self.values(told), strict=True):
+            yield key, f"{self.store if made else self.source}/{file}", size, seen
+
+    def values(self, names: Sequence[str]) -> list[list[Any]]:
+        return [columns.ids(self.table, name) for name in names]
+
+    @cached_property
+    def items(self) -> list[Item]:
+        rows = manifest.rows_of(self.table)
+        return [
+            Item(key, row, Path(file), size, seen)
+            for row, (key, file, size, seen) in zip(rows, self.facts(), strict=True)
+        ]
+
+
+def batch(
+    table: "pa.Table",
+    keys: "pa.Array",
+    places: "pa.Table",
+    names: Sequence[str],
+    source: Path,
+    store: Path,
+) -> Batch:
+    """Rows to do, of which workers get these columns, each with the file that holds its photo.
+
+    `places` are the rows of Ingest's that say where photos lie; or `table` itself, there.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if places is not table:
+        at = pc.index_in(table.column("photo"), columns.combined(places.column("photo")))
+        places = places.take(columns.combined(at))
+    made = pc.not_equal(places.column("clip"), "")
+    told = {
+        "key": keys,
+        "file": places.column("path"),
+        "made": made,
+        "seen_bytes": places.column("size_bytes"),
+        "seen_ns": pc.if_else(made, pa.scalar(None, pa.int64()), places.column("mtime_ns")),
+    }
+    own = {name: table.column(name) for name in names}
+    return Batch(pa.table(own | told).combine_chunks(), source, store)
+
+
+def unpacked(data: bytes, source: Path, store: Path) -> Batch:
+    """A batch that has travelled."""
+    import pyarrow as pa
+
+    with pa.ipc.open_stream(data) as stream:
+        return Batch(stream.read_all(), source, store)
 
 
 @dataclass(frozen=True)
@@ -22,33 +120,60 @@ class Unit:
 
     work: Work
     settings: Any
-    items: tuple[Item, ...]
+    items: Sequence[Item]
     folder: Path
+    shard: str = ""  # the prefix of all the rows' ids
 
     def run(self) -> int:
         """Do the work and write the part; returns how many rows were done."""
         outcomes = self.work(self.items, self.settings, self.folder)
         results = dict(zip((item.key for item in self.items), outcomes, strict=True))
-        memo.write_part(self.folder / "parts", results)
+        memo.write_part(self.folder / "parts", results, self.shard)
         return len(results)
 
     def split(self) -> list["Unit"]:
         """The same work row by row."""
-        return [Unit(self.work, self.settings, (item,), self.folder) for item in self.items]
+        singles = [(item,) for item in self.items]
+        return [Unit(self.work, self.settings, one, self.folder, self.shard) for one in singles]
 
     def without(self, done: Container[str]) -> "Unit":
         """The rows of it whose keys are not among these."""
-        return replace(self, items=tuple(item for item in self.items if item.key not in done))
+        left = [number for number, key in enumerate(self.keys) if key not in done]
+        if len(left) == len(self.items):
+            return self
+        return replace(self, items=tuple(self.items[number] for number in left))
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of its rows, which need not be objects for it."""
+        return keys_of(self.items)
 
     def give_up(self, reason: str) -> None:
         """Record that these rows are dropped because they cannot be done."""
         results = {item.key: [dropped(item.row, reason)] for item in self.items}
-        memo.write_part(self.folder / "parts", results, prefix=KILLED)
+        memo.write_part(self.folder / "parts", results, self.shard, killed=True)
 
 
-def cut(items: Sequence[Item], size: int, work: Work, settings: Any, folder: Path) -> list[Unit]:
+@dataclass(frozen=True)
+class Units(Iterable[Unit]):
+    """Units that are made as they are asked for; they may be asked for again."""
+
+    make: Callable[[], Iterator[Unit]]
+
+    def __iter__(self) -> Iterator[Unit]:
+        return self.make()
+
+
+def keys_of(items: Sequence[Item]) -> list[str]:
+    """The keys of items, which need not be objects for it."""
+    return items.keys if isinstance(items, Batch) else [item.key for item in items]
+
+
+def cut(
+    items: Sequence[Item], size: int, work: Work, settings: Any, folder: Path, shard: str = ""
+) -> list[Unit]:
     """Cut the items into units of at most `size` rows."""
     return [
-        Unit(work, settings, tuple(items[start : start + size]), folder)
+        Unit(work, settings, items[start : start + size], folder, shard)
         for start in range(0, len(items), size)
     ]

@@ -4,17 +4,26 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain, islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
 
 from atelier.listing import HIDDEN, head_of, is_hidden, kind_by_content, walk
 from pipeline.options import SettingsError, located
-from pipeline.rows import manifest
-from pipeline.rows.manifest import Item, Row, dropped
+from pipeline.rows import columns, manifest, shards
+from pipeline.rows.manifest import Item, Row, digest, dropped
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+LISTED = ("id", "path", "size_bytes", "mtime_ns", "drop")  # what a listing says of a file
+AT_ONCE = 1 << 16  # files
 
 
 class SourceChangedError(OSError):
@@ -35,21 +44,80 @@ class PhotoFolder:
         return located(self.given or str(self.store / "raw"))
 
     @cached_property
-    def rows(self) -> list[Row]:
-        """The folder as it is; scanned once."""
-        return listing(self.root, self.store, self.option, self.hidden)
+    def scan(self) -> "Scan":
+        """The folder as it is; looked at once."""
+        return scanned(listing(self.root, self.store, self.option, self.hidden))
 
     @cached_property
-    def digest(self) -> str:
-        return manifest.digest_rows(self.rows)
-
-    @property
     def inode(self) -> int:
         return self.root.stat().st_ino
 
     def file(self, row: Row) -> Path:
         """Where the photo of a row of Ingest's lies."""
         return (self.store if row.clip else self.root) / row.path
+
+
+class Scanned:
+    """A stage whose rows come from a scan: its shards go by the files' paths."""
+
+    @property
+    def photo_folder(self) -> PhotoFolder:
+        """What is scanned."""
+        raise NotImplementedError
+
+    def prefixes(self) -> list[str]:
+        """Those that go on go by what the files hold, and are others."""
+        return list(self.photo_folder.scan.tables)
+
+    def portion(self, prefix: str) -> "pa.Table":
+        """The rows of a shard."""
+        return self.photo_folder.scan.table(prefix)
+
+    def portion_digest(self, prefix: str) -> str:
+        """Stands for the files of a shard, in this folder."""
+        return digest([self.photo_folder.scan.digests[prefix], self.photo_folder.inode])
+
+
+@dataclass(frozen=True)
+class Scan:
+    """All files of a folder, in shards by the digests of their paths, each sorted by path."""
+
+    tables: "Mapping[str, pa.Table]"
+    digests: Mapping[str, str]
+
+    def table(self, prefix: str) -> "pa.Table":
+        """The rows of a shard."""
+        return columns.completed(self.tables[prefix])
+
+    @cached_property
+    def digest(self) -> str:
+        """Stands for all files, by place, size and time."""
+        alone = self.digests.get("")
+        return alone or manifest.digest_values(self.digests.items())
+
+
+def scanned(rows: Iterable[Row]) -> Scan:
+    """What a listing found, as columns: a row is gone before the next hundred thousand come."""
+    import pyarrow as pa
+
+    kinds = manifest.schema()
+    seen = [
+        pa.table({name: pa.array([getattr(r, name) for r in some], kinds[name]) for name in LISTED})
+        for some in batched(rows, AT_ONCE)
+    ]
+    whole = pa.concat_tables(seen).sort_by([("path", "ascending")])
+    numbers = columns.leading(whole.column("id"))
+    prefixes = shards.leaves(np.sort(numbers))
+    tables = dict(shards.parted(whole, numbers, prefixes))
+    if prefixes == [""]:
+        return Scan(tables, {"": manifest.digest_rows(manifest.rows_of(whole))})
+    return Scan(tables, {prefix: columns.digest_table(table) for prefix, table in tables.items()})
+
+
+def batched(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
+    waiting = iter(rows)
+    while some := list(islice(waiting, size)):
+        yield some
 
 
 def check_source(source: Path, store: Path, option: str) -> None:
@@ -71,18 +139,19 @@ def check_source(source: Path, store: Path, option: str) -> None:
 
 def listing(
     source: Path, store: Path, option: str = "[Ingest] source", hidden: bool = False
-) -> list[Row]:
-    """One row per file below `source`, sorted by path; what need not be read is dropped already.
+) -> Iterator[Row]:
+    """One row per file below `source`, in any order; what need not be read is dropped already.
 
     Symbolic links are followed; a folder is walked once, so a loop ends. Reads the first bytes
     of files whose suffix says nothing. Raises SettingsError, naming the option, for a source that
     cannot be, or is empty.
     """
     check_source(source, store, option)
-    rows = [described_by_name(path, source, hidden) for path in walk(source)]
-    if not rows:
+    paths = walk(source)
+    first = next(paths, None)
+    if first is None:
         raise SettingsError(f"{option} = {source}: the folder is empty")
-    return sorted(rows, key=lambda row: row.path)
+    return (described_by_name(path, source, hidden) for path in chain([first], paths))
 
 
 def described_by_name(path: Path, source: Path, hidden: bool) -> Row:

@@ -6,6 +6,7 @@ from pathlib import Path
 from atelier import files
 from pipeline.report import page
 from pipeline.report.page import Chapter, ReportConfig
+from pipeline.report.sheets import Listed
 from pipeline.rows import manifest
 from pipeline.stage import Step, store
 
@@ -14,19 +15,28 @@ def chapters(steps: Sequence[Step]) -> list[Chapter]:
     """The story of each stage; they are complete."""
     facts = [(step, manifest.facts(step.path)) for step in steps]
     return [
-        Chapter(type(step).__name__, step.rows(), known.notes, known.numbers)
+        Chapter(type(step).__name__, step.made(), known.notes, known.numbers, frames_in(step))
         for step, known in facts
     ]
+
+
+def frames_in(step: Step) -> int:
+    """How many of a stage's rows are no files of the source but frames of its videos."""
+    made = step.made()
+    known = [shard.tally for shard in made.made]
+    if all(tally is not None for tally in known):
+        return sum(tally.get("frames", 0) for tally in known if tally)
+    return sum(map(bool, made.columns("clip").column("clip").to_pylist()))
 
 
 def write_report(path: Path, steps: Sequence[Step], config: ReportConfig) -> None:
     """Write the report on these stages, Ingest the first of them."""
     folder = steps[0].photo_folder
-    places = {row.photo or row.id: folder.file(row) for row in steps[0].rows()}
+    files_of = Listed(steps[0].made())
     numbers: dict[str, float] = {}
     for step in steps:
         numbers |= manifest.facts(step.path).numbers
-    photo = page.opener(lambda row: places.get(row.photo or row.id))
+    photo = page.opener(lambda row: folder.file(found) if (found := files_of(row)) else None)
     picture = page.opener(lambda row: store() / row.picture)
     told = chapters(steps), config, str(folder.root), numbers
     files.write(path, page.page(*told, photo, picture).encode())

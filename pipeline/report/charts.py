@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from math import ceil, floor, log10
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 WIDTH, HEIGHT = 380, 190  # of the drawing, in its own units
 LEFT, RIGHT, TOP, BOTTOM = 34, 18, 20, 38  # room around the bars
@@ -12,11 +14,12 @@ BARS_PER_TICK = 4
 NEAR = 18  # of the edge: the words of a limit begin no nearer
 TICKS = 6  # at most about this many on an axis
 
+Values = Sequence[float] | NDArray[Any]
 Scale = Callable[[float], float]
 
 
 def histogram(
-    values: Sequence[float],
+    values: Values,
     label: str,
     limit: float | None = None,
     called: str = "limit",
@@ -61,14 +64,14 @@ def histogram(
     return "".join([*parts, "</svg>"])
 
 
-def summary(values: Sequence[float], label: str, limit: float | None, called: str) -> str:
+def summary(values: Values, label: str, limit: float | None, called: str) -> str:
     """The drawing in words."""
     low, middle, high = np.percentile(values, (0, 50, 100))
     words = f"{label}: {low:.4g} to {high:.4g}, half of them at most {middle:.4g}"
     return words if limit is None else f"{words}, the {called} is {limit:.4g}"
 
 
-def tick_step(values: Sequence[float], limit: float | None) -> float:
+def tick_step(values: Values, limit: float | None) -> float:
     """A round distance between ticks: 1, 2 or 5 times a power of ten."""
     span = [*([limit] if limit is not None else []), float(np.min(values)), float(np.max(values))]
     wide = (max(span) - min(span)) or abs(span[0]) or 1.0

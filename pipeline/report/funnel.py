@@ -1,10 +1,9 @@
 """The funnel: how many rows came into each stage, and what became of them."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.rows.manifest import Row, outcome
+from pipeline.rows.shards import Rows
 
 MOST_REASONS = 24  # of one stage
 
@@ -14,9 +13,10 @@ class Chapter:
     """One stage of the story: what it made of every row, dropped ones too, and what it noted."""
 
     stage: str
-    rows: Sequence[Row]
+    rows: Rows
     notes: Sequence[str] = ()
     numbers: Mapping[str, float] = field(default_factory=dict)  # its limits, by name
+    frames: int = 0  # of the rows those that are no files of the source
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,9 @@ def funnel(chapters: Sequence[Chapter]) -> list[Line]:
     """The books of every stage, in order: what one keeps comes into the next."""
     lines: list[Line] = []
     for chapter in chapters:
-        counts = Counter(map(outcome, chapter.rows))
+        counts = chapter.rows.outcome()
         kept = counts.pop("kept", 0)
-        made = sum(1 for row in chapter.rows if row.clip)  # frames are no files of the source
-        came_in = lines[-1].kept if lines else len(chapter.rows) - made
+        came_in = lines[-1].kept if lines else len(chapter.rows) - chapter.frames
         added = len(chapter.rows) - came_in
         assert added >= 0, f"{chapter.stage} lost {-added} rows"
         lines.append(Line(chapter.stage, came_in, added, kept, shortened(counts)))

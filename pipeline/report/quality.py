@@ -2,13 +2,19 @@
 
 import heapq
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from pipeline.photos.thumbnails import Thumbnail
 from pipeline.report.charts import histogram
 from pipeline.report.funnel import Chapter
 from pipeline.report.sheets import Gallery, Sheet
+from pipeline.rows import columns
 from pipeline.rows.manifest import Row
+from pipeline.rows.shards import Rows
 from pipeline.stages.filter_quality import COPY
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # A measure, what its worst are called, whether those are the lowest, and the option that limits it.
 WORST = (
@@ -24,25 +30,30 @@ UNITS = {
 }
 
 
-def measured_rows(chapters: Sequence[Chapter]) -> list[Row]:
-    """The portraits of the stage that measured them."""
-    named = (chapter for chapter in chapters if chapter.stage == "Measure")
-    return [row for chapter in named for row in chapter.rows if row.measures is not None]
+def measured_rows(chapters: Sequence[Chapter]) -> "tuple[Rows, pa.Table]":
+    """The rows of the stage that measured them; number, id and measures of those measured."""
+    named = [chapter.rows for chapter in chapters if chapter.stage == "Measure"]
+    rows = named[0] if named else Rows.of([])
+    table = columns.with_numbers(rows.columns("id", "measures"))
+    return rows, table.filter(table.column("measures").is_valid())
 
 
 def copy_sheets(chapters: Sequence[Chapter], most: int, gallery: Gallery) -> Iterator[Sheet]:
     """Groups of nearly the same picture, the largest first: what stays, then what it replaces."""
-    rows = [row for chapter in chapters if chapter.stage == "FilterQuality" for row in chapter.rows]
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        reason, _, other = (row.drop or "").partition(": ")
+    named = [chapter.rows for chapter in chapters if chapter.stage == "FilterQuality"]
+    if not named or COPY not in named[0].outcome():
+        return
+    table = named[0].columns("id", "drop")
+    groups: dict[str, list[int]] = {}
+    for at, drop in enumerate(columns.ids(table, "drop")):
+        reason, _, other = (drop or "").partition(": ")
         if reason == COPY:
-            groups.setdefault(other, []).append(row)
-    best = {row.id: row for row in rows if row.id in groups}
+            groups.setdefault(other, []).append(at)
+    best = {name: at for at, name in enumerate(columns.ids(table)) if name in groups}
     ranked = sorted(groups, key=lambda name: (-len(groups[name]), name))[:most]
     for number, name in enumerate(ranked):
         group = [best[name], *groups[name]]
-        pictures = [sized(gallery, row) for row in group[: most + 1]]
+        pictures = [sized(gallery, row) for row in named[0].at(group[: most + 1])]
         yield Sheet(f"copies-{number}", "The first stays", len(group), pictures)
 
 
@@ -54,21 +65,24 @@ def sized(gallery: Gallery, row: Row) -> Thumbnail:
 
 def lowest_sheets(chapters: Sequence[Chapter], most: int, gallery: Gallery) -> Iterator[Sheet]:
     """The portraits with the lowest, and brightest, of each measure, the worst first."""
-    rows = measured_rows(chapters)
+    rows, table = measured_rows(chapters)
+    names = columns.ids(table)
     for name, title, low, _ in WORST:
         pick = heapq.nsmallest if low else heapq.nlargest
-        worst = pick(most, rows, key=lambda row: (getattr(row.measures, name), row.id))
+        values = columns.floats(table, "measures", name).tolist()
+        worst = pick(most, zip(values, names, columns.ids(table, "at"), strict=True))
         if worst:
-            pictures = [gallery.valued(row, f"{getattr(row.measures, name):.4g}") for row in worst]
-            yield Sheet(f"lowest-{title.replace(' ', '-')}", title, len(rows), pictures)
+            shown = rows.at([at for *_, at in worst])
+            pictures = [gallery.valued(row, f"{getattr(row.measures, name):.4g}") for row in shown]
+            yield Sheet(f"lowest-{title.replace(' ', '-')}", title, len(table), pictures)
 
 
 def quality_charts(chapters: Sequence[Chapter]) -> Iterator[tuple[str, str]]:
     """(title, SVG) of each measure's spread: one for each limit of it, or one without."""
-    rows = measured_rows(chapters)
+    _, table = measured_rows(chapters)
     numbers = {name: n for chapter in chapters for name, n in chapter.numbers.items()}
     for name, unit in UNITS.items():
-        values = [getattr(row.measures, name) for row in rows]
+        values = columns.floats(table, "measures", name)
         limits: list[tuple[float | None, bool]] = [
             (numbers[option], low)
             for measure, _, low, option in WORST

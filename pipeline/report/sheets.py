@@ -2,9 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pipeline.photos.thumbnails import Open, Thumbnail, thumbnail
-from pipeline.rows.manifest import Row
+from pipeline.rows import columns
+from pipeline.rows.manifest import PLACES, Row, rows_of
+from pipeline.rows.shards import Rows
+
+IN_LIST = ("id", "photo", *PLACES, "drop")
 
 
 @dataclass(frozen=True)
@@ -17,18 +22,42 @@ class Sheet:
     pictures: Sequence[Thumbnail]
 
 
+class Listed:
+    """The rows of Ingest's manifest, looked up one by one: where photos lie."""
+
+    def __init__(self, first: Rows) -> None:
+        self.first = first
+        self.table = lru_cache(maxsize=32)(lambda at: first.part(at, IN_LIST))
+
+    def __call__(self, row: Row) -> Row | None:
+        """The row of the file that a row comes from."""
+        return self.found(row.photo, "photo") or self.found(row.photo or row.id, "id")
+
+    def path(self, photo: str) -> str:
+        """Below the source; of copies that of the one kept; nothing for no such photo."""
+        found = self.found(photo, "photo")
+        return found.path if found and found.drop is None else ""
+
+    def found(self, name: str, column: str) -> Row | None:
+        """The row with this name, a kept one first."""
+        known = (at for at, each in enumerate(self.first.made) if name.startswith(each.prefix))
+        table = columns.where(self.table(next(known, 0)), column, name) if name else None
+        rows = rows_of(table) if table is not None else []
+        return min(rows, key=lambda row: row.drop is not None, default=None)
+
+
 @dataclass(frozen=True)
 class Gallery:
     """Makes the thumbnails of rows: knows where their bytes and names are."""
 
     open_photo: Open
     open_picture: Open
-    paths: dict[str, str]  # photo -> path below the source
+    listed: "Listed"
 
     def dropped(self, row: Row) -> Thumbnail:
         """What was dropped: the rectangle if there was one already, otherwise the whole photo."""
         detail = (row.drop or "").partition(":")[2].strip()
-        detail = self.paths.get(detail.partition(".")[0], detail)  # a copy names a row
+        detail = self.listed.path(detail.partition(".")[0]) or detail  # a copy names a row
         return thumbnail(row, self.photo(row), False, self.name(row), detail)
 
     def kept(self, row: Row) -> Thumbnail:
@@ -46,4 +75,4 @@ class Gallery:
         return self.open_photo(row) if row.width else None
 
     def name(self, row: Row) -> str:
-        return row.path or self.paths.get(row.photo) or row.id
+        return row.path or self.listed.path(row.photo) or row.id

@@ -5,15 +5,15 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
-from atelier import files
 from atelier.boxes import Box
 from detectors.base import Detection
+from pipeline.rows import parquet
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -84,14 +84,21 @@ class Facts:
     outcome: dict[str, int]  # "kept" and each reason -> number of rows
     notes: list[str]
     numbers: dict[str, float]
+    shards: int = 0  # of which the manifest is the list; 0: it holds the rows itself
 
 
-class Outcome(NamedTuple):
-    """What a stage made of all its rows, and what a person should know about it."""
+class Told(NamedTuple):
+    """What a stage tells of all its rows."""
 
-    rows: Sequence[Row]
-    notes: Sequence[str] = ()  # sentences
+    notes: Sequence[str] = ()  # sentences for a person
     numbers: Mapping[str, float] = MappingProxyType({})  # for the report
+
+
+class Verdict(NamedTuple):
+    """Which rows a stage drops, once it has seen all of them, and what it tells of that."""
+
+    drops: Mapping[str, str]  # id -> reason
+    told: Told = Told()
 
 
 def dropped(row: Row, reason: str) -> Row:
@@ -125,30 +132,62 @@ def write_manifest(
     numbers: Mapping[str, float] = MappingProxyType({}),
 ) -> None:
     """Write a manifest in one go: readers see no file or the whole one, never half."""
+    write_rows(path, rows_table(rows), notes, numbers)
+
+
+def write_rows(
+    path: Path, table: "pa.Table", notes: Sequence[str], numbers: Mapping[str, float]
+) -> None:
+    """The same of rows that are columns."""
+    rows = rows_of(table)
     facts = {
         "kept_digest": digest_rows(passed_on(rows)),
         "outcome": dict(sorted(Counter(map(outcome, rows)).items())),
         "notes": list(notes),
         "numbers": dict(numbers),
     }
-    write_table(
-        path, rows_table(rows).replace_schema_metadata({b"atelier": json.dumps(facts).encode()})
-    )
+    parquet.write_table(path, parquet.with_header(table, facts))
+
+
+ENCODER = json.JSONEncoder(sort_keys=True, default=list)
+
+
+def digest(values: Iterable[Any]) -> str:
+    """Names a result: equal values, equal name."""
+    text = ENCODER.encode(list(values))
+    return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
+
+
+def digest_values(values: Iterable[Any]) -> str:
+    """Stands for these values in this order."""
+    hasher = hashlib.blake2b(digest_size=10)
+    for value in values:
+        hasher.update(repr(value).encode())
+    return hasher.hexdigest()
 
 
 def read_manifest(path: Path) -> list[Row]:
-    """The rows of a manifest, in order."""
-    import pyarrow.parquet as pq
+    """The rows of one file, in order."""
+    return rows_of(read_columns(path, IN_MANIFEST))
 
-    return rows_of(pq.read_table(path))
+
+def read_columns(path: Path, names: Sequence[str]) -> "pa.Table":
+    """These columns of one file, in this order; one that it lacks holds nothing."""
+    import pyarrow as pa
+
+    table = parquet.read_table(path, names)
+    there = set(table.column_names)
+    if there.issuperset(names):
+        return table.select(list(names))
+    kinds = schema() | {"features": pa.binary()}
+    found = {n: table.column(n) if n in there else pa.nulls(len(table), kinds[n]) for n in names}
+    return pa.table(found)
 
 
 @lru_cache(maxsize=1024)
 def facts(path: Path) -> Facts:
     """The header of a manifest. A manifest never changes, so it is read once."""
-    import pyarrow.parquet as pq
-
-    return Facts(**json.loads(pq.read_schema(path).metadata[b"atelier"]))
+    return Facts(**parquet.read_header(path))
 
 
 def rows_table(rows: Sequence[Row], **more: tuple["pa.DataType", list[Any]]) -> "pa.Table":
@@ -163,7 +202,9 @@ def rows_table(rows: Sequence[Row], **more: tuple["pa.DataType", list[Any]]) -> 
     return pa.table(columns)
 
 
+@cache
 def schema() -> dict[str, "pa.DataType"]:
+    """The columns of a manifest, and their kinds."""
     import pyarrow as pa
 
     box = pa.list_(pa.int64(), 4)
@@ -197,23 +238,16 @@ def rows_of(table: "pa.Table") -> list[Row]:
     """The rows of an Arrow table; columns that are no field of a row are left out."""
     names = [name for name in IN_MANIFEST if name in table.column_names]
     columns = {name: table.column(name).to_pylist() for name in names}
-    for name in ("face", "rectangle"):
+    for name in {"face", "rectangle"}.intersection(names):
         columns[name] = [Box(*box) if box else None for box in columns[name]]
-    columns["boxes"] = [
-        tuple(Detection(d["label"], d["score"], Box(*d["box"])) for d in found)
-        for found in columns["boxes"]
-    ]
+    if "boxes" in columns:
+        columns["boxes"] = [
+            tuple(Detection(d["label"], d["score"], Box(*d["box"])) for d in found)
+            for found in columns["boxes"]
+        ]
     if "measures" in columns:
         columns["measures"] = [Measures(**m) if m else None for m in columns["measures"]]
     return [
         Row(**dict(zip(names, row, strict=True)))
         for row in zip(*(columns[name] for name in names), strict=True)
     ]
-
-
-def write_table(path: Path, table: "pa.Table") -> None:
-    """Write a Parquet file in one go."""
-    import pyarrow.parquet as pq
-
-    with files.replacing(path) as partial:
-        pq.write_table(table, partial)

@@ -1,40 +1,51 @@
-"""The memo of a stage: results by row key, in parts that are written once and never changed."""
+"""The memo of a stage: results by row key, in parts that are written once and never changed.
+
+A part of a stage of several shards holds results of one shard, whose prefix its name begins with.
+Once a shard is done its parts become one.
+"""
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline.rows import manifest
+import numpy as np
+
+from pipeline.rows import columns, manifest, parquet, shards
+from pipeline.rows.columns import Numbers
 from pipeline.rows.manifest import Row
+from pipeline.rows.shards import Shard
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+KILLED = "killed-"  # how parts begin whose photo killed its worker: `run --retry` forgets them
+MOST_PARTS = 4  # of a shard that are left as they are
+AT_ONCE = 1 << 28  # bytes of results that are held while parts are cut into shards
 
 Results = dict[str, list[Row]]
 
 
 def keys(folder: Path) -> set[str]:
     """The row keys that have a result."""
-    import pyarrow.parquet as pq
-
-    return {
-        key
-        for part in files(folder)
-        for key in pq.read_table(part, columns=["key"]).column("key").to_pylist()
-    }
+    return {key for part in files(folder) for key in columns.ids(read(part, ["key"]), "key")}
 
 
 def outcomes(folder: Path, wanted: Collection[str]) -> dict[str, str]:
     """What became of the wanted keys that have a result: `kept`, or the reason without detail."""
-    import pyarrow.parquet as pq
-
     found: dict[str, str] = {}
     for part in files(folder):
-        table = pq.read_table(part, columns=["key", "drop"])
-        pairs = zip(*(table.column(name).to_pylist() for name in ("key", "drop")), strict=True)
-        found |= {key: drop.split(":")[0] if drop else "kept" for key, drop in pairs}
-    return {key: outcome for key, outcome in found.items() if key in wanted}
+        with suppress(FileNotFoundError):  # a run at the same time makes one part of many
+            table = read(part, ["key", "drop"])
+            said = columns.short_reasons(table).to_pylist()
+            pairs = zip(columns.ids(table, "key"), said, strict=True)
+            found |= {key: outcome for key, outcome in pairs if key in wanted}
+    return found
 
 
-def write_part(folder: Path, results: Results, prefix: str = "") -> None:
+def write_part(folder: Path, results: Results, shard: str = "", killed: bool = False) -> None:
     """Write one part; its name is the digest of the keys in it."""
     import pyarrow as pa
 
@@ -44,38 +55,216 @@ def write_part(folder: Path, results: Results, prefix: str = "") -> None:
     }
     if any(row.features for _, row in pairs):
         more["features"] = (pa.binary(), [row.features for _, row in pairs])
-    name = hashlib.blake2b("".join(sorted(results)).encode(), digest_size=10).hexdigest()
     table = manifest.rows_table([row for _, row in pairs], **more)
-    manifest.write_table(folder / f"{prefix}{name}.parquet", table)
+    parquet.write_table(part_of(folder, shard, sorted(results), killed), table)
+
+
+def part_of(folder: Path, shard: str, known: Sequence[str], killed: bool = False) -> Path:
+    """The file of a part with results for these keys."""
+    name = hashlib.blake2b("".join(known).encode(), digest_size=10).hexdigest()
+    return folder / f"{KILLED * killed}{f'{shard}-' if shard else ''}{name}.parquet"
+
+
+def shard_of(part: Path) -> str:
+    """The prefix of the ids of the rows in a part; empty where it holds any."""
+    return part.name.removeprefix(KILLED).rpartition("-")[0]
 
 
 def read_parts(folder: Path, wanted: Collection[str]) -> Results:
     """The results of the wanted keys, as far as there are any; feature vectors are left out."""
-    import pyarrow.parquet as pq
-
     found: Results = {}
     for part in files(folder):
-        there = set(pq.read_schema(part).names)
-        known = [name for name in manifest.IN_MANIFEST if name in there]
-        table = pq.read_table(part, columns=["key", *known])
+        table = read(part, ["key", *manifest.IN_MANIFEST])
         here: Results = {}
-        for key, row in zip(table.column("key").to_pylist(), manifest.rows_of(table), strict=True):
+        for key, row in zip(columns.ids(table, "key"), manifest.rows_of(table), strict=True):
             if key in wanted:
                 here.setdefault(key, []).append(row)
         found |= here  # a key in two parts has equal results: the last part's are taken whole
     return found
 
 
-def features(folder: Path, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
-    """(key, float32 vector as bytes) of the wanted keys, part by part: they need not fit memory."""
-    import pyarrow.parquet as pq
-
-    for part in files(folder):
-        if "features" in pq.read_schema(part).names:
-            table = pq.read_table(part, columns=["key", "features"])
-            pairs = zip(*(table.column(n).to_pylist() for n in ("key", "features")), strict=True)
-            yield from ((key, vector) for key, vector in pairs if key in wanted and vector)
+def read(part: Path, names: Sequence[str]) -> "pa.Table":
+    """These columns of a part."""
+    return manifest.read_columns(part, names)
 
 
 def files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.parquet"))
+
+
+class Memo:
+    """The parts of a stage, as its shards ask for them."""
+
+    def __init__(self, folder: Path, prefixes: Sequence[str]) -> None:
+        self.folder, self.prefixes = folder, prefixes
+        self.parts: dict[str, list[Path]] = {}
+        self.look()
+
+    def look(self) -> None:
+        """See which parts there are."""
+        self.parts = {}
+        for part in files(self.folder):
+            self.parts.setdefault(shard_of(part), []).append(part)
+
+    def of(self, prefix: str) -> list[Path]:
+        """The parts that may hold results of a shard's rows."""
+        if len(self.parts) == 1 and prefix in self.parts:
+            return self.parts[prefix]
+        near = (own for own in self.parts if own.startswith(prefix) or prefix.startswith(own))
+        return [part for own in sorted(near) for part in self.parts[own]]
+
+    def keys(self, prefix: str) -> "pa.Array":
+        """The row keys of a shard that have a result."""
+        return self.results(prefix, []).column("key").combine_chunks()
+
+    def results(self, prefix: str, names: Sequence[str]) -> "pa.Table":
+        """The results of a shard, with their keys; of one in two parts those of the last."""
+        import pyarrow as pa
+
+        none = columns.none().append_column("key", pa.array([], pa.string()))
+        tables = [read(part, ["key", *names]) for part in self.of(prefix)]
+        found = pa.concat_tables([none.select(["key", *names]), *tables])
+        part = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
+        return found.take(latest(found.column("key"), part)) if len(tables) > 1 else found
+
+    def merged(
+        self, prefix: str, table: "pa.Table", keys: "pa.Array", names: Sequence[str]
+    ) -> "pa.Table":
+        """The rows of a shard with the values that their results have in these columns."""
+        import pyarrow as pa
+
+        results = self.results(prefix, names)
+        rows, found = matched(keys, results.column("key"))
+        values = pa.concat_tables([results.select(list(names)), table.select(list(names))])
+        made = {name: table.column(name).take(rows) for name in manifest.IN_MANIFEST}
+        return pa.table(made | {name: values.column(name).take(found) for name in names})
+
+    def vectors_of(self, made: Shard) -> Iterator[tuple[str, bytes]]:
+        """(key, float32 vector as bytes) of the embeddings of a shard's kept rows."""
+        names = columns.kept(made.table(("embedding", "drop")))
+        return self.vectors(made.prefix, set(columns.ids(names, "embedding")))
+
+    def vectors_of_all(self, made: Sequence[Shard]) -> Iterator[tuple[str, bytes]]:
+        """The same of several shards."""
+        return chain.from_iterable(map(self.vectors_of, made))
+
+    def vectors(self, prefix: str, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
+        """(key, float32 vector as bytes) of the wanted keys, part by part."""
+        for part in self.of(prefix):
+            table = read(part, ["key", "features"])
+            pairs = zip(*(columns.ids(table, name) for name in ("key", "features")), strict=True)
+            yield from ((key, vector) for key, vector in pairs if key in wanted and vector)
+
+    def cut(self, leaf_numbers: Any = None) -> None:
+        """Give each shard its own parts, where parts of the stage still span several of them.
+
+        `leaf_numbers` says which ids a table's rows are found by; usually their own.
+        """
+        spanning = [
+            own
+            for own in self.parts
+            if own not in self.prefixes and any(p.startswith(own) for p in self.prefixes)
+        ]
+        waiting: list[tuple[Path, pa.Table]] = []
+        for part in [part for own in sorted(spanning) for part in self.parts[own]]:
+            if part.name.startswith(KILLED):
+                self.scatter([(part, whole_part(part))], leaf_numbers)
+                continue
+            waiting.append((part, whole_part(part)))
+            if sum(table.nbytes for _, table in waiting) > AT_ONCE:
+                self.scatter(waiting, leaf_numbers)
+                waiting = []
+        self.scatter(waiting, leaf_numbers)
+        if spanning:
+            self.look()
+
+    def scatter(self, waiting: "Sequence[tuple[Path, pa.Table]]", leaf_numbers: Any) -> None:
+        """Write the rows of these parts into parts of their shards, and remove the parts."""
+        if not waiting:
+            return
+        table = joined_parts([table for _, table in waiting])
+        numbers = leaf_numbers(table) if leaf_numbers else columns.leading(table.column("id"))
+        killed = waiting[0][0].name.startswith(KILLED)
+        for prefix, own in shards.parted(table, numbers, self.prefixes):
+            known = sorted(set(columns.ids(own, "key")))
+            parquet.write_table(part_of(self.folder, prefix, known, killed), own)
+        for part, _ in waiting:
+            part.unlink()
+
+    def compact(self, prefix: str) -> None:
+        """Make one part of those of a shard, where they are many."""
+        own = [part for part in self.of(prefix) if not part.name.startswith(KILLED)]
+        if not prefix or len(own) <= MOST_PARTS:
+            return
+        tables = [whole_part(part) for part in own]
+        table, part = joined_parts(tables), np.repeat(np.arange(len(own)), list(map(len, tables)))
+        table = table.take(latest(table.column("key"), part))
+        made = part_of(self.folder, prefix, sorted(set(columns.ids(table, "key"))))
+        parquet.write_table(made, table)
+        for old in own:
+            if old != made:
+                old.unlink()
+        self.parts = {
+            known: [path for path in paths if path not in own]
+            for known, paths in self.parts.items()
+        }
+        self.parts.setdefault(prefix, []).append(made)
+
+
+def whole_part(part: Path) -> "pa.Table":
+    """All columns of a part."""
+    return parquet.read_table(part)
+
+
+def joined_parts(tables: "Sequence[pa.Table]") -> "pa.Table":
+    """Parts together; a column that one of them lacks is empty there."""
+    import pyarrow as pa
+
+    return pa.concat_tables(tables, promote_options="default")
+
+
+def latest(known: Any, part: Numbers) -> "pa.Array":
+    """The numbers of the rows to take where a key may have results in several parts.
+
+    In order of the keys; a key's results stay in their order.
+    """
+    import pyarrow as pa
+
+    encoded = columns.combined(known).dictionary_encode()
+    codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    last = np.zeros(len(encoded.dictionary), np.int64)
+    np.maximum.at(last, codes, part)
+    return pa.array(np.flatnonzero(last[codes] == part)) if len(codes) else pa.array([], pa.int64())
+
+
+def still_open(keys: "pa.Array", done: "pa.Array") -> "pa.Array":
+    """The numbers of the rows without a result; of rows of one key the first."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    known = pc.or_(pc.is_null(keys), pc.is_in(keys, done)).to_numpy(zero_copy_only=False)
+    numbers = np.flatnonzero(~known)
+    codes = keys.dictionary_encode().indices.take(pa.array(numbers)).to_numpy(zero_copy_only=False)
+    return pa.array(np.sort(numbers[np.unique(codes, return_index=True)[1]]), pa.int64())
+
+
+def matched(keys: "pa.Array", known: Any) -> "tuple[pa.Array, pa.Array]":
+    """Each row as often as it has results, and which; a row without a key, once, is its own.
+
+    Its own results come behind the known ones.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    encoded = columns.combined(known).dictionary_encode()
+    codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    order, counts = np.argsort(codes, kind="stable"), np.bincount(codes, minlength=1)
+    starts = np.cumsum(counts) - counts
+    code = pc.fill_null(pc.index_in(keys, encoded.dictionary), -1).to_numpy(zero_copy_only=False)
+    own = code < 0
+    times = np.where(own, 1, counts[code])
+    rows = np.repeat(np.arange(len(keys)), times)
+    offset = np.arange(len(rows)) - np.repeat(np.cumsum(times) - times, times)
+    place = np.minimum(starts[code[rows]] + offset, max(len(order) - 1, 0))
+    found = np.where(own[rows], len(codes) + rows, order[place] if len(order) else 0)
+    return pa.array(rows), pa.array(found)

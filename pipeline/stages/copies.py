@@ -1,14 +1,19 @@
 """Which portraits are nearly the same picture, and which of them stays. Hashes in; no pixels."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.rows.manifest import Measures, Row
+from pipeline.rows import columns
 from pipeline.stages.hashes import BITS, CROWD, FEW, FINE, Hashes, Indices, candidates, pair_numbers
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+HASHES = ("crop_hash", "crop_fine", "face_hash", "face_fine")  # of Measures
 Distances = NDArray[np.int64]
 
 # Of the 256 bits of a long hash, how many may differ in two copies: of the face's alone, of the
@@ -23,58 +28,79 @@ GREY = 2.0  # levels of colour: grey, sepia and duotone have less
 
 
 def copies(
-    rows: Sequence[Row], crop_bits: int, face_bits: int, accepted: Collection[str] = ()
+    table: "pa.Table", crop_bits: int, face_bits: int, accepted: Collection[str] = ()
 ) -> dict[str, str]:
     """The id of each row that repeats another -> the id of the one that stays.
 
-    The best picture stays and takes all that are directly like it; then the best of the rest. So
-    no two that stay are alike, and a chain of pictures that drift apart is not one group. Photos
-    in `accepted` always stay. Portraits from one photo are no copies of each other.
+    From the columns id, photo, rectangle and measures. The best picture stays and takes all that
+    are directly like it; then the best of the rest. So no two that stay are alike, and a chain of
+    pictures that drift apart is not one group. Photos in `accepted` always stay. Portraits from one
+    photo are no copies of each other.
     """
-    ranked = sorted(rows, key=lambda row: (row.photo not in accepted, rank(row), row.id))
-    like = alike([known(row) for row in ranked], crop_bits, face_bits)
+    ranked = table.take(best_first(table, accepted))
+    hashes = {name: hashes_of(ranked, name) for name in HASHES}
+    names, photos = columns.ids(ranked), columns.ids(ranked, "photo")
+    like = alike(hashes, crop_bits, face_bits)
     found: dict[str, str] = {}
-    for number, row in enumerate(ranked):
-        if row.id in found:
+    for number, name in enumerate(names):
+        if name in found:
             continue
-        for other in (ranked[at] for at in like(number).tolist()):
-            if other.photo != row.photo and other.photo not in accepted:
-                found.setdefault(other.id, row.id)
+        for other in like(number).tolist():
+            if photos[other] != photos[number] and photos[other] not in accepted:
+                found.setdefault(names[other], name)
     return found
 
 
-def known(row: Row) -> Measures:
-    """The measures of a row that Measure kept."""
-    assert row.measures is not None
-    return row.measures
+def best_first(table: "pa.Table", accepted: Collection[str]) -> "pa.Array":
+    """The numbers of the rows, the best first.
+
+    Accepted photos, then the most pixels, then those in colour, then the sharpest face.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    width, height = columns.spans(columns.boxes(table, "rectangle")[0])
+    stays = pc.is_in(table.column("photo"), pa.array(list(accepted), pa.string()))
+    ranks = {
+        "open": pc.cast(pc.invert(stays), "int8"),
+        "pixels": -width * height,
+        "grey": (columns.floats(table, "measures", "colour") < GREY).astype(np.int8),
+        "sharpness": -columns.floats(table, "measures", "sharpness"),
+        "id": table.column("id"),
+    }
+    return pc.sort_indices(pa.table(ranks), [(name, "ascending") for name in ranks])
 
 
-def rank(row: Row) -> tuple[int, bool, float]:
-    """The most pixels come first, then those in colour, then the sharpest face."""
-    assert row.rectangle is not None
-    pixels = row.rectangle.width * row.rectangle.height
-    return -pixels, known(row).colour < GREY, -known(row).sharpness
+def hashes_of(table: "pa.Table", name: str) -> list[bytes | None]:
+    """A kind of hash of all rows; None where a picture is flat."""
+    import pyarrow.compute as pc
+
+    found: list[bytes | None] = pc.struct_field(table.column("measures"), name).to_pylist()
+    return found
 
 
-def alike(measures: Sequence[Measures], crop_bits: int, face_bits: int) -> "Grouped":
+def alike(
+    hashes: Mapping[str, Sequence[bytes | None]], crop_bits: int, face_bits: int
+) -> "Grouped":
     """The number of each picture -> the higher numbers of those that look like it.
 
-    Short hashes propose, long ones decide: 64 bits alone take strangers for copies.
+    `hashes` are those of HASHES, by name. Short ones propose, long ones decide: 64 bits alone take
+    strangers for copies.
     """
-    n = len(measures)
-    crops, faces = Long([m.crop_fine for m in measures]), Long([m.face_fine for m in measures])
+    n = len(hashes["crop_hash"])
+    crops, faces = Long(hashes["crop_fine"]), Long(hashes["face_fine"])
 
-    def search(hashes: Sequence[bytes | None], long: Long, bits: int) -> Indices:
+    def search(short: Sequence[bytes | None], long: Long, bits: int) -> Indices:
         found, room = [np.empty(0, np.int64)], min(MOST_PAIRS, max(CROWD * n, FEW))
-        for one, other in proposed(hashes, long, bits):
+        for one, other in proposed(short, long, bits):
             same = are_copies(crops.apart(one, other), faces.apart(one, other))
             found.append(pair_numbers(one[same], other[same], n))
             if (room := room - len(found[-1])) < 0:
                 break
         return np.concatenate(found)
 
-    by_crop = [m.crop_hash for m in measures], crops, crop_bits
-    by_face = [m.face_hash for m in measures], faces, face_bits
+    by_crop = hashes["crop_hash"], crops, crop_bits
+    by_face = hashes["face_hash"], faces, face_bits
     with ThreadPoolExecutor(2) as both:  # NumPy sorts and compares without Python's lock
         pairs = np.concatenate([*both.map(search, *zip(by_crop, by_face, strict=True))])
     pairs.sort()  # np.unique takes several times as long

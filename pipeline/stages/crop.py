@@ -5,19 +5,23 @@ What a person decided in the review comes first; then a crop detector's rectangl
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from atelier.boxes import Box, aligned, contains, within
 from atelier.options import option
 from detectors import FACE, KINDS, Spec
 from pipeline.options import Settings, SettingsError
 from pipeline.photos.geometry import around
+from pipeline.rows import columns
 from pipeline.rows.decisions import Decision
 from pipeline.rows.manifest import Row, dropped
 from pipeline.sections import DatasetConfig, PortraitConfig
 from pipeline.stages.detect import Look
 from pipeline.stages.rulebook import RuleError, check_labels, parse, unseen
 from pipeline.stages.rules import Rule, judge, middle, once
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 LARGEST_FACTOR = 16.0  # of an enlargement
 COUNTS = 1 / 3  # faces under this share of the largest one's height are bystanders
@@ -106,9 +110,35 @@ def wanted(specs: Iterable[Spec]) -> str:
     return sought.pop() if len(sought) == 1 else FACE
 
 
-def crop_notes(rows: Iterable[Row], config: CropConfig) -> list[str]:
+def crop_notes(tallies: Iterable[Mapping[str, Any]], config: CropConfig) -> list[str]:
     """What a person should know about the rules."""
-    return unseen(parse(config.rules), rows)
+    seen = {label for tally in tallies for label in tally["labels"]}
+    return unseen(parse(config.rules), seen)
+
+
+def tally(table: "pa.Table") -> dict[str, Any]:
+    """The labels of what was found in these photos."""
+    import pyarrow.compute as pc
+
+    found = columns.combined(table.column("boxes")).flatten()
+    return {"labels": sorted(pc.unique(pc.struct_field(found, "label")).to_pylist())}
+
+
+def cropped_table(
+    table: "pa.Table", rows: Sequence[Row], recipe: Recipe, decisions: Mapping[str, Decision]
+) -> "pa.Table":
+    """What becomes of the rows of a table; `rows` are the same with what was found in them."""
+    made = [cropped([row], recipe, decisions) for row in rows]
+    flat = [row for some in made for row in some]
+    at = [number for number, some in enumerate(made) for _ in some]
+    return columns.with_columns(
+        table.take(at),
+        id=[row.id for row in flat],
+        boxes=columns.boxes_column([row.boxes for row in flat]),
+        face=[row.face for row in flat],
+        rectangle=[row.rectangle for row in flat],
+        drop=[row.drop for row in flat],
+    )
 
 
 def cropped(rows: Iterable[Row], recipe: Recipe, decisions: Mapping[str, Decision]) -> list[Row]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from socket import gethostname
+from typing import TYPE_CHECKING, Any
 
 import detectors
 from atelier import pictures
@@ -16,8 +17,16 @@ from detectors.packaged import YUNET
 from pipeline.engine import cluster, processes
 from pipeline.options import Settings, SettingsError, located
 from pipeline.photos.folder import read_photo
+from pipeline.rows import columns
 from pipeline.rows.manifest import Item, Row, dropped
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FAULTS = {  # of finds: what is said of them
+    "unusable": "have a box that is no number or has no area, and are left out",
+    "unnamed": "are of a class that the label map does not name, and are called by its number",
+}
 AUTO = "auto"  # the best detector that is installed: the key is that of what it stands for
 
 
@@ -98,6 +107,13 @@ def spec_of(text: str) -> Spec:
     if detectors.on_disk(spec):
         spec = replace(spec, model=str(located(spec.model)))
     return replace(spec, labels=str(located(spec.labels))) if spec.labels else spec
+
+
+def begin_detection(config: DetectConfig) -> None:
+    """Check the detectors, and say which one was chosen where nobody named one."""
+    check_detectors(config)
+    if config.choice:
+        print(f"Detect: {config.choice}", flush=True)
 
 
 @cache
@@ -190,19 +206,32 @@ def enlarged(box: Box, scale: tuple[float, float]) -> Box:
     return Box(round(box.left * x), round(box.top * y), round(box.right * x), round(box.bottom * y))
 
 
-def detect_notes(rows: Sequence[Row], look: Look) -> list[str]:
+def counted_finds(table: "pa.Table", look: Look) -> dict[str, Any]:
+    """How many finds of what kind, in how many photos: [finds, photos] of each kind in FAULTS."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    boxes, classes = columns.combined(table.column("boxes")), detectors.class_names(look.spec)
+    found, photos = pc.struct_field(boxes.flatten(), "label"), pc.list_parent_indices(boxes)
+    labels = pc.unique(found).to_pylist()
+    meant = [
+        [label for label in labels if label == UNUSABLE],
+        [label for label in labels if is_unnamed(label, classes)],
+    ]
+    masks = [pc.is_in(found, pa.array(some, pa.string())) for some in meant]
+    return {
+        name: [pc.sum(mask).as_py() or 0, len(pc.unique(photos.filter(mask)))]
+        for name, mask in zip(FAULTS, masks, strict=True)
+    }
+
+
+def detect_notes(tallies: Sequence[Mapping[str, Any]], look: Look) -> list[str]:
     """What a person should know about a detector and all that it found."""
-    name, classes = detectors.short(look.spec), detectors.class_names(look.spec)
-    unusable = [sum(one.label == UNUSABLE for one in row.boxes) for row in rows]
-    unnamed = [sum(is_unnamed(one.label, classes) for one in row.boxes) for row in rows]
-    counted = (
-        (unusable, "have a box that is no number or has no area, and are left out"),
-        (unnamed, "are of a class that the label map does not name, and are called by its number"),
-    )
+    counts = {name: [sum(t[name][at] for t in tallies) for at in (0, 1)] for name in FAULTS}
     return detectors.remarks(look.spec) + [
-        f"{name}: {sum(counts)} finds in {sum(map(bool, counts))} photos {what}"
-        for counts, what in counted
-        if sum(counts)
+        f"{detectors.short(look.spec)}: {finds} finds in {photos} photos {FAULTS[name]}"
+        for name, (finds, photos) in counts.items()
+        if finds
     ]
 
 

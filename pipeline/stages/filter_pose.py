@@ -1,19 +1,26 @@
 """Decide which portraits are like the reference set. Features in, scores out; no model."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from atelier.options import option
 from pipeline.options import Settings
-from pipeline.rows.manifest import Outcome, Row, dropped
+from pipeline.rows import columns
+from pipeline.rows.manifest import Told, Verdict
+from pipeline.rows.sharded import Survey
+from pipeline.rows.shards import Shard
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Array = NDArray[np.float64]
 Vectors = Iterable[tuple[str, bytes]]  # the name of an embedding, and its float32 numbers
 
+BLIND = "no score: its features are not finite"
 FEWEST = 10  # reference portraits: fewer say nothing about what is usual
 NEIGHBOURS = 5  # knn: the score is the distance to this one
 FITS = 50  # ppca: how often at most it is fitted anew to score the reference itself
@@ -75,28 +82,53 @@ def parsed(limit: str) -> tuple[str, float]:
     return "number", float(words)
 
 
-def filter_pose(
-    rows: Sequence[Row], vectors: Vectors, reference: Vectors, config: FilterPoseConfig
-) -> Outcome:
-    """Score every row and drop those unlike the reference.
+def scores_for(names: Sequence[str], vectors: Vectors, likeness: "Likeness") -> Array:
+    """How unlike the reference the rows are whose embeddings have these names, in their order.
 
-    `vectors` are read one by one: they need not fit memory, those of the reference must.
+    The vectors are read one by one: they need not fit memory, those of the reference must.
     """
-    likeness = METHODS[config.method](known(reference, config))
+    found = {name: likeness(decoded(vector)) for name, vector in vectors}
+    return np.array([found[name] for name in names], np.float64)
+
+
+def judged(
+    made: Sequence[Shard],
+    vectors_in: Callable[[Shard], Vectors],
+    reference: Vectors,
+    config: FilterPoseConfig,
+) -> tuple[Verdict, dict[str, Array]]:
+    """What becomes of Embed's rows, and their scores by shard."""
+    likeness = likeness_to(reference, config)
+    names, scores = list[str](), dict[str, Array]()
+    for shard in made:
+        table = columns.kept(shard.table(("id", "embedding", "drop")))
+        wanted = columns.ids(table, "embedding")
+        scores[shard.prefix] = scores_for(wanted, vectors_in(shard), likeness)
+        names += columns.ids(table)
+    everyone = np.concatenate([*scores.values(), np.empty(0)])
+    return filter_pose(names, everyone, likeness, config), scores
+
+
+def filter_pose(
+    names: Sequence[str], scores: Array, likeness: "Likeness", config: FilterPoseConfig
+) -> Verdict:
+    """Drop the rows of these ids and scores that are unlike the reference."""
     of_reference = likeness.left_out()
-    scores = {name: likeness(decoded(vector)) for name, vector in vectors}
-    rows = [replace(row, score=scores[row.embedding]) for row in rows]
-    limit, out = choose(rows, of_reference, likeness, config)
-    said = notes(limit, of_reference, likeness, config)
-    return Outcome([out.get(row.id, row) for row in rows], said, {"limit": limit})
+    limit, out = choose(names, scores, of_reference, likeness, config)
+    return Verdict(out, Told(notes(limit, of_reference, likeness, config), {"limit": limit}))
 
 
 def check_reference(reference: Vectors, config: FilterPoseConfig) -> None:
     """Raise SettingsError where the reference is too small, or the limit refuses everything."""
-    likeness = METHODS[config.method](known(reference, config))
+    likeness = likeness_to(reference, config)
     kind, value = parsed(config.limit)
     if kind == "number":
         check_limit(value, likeness.left_out(), likeness, config)
+
+
+def likeness_to(reference: Vectors, config: FilterPoseConfig) -> "Likeness":
+    """How unlike a reference set a picture is, by the method of the options."""
+    return METHODS[config.method](known(reference, config))
 
 
 def known(reference: Vectors, config: FilterPoseConfig) -> Array:
@@ -233,28 +265,39 @@ METHODS: dict[str, type[Likeness]] = {"fid": Gaussian, "knn": Nearest, "ppca": P
 
 
 def choose(
-    rows: Sequence[Row], of_reference: Array, likeness: Likeness, config: FilterPoseConfig
-) -> tuple[float, dict[str, Row]]:
-    """The limit in use, and the dropped rows by id."""
-    blind = {
-        row.id: replace(dropped(row, "no score: its features are not finite"), score=None)
-        for row in rows
-        if not np.isfinite(row.score or 0.0)
-    }
-    ranked = sorted((row.score or 0.0, row.id, row) for row in rows if row.id not in blind)
+    names: Sequence[str],
+    scores: Array,
+    of_reference: Array,
+    likeness: Likeness,
+    config: FilterPoseConfig,
+) -> tuple[float, dict[str, str]]:
+    """The limit in use, and the reasons of the rows that are dropped, by id."""
+    blind = {names[at]: BLIND for at in np.flatnonzero(~np.isfinite(scores)).tolist()}
     kind, value = parsed(config.limit)
     if kind == "best":
+        seen = np.flatnonzero(np.isfinite(scores)).tolist()
+        ranked = sorted(seen, key=lambda at: (scores[at], names[at]))
         count = round(value * len(ranked))
-        limit = ranked[count - 1][0] if count else 0.0
+        limit = float(scores[ranked[count - 1]]) if count else 0.0
         far, why = ranked[count:], f"not among the {config.limit}"
     else:
         limit = value if kind == "number" else float(np.percentile(of_reference, value))
         check_limit(limit, of_reference, likeness, config)
-        far, why = [found for found in ranked if found[0] > limit], f"the limit is {limit:.4g}"
-    unlike = {
-        name: dropped(row, f"unlike the reference: {score:.4g}, {why}") for score, name, row in far
-    }
+        above = np.isfinite(scores) & (scores > limit)
+        far, why = np.flatnonzero(above).tolist(), f"the limit is {limit:.4g}"
+    unlike = {names[at]: f"unlike the reference: {scores[at]:.4g}, {why}" for at in far}
     return limit, blind | unlike
+
+
+def with_scores(table: "pa.Table", prefix: str, survey: Survey) -> "pa.Table":
+    """The rows of a shard with their scores and reasons to drop them; as they are without any."""
+    if not survey.more:
+        return table
+    drops, scores = survey.verdicts[prefix], survey.more[prefix].tolist()
+    told = [score if np.isfinite(score) else None for score in scores]
+    return columns.with_columns(
+        table, score=told, drop=[drops.get(name) for name in columns.ids(table)]
+    )
 
 
 def check_limit(

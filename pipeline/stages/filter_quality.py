@@ -1,18 +1,30 @@
 """Decide which portraits are good enough and no copies of others. Measures in; no pixels."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from atelier.names import matched
 from atelier.options import option
 from atelier.tables import TableError, read_table
-from pipeline.options import Settings
-from pipeline.rows.manifest import Outcome, Row, dropped
-from pipeline.stages.copies import copies, known
+from pipeline.options import Settings, current
+from pipeline.rows import columns, manifest
+from pipeline.rows.manifest import Told, Verdict
+from pipeline.stages.copies import copies
+from pipeline.stages.crop import CropConfig
 from pipeline.stages.rules import Rule, judge
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Values = NDArray[np.float64]
+
+READS = ("id", "photo", "rectangle", "measures")
+AT_ONCE = 1 << 16  # rows that rules look at
 COPY = "nearly the same picture"
 LIMIT = "a number, or worst 0.02: that share of all; empty: none"
 
@@ -99,21 +111,37 @@ class Asked:
         return list(map(astuple, self.rules)) or None
 
 
+def asked() -> Asked:
+    """All that is asked of how a portrait looks, as it is set."""
+    return Asked(current(FilterQualityConfig), current(CropConfig).on_measures)
+
+
 class Limit(NamedTuple):
     """A measure that an option limits."""
 
     option: str
     reason: str
-    of: Callable[[Row, Mapping[str, float]], float | None]
+    of: Callable[["pa.Table", Mapping[str, float]], Values]  # NaN where nobody knows
     worst_is_most: bool = False
 
 
+def own_scores(table: "pa.Table", scores: Mapping[str, float]) -> Values:
+    """The score of each row's photo."""
+    found = (scores.get(photo, np.nan) for photo in columns.ids(table, "photo"))
+    return np.fromiter(found, np.float64, len(table))
+
+
 RULES = (
-    Limit("sharpness", "blurred", lambda row, _: known(row).sharpness),
-    Limit("dark", "too dark", lambda row, _: known(row).light),
-    Limit("bright", "too bright", lambda row, _: known(row).light, worst_is_most=True),
-    Limit("colour", "grey", lambda row, _: known(row).colour),
-    Limit("score", "low score", lambda row, scores: scores.get(row.photo)),
+    Limit("sharpness", "blurred", lambda t, _: columns.floats(t, "measures", "sharpness")),
+    Limit("dark", "too dark", lambda t, _: columns.floats(t, "measures", "light")),
+    Limit(
+        "bright",
+        "too bright",
+        lambda t, _: columns.floats(t, "measures", "light"),
+        worst_is_most=True,
+    ),
+    Limit("colour", "grey", lambda t, _: columns.floats(t, "measures", "colour")),
+    Limit("score", "low score", own_scores),
 )
 
 
@@ -128,71 +156,95 @@ def limit_of(text: str) -> tuple[str, float]:
 
 
 def filter_quality(
-    rows: Sequence[Row],
+    table: "pa.Table",
     asked: Asked,
     accepted: Collection[str] = (),
     scores: Mapping[str, float] | None = None,
-) -> Outcome:
+) -> Verdict:
     """Drop what is under a limit, then all but the best of pictures that are nearly the same.
 
-    The photos in `accepted` a person accepted: they stay. What stays goes on as it came from Crop,
-    so that all later results keep their names where nothing is dropped.
+    From the columns READS of all rows. The photos in `accepted` a person accepted: they stay.
     """
     config = asked.config
     if not asked.anything:
-        return Outcome(rows, ["nothing is asked: every portrait passes"])
-    out = {row.id: dropped(row, reason) for row in rows if (reason := judge(row, asked.rules))}
+        return Verdict({}, Told(["nothing is asked: every portrait passes"]))
+    out = ruled_out(table, asked.rules)
     limits: dict[str, float] = {}
     for rule in RULES:
-        found, limit = judged_by(rule, rows, config, scores or {})
+        found, limit = judged_by(rule, table, config, scores or {})
         out = {**found, **out}
         limits |= {} if limit is None else {rule.option: limit}
-    out = {name: row for name, row in out.items() if row.photo not in accepted}
+    asks = bool(accepted) or scores is not None
+    photos = columns.ids(table, "photo") if asks else []
+    if accepted:
+        known = zip(columns.ids(table), photos, strict=True)
+        stays = {name for name, photo in known if photo in accepted}
+        out = {name: reason for name, reason in out.items() if name not in stays}
     if config.copies == "drop":
-        left = [row for row in rows if row.id not in out]
+        here = np.array([name not in out for name in columns.ids(table)], bool)
+        left = table.filter(columns.array(here))
         best = copies(left, config.crop_bits, config.face_bits, accepted)
-        out |= {row.id: dropped(row, f"{COPY}: {best[row.id]}") for row in left if row.id in best}
-    passed = [out.get(row.id, replace(row, measures=None)) for row in rows]
-    return Outcome(passed, quality_notes(rows, accepted, scores), limits)
+        out |= {name: f"{COPY}: {other}" for name, other in best.items()}
+    return Verdict(out, Told(quality_notes(photos, accepted, scores), limits))
+
+
+def filtered(table: "pa.Table", drops: Mapping[str, str]) -> "pa.Table":
+    """The rows with the reasons of those that are dropped.
+
+    What stays goes on as it came from Crop, so that all later results keep their names where
+    nothing is dropped.
+    """
+    reasons = [drops.get(name) for name in columns.ids(table)]
+    measured = columns.emptied(table.column("measures"), [reason is None for reason in reasons])
+    return columns.with_columns(table, drop=reasons, measures=measured)
+
+
+def ruled_out(table: "pa.Table", rules: Sequence[Rule]) -> dict[str, str]:
+    """The ids of the rows that a rule on measures drops -> the reason."""
+    found: dict[str, str] = {}
+    for start in range(0, len(table) if rules else 0, AT_ONCE):
+        rows = manifest.rows_of(table.slice(start, AT_ONCE))
+        found |= {row.id: reason for row in rows if (reason := judge(row, rules))}
+    return found
 
 
 def judged_by(
-    rule: Limit, rows: Sequence[Row], config: FilterQualityConfig, scores: Mapping[str, float]
-) -> tuple[dict[str, Row], float | None]:
-    """The rows beyond a rule's limit, by id, and that limit; None where it has none."""
+    rule: Limit, table: "pa.Table", config: FilterQualityConfig, scores: Mapping[str, float]
+) -> tuple[dict[str, str], float | None]:
+    """The ids beyond a rule's limit with the reason, and that limit; None where it has none."""
     kind, limit = config.limit(rule)
     if kind == "none":
         return {}, None
     sign = -1 if rule.worst_is_most else 1
-    of = {row.id: value for row in rows if (value := rule.of(row, scores)) is not None}
+    values = rule.of(table, scores)
     if kind == "worst":
-        values = sorted(of.values(), key=lambda value: sign * value)
-        limit = values[min(int(limit * len(values)), len(values) - 1)] if values else 0.0
-    why = f"the limit is {limit:.4g}"
+        known = sign * np.sort(sign * values[~np.isnan(values)])
+        limit = float(known[min(int(limit * len(known)), len(known) - 1)]) if len(known) else 0.0
+    beyond = np.flatnonzero(sign * values < sign * limit)
+    names, why = columns.ids(table.select(["id"]).take(beyond)), f"the limit is {limit:.4g}"
     return {
-        row.id: dropped(row, f"{rule.reason}: {of[row.id]:.4g}, {why}")
-        for row in rows
-        if row.id in of and sign * of[row.id] < sign * limit
+        name: f"{rule.reason}: {value:.4g}, {why}"
+        for name, value in zip(names, values[beyond].tolist(), strict=True)
     }, limit
 
 
 def quality_notes(
-    rows: Sequence[Row], accepted: Collection[str], scores: Mapping[str, float] | None
+    photos: Sequence[str], accepted: Collection[str], scores: Mapping[str, float] | None
 ) -> list[str]:
     """What a person should know about the rows that no rule could judge."""
     said = []
-    stay = sum(row.photo in accepted for row in rows)
+    stay = sum(photo in accepted for photo in photos)
     if stay:
         said.append(f"{stay} portraits were accepted in the review: no rule is asked about them")
-    if scores is not None and (bare := sum(row.photo not in scores for row in rows)):
-        said.append(f"{bare} of {len(rows)} portraits have no score: they pass")
+    if scores is not None and (bare := sum(photo not in scores for photo in photos)):
+        said.append(f"{bare} of {len(photos)} portraits have no score: they pass")
     return said
 
 
-def scores_of(config: FilterQualityConfig, places: Mapping[str, Row]) -> dict[str, float]:
+def scores_of(config: FilterQualityConfig, paths: Mapping[str, str]) -> dict[str, float]:
     """Each photo's id -> its score, as the file says it by a name of the photo's.
 
-    `places` maps a photo's id to its row in Ingest's manifest. Raises SettingsError.
+    `paths` maps a photo's id to its path, or to that of its video. Raises SettingsError.
     """
     told: dict[str, float] = {}
     try:
@@ -203,7 +255,6 @@ def scores_of(config: FilterQualityConfig, places: Mapping[str, Row]) -> dict[st
                 config.refuse("scores", f"line {line}: {cells['score']!r} is no number")
     except (TableError, OSError) as error:
         config.refuse("scores", str(error))
-    paths = {photo: row.clip or row.path for photo, row in places.items()}
     meant = matched(told, paths.values())
     score_of: dict[str, float] = {}
     for said, found in meant.items():

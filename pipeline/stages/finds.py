@@ -2,11 +2,19 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from atelier.boxes import iou
 from detectors import FACE, UNUSABLE, Detection, FaceFactors
 from pipeline.photos.geometry import canonical_face
-from pipeline.rows.manifest import Row, dropped, passed_on
+from pipeline.rows import columns
+from pipeline.rows.manifest import Row, dropped, rows_of
+from pipeline.rows.shards import Shard
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+READS = ("id", "photo", "width", "height", "boxes", "drop")
 
 ONE_FACE = 0.5  # two detectors mean the same face where their boxes' IoU is at least this
 
@@ -20,8 +28,20 @@ def joined_rows(found: Sequence[Sequence[Row]], factors: Sequence[FaceFactors]) 
     of_others = [{row.id: row for row in rows} for rows in others]
     return [
         joined_row([row, *(rows[row.id] for rows in of_others)], factors)
-        for row in passed_on(first)
+        for row in first
+        if row.drop is None
     ]
+
+
+def joined_shard(found: Sequence[Shard], factors: Sequence[FaceFactors]) -> list[Row]:
+    """The same of what several detectors made of a shard; of the rows the fields READS."""
+    return joined_rows([rows_of(shard.table(READS)) for shard in found], factors)
+
+
+def completed(table: "pa.Table", joined: Sequence[Row]) -> "pa.Table":
+    """The rows of a table with what was found in them, and why they are dropped."""
+    boxes = columns.boxes_column([row.boxes for row in joined])
+    return columns.with_columns(table, boxes=boxes, drop=[row.drop for row in joined])
 
 
 def joined_row(seen: Sequence[Row], factors: Sequence[FaceFactors]) -> Row:
@@ -42,11 +62,11 @@ def join(
     faces: list[Detection] = []
     for detections, own in zip(found, factors, strict=True):
         canonical = [
-            one._replace(box=canonical_face(one.box, own))
+            Detection(FACE, one.score, canonical_face(one.box, own))
             for one in detections
             if one.label == FACE
         ]
-        faces = united(faces, canonical)
+        faces = united(faces, canonical) if faces else canonical
     faces.sort(key=lambda face: (-face.score, face.box))
     others = [one for some in found for one in some if one.label not in (FACE, UNUSABLE)]
     return (*faces, *others)

@@ -1,11 +1,22 @@
 """How the portraits fill the wanted shape, and how short those of too few pixels fell."""
 
 from collections.abc import Iterator, Sequence
-from statistics import median
+from typing import TYPE_CHECKING
 
-from pipeline.rows.manifest import Row, outcome
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.rows import columns
+from pipeline.rows.columns import Numbers
+from pipeline.rows.manifest import Told
+from pipeline.rows.shards import Rows
 from pipeline.sections import DatasetConfig, size_in_words
 from pipeline.stages.crop import Recipe
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Shares = NDArray[np.float64]
 
 TOO_FEW = "too few pixels"
 SMALLEST = 128  # pixels a side: no smaller dataset is proposed
@@ -13,9 +24,15 @@ ENLARGED = 1.15  # the factor that is proposed
 ROUNDED = 1.02  # times the wanted share: what is more is no rounding of pixels
 
 
-def framing_notes(rows: Sequence[Row], recipe: Recipe) -> list[str]:
-    """What a person should know about the crops of these rows."""
-    return [*tightness(rows, recipe), *shortfall(rows, recipe)]
+def told_portraits(made: Rows, recipe: Recipe, notes: Sequence[str]) -> Told:
+    """What Crop tells of all its rows, other notes first."""
+    said = framing_notes(made.columns("face", "rectangle", "drop"), recipe)
+    return Told([*notes, *said], framing_numbers(recipe))
+
+
+def framing_notes(table: "pa.Table", recipe: Recipe) -> list[str]:
+    """What a person should know about the crops: columns face, rectangle, drop of all rows."""
+    return [*tightness(table, recipe), *shortfall(table, recipe)]
 
 
 def framing_numbers(recipe: Recipe) -> dict[str, float]:
@@ -26,54 +43,57 @@ def framing_numbers(recipe: Recipe) -> dict[str, float]:
     return shown | ({"least_photo": min(least)} if any(least) else {})
 
 
-def face_share(row: Row) -> float | None:
-    """The height of the face, as a share of the picture's; None where there is no face."""
-    if row.face is None or row.rectangle is None:
-        return None
-    return row.face.height / row.rectangle.height
+def face_shares(table: "pa.Table") -> Shares:
+    """The height of the face as a share of the picture's, NaN where there is no face."""
+    (faces, with_face), (pictures, with_picture) = (
+        columns.boxes(table, name) for name in ("face", "rectangle")
+    )
+    there = with_face & with_picture
+    heights = np.where(there, columns.spans(pictures)[1], 1)
+    return np.where(there, columns.spans(faces)[1] / heights, np.nan)
 
 
-def tightness(rows: Sequence[Row], recipe: Recipe) -> Iterator[str]:
+def tightness(table: "pa.Table", recipe: Recipe) -> Iterator[str]:
     """A sentence on how many photos are too tight for the portrait that is wanted."""
-    kept = [face_share(row) for row in rows if row.drop is None]
-    shares = [share for share in kept if share is not None]
+    shares = face_shares(table)
+    shares = shares[columns.is_kept(table) & ~np.isnan(shares)]
     wanted = recipe.portrait.face_share
-    tight = sum(share > ROUNDED * wanted for share in shares)
+    tight = int((shares > ROUNDED * wanted).sum())
     if tight:
         yield (
             f"{len(shares) - tight} of {len(shares)} portraits have the room that is wanted, the"
-            f" face {wanted:.2f} of the height; it is {median(shares):.2f} in the middle one,"
-            f" {max(shares):.2f} at most; [Portrait] shrink says how much it may be"
+            f" face {wanted:.2f} of the height; it is {np.median(shares):.2f} in the middle one,"
+            f" {shares.max():.2f} at most; [Portrait] shrink says how much it may be"
         )
 
 
-def shortfall(rows: Sequence[Row], recipe: Recipe) -> Iterator[str]:
+def shortfall(table: "pa.Table", recipe: Recipe) -> Iterator[str]:
     """A sentence on how short too few pixels fell, and on what would let more in."""
-    short = [row for row in rows if row.drop is not None and outcome(row) == TOO_FEW]
-    if not short:
+    sides = columns.spans(columns.boxes(columns.dropped_for(table, TOO_FEW), "rectangle")[0])
+    count = len(sides[0])
+    if not count:
         return
-    reached = [filled(row, recipe, recipe.dataset.width_height) for row in short]
+    reached = filled(sides, recipe, recipe.dataset.width_height)
     more = [
-        (f"at size {size_in_words(*size)}", sum(filled(row, recipe, size) >= 1 for row in short))
+        (f"at size {size_in_words(*size)}", int((filled(sides, recipe, size) >= 1).sum()))
         for size in smaller(recipe.dataset)
     ]
     factor = recipe.crop.enlarge or 1.0
     if factor < ENLARGED:
-        gained = sum(share >= factor / ENLARGED for share in reached)
+        gained = int((reached >= factor / ENLARGED).sum())
         more.append((f"with [Crop] enlarge = {ENLARGED}", gained))
     told = "".join(f"; {how}, {count:,} more" for how, count in more)
     yield (
-        f"too few pixels: {len(short):,}, of which the middle one reaches {median(reached):.2f} of"
+        f"too few pixels: {count:,}, of which the middle one reaches {np.median(reached):.2f} of"
         f" the side that is wanted{told}"
     )
 
 
-def filled(row: Row, recipe: Recipe, size: tuple[int, int]) -> float:
-    """The portrait's side as a share of the least that is wanted at this size."""
-    assert row.rectangle is not None
+def filled(sides: tuple[Numbers, Numbers], recipe: Recipe, size: tuple[int, int]) -> Shares:
+    """The portraits' sides, widths and heights, as shares of the least wanted at this size."""
     width, height = size
     factor = recipe.crop.enlarge or 1.0
-    return factor * max(row.rectangle.width / width, row.rectangle.height / height)
+    return np.asarray(factor * np.maximum(sides[0] / width, sides[1] / height))
 
 
 def smaller(dataset: DatasetConfig) -> list[tuple[int, int]]:

@@ -1,14 +1,25 @@
 """How well each method tells apart what a person refused in the review for its pose."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
 
 from pipeline.rows.decisions import Decision
-from pipeline.rows.manifest import Row
+from pipeline.rows.manifest import Row, Verdict
+from pipeline.rows.shards import listed_shards
 from pipeline.stages.crop import Recipe, crop
-from pipeline.stages.filter_pose import METHODS, Array, FilterPoseConfig, Vectors, decoded, known
+from pipeline.stages.filter_pose import (
+    METHODS,
+    Array,
+    FilterPoseConfig,
+    Likeness,
+    Vectors,
+    decoded,
+    judged,
+    known,
+)
 
 FEWEST = 10  # refusals: fewer say nothing
 POSE = ("pose", "turned", "tilted", "hand")  # words of a reason that is about the pose
@@ -26,32 +37,64 @@ def refused_for_pose(decisions: Mapping[str, Decision]) -> set[str]:
     return {photo for photo, decision in decisions.items() if is_for_pose(decision)}
 
 
-def refused_portraits(rows: Sequence[Row], about: Collection[str], recipe: Recipe) -> list[Row]:
+def refused(
+    prefixes: Iterable[str],
+    joined: Callable[[str], Iterable[Row]],
+    decisions: Mapping[str, Decision],
+    recipe: Recipe,
+) -> list[Row]:
+    """The portraits that a person refused for their pose; none where there are too few of them.
+
+    Reads only the shards that they lie in.
+    """
+    about = refused_for_pose(decisions)
+    own = [each for each in prefixes if any(name.startswith(each) for name in about)]
+    found = refused_portraits(chain.from_iterable(map(joined, own)), about, recipe)
+    return found if len(found) >= FEWEST else []
+
+
+def refused_portraits(rows: Iterable[Row], about: Collection[str], recipe: Recipe) -> list[Row]:
     """The portraits of these photos, as they would have been without a decision."""
     portraits = (crop(row, recipe) for row in rows if row.photo in about)
     return [row for row in chain.from_iterable(portraits) if row.drop is None]
+
+
+def compared(
+    own: Any, reference: Any, config: FilterPoseConfig
+) -> tuple[Verdict, dict[str, Array]]:
+    """What becomes of Embed's rows beside a reference's, and their scores by shard."""
+    vectors_of = own.results().vectors_of
+    verdict, scores = judged(listed_shards(own.path), vectors_of, reference.vectors(), config)
+    against = own.vectors(), own.vectors_of_refused(), reference.vectors(), config
+    notes = [*verdict.told.notes, *hindsight_notes(*against)]
+    return verdict._replace(told=verdict.told._replace(notes=notes)), scores
 
 
 def hindsight_notes(
     kept: Vectors, refused: Vectors, reference: Vectors, config: FilterPoseConfig
 ) -> list[str]:
     """A sentence with the AUC of every method; nothing where too few were refused."""
-    against = finite_vectors(refused)
-    if len(against) < FEWEST:
+    refused = list(refused)
+    if len(finite_vectors(refused)) < FEWEST:
         return []
-    usual, others = known(reference, config), finite_vectors(kept)
+    usual = known(reference, config)
+    likenesses = [method(usual) for method in METHODS.values()]
+    others = scores_by(likenesses, kept)
     if not len(others):
         return []
-    values = []
-    for name, method in METHODS.items():
-        likeness = method(usual)
-        sides = [[likeness(vector) for vector in side] for side in (against, others)]
-        values.append(f"{name} {auc(*map(np.array, sides)):.2f}")
+    sides = scores_by(likenesses, refused).T, others.T
+    values = [f"{name} {auc(*both):.2f}" for name, *both in zip(METHODS, *sides, strict=True)]
     return [
-        f"{len(against)} portraits were refused for their pose in the review; how well each method"
-        f" tells them from the {len(others)} others (AUC: 0.5 is chance, 1 all):"
+        f"{len(sides[0].T)} portraits were refused for their pose in the review; how well each"
+        f" method tells them from the {len(others)} others (AUC: 0.5 is chance, 1 all):"
         f" {', '.join(values)}"
     ]
+
+
+def scores_by(likenesses: Sequence[Likeness], vectors: Vectors) -> Array:
+    """What each method makes of each finite vector, [n, methods]; one vector in memory."""
+    found = (decoded(vector) for _, vector in vectors)
+    return np.array([[of(each) for of in likenesses] for each in found if np.isfinite(each).all()])
 
 
 def finite_vectors(vectors: Vectors) -> Sequence[Array]:

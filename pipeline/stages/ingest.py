@@ -1,19 +1,34 @@
 """Find the source photos, and give each an id that depends on its bytes alone."""
 
-from collections.abc import Iterator, Sequence
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from atelier import pictures
 from atelier.listing import HEAD, VIDEOS
 from atelier.options import option
-from pipeline.options import Settings
+from pipeline.options import Settings, current
 from pipeline.photos import video
-from pipeline.photos.folder import check_photo, head_of_photo, read_photo
-from pipeline.rows.manifest import Item, Row, dropped
+from pipeline.photos.folder import PhotoFolder, Scan, check_photo, head_of_photo, read_photo
+from pipeline.rows import columns, manifest, shards
+from pipeline.rows.columns import Numbers
+from pipeline.rows.manifest import PLACES, Item, Row, digest, dropped
+from pipeline.rows.shards import Rows, Shard
+from pipeline.stages.filter_pose import FilterPoseConfig
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 JPEGS = {".jpg", ".jpeg", ".jpe", ".jfif"}
 LARGE = 64 << 20  # bytes; a file above is looked at before it is read
+DESCRIBED = ("id", "photo", *PLACES, "format", "width", "height", "drop")  # what Ingest knows
+TOGETHER = 1 << 19  # rows that are brought in order at a time
 PIXEL_BYTES = 8  # of a pixel in the largest format, four channels of 16 bits
 
 
@@ -93,6 +108,116 @@ def frames(item: Item, config: IngestConfig, folder: Path) -> list[Row]:
     if not looked_at:
         return [dropped(clip, "broken file: no frame can be read")]
     return [dropped(clip, f"video: {looked_at} frames looked at"), *taken]
+
+
+def folder_of(photos: str, config: IngestConfig, store: Path) -> PhotoFolder:
+    """The folder of photos, or of the reference set."""
+    if photos == "reference":
+        named, option = current(FilterPoseConfig).folder(), "[FilterPose] reference"
+    else:
+        named, option = config.source, "[Ingest] source"
+    return PhotoFolder(named, option, store, config.hidden)
+
+
+def came_in(scan: Scan) -> str:
+    """Stands for a folder; one with files that 0.1 misread is another one than it saw."""
+    anew = any(map(any_misread, scan.tables.values()))
+    return digest([scan.digest, "anew"]) if anew else scan.digest
+
+
+def any_misread(table: "pa.Table") -> bool:
+    """Whether `was_misread` is true of any row of a listing."""
+    import pyarrow.compute as pc
+
+    # Most names end so plainly that nobody needs to take them apart.
+    ends = "|".join(re.escape(suffix) for suffix in sorted(VIDEOS | JPEGS))
+    plain = pc.match_substring_regex(table.column("path"), f"(?i)(^|/)[^/.][^/]*({ends})$")
+    odd = table.filter(pc.invert(plain)).select(["id", "path", "drop"])
+    return any(map(was_misread, manifest.rows_of(odd)))
+
+
+def listed_at(table: "pa.Table") -> Numbers:
+    """Where among the shards of a listing the files of these rows are: it goes by their paths."""
+    paths = zip(columns.ids(table, "clip"), columns.ids(table, "path"), strict=True)
+    names = (hashlib.blake2b((clip or path).encode(), digest_size=16) for clip, path in paths)
+    found = (int(name.hexdigest()[: columns.DIGITS], 16) for name in names)
+    return np.fromiter(found, np.int64, len(table))
+
+
+def gathered_rows(
+    described: Rows, folder: Path, tally: Callable[["pa.Table"], Mapping[str, Any]]
+) -> Rows:
+    """The rows of a listing in the order of their ids, copies dropped; shards lie in `folder`.
+
+    What shards there are follows from the ids of all rows; then each is written that is not there.
+    """
+    numbers = [columns.leading(each.column("id")) for each in described.tables(["id"])]
+    ordered = np.sort(np.concatenate(numbers))
+    prefixes = shards.leaves(ordered)
+    if prefixes == [""]:
+        return Rows((), settled(described.columns(*DESCRIBED)))
+    made: list[Shard] = []
+    for some in grouped(prefixes, ordered):
+        for prefix, table in collected(described, numbers, some):
+            file = shards.sharded_file(folder, prefix, columns.digest_table(table))
+            make = partial(settled, table)
+            made.append(shards.found_or_made(file, prefix, make, tally))
+    return Rows(made)
+
+
+def grouped(prefixes: Sequence[str], numbers: Numbers) -> Iterator[list[str]]:
+    """The prefixes, in groups of at most so many rows as are held together."""
+    group, count = list[str](), 0
+    for prefix in prefixes:
+        start, end = np.searchsorted(numbers, shards.bounds(prefix))
+        if group and count + int(end - start) > TOGETHER:
+            yield group
+            group, count = [], 0
+        group.append(prefix)
+        count += int(end - start)
+    yield group
+
+
+def collected(
+    described: Rows, numbers: Sequence[Numbers], prefixes: Sequence[str]
+) -> "Iterator[tuple[str, pa.Table]]":
+    """The rows of each of these prefixes from all of the listing, sorted."""
+    import pyarrow as pa
+
+    low, high = shards.bounds(prefixes[0])[0], shards.bounds(prefixes[-1])[1]
+    inside = [(own >= low) & (own < high) for own in numbers]
+    tables = described.tables(DESCRIBED)
+    whole = pa.concat_tables(
+        table.filter(pa.array(mask)) for table, mask in zip(tables, inside, strict=True)
+    )
+    known = np.concatenate([own[mask] for own, mask in zip(numbers, inside, strict=True)])
+    for prefix, table in shards.parted(whole, known, prefixes):
+        yield prefix, table.sort_by([("id", "ascending"), ("path", "ascending")])
+
+
+def settled(table: "pa.Table", _: str = "") -> "pa.Table":
+    """Rows in the order of their ids, with exact copies dropped; only those become objects."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    table = columns.completed(table)
+    kept = pc.is_null(table.column("drop"))
+    counts = pc.value_counts(columns.combined(table.column("id").filter(kept)))
+    several = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
+    if len(several):
+        copied = pc.and_(kept, pc.is_in(table.column("id"), several))
+        judged = drop_copies(manifest.rows_of(table.filter(copied)))
+        table = pa.concat_tables([table.filter(pc.invert(copied)), manifest.rows_table(judged)])
+    return table.sort_by([("id", "ascending"), ("path", "ascending")])
+
+
+def tally(table: "pa.Table") -> dict[str, Any]:
+    """How many rows are frames of videos, and what stands for the places of the photos."""
+    import pyarrow.compute as pc
+
+    places = columns.kept(table).select(["photo", "clip", "path"])
+    frames = pc.sum(pc.not_equal(table.column("clip"), "")).as_py() or 0
+    return {"frames": frames, "places": columns.digest_table(places)}
 
 
 def drop_copies(rows: Sequence[Row]) -> list[Row]:

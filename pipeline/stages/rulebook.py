@@ -6,13 +6,12 @@
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import Any, TypeGuard
 
 from atelier.errors import Refusal
 from detectors import Spec, findable
-from pipeline.rows.manifest import Row
 from pipeline.stages.rules import (
     EYE_LINE,
     LIMITS,
@@ -163,9 +162,8 @@ def check_labels(rules: Sequence[Rule], specs: Iterable[Spec]) -> None:
             )
 
 
-def unseen(rules: Sequence[Rule], rows: Iterable[Row]) -> list[str]:
-    """A sentence for each label that a rule names and no photo has."""
-    seen = {found.label for row in rows for found in row.boxes} if rules else set()
+def unseen(rules: Sequence[Rule], seen: Collection[str]) -> list[str]:
+    """A sentence for each label that a rule names and that is none of those that were found."""
     return [
         f"[Crop] rules: rule {number} names {label!r}, which was found in no photo; found were:"
         f" {', '.join(sorted(seen)) or 'none'}"

@@ -1,17 +1,25 @@
 """Choose close-ups: pictures of the face alone, cut from the source photo. No pixels here."""
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from atelier.boxes import Box, aligned
 from atelier.options import option
 from pipeline.options import Settings
 from pipeline.photos.geometry import around
-from pipeline.rows.manifest import Row
+from pipeline.rows import columns, manifest
+from pipeline.rows.columns import Mask
+from pipeline.rows.manifest import Row, Told, Verdict
 from pipeline.sections import DatasetConfig, PortraitConfig
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+READS = ("id", "face", "rectangle")
 SAME_PICTURE = 0.75  # of face_share: a parent whose face is larger is nearly its own close-up
 
 
@@ -26,54 +34,70 @@ class ZoomConfig(Settings):
     seed: int = option(0, "another seed, another choice among the photos that qualify", low=0)
 
 
-def zoom(
-    rows: Sequence[Row], config: ZoomConfig, portrait: PortraitConfig, dataset: DatasetConfig
-) -> tuple[list[Row], list[str]]:
-    """All rows, each followed by its close-up if it was chosen, and what was passed over.
+def chosen_parents(table: "pa.Table", config: ZoomConfig, dataset: DatasetConfig) -> Verdict:
+    """The ids of the rows that get a close-up, and what was passed over.
 
-    The rows with the smallest hash(seed, id) are taken: while the source grows, a choice leaves
-    only for a newcomer with a smaller hash.
+    From the columns READS of all rows. Those with the smallest hash(seed, id) are
+    taken: while the source grows, a choice leaves only for a newcomer with a smaller hash.
     """
-    reasons = {row.id: passed_over(row, config, dataset) for row in rows}
-    able = [row for row in rows if not reasons[row.id]]
-    wanted = int(len(rows) * config.share / (1 - config.share))
-    chosen = {row.id for row in sorted(able, key=lambda row: rank(row, config.seed))[:wanted]}
-    counts = Counter(reason for reason in reasons.values() if reason)
-    notes = [f"{len(chosen)} close-ups of {wanted} wanted; {len(able)} of {len(rows)} qualify"]
-    notes += [f"{count} passed over: {reason}" for reason, count in sorted(counts.items())]
-    return list(with_close_ups(rows, chosen, config, portrait, dataset)), notes
+    reasons, able = passed_over(table, config, dataset)
+    names = columns.ids(table.filter(columns.array(able)))
+    wanted = int(len(table) * config.share / (1 - config.share))
+    found = sorted(names, key=lambda name: rank(name, config.seed))[:wanted]
+    notes = [f"{len(found)} close-ups of {wanted} wanted; {len(names)} of {len(table)} qualify"]
+    counted = sorted((reason, int(mask.sum())) for reason, mask in reasons.items())
+    notes += [f"{count} passed over: {reason}" for reason, count in counted if count]
+    return Verdict(dict.fromkeys(found, "close-up"), Told(notes))
 
 
-def passed_over(row: Row, config: ZoomConfig, dataset: DatasetConfig) -> str:
-    """Why no close-up can be made of `row`, or nothing."""
-    if row.face is None or row.rectangle is None:
-        return "no face was looked for"
-    if row.face.height / row.rectangle.height > SAME_PICTURE * config.face_share:
-        return "the portrait is that close already"
+def passed_over(
+    table: "pa.Table", config: ZoomConfig, dataset: DatasetConfig
+) -> tuple[dict[str, Mask], Mask]:
+    """Reason -> of which rows no close-up can be made for it; and of which one can."""
+    (faces, with_face), (pictures, with_picture) = (
+        columns.boxes(table, name) for name in ("face", "rectangle")
+    )
+    there = with_face & with_picture
+    across, down = (np.where(there, side, 1) for side in columns.spans(pictures))
+    face = columns.spans(faces)[1]
+    close = there & (face / down > SAME_PICTURE * config.face_share)
     width, height = dataset.width_height
-    tall = row.face.height / config.face_share
-    wide = tall * row.rectangle.width / row.rectangle.height
-    if wide < width and tall < height:
-        return "too few pixels: a close-up would be enlarged"
-    return ""
+    tall = face / config.face_share
+    few = there & ~close & (tall * across / down < width) & (tall < height)
+    reasons = {
+        "no face was looked for": ~there,
+        "the portrait is that close already": close,
+        "too few pixels: a close-up would be enlarged": few,
+    }
+    return reasons, there & ~close & ~few
 
 
-def rank(row: Row, seed: int) -> bytes:
-    return hashlib.blake2b(f"{seed} {row.id}".encode(), digest_size=16).digest()
+def rank(name: str, seed: int) -> bytes:
+    return hashlib.blake2b(f"{seed} {name}".encode(), digest_size=16).digest()
 
 
 def with_close_ups(
-    rows: Sequence[Row],
-    chosen: set[str],
+    table: "pa.Table",
+    parents: Collection[str],
     config: ZoomConfig,
     portrait: PortraitConfig,
     dataset: DatasetConfig,
-) -> Iterator[Row]:
-    for row in rows:
-        yield row
-        if row.id in chosen:
-            rectangle = close_up(row, config, portrait, dataset)
-            yield replace(row, id=f"{row.id}.z", parent=row.id, rectangle=rectangle)
+) -> "pa.Table":
+    """The rows, each followed by its close-up if it was chosen."""
+    names = columns.ids(table)
+    numbers = [at for at, name in enumerate(names) if name in parents]
+    if not numbers:
+        return table
+    own = table.take(numbers)
+    rows = manifest.rows_of(own.select(["id", "width", "height", "face", "rectangle"]))
+    made = columns.with_columns(
+        own,
+        id=[f"{row.id}.z" for row in rows],
+        parent=[row.id for row in rows],
+        rectangle=[close_up(row, config, portrait, dataset) for row in rows],
+    )
+    places = np.concatenate([np.arange(len(names)), np.array(numbers)])
+    return columns.together(table, made).take(np.argsort(places, kind="stable"))
 
 
 def close_up(row: Row, config: ZoomConfig, portrait: PortraitConfig, dataset: DatasetConfig) -> Box:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from pipeline.dataset.export import ExportTFRecordsConfig, write_export
 from pipeline.engine.crew import EngineConfig
-from pipeline.rows.manifest import Row
+from pipeline.rows.manifest import Row, rows_table
 from pipeline.sections import DatasetConfig
 from tests.kit.records import read_records
 
@@ -35,9 +35,10 @@ def rows(count: int = COUNT) -> list[Row]:
     ]
 
 
-def photos() -> dict[str, Row]:
+def photos() -> dict[str, str]:
+    """The path of each photo."""
     folders = ("cat", "dog", "ant")
-    return {f"p{n}": Row(id="", path=f"{folders[n % 3]}/{n}.jpg") for n in range(COUNT)}
+    return {f"p{n}": f"{folders[n % 3]}/{n}.jpg" for n in range(COUNT)}
 
 
 def run(
@@ -50,7 +51,7 @@ def run(
 ) -> Path:
     config = ExportTFRecordsConfig(**options)
     tell = (lambda _: None) if progress is None else progress.append
-    write_export(rows(), photos(), store / out, store, config, dataset, on, tell)
+    write_export(rows_table(rows()), photos, store / out, store, config, dataset, on, tell)
     return store / out / config.name
 
 

@@ -18,7 +18,7 @@ from pipeline.dataset.publish import ExportError
 from pipeline.engine.crew import EngineConfig
 from pipeline.options import SettingsError
 from pipeline.rows import memo
-from pipeline.rows.manifest import Row
+from pipeline.rows.manifest import Row, rows_table
 from pipeline.sections import DatasetConfig
 from tests.kit.exports import COUNT, HERE, SMALL, content, draw, photos, pictures, rows, run
 
@@ -169,7 +169,7 @@ def test_a_resumed_run_counts_the_room_it_has(
 def test_no_pictures_is_an_error(store: Path) -> None:
     with pytest.raises(ExportError, match="no picture is left"):
         write_export(
-            [], {}, store / "one", store, ExportTFRecordsConfig(), SMALL, HERE, lambda _: None
+            rows_table([]), dict, store / "one", store, ExportTFRecordsConfig(), SMALL, HERE, print
         )
 
 
@@ -223,7 +223,7 @@ def test_labels_by_folder(store: Path) -> None:
     facts = json.loads((folder / "dataset.json").read_text())
     assert facts["classes"] == ["ant", "cat", "dog"]
     assert labels.dtype == np.float32
-    photo_of = {row.id: photos()[row.photo].path for row in rows()}
+    photo_of = {row.id: photos()[row.photo] for row in rows()}
     named = [facts["classes"][column] for column in labels.argmax(axis=1)]
     assert named == [photo_of[key].split("/")[0] for key in facts["order"]]
     assert (labels.sum(axis=1) == 1).all()

@@ -6,26 +6,27 @@ import pytest
 
 from pipeline.dataset.labels import by_table, labels_of
 from pipeline.options import SettingsError
-from pipeline.rows.manifest import Row
-from tests.kit.exports import COUNT, photos, rows
+from tests.kit.exports import COUNT, photos
+
+PHOTOS = list(photos())
 
 
 def test_a_photo_outside_the_class_folders_is_an_error() -> None:
-    loose = photos() | {"p3": Row(id="", path="3.jpg")}
+    loose = photos() | {"p3": "3.jpg"}
     with pytest.raises(SettingsError, match=r"the photo '3.jpg' is in the source folder itself"):
-        labels_of(rows(), loose, "folder")
+        labels_of(PHOTOS, lambda: loose, "folder")
 
 
 def test_labels_by_table(tmp_path: Path) -> None:
     table = tmp_path / "labels.csv"
-    lines = [photos()[f"p{n}"].path if n % 2 else f"{n}.jpg" for n in range(COUNT)]
+    lines = [photos()[f"p{n}"] if n % 2 else f"{n}.jpg" for n in range(COUNT)]
     table.write_text("file,label\n" + "".join(f"{line},{n % 3}\n" for n, line in enumerate(lines)))
-    found = labels_of(rows(), photos(), str(table))
+    found = labels_of(PHOTOS, photos, str(table))
     assert found is not None
     assert found.classes == ("0", "1", "2")
     assert found.indices == tuple(n % 3 for n in range(COUNT))
     table.write_text(table.read_text().replace(",0", ",zebra"))
-    found = labels_of(rows(), photos(), str(table))
+    found = labels_of(PHOTOS, photos, str(table))
     assert found is not None
     assert found.classes == ("1", "2", "zebra")
     assert found.indices[:3] == (2, 0, 1)
@@ -47,15 +48,15 @@ def test_a_table_that_does_not_fit_is_an_error(tmp_path: Path, text: str, senten
     table = tmp_path / "labels.csv"
     table.write_text(text)
     with pytest.raises(SettingsError, match=sentence):
-        labels_of(rows(), photos(), str(table))
+        labels_of(PHOTOS, photos, str(table))
 
 
 def test_a_file_name_that_two_photos_have_is_no_label(tmp_path: Path) -> None:
     table = tmp_path / "labels.csv"
     table.write_text("file,label\na.jpg,1\n")
-    two = {"p0": Row(id="", path="x/a.jpg"), "p1": Row(id="", path="y/a.jpg")}
+    two = {"p0": "x/a.jpg", "p1": "y/a.jpg"}
     with pytest.raises(SettingsError, match=r"several photos are called 'a.jpg'"):
-        labels_of(rows(2), two, str(table))
+        labels_of(PHOTOS[:2], lambda: two, str(table))
 
 
 def test_a_line_of_another_photo_is_not_taken_for_this_one(tmp_path: Path) -> None:

@@ -122,9 +122,9 @@ def test_too_little_room_is_said_before_the_first_byte(store, layout, monkeypatc
     usage = SimpleNamespace(free=need - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(ExportError, match="make room"):
-        check_export(rows(), photos(), 0, store, config, SMALL)
+        check_export(list(photos()), photos, 0, store, config, SMALL)
     usage.free = need
-    check_export(rows(), photos(), 0, store, config, SMALL)
+    check_export(list(photos()), photos, 0, store, config, SMALL)
     usage.free = 10
     with pytest.raises(ExportError, match="make room"):
         run(store, "two", layout=layout)

@@ -203,7 +203,7 @@ def test_an_edited_photo_comes_again_with_its_old_rectangle(store):
     from pipeline.review.photos import ordered, photos
 
     assert build(Crop())
-    places = Crop().places()
+    places = Crop().places.rows()
     one = next(name for name, row in places.items() if row.path == "1.png")
     journal = Journal(file_in(store))
     journal.append(accept(one, Box(30, 20, 120, 110), path="1.png"))
@@ -211,7 +211,7 @@ def test_an_edited_photo_comes_again_with_its_old_rectangle(store):
     fresh()
     assert build(Crop())
     recipe = Recipe(CropConfig(min_face=4), dataset=DatasetConfig("32"))
-    shown = photos(Crop().incoming(), Crop().places(), recipe, load_decisions(journal.path))
+    shown = photos(Crop().incoming(), Crop().places.rows(), recipe, load_decisions(journal.path))
     first = ordered(shown, ["unsure"])[0]
     assert (first.path, first.edited, first.candidates[0]) == ("1.png", True, Box(30, 20, 120, 110))
     assert first.id != one and sum(each.edited for each in shown) == 1

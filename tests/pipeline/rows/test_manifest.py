@@ -48,7 +48,7 @@ def test_digest_knows_order_and_every_field():
 
 
 def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
-    def power_cut(*_):
+    def power_cut(*_, **__):
         raise OSError("power cut")
 
     monkeypatch.setattr("pyarrow.parquet.write_table", power_cut)
@@ -62,7 +62,7 @@ def test_parts_give_results_by_key(tmp_path):
     memo.write_part(tmp_path, {"k3": [Row("d", features=b"1234", embedding="k3")]})
     assert memo.keys(tmp_path) == {"k1", "k2", "k3"}
     assert memo.read_parts(tmp_path, {"k2", "k1"}) == {"k1": [FULL], "k2": [Row("b"), Row("c")]}
-    assert list(memo.features(tmp_path, {"k3"})) == [("k3", b"1234")]
+    assert list(memo.Memo(tmp_path, [""]).vectors("", {"k3"})) == [("k3", b"1234")]
 
 
 def test_a_key_in_two_parts_counts_once(tmp_path):

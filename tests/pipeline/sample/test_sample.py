@@ -10,7 +10,7 @@ import detectors
 from atelier import pictures
 from pipeline.options import REPOSITORY
 from pipeline.photos.folder import listing
-from pipeline.rows.manifest import Item, dropped, outcome
+from pipeline.rows.manifest import Item, dropped, outcome, rows_table
 from pipeline.sample import CAST, SHOTS, draw, photo
 from pipeline.sections import DatasetConfig
 from pipeline.stages import copies, ingest, measure, zoom
@@ -92,7 +92,7 @@ def test_no_two_of_the_cast_are_copies(story, drawn):
         for row in kept
     ]
     asked = FilterQualityConfig()
-    assert copies.copies(known, asked.crop_bits, asked.face_bits) == {}
+    assert copies.copies(rows_table(known), asked.crop_bits, asked.face_bits) == {}
 
 
 def test_fates_are_those_of_the_names(story):

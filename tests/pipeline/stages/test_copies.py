@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from atelier.boxes import Box
-from pipeline.rows.manifest import Measures, Row
+from pipeline.rows.manifest import Measures, Row, rows_table
 from pipeline.stages.copies import OTHER_FACE, SAME_BOTH, SAME_CROP, SAME_FACE, copies
 from pipeline.stages.hashes import candidates, pair_numbers
 
@@ -64,13 +64,13 @@ def row(name, flips=(), fine=0, side=100, sharpness=50.0, photo="", face=None, f
 
 def test_the_most_pixels_stay_then_the_sharpest():
     rows = [row("a", side=99), row("b"), row("c", sharpness=51.0), row("d", range(9))]
-    assert copies(rows, 2, 6) == {"a": "c", "b": "c"}
-    assert copies(rows, 9, 6) == {"a": "c", "b": "c", "d": "c"}
+    assert copies(rows_table(rows), 2, 6) == {"a": "c", "b": "c"}
+    assert copies(rows_table(rows), 9, 6) == {"a": "c", "b": "c", "d": "c"}
 
 
 def test_a_dropped_picture_is_directly_like_the_one_it_names():
     drifting = [row(f"{n:02}", fine=20 * n, side=200 - n) for n in range(9)]
-    assert copies(drifting, 2, 6) == {
+    assert copies(rows_table(drifting), 2, 6) == {
         "01": "00", "02": "00", "04": "03", "05": "03", "07": "06", "08": "06"
     }  # fmt: skip
 
@@ -91,13 +91,13 @@ def test_a_dropped_picture_is_directly_like_the_one_it_names():
 def test_long_hashes_decide(crop, face, same):
     known = {"face": 0} if face is not None else {}
     rows = [row("a", **known), row("b", fine=crop, face_fine=face or 0, **known)]
-    assert bool(copies(rows, 2, 6)) == same
+    assert bool(copies(rows_table(rows), 2, 6)) == same
 
 
 def test_a_face_alone_proposes_a_copy_that_was_cut_anew():
     for face, found in ((6, True), (30, False)):
         rows = [row("a", face=0), row("b", range(30), 200, face=face)]
-        assert bool(copies(rows, 6, 6)) == found
+        assert bool(copies(rows_table(rows), 6, 6)) == found
 
 
 def test_most_of_those_a_few_bits_further_are_proposed():
@@ -131,36 +131,36 @@ def test_a_crowd_is_searched_in_linear_time_and_memory(kind):
 
 def test_a_crowd_of_copies_leaves_few():
     rows = [row(f"{n:05}", fine=n % 8) for n in range(9000)]
-    found = copies(rows, 0, 0)
+    found = copies(rows_table(rows), 0, 0)
     assert len(found) > 8900
     assert set(found.values()).isdisjoint(found)
 
 
 def test_portraits_from_one_photo_are_no_copies():
     rows = [row("a.f1", photo="a"), row("a.f2", photo="a"), row("b", side=90)]
-    assert copies(rows, 2, 6) == {"b": "a.f1"}
+    assert copies(rows_table(rows), 2, 6) == {"b": "a.f1"}
 
 
 def test_flat_pictures_are_like_nothing():
     flat = Measures(None, None, None, None, 0.0, 255.0, 0.0)
     rows = [Row(name, name, rectangle=Box(0, 0, 9, 9), measures=flat) for name in "abc"]
-    assert copies(rows, 8, 8) == {}
+    assert copies(rows_table(rows), 8, 8) == {}
 
 
 def test_of_two_accepted_copies_both_stay():
     rows = [row("a"), row("b"), row("c", side=90), row("d", side=80)]
-    assert copies(rows, 2, 6, {"c", "d"}) == {"a": "c", "b": "c"}
+    assert copies(rows_table(rows), 2, 6, {"c", "d"}) == {"a": "c", "b": "c"}
 
 
 def test_groups_do_not_depend_on_the_order():
     rng = np.random.default_rng(1)
     bits = [tuple(rng.integers(0, 12, 3).tolist()) for _ in range(300)]
     rows = [row(f"{n:03}", set(b), side=100 + n % 7) for n, b in enumerate(bits)]
-    found = copies(rows, 2, 6)
+    found = copies(rows_table(rows), 2, 6)
     assert 100 < len(found) < 300
     for seed in range(3):
         mixed = rows.copy()
         random.Random(seed).shuffle(mixed)
-        assert copies(mixed, 2, 6) == found
+        assert copies(rows_table(mixed), 2, 6) == found
     stay = [one for one in rows if one.id not in found]
-    assert copies(stay, 2, 6) == {}
+    assert copies(rows_table(stay), 2, 6) == {}

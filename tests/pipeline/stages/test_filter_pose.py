@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from pipeline.options import SettingsError
-from pipeline.rows.manifest import Row, outcome
+from pipeline.rows.manifest import Row, outcome, rows_of, rows_table
+from pipeline.rows.sharded import Survey
 from pipeline.stages import filter_pose as pose
-from pipeline.stages.filter_pose import FilterPoseConfig, filter_pose
+from pipeline.stages.filter_pose import FilterPoseConfig
 
 DIMS = 64
 
@@ -20,13 +21,23 @@ def named(found, prefix=""):
     return [(f"{prefix}{number:03}", vector.tobytes()) for number, vector in enumerate(found)]
 
 
-def rows_of(found, prefix=""):
+def rows_named(found, prefix=""):
     return [Row(id=f"id-{name}", embedding=name) for name, _ in named(found, prefix)]
+
+
+def judged(rows, vectors, reference, config):
+    """What becomes of rows, the notes and the numbers, as the stage puts it together."""
+    table, names = rows_table(rows), [row.id for row in rows]
+    likeness = pose.likeness_to(reference, config)
+    scores = pose.scores_for([row.embedding for row in rows], vectors, likeness)
+    drops, told = pose.filter_pose(names, scores, likeness, config)
+    survey = Survey({"": drops}, told, {"": scores})
+    return rows_of(pose.with_scores(table, "", survey)), told.notes, told.numbers
 
 
 def filtered(found, reference, **settings):
     config = FilterPoseConfig(reference="/good", **settings)
-    return filter_pose(rows_of(found), iter(named(found)), iter(named(reference)), config)
+    return judged(rows_named(found), iter(named(found)), iter(named(reference)), config)
 
 
 def left_out_slowly(method, reference):
@@ -130,7 +141,7 @@ def test_too_few_reference_portraits_are_an_error():
         filtered(vectors(5), vectors(9))
     same = [("one", vectors(1)[0].tobytes())] * 20
     with pytest.raises(SettingsError, match=": 1 portraits are left"):
-        filter_pose([], [], same, FilterPoseConfig(reference="/good"))
+        judged([], [], same, FilterPoseConfig(reference="/good"))
 
 
 @pytest.mark.parametrize("method", pose.METHODS)
@@ -147,9 +158,9 @@ def test_best_keeps_a_share_whatever_the_scores(method):
 def test_ties_are_kept_by_id():
     found = np.repeat(vectors(1), 10, axis=0)
     for order in (slice(None), slice(None, None, -1)):
-        rows = rows_of(found)[order]
+        rows = rows_named(found)[order]
         config = FilterPoseConfig(reference="/good", limit="best 0.5")
-        result, *_ = filter_pose(rows, named(found), named(vectors(20)), config)
+        result, *_ = judged(rows, named(found), named(vectors(20)), config)
         assert {row.id for row in result if row.drop is None} == {f"id-00{n}" for n in range(5)}
         assert [row.id for row in result] == [row.id for row in rows]
 
@@ -168,10 +179,10 @@ def test_features_that_are_no_numbers_are_dropped(limit):
 @pytest.mark.parametrize("method", pose.METHODS)
 def test_scores_do_not_depend_on_the_order_of_the_parts(method):
     found, reference = named(vectors(20, seed=1)), named(vectors(30))
-    rows = rows_of(vectors(20))
+    rows = rows_named(vectors(20))
     config = FilterPoseConfig(reference="/good", limit="q95", method=method)
-    forth = filter_pose(rows, found, reference, config)
-    back = filter_pose(rows, found[::-1], reference[::-1], config)
+    forth = judged(rows, found, reference, config)
+    back = judged(rows, found[::-1], reference[::-1], config)
     assert forth == back
 
 

@@ -9,9 +9,15 @@ from pipeline import options
 from pipeline.options import SettingsError
 from pipeline.rows import manifest
 from pipeline.rows.decisions import Decision, Journal, file_in
-from pipeline.rows.manifest import Measures, Row, outcome
+from pipeline.rows.manifest import Measures, Row, outcome, rows_of, rows_table
 from pipeline.stage import Stage
-from pipeline.stages.filter_quality import RULES, Asked, FilterQualityConfig, filter_quality
+from pipeline.stages.filter_quality import (
+    RULES,
+    Asked,
+    FilterQualityConfig,
+    filter_quality,
+    filtered,
+)
 from pipeline.tasks import STAGES, Crop, FilterQuality, Ingest, Measure, Resize, in_use
 from tests.kit.store import build, counting, fresh, photo, save, set_options
 
@@ -26,9 +32,10 @@ def row(name, sharpness=100.0, light=120.0, colour=9.0, bits=0, side=100):
 
 
 def drops(rows, accepted=(), by_photo=None, **options):
-    outcome = filter_quality(rows, Asked(FilterQualityConfig(**options)), accepted, by_photo)
-    assert [one.id for one in outcome.rows] == [one.id for one in rows]
-    return {one.id: one.drop for one in outcome.rows if one.drop}
+    asked, table = Asked(FilterQualityConfig(**options)), rows_table(rows)
+    passed = rows_of(filtered(table, filter_quality(table, asked, accepted, by_photo).drops))
+    assert [one.id for one in passed] == [one.id for one in rows]
+    return {one.id: one.drop for one in passed if one.drop}
 
 
 ROWS = [row(f"{n:02}", 10.0 * n, 10.0 * n, n, bits=0x1F << (6 * (n % 10))) for n in range(50)]
@@ -71,12 +78,14 @@ def test_a_score_of_ones_own_is_a_measure():
     scores = {"00": 0.1, "01": 0.9}
     options = {"copies": "keep", "scores": "x.csv", "score": "0.5"}
     assert drops(ROWS, (), scores, **options) == {"00": "low score: 0.1, the limit is 0.5"}
-    notes = filter_quality(ROWS, Asked(FilterQualityConfig(**options)), (), scores).notes
-    assert notes == ["48 of 50 portraits have no score: they pass"]
+    asked = Asked(FilterQualityConfig(**options))
+    told = filter_quality(rows_table(ROWS), asked, (), scores).told
+    assert told.notes == ["48 of 50 portraits have no score: they pass"]
 
 
 def test_kept_rows_go_on_as_crop_made_them():
-    passed = filter_quality(ROWS, Asked(FilterQualityConfig(copies="keep", dark="100"))).rows
+    asked, table = Asked(FilterQualityConfig(copies="keep", dark="100")), rows_table(ROWS)
+    passed = rows_of(filtered(table, filter_quality(table, asked).drops))
     assert [one for one in passed if not one.drop] == [
         replace(one, measures=None) for one in ROWS[10:]
     ]

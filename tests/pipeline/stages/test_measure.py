@@ -9,7 +9,7 @@ from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 from atelier.boxes import Box
 from pipeline import sample
-from pipeline.rows.manifest import Row
+from pipeline.rows.manifest import Row, rows_table
 from pipeline.stages.copies import copies
 from pipeline.stages.hashes import difference_hash, frequency_hash
 from pipeline.stages.measure import looked_at, measured
@@ -70,7 +70,7 @@ def test_what_people_do_to_a_picture_makes_a_copy_and_another_picture_is_none(dr
             seen("cut anew", image, Box(211, 259, 392, 440), Box(60, 120, 520, 700)),
         ]
         others = [seen(other, drawn[other]) for other in drawn if other != name]
-        found = copies([*rows, *others], 2, 8)
+        found = copies(rows_table([*rows, *others]), 2, 8)
         assert set(found) | set(found.values()) == {row.id for row in rows}, name
 
 

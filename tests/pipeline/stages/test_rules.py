@@ -8,7 +8,7 @@ from atelier.boxes import Box
 from detectors import parse as spec
 from detectors.base import Detection
 from pipeline.options import SettingsError
-from pipeline.rows.manifest import Measures, Row, outcome
+from pipeline.rows.manifest import Measures, Row, outcome, rows_table
 from pipeline.sections import DatasetConfig
 from pipeline.stages.crop import CropConfig, Recipe, crop
 from pipeline.stages.filter_quality import Asked, FilterQualityConfig, filter_quality
@@ -172,8 +172,9 @@ def test_every_quantity_is_judged_by_one_stage_which_says_its_value(quantity):
         recipe = Recipe(config, dataset=DatasetConfig("64"))
         (cropped,) = crop(seen, recipe)
         asked = Asked(FilterQualityConfig(copies="keep"), config.on_measures)
-        (filtered,) = filter_quality([replace(cropped, drop=None, measures=measures)], asked).rows
-        reasons = [one.drop for one in (cropped, filtered) if one.drop]
+        table = rows_table([replace(cropped, drop=None, measures=measures)])
+        reasons = [cropped.drop] if cropped.drop else []
+        reasons += filter_quality(table, asked).drops.values()
         assert reasons == [f"so: {told}"] * drops
         assert asked.anything == QUANTITIES[quantity].measured
 
@@ -285,6 +286,6 @@ def test_a_label_that_no_detector_finds_is_refused():
 
 def test_a_label_that_no_photo_has_is_said():
     rules = parse(json.dumps([HAND]))
-    (note,) = unseen(rules, [row(("face", 0.9, FACE))])
+    (note,) = unseen(rules, {"face"})
     assert "rule 1 names 'open hand', which was found in no photo; found were: face" in note
-    assert unseen(rules, [row(("face", 0.9, FACE), ("open hand", 0.9, FACE))]) == []
+    assert unseen(rules, {"face", "open hand"}) == []

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from atelier.boxes import Box
-from pipeline.rows.manifest import Row
+from pipeline.rows.manifest import Row, rows_of, rows_table
 from pipeline.sections import DatasetConfig, PortraitConfig
-from pipeline.stages.zoom import ZoomConfig, rank, zoom
+from pipeline.stages import zoom
+from pipeline.stages.zoom import ZoomConfig, rank
 
 ROW = Row("", "p", width=2000, height=2000, face=Box(900, 700, 1100, 900))
 
@@ -16,7 +17,10 @@ def rows(count):
 
 
 def zoomed(given, config=None, size="128"):
-    return zoom(given, config or ZoomConfig(), PortraitConfig(), DatasetConfig(size))
+    table, config, dataset = rows_table(given), config or ZoomConfig(), DatasetConfig(size)
+    parents, (notes, _) = zoom.chosen_parents(table, config, dataset)
+    made = zoom.with_close_ups(table, parents, config, PortraitConfig(), dataset)
+    return rows_of(made), notes
 
 
 def test_close_ups_are_the_wanted_share_of_the_dataset():
@@ -58,7 +62,7 @@ def wanted(count):
 
 
 def rank_of(names, seed):
-    return [rank(replace(ROW, id=name), seed) for name in names]
+    return [rank(name, seed) for name in names]
 
 
 def test_newcomers_that_do_not_qualify_take_no_place():

@@ -1,0 +1,124 @@
+"""What a stage knows of its rows as shards: which come in, and what it made of each."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.rows import columns, manifest, shards
+from pipeline.rows.decisions import Decision, decided
+from pipeline.rows.manifest import Row, Told, digest
+from pipeline.rows.shards import Rows, Shard
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a stage found out about all rows: with those that come in, what decides on a shard."""
+
+    verdicts: Mapping[str, Mapping[str, str]]  # prefix -> id -> why it is dropped, or chosen
+    told: Told
+    more: Any = None
+
+
+class Sharded:
+    """A stage, as far as it maps shards to shards."""
+
+    photos: Any  # whose shards they are: those of the source, or of the reference set
+
+    @property
+    def path(self) -> Path:
+        """The manifest."""
+        raise NotImplementedError
+
+    @property
+    def folder(self) -> Path:
+        """Where all its manifests lie."""
+        raise NotImplementedError
+
+    @property
+    def parents(self) -> "Sequence[Sharded]":
+        """The stages whose rows come in."""
+        raise NotImplementedError
+
+    @property
+    def decisions(self) -> Mapping[str, Decision]:
+        """What a person decided about the photos that come in."""
+        return {}
+
+    def prefixes(self) -> list[str]:
+        """The shards in which the rows come in, and go on."""
+        return [shard.prefix for shard in shards.listed_shards(self.parents[0].path)]
+
+    def shard(self, prefix: str) -> Shard:
+        """What this stage made of a shard."""
+        return shards.by_prefix(self.path)[prefix]
+
+    def portion(self, prefix: str) -> "pa.Table":
+        """The rows of a shard that come in, as the first stage before this one passed them on."""
+        return columns.passed_columns(self.parents[0].shard(prefix).table())
+
+    def portion_digest(self, prefix: str) -> str:
+        """Stands for all that came in for a shard."""
+        kept = [
+            step.shard(prefix).kept_digest
+            if step.photos == self.photos
+            else manifest.facts(step.path).kept_digest
+            for step in self.parents
+        ]
+        own = {name: each for name, each in self.decisions.items() if name.startswith(prefix)}
+        return digest([*kept, *decided(own)])
+
+    def file_of(self, prefix: str, *verdict: Any) -> Path:
+        """Where what this stage makes of a shard lies; the only one is the manifest itself."""
+        if not prefix:
+            return self.path
+        told = digest([self.portion_digest(prefix), *verdict])
+        return shards.sharded_file(self.folder, prefix, told)
+
+    def arriving(self, *names: str) -> "pa.Table":
+        """These columns of all rows that come in."""
+        return columns.kept(self.parents[0].made().columns(*names, "drop"))
+
+    def incoming(self) -> list[Row]:
+        """The rows that come in, in order."""
+        tables = map(self.portion, self.prefixes())
+        return [row for table in tables for row in manifest.rows_of(table)]
+
+    def made(self) -> Rows:
+        """What this stage made of every row that came in."""
+        return Rows(shards.listed_shards(self.path))
+
+    def rows(self) -> list[Row]:
+        """All of them, in memory."""
+        return list(self.made())
+
+    def tally(self, table: "pa.Table") -> dict[str, Any]:
+        """What is counted of a shard, so that what is said of all rows need not read them."""
+        return {}
+
+    def tallies(self, made: Rows) -> list[Mapping[str, Any]]:
+        """What was counted of each shard."""
+        if made.held is not None:
+            return [self.tally(made.held)]
+        return [shard.tally or {} for shard in made.made]
+
+    def mapped(
+        self, make: Callable[[str], "pa.Table"], verdict: Callable[[str], Any] | None = None
+    ) -> Rows:
+        """Each shard through `make`, unless what it makes of such rows is there already."""
+        prefixes = self.prefixes()
+        if prefixes == [""]:
+            return Rows((), make(""))
+        files = [self.file_of(each, *([verdict(each)] if verdict else [])) for each in prefixes]
+        made = zip(files, prefixes, strict=True)
+        return Rows([shards.found_or_made(*each, make, self.tally) for each in made])
+
+    def write(self, made: Rows, told: Told) -> None:
+        """Write the manifest."""
+        if made.held is not None:
+            manifest.write_rows(self.path, made.held, *told)
+        else:
+            shards.write_list(self.path, made.made, *told)

@@ -1,0 +1,231 @@
+"""Shards: the same rows as in one piece; what changed is written, and nothing else."""
+
+import hashlib
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from pipeline.rows import columns, manifest, memo, parquet, shards
+from pipeline.rows.manifest import Row, dropped, rows_of, rows_table
+from pipeline.rows.shards import Rows
+from pipeline.stage import Stage
+from pipeline.tasks import STAGES, Crop, Detect, ExportTFRecords, FilterPose, Ingest, Report, Resize
+from tests.kit.store import build, counting, fresh, photo, results, save, set_options
+from tests.pipeline.rows.test_manifest import FULL
+
+WORKING = [stage for stage in STAGES if issubclass(stage, Stage)]
+
+
+def named(count):
+    names = [hashlib.blake2b(str(n).encode(), digest_size=16).hexdigest() for n in range(count)]
+    return [Row(name, name) for name in sorted(names)]
+
+
+@pytest.mark.parametrize("count", [0, 1, 4096, 4097, 70_000])
+def test_leaves_hold_every_id_once_and_few_each(count):
+    numbers = np.sort(np.random.default_rng(0).integers(0, 16**6, count))
+    leaves = shards.leaves(numbers)
+    assert leaves == sorted(leaves) and (leaves == [""]) == (count <= 4096)
+    at = shards.placed(numbers, leaves)
+    assert (at >= 0).all()
+    assert count == 0 or max(Counter(at.tolist()).values()) <= shards.MOST_ROWS
+    assert sum(16.0 ** -len(leaf) for leaf in leaves) == 1  # they leave no gap, and never overlap
+
+
+def test_ids_that_are_all_alike_are_one_leaf():
+    assert len(shards.leaves(np.full(9000, 5))) == 1 + 15 * 6
+
+
+def test_a_digest_knows_rows_and_not_how_arrow_holds_them():
+    rows = [FULL, dropped(Row("b"), "no face"), Row("c", score=None), Row("d", score=0.0)]
+    table, known = rows_table(rows), columns.digest_table(rows_table(rows))
+    spare = columns.together(rows_table([Row("z")]), table, rows_table([FULL]))
+    assert columns.digest_table(spare.slice(1, 4)) == known
+    assert columns.digest_table(columns.together(table.slice(0, 1), table.slice(1))) == known
+    assert columns.digest_table(table.drop_columns(["measures"])) == known  # no row has any
+    others = [
+        rows[::-1],
+        rows[:3],
+        [*rows[:3], Row("d")],
+        [*rows[:2], Row("c", parent="x"), rows[3]],
+    ]
+    assert known not in [columns.digest_table(rows_table(other)) for other in others]
+
+
+def test_a_list_of_shards_tells_what_is_in_them(tmp_path):
+    rows = [*named(40), dropped(Row("f" * 32), "no face: 0")]
+    tables = shards.parted(*columns.located_rows(rows), list("0123456789abcdef"))
+    files = [(own, shards.sharded_file(tmp_path, own, "x"), table) for own, table in tables]
+    made = [
+        shards.write_shard(file, own, table, {"seen": len(table)}) for own, file, table in files
+    ]
+    shards.write_list(tmp_path / "m.parquet", made, ["a note"], {"limit": 1.5})
+    facts, whole = (
+        manifest.facts(tmp_path / "m.parquet"),
+        Rows(shards.listed_shards(tmp_path / "m.parquet")),
+    )
+    assert facts.outcome == {"kept": 40, "no face": 1} and facts.notes == ["a note"]
+    assert list(whole) == rows and len(whole) == 41
+    assert list(whole.made) == made
+    assert sum(shard.tally["seen"] for shard in whole.made) == 41
+    assert whole.at([40, 3, 17]) == [rows[40], rows[3], rows[17]]
+    assert shards.shard_at(made[0].file, made[0].prefix) == made[0]
+
+
+def test_parts_of_all_shards_are_cut_once_and_many_become_one(tmp_path):
+    rows = named(64)
+    for start in range(0, 64, 4):
+        some = {f"k{row.id}": [row] for row in rows[start : start + 4]}
+        memo.write_part(tmp_path, some, killed=start == 8)
+    leaves = list("0123456789abcdef")
+    known = memo.Memo(tmp_path, leaves)
+    known.cut()
+    assert {memo.shard_of(part) for part in memo.files(tmp_path)} <= set(leaves)
+    for leaf in leaves:
+        known.compact(leaf)
+        own = [row for row in rows if row.id.startswith(leaf)]
+        assert sorted(columns.ids(known.results(leaf, []), "key")) == [f"k{r.id}" for r in own]
+    killed = [part for part in memo.files(tmp_path) if part.name.startswith(memo.KILLED)]
+    assert sum(len(memo.whole_part(part)) for part in killed) == 4
+    assert memo.keys(tmp_path) == {f"k{row.id}" for row in rows}
+
+
+@pytest.fixture
+def small_shards(monkeypatch):
+    """Shards of two rows: a few photos are many."""
+    monkeypatch.setattr(shards, "MOST_ROWS", 2)
+
+
+def stories():
+    """What every stage says of every row, and of all together."""
+    return {
+        stage.__name__: (stage().rows(), *facts_of(manifest.facts(stage().path)))
+        for stage in STAGES
+    }
+
+
+def facts_of(facts):
+    return facts.outcome, facts.notes, facts.numbers
+
+
+def test_shards_change_no_row_no_picture_no_record_no_page(store, reference, monkeypatch):
+    set_options(Crop_faces="each", Crop_max_faces=3, Zoom_share=0.4, ExportTFRecords_labels="none")
+    save(store.parent / "photos" / "pair.png", photo(20, [(20, 40, 22), (100, 50, 20)]))
+    assert build(Report())
+    whole, page = stories(), Report().path.read_bytes()
+    files = results(store)
+    monkeypatch.setattr(shards, "MOST_ROWS", 2)
+    set_options(Store_root=store / "again")
+    assert build(Report())
+    assert len(shards.listed_shards(Detect().path)) > 2
+    assert stories() == whole
+    assert Report().path.read_bytes() == page
+    others = results(store / "again")
+    for end in (".jpg", ".tfrecords", "dataset.json"):
+        made = {name.split("/")[-1]: data for name, data in files.items() if name.endswith(end)}
+        assert made == {n.split("/")[-1]: data for n, data in others.items() if n.endswith(end)}
+
+
+@pytest.mark.usefixtures("reference")
+def test_a_store_that_outgrows_one_shard_runs_no_model(store, monkeypatch):
+    assert build(Resize())
+    whole = {stage: stage().rows() for stage in (Detect, Crop, FilterPose, Resize)}
+    seen = [counting(monkeypatch, stage) for stage in WORKING]
+    monkeypatch.setattr(shards, "MOST_ROWS", 2)
+    fresh()
+    assert not Ingest().complete()
+    assert build(Resize())
+    assert seen == [[] for _ in WORKING]
+    assert {stage: stage().rows() for stage in whole} == whole
+    assert len(shards.listed_shards(Resize().path)) > 2
+
+
+@pytest.mark.usefixtures("reference", "small_shards")
+def test_a_new_photo_writes_only_its_shards(store, monkeypatch):
+    set_options(FilterPose_limit="q100", Zoom_share=0)
+    for number in range(40, 52):
+        save(store.parent / "photos" / f"{number}.png", photo(number, [(60, 40, 22)]))
+    assert build(ExportTFRecords())
+    before = {path for path in store.rglob("shards/*.parquet")}
+    save(store.parent / "photos" / "new.png", photo(9, [(61, 40, 22)]))
+    fresh()
+    seen = {stage: counting(monkeypatch, stage) for stage in WORKING}
+    assert build(ExportTFRecords())
+    (own,) = (row.id for row in Ingest().rows() if row.path == "new.png")
+    assert all(len(names) <= 1 for names in seen.values())
+    for path in {path for path in store.rglob("shards/*.parquet")} - before:
+        prefix = path.name.split("-")[0]
+        if path.parts[-4] != "ingest":  # whose listing goes by paths
+            assert own.startswith(prefix[:1]), path
+
+
+@pytest.mark.usefixtures("reference", "small_shards")
+def test_a_crash_between_shards_leaves_nothing_to_do_twice(store, monkeypatch):
+    write, left = parquet.write_table, [12]
+
+    def power_cut(*given):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        write(*given)
+
+    monkeypatch.setattr(parquet, "write_table", power_cut)
+    with pytest.raises(KeyboardInterrupt):
+        for stage in (Ingest, Detect, Crop):
+            stage().build()
+    monkeypatch.setattr(parquet, "write_table", write)
+    fresh()
+    assert build(Resize())
+    broken = results(store)
+    set_options(Store_root=store / "again")
+    assert build(Resize())
+    assert {k: v for k, v in broken.items() if not k.startswith("again/")} == results(
+        store / "again"
+    )
+
+
+def test_rows_in_memory_answer_as_a_manifest_does():
+    rows = [FULL, dropped(FULL, "no face")]
+    held = Rows.of(rows)
+    assert list(held) == rows and held.at([1, 0]) == rows[::-1]
+    assert held.outcome() == {"kept": 1, "no face": 1}
+    assert rows_of(held.columns(*manifest.IN_MANIFEST)) == rows
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("small_shards")
+@pytest.mark.parametrize(
+    ("where", "damage"),
+    [
+        ("detect/*/*", "flipped"),
+        ("detect/*/shards/*", "flipped"),
+        ("detect/*/shards/*", "half"),
+        ("resize/*/parts/*", "empty"),
+    ],
+)
+def test_a_damaged_file_is_said_set_aside_and_made_again(store, where, damage):
+    assert build(Resize())
+    whole = results(store)
+    path = max(store.glob(f"{where}.parquet"), key=lambda path: path.stat().st_size)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 8 : len(data) // 8 + 40] = bytes(40)  # in a page
+    path.write_bytes({"flipped": data, "half": data[: len(data) // 2], "empty": b""}[damage])
+    ask_again(store, where)
+    assert not build(Resize())
+    assert not path.exists() and path.with_name(f"{path.name}.damaged").exists()
+    ask_again(store, where)
+    assert build(Resize())
+    assert {n: d for n, d in results(store).items() if not n.endswith(".damaged")} == whole
+
+
+def ask_again(store, where):
+    """As the next command that needs what came after Detect, and Resize's own rows, anew."""
+    for stage in ("crop", "measure", "filterquality", "filterpose", "zoom", "resize"):
+        for known in store.glob(f"{stage}/*/*.parquet"):
+            known.unlink()
+    for made in (*store.glob("crop/*/shards/*"), *store.glob("resize/*/shards/*")):
+        made.unlink()
+    for forget in (manifest.facts, shards.listed_shards, shards.by_prefix):
+        forget.cache_clear()
+    fresh()
