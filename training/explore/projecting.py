@@ -13,10 +13,10 @@ from training.batches import decode, encode
 from training.explore.asked import Floats
 from training.explore.directions import SAMPLES
 from training.explore.model import Model
+from training.explore.perceptual import Features, of_discriminator, read_vgg, vgg19
 from training.explore.sheets import Pixels
 from training.networks import layers
 from training.networks.parameters import Tensor
-from training.perceptual import Features, of_discriminator, read_vgg, vgg19
 
 RATE, RAMP_UP, RAMP_DOWN = 0.1, 0.05, 0.25  # of the learning rate, and shares of the steps
 SHAKING, CALM = 0.05, 0.75  # of w at first, in its standard deviations; from when on it is calm

@@ -11,13 +11,13 @@ from training.adam import Adam
 from training.config import Config
 from training.devices import Replicas
 from training.exchange.opening import OpenedGenerator
+from training.explore.perceptual import Features, of_discriminator, read_vgg, vgg19
 from training.minibatch import Minibatch
 from training.networks.architecture import DiscriminatorConfig, Pair, StudentConfig
 from training.networks.discriminator import Discriminator
 from training.networks.generator import Generator
 from training.networks.parameters import Tensor
 from training.networks.student import Student
-from training.perceptual import Features, of_discriminator, read_vgg, vgg19
 from training.phases import Part, Phases, Share, Step
 from training.state import Plan, State, number, trainable
 from training.student.losses import perceptual, pyramid_of

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from training.explore.perceptual import Features
 from training.networks.parameters import Tensor
-from training.perceptual import Features
 
 
 def perceptual(features: Features, pyramid: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from training import perceptual
 from training.config import ConfigError
+from training.explore import perceptual
 from training.networks.architecture import DiscriminatorConfig
 from training.networks.discriminator import Discriminator, unit
 from training.student import losses
