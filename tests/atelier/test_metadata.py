@@ -87,6 +87,7 @@ def test_no_exif_tag_decides(name, plain):
         assert seen(with_exif(name, exif)) == plain[name], entry
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["AVIF", "HEIF"])
 def test_no_exif_tag_decides_in_boxes(name, plain):
     """These turn by a box of their own; the EXIF is put where a dummy of its length was."""

@@ -1,6 +1,5 @@
 """Sources and disks as they should not be: one sentence, or a drop with a reason."""
 
-import gc
 import os
 import shutil
 import struct
@@ -181,10 +180,12 @@ def disk(folder):
             pytest.skip("mounting is not permitted here")
 
     mount("size=64m")
-    yield mount
-    cluster.close()  # whose workers have files open there, as has an error that holds its frames
-    gc.collect()
-    subprocess.run(["umount", str(place)], check=True)
+    # It hears when this process is gone, be it by SIGKILL, and leaves no mount behind then either.
+    keeper = ["sh", "-c", 'cat; umount --lazy "$0"', str(place)]
+    with subprocess.Popen(keeper, stdin=subprocess.PIPE, start_new_session=True) as unmounting:
+        yield mount
+        cluster.close()  # whose workers have files open there
+    assert unmounting.returncode == 0
 
 
 def test_a_read_only_store_is_one_sentence(folder, disk):

@@ -7,6 +7,7 @@ import psutil
 import pytest
 
 from pipeline.dataset import pack
+from pipeline.engine import lock
 from pipeline.rows import memo
 from pipeline.tasks import Dataset, Detect, Resize
 from tests.kit.commands import error, run, started, wait_for
@@ -42,7 +43,8 @@ def many(tmp_path_factory):
 @pytest.mark.parametrize("heard_by", ["command", "terminal"])
 def test_ctrl_c_says_that_it_stopped_and_leaves_no_process(many, heard_by):
     """At a terminal every process of the command gets it."""
-    process = started(many, "run", store=heard_by, **MANY)
+    workers = 2 if heard_by == "terminal" else 1
+    process = started(many, "run", store=heard_by, **{**MANY, "Engine_workers": workers})
     wait_for(many, f"{heard_by}/detect/*/parts/*.parquet")
     family = psutil.Process(process.pid).children(recursive=True)
     send = {"command": os.kill, "terminal": os.killpg}[heard_by]
@@ -84,7 +86,8 @@ def packing(monkeypatch):
 @pytest.mark.parametrize("stage", ["detect", "resize", "records"])
 def test_kill_9_in_the_middle_redoes_nothing_that_is_finished(many, stage, monkeypatch):
     store = many / stage
-    process = started(many, "run", store=stage, **MANY)
+    workers = 2 if stage == "detect" else 1
+    process = started(many, "run", store=stage, **{**MANY, "Engine_workers": workers})
     wait_for(store, f"{stage}/*/parts/*.parquet", 3)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
@@ -100,6 +103,7 @@ def test_kill_9_in_the_middle_redoes_nothing_that_is_finished(many, stage, monke
     counted = {"detect": Detect, "resize": Resize}.get(stage)
     redone = counting(monkeypatch, counted) if counted else packing(monkeypatch)
     assert build(Dataset())
+    lock.release(store)
     assert finished.isdisjoint(redone)
     assert len(finished) + len(redone) == PHOTOS
     assert results(store) == results(many / "undisturbed")

@@ -1,7 +1,9 @@
 """Laws of the commands: whatever a person types is answered, and what cannot be in one sentence."""
 
+import os
 import re
 
+import luigi
 import pytest
 from luigi.cmdline_parser import CmdlineParser
 
@@ -21,7 +23,24 @@ every_command = pytest.mark.parametrize(
     "command", COMMANDS, ids=lambda each: " ".join([each.package, *each.words])
 )
 every_option = pytest.mark.parametrize("option", OPTIONS, ids=str)
+PIPELINE = [each for each in OPTIONS if each.package == "pipeline"]
 every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.__name__)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick():
+    """Each command line asks for what no command line changes: tasks' parameters, the terminal."""
+    get_params, known = luigi.Task.get_params.__func__, {}
+
+    def params(task):
+        if task not in known:
+            known[task] = get_params(task)
+        return known[task]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(luigi.Task, "get_params", classmethod(params))
+        patch.setattr("shutil.get_terminal_size", lambda fallback=None: os.terminal_size((80, 24)))
+        yield
 
 
 def sentence(capsys, code):
@@ -94,9 +113,7 @@ def test_a_wrong_value_names_the_option_and_itself(option, capsys):
         assert option.name in said and value in said
 
 
-@pytest.mark.parametrize(
-    "option", [each for each in OPTIONS if each.package == "pipeline"], ids=str
-)
+@pytest.mark.parametrize("option", PIPELINE, ids=str)
 def test_the_options_of_all_sections_are_known_by_their_names(option, capsys):
     cli = command_lines.CLIS["pipeline"]
     said = sentence(capsys, cli.main(["options", f"{option.flag}x", "1"]))
@@ -119,10 +136,11 @@ ABOUT_PATHS = r"\b(file|folder|checkpoint of|labels of the pictures)\b"
 NO_PATHS = {"name", "format", "detector"}  # the text of a detector holds paths: below
 
 
-@every_option
-def test_what_names_a_file_or_a_folder_is_a_path(option):
-    about = re.search(ABOUT_PATHS, option.known["help"], re.IGNORECASE)
-    assert option.known["path"] == (about is not None and option.name not in NO_PATHS)
+def test_what_names_a_file_or_a_folder_is_a_path():
+    for option in OPTIONS:
+        about = re.search(ABOUT_PATHS, option.known["help"], re.IGNORECASE)
+        named = about is not None and option.name not in NO_PATHS
+        assert option.known["path"] == named, option
 
 
 @pytest.fixture
@@ -156,9 +174,7 @@ def test_a_detector_may_lie_at_home(home):
     assert (spec.model, spec.labels) == (f"{home}/a,b.pb", f"{home}/there")
 
 
-@pytest.mark.parametrize(
-    "option", [each for each in OPTIONS if each.package == "pipeline"], ids=str
-)
+@pytest.mark.parametrize("option", PIPELINE, ids=str)
 def test_a_per_cent_sign_in_a_recipe_is_written_twice(option, tmp_path, capsys):
     name, recipe = options.section(option.section), tmp_path / "recipe.cfg"
     recipe.write_text(f"[{name}]\n{option.name} = a%2Cb\n")
@@ -196,7 +212,7 @@ def test_a_per_cent_sign_is_itself_on_a_command_line_and_twice_in_a_recipe(tmp_p
 # Plain `luigi --module pipeline TASK`: what it is told is checked before Luigi reads it.
 
 
-def luigi(task, *words):
+def asked(task, *words):
     """The sentence about a command line of Luigi's; empty where there is nothing to say."""
     line = ["--module", "pipeline", task if isinstance(task, str) else task.__name__, *words]
     try:
@@ -216,7 +232,7 @@ def test_luigi_helps_with_every_task(task, flag, capsys):
     for name, parameter in task.get_params():
         assert f"--{task.__name__}-{name.replace('_', '-')} " in out
         assert parameter.description
-    assert luigi(task, flag) == ""
+    assert asked(task, flag) == ""
 
 
 @every_task
@@ -224,29 +240,28 @@ def test_luigi_knows_what_a_misspelt_option_was_meant_to_be(task):
     for name, _ in task.get_params():
         own = f"--{name.replace('_', '-')}"
         for flag in (own, f"--{task.__name__}-{own[2:]}"):
-            said = luigi(task, f"{flag}x", "1")
+            said = asked(task, f"{flag}x", "1")
             assert said == f"luigi: there is no option {flag}x; did you mean {flag}?"
         if "_" in name:
-            said = luigi(task, f"--{task.__name__}-{name}", "1")
+            said = asked(task, f"--{task.__name__}-{name}", "1")
             assert said.endswith(f"did you mean --{task.__name__}-{name.replace('_', '-')}?")
 
 
 @every_task
 def test_luigi_says_what_a_misspelt_task_was_meant_to_be(task):
-    assert luigi(f"{task.__name__}x").endswith(f"did you mean {task.__name__}?")
-    assert luigi(task, task.__name__).endswith("is one word too many; see --help")
+    assert asked(f"{task.__name__}x").endswith(f"did you mean {task.__name__}?")
+    assert asked(task, task.__name__).endswith("is one word too many; see --help")
 
 
 def test_luigi_takes_every_option_of_every_section():
-    own = [each for each in OPTIONS if each.package == "pipeline"]
-    assert luigi("Ingest", *(f"{option.flag}={shown(option)}" for option in own)) == ""
+    assert asked("Ingest", *(f"{option.flag}={shown(option)}" for option in PIPELINE)) == ""
 
 
 @every_task
 def test_luigi_refuses_a_wrong_value_as_the_pipeline_does(task):
     for option in [each for each in OPTIONS if each.flag.startswith(f"--{task.__name__}-")]:
         for value in option.wrong[:1]:
-            said = luigi("Ingest", f"{option.flag}={value}")
+            said = asked("Ingest", f"{option.flag}={value}")
             assert option.name in said and value in said
             options.set_option(option.flag[2:], shown(option))
 
@@ -257,11 +272,11 @@ def test_luigi_refuses_a_wrong_value_of_the_tasks_own(task):
     wrong = [(each.name, value) for each in own for value in each.wrong[:1]]
     wrong += [("photos", "nonsense")] if hasattr(task, "photos") else []
     for name, value in wrong:
-        assert value in luigi(task, f"--{name.replace('_', '-')}={value}")
+        assert value in asked(task, f"--{name.replace('_', '-')}={value}")
 
 
 def test_luigis_own_options_are_checked_too():
-    assert luigi("Ingest", "--workers", WRONG[int]).startswith("--workers = 'many': ")
+    assert asked("Ingest", "--workers", WRONG[int]).startswith("--workers = 'many': ")
 
 
 @pytest.mark.parametrize(

@@ -112,8 +112,7 @@ def test_the_whole_dataset_with_it(tmp_path, test_data, name):
     for path in sorted((test_data / "portraits_512_1023").iterdir())[:8]:
         (tmp_path / "photos" / path.name).symlink_to(path)
     text = DETECTORS[name].format(models=test_data / "models")
-    options = {"Detect_detector": text, "Dataset_size": 256, "Engine_workers": 1}
-    done = run(tmp_path, "run", **options, Engine_scheduler="local", Zoom_share=0)
+    done = run(tmp_path, "run", Detect_detector=text, Dataset_size=256, Zoom_share=0)
     assert done.returncode == 0, done.stderr
     assert any(line.split()[:3] == ["Resize", "8", "8"] for line in done.stdout.splitlines())
 

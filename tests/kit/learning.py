@@ -1,10 +1,12 @@
 """Made pictures to learn a detector from: bright rectangles of two colours on noise."""
 
 import numpy as np
+import tensorflow as tf
 from PIL import Image
 
 from atelier.boxes import Box
 from detectors.annotations import Annotated, Labelled, write_csv, write_voc
+from detectors.learning import network
 from detectors.learning.options import LearningConfig
 
 COLOURS = {"red": (230, 40, 40), "blue": (40, 60, 230)}
@@ -61,3 +63,14 @@ def config(folder, **more):
         "out": folder / "run",
     }
     return LearningConfig(**{name: str(path) for name, path in given.items()} | SMALL | more)
+
+
+def small_backbone(input_shape, **_):
+    """In the place of a MobileNet, whose compiling is most of a short run: five convolutions."""
+    layers = tf.keras.layers
+    x = inputs = layers.Input(input_shape)
+    for name in ("half", "quarter", *network.LEVELS["mobilenetv2"]):
+        x = layers.Conv2D(8, 3, 2, padding="same", use_bias=False, name=f"{name}_conv")(x)
+        x = layers.BatchNormalization(name=f"{name}_bn")(x)
+        x = layers.ReLU(name=name)(x)
+    return tf.keras.Model(inputs, x)

@@ -24,6 +24,12 @@ from training.cli import main
 devices.AGREE = 0  # runs this small end within seconds: machines ask each other every time
 sys.exit(main(sys.argv[1:]))
 """
+REHEARSAL = COMMAND.replace(
+    "devices.AGREE",
+    "from functools import partial\nfrom tests.kit.training_runs import Rehearsal\n"
+    "from training import loop\n"
+    "loop.train = partial(loop.train, new_step=Rehearsal)\ndevices.AGREE",
+)
 SMALL = {
     "fmap_base": 16,
     "fmap_max": 8,
@@ -101,11 +107,16 @@ def command(data, out, **options):
     return ["train", *(f"--{name}={value}" for name, value in given.items())]
 
 
-def start(arguments, **environment):
+def start_rehearsal(arguments):
+    """The same, with steps that learn nothing, in no hurry."""
+    return start(arguments, REHEARSAL)
+
+
+def start(arguments, script=COMMAND, **environment):
     """`python -m training` in a process of its own."""
     own = {"CUDA_VISIBLE_DEVICES": "", "PYTHONUNBUFFERED": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     return subprocess.Popen(
-        [sys.executable, "-c", COMMAND, *map(str, arguments)],
+        [sys.executable, "-c", script, *map(str, arguments)],
         cwd=ROOT,
         env={**os.environ, **own, **environment},
         stdout=subprocess.PIPE,

@@ -15,6 +15,7 @@ WORKING = [stage for stage in STAGES if issubclass(stage, Stage)]
 pytestmark = pytest.mark.usefixtures("reference")
 
 
+@pytest.mark.slow
 def test_renaming_a_photo_runs_no_model(store, monkeypatch):
     assert build(Resize())
     (store.parent / "photos" / "1.png").rename(store.parent / "photos" / "renamed.png")
@@ -36,6 +37,7 @@ def test_moving_the_source_reads_no_bytes(store, monkeypatch):
     assert seen == [[] for _ in WORKING]
 
 
+@pytest.mark.slow
 def test_an_edited_photo_is_another_photo(store, monkeypatch):
     assert build(Resize())
     save(store.parent / "photos" / "1.png", photo(99, [(61, 40, 22)]))
@@ -65,6 +67,7 @@ def test_a_changed_decision_embeds_only_changed_rectangles(store, monkeypatch):
     assert len(seen) == 1
 
 
+@pytest.mark.slow
 def test_a_changed_limit_runs_no_model(store, monkeypatch):
     assert build(Resize())
     seen = [counting(monkeypatch, stage) for stage in (Ingest, Detect, Embed)]
@@ -73,6 +76,7 @@ def test_a_changed_limit_runs_no_model(store, monkeypatch):
     assert seen == [[], [], []]
 
 
+@pytest.mark.slow
 def test_a_raised_version_runs_its_stage_alone(store, monkeypatch):
     assert build(Resize())
     seen = {stage: counting(monkeypatch, stage) for stage in WORKING}

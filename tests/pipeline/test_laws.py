@@ -145,6 +145,7 @@ def another(name, kind, value):
     return value + 1 if kind is int else value * 0.75 + 0.01
 
 
+@pytest.mark.slow
 def test_the_cut_into_units_changes_no_result(store, reference):
     seen = []
     for size in (1, 2, 7):
@@ -177,6 +178,7 @@ def test_a_crash_keeps_finished_units(store, reference, stage, monkeypatch):
     assert len(seen) == len(set(seen))
 
 
+@pytest.mark.slow
 def test_a_grown_source_runs_only_new_rows(store, reference, monkeypatch):
     set_options(FilterPose_limit="q100", Zoom_share=0.4)
     assert build(Resize())

@@ -83,6 +83,7 @@ def test_few_pictures_and_many_epochs_are_said(tmp_path, capsys):
     assert "fewer than" not in out
 
 
+@pytest.mark.slow
 def test_what_is_refused_leaves_nothing_behind(tmp_path, capsys):
     data, run = draw(tmp_path / "data", size=(16, 16)), tmp_path / "runs" / "one"
     rehearse(draw(tmp_path / "small"), tmp_path / "old")

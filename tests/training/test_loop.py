@@ -21,7 +21,7 @@ from tests.kit.training_runs import (
     rehearse,
     signal_after,
     small,
-    start,
+    start_rehearsal,
     train,
 )
 from training import cli, sources
@@ -242,6 +242,7 @@ def test_steps_that_are_not_finite_are_left_out(tmp_path):
     """All of them from 40 images on: that is found to be a collapse."""
     data, rate = draw(tmp_path / "data"), "0:0.002, 0.04:1e30"
     options = {"d_lr": rate, "g_lr": rate, "tick_kimg": 0.004, "on_collapse": "ignore"}
+    options |= {"pl_weight": 0, "r1_interval": 0}
     assert train(data, tmp_path / "run", **options) == "finished"
     lines = curve(tmp_path / "run")
     assert sum(line["skipped/G"] + line["skipped/D"] for line in lines) > 0
@@ -330,25 +331,26 @@ def test_grey_transparent_and_labelled_images_train(tmp_path, mode, labels, froz
 
 
 @pytest.mark.slow
-def test_kill_9_at_any_moment_loses_nothing(whole, tmp_path):
-    data, run = whole.parent / "data", tmp_path / "run"
+def test_kill_9_at_any_moment_loses_nothing(rehearsed, tmp_path):
+    data, run = rehearsed.parent / "data", tmp_path / "run"
     arguments = command(data, run, **ALL, snapshot_kimg=0.016)
     rng = np.random.default_rng(int(time.time()))
     for lines in (1, 3):
-        process = start(arguments)
+        process = start_rehearsal(arguments)
         while lines and (text := process.stdout.readline()):
             lines -= " kimg  " in text
         time.sleep(rng.uniform(0, 0.1))
         process.kill()
         process.communicate()
-    assert train(data, run, **ALL, snapshot_kimg=0.016) == "finished"
-    assert curve(run) == curve(whole)
+    assert rehearse(data, run, **ALL, snapshot_kimg=0.016) == "finished"
+    assert_same_run(run, rehearsed)
 
 
 @pytest.mark.slow
-def test_ctrl_c_stops_the_command_after_a_checkpoint(whole, tmp_path):
-    data, run = whole.parent / "data", tmp_path / "run"
-    process = start([*command(data, run, **ALL, total_kimg=25000), "--device", "cpu"])
+def test_ctrl_c_stops_the_command_after_a_checkpoint(rehearsed, tmp_path):
+    data, run = rehearsed.parent / "data", tmp_path / "run"
+    words = [*command(data, run, **ALL, total_kimg=25000), "--device", "cpu"]
+    process = start_rehearsal(words)
     while " kimg  " not in process.stdout.readline():
         pass
     process.send_signal(signal.SIGINT)

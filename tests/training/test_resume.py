@@ -25,6 +25,7 @@ def p_of(run):
     )
 
 
+@pytest.mark.slow
 def test_a_fixed_augmentation_is_the_commands_own(tmp_path):
     data, run = draw(tmp_path / "data"), tmp_path / "run"
     rehearse(data, run, **SHORT)
@@ -166,6 +167,7 @@ def test_a_tick_holds_the_means_of_what_was_finite():
     assert math.isnan(line["bad"])
 
 
+@pytest.mark.slow
 def test_a_watch_that_goes_on_hears_the_same():
     rng = np.random.default_rng(0)
     lines = []

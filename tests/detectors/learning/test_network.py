@@ -16,6 +16,7 @@ def options(**more):
     return LearningConfig(**{"weights": "none", "size": 64, "alpha": 0.1} | more)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["mobilenetv2", "mobilenetv3small", "mobilenetv3large"])
 @pytest.mark.parametrize("stride", ["8", "16"])
 def test_the_map_has_a_cell_per_stride(backbone, stride):

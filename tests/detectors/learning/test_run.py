@@ -12,22 +12,25 @@ import numpy as np
 import pytest
 
 from atelier import files
-from detectors.learning import cli, loop, state, train
+from detectors.learning import cli, loop, network, state, train
 from detectors.learning.options import LearningError
 from detectors.learning.train import train as run
-from tests.kit.learning import SMALL, config, dataset
+from tests.kit.learning import SMALL, config, dataset, small_backbone
 from tests.kit.store import ROOT
 
 COMMAND = """
 import sys
 import tensorflow as tf
 tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+from detectors.learning import network
 from detectors.learning.cli import main
+from tests.kit.learning import small_backbone
+network.MAKERS["mobilenetv2"] = small_backbone
 sys.exit(main(sys.argv[1:]))
 """
 FOUR_STEPS = {"epochs": 4, "check_every": 2, "mirror": True}  # an epoch is one step
 pytestmark = [
-    pytest.mark.usefixtures("plain_graphs"),
+    pytest.mark.usefixtures("plain_graphs", "quick"),
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
 ]
 
@@ -53,8 +56,9 @@ def weights(folder):
 
 @pytest.fixture(scope="module")
 def quick():
-    """Without the export, which takes seconds and has its own tests."""
+    """A small network, and no export: what takes seconds has its own tests."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(network.MAKERS, "mobilenetv2", small_backbone)
         patch.setattr(
             train.export, "write_detector", lambda folder, *_: folder.mkdir(exist_ok=True)
         )

@@ -76,6 +76,7 @@ def test_a_picture_that_is_missing_is_named(tmp_path):
         close_zip(path, 4, TINY, {})
 
 
+@pytest.mark.slow
 def test_more_members_than_a_plain_zip_counts(tmp_path):
     with written_zip(tmp_path / "x.zip", TINY, 65_536, {"dataset.json": b"{}"}) as made:
         assert len(made.namelist()) == 65_537

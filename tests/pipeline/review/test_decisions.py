@@ -140,6 +140,7 @@ def test_a_crop_detectors_portrait_overrides_the_face():
     assert row.drop == "not 1 or more hat: 0"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("reference")
 def test_one_decision_changes_only_its_own_row(store, monkeypatch):
     set_options(FilterPose_limit="best 1", Zoom_share=0)
@@ -162,6 +163,7 @@ def test_one_decision_changes_only_its_own_row(store, monkeypatch):
     assert after[one].rectangle == Box(30, 20, 120, 110)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("reference")
 def test_a_decision_taken_back_leads_to_the_old_results(store):
     assert build(Resize())

@@ -46,6 +46,7 @@ def two(store, monkeypatch):
     return store
 
 
+@pytest.mark.slow
 def test_adding_a_detector_runs_that_one_alone(two, monkeypatch):
     assert build(Resize())
     before = [(row.id, row.rectangle) for row in Crop().rows()]

@@ -45,6 +45,7 @@ def test_which_refusals_are_for_the_pose(reason, is_one):
     assert not hindsight.is_for_pose(accepted) and not hindsight.is_for_pose(None)
 
 
+@pytest.mark.slow
 def test_a_run_with_ten_refusals_says_how_each_method_fares(store, reference, monkeypatch):
     for number in range(20, 30):
         save(store.parent / "photos" / f"{number}.png", photo(number, [(60, 40, 22)]))

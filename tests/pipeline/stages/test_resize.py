@@ -32,6 +32,7 @@ def practice(pixels, folder, size):
     return np.asarray(Image.open(folder / "out.png").convert("RGB"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("box", [Box(0, 0, 1200, 1600), Box(104, 208, 904, 1272)])
 def test_a_picture_is_what_convert_makes_of_the_rectangle(tmp_path, box):
     pixels = smooth(1200, 1600)

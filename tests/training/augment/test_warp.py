@@ -58,6 +58,7 @@ def test_the_gradient_is_the_transpose():
     np.testing.assert_array_equal(gradient, warp.warp_back(y, maps(3)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("few", [1, 2])
 def test_in_turn_is_at_once(monkeypatch, few):
     x = images(3, 12, 12, 3)
@@ -68,6 +69,7 @@ def test_in_turn_is_at_once(monkeypatch, few):
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_xla_compiles_it():
     x = tf.constant(images(2, 16, 16, 3))
     for step in (warp.warp, warp.warp_back):

@@ -33,6 +33,7 @@ def test_images_and_scores_are_theirs(test_data, name):
     close(discriminator(image, labels), reference["d_fake"])
 
 
+@pytest.mark.slow
 def test_mutations_of_a_real_pickle_are_refused_or_open(test_data, tmp_path):
     rng = np.random.default_rng(1)
     path = tmp_path / "network.pkl"

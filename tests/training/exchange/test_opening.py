@@ -224,6 +224,7 @@ def mutated(data, rng):
     return bytes(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["ada-pytorch", "TensorFlow 1"])
 def test_whatever_happens_to_a_pickle_it_opens_or_is_refused(write, layout):
     data, rng = LAYOUTS[layout](kit.weights()), np.random.default_rng(0)

@@ -13,7 +13,9 @@ from training.explore.paths import between, slerp
 from training.networks.generator import noise_layers
 from training.run import films
 
-every_kind = pytest.mark.parametrize("kind", KINDS)
+every_kind = pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind != "rgb")) for kind in KINDS]
+)
 
 
 @every_kind
@@ -157,6 +159,7 @@ def test_sefa_finds_what_changes_the_styles_most(models):
     assert max(change(step / np.linalg.norm(step)) for step in rng) <= changes[0]
 
 
+@pytest.mark.slow
 def test_a_step_is_one_standard_deviation_of_w(models):
     model = open_model(models["rgb"])
     samples = model.w(range(directions.SAMPLES))

@@ -10,8 +10,8 @@ from training.explore.asked import Look
 from training.explore.model import open_model
 
 
-@pytest.mark.parametrize("kind", ["rgb", "rgba", "not square"])
-@pytest.mark.parametrize("space", ["w", "w+"])
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "space"), [("rgb", "w"), ("rgba", "w+"), ("not square", "w")])
 def test_the_distance_falls_and_the_picture_comes_near(models, kind, space):
     model = open_model(models[kind], parts=("G_ema", "D"))
     target = next(model.drawn([3], Look(psi=0.7)))[1]
@@ -28,6 +28,7 @@ def test_the_distance_falls_and_the_picture_comes_near(models, kind, space):
     assert len(rows) == (1 if space == "w" else model.generator.rows)
 
 
+@pytest.mark.slow
 def test_without_d_pixels_are_compared(tmp_path):
     model = open_model(small_model(tmp_path / "m.npz", "grey", discriminator=False))
     target = next(model.drawn([3], Look(psi=0.7)))[1]

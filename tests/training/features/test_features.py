@@ -29,20 +29,18 @@ def lessons(count=80):
 
 @pytest.fixture(scope="module")
 def net(tmp_path_factory):
-    """A classifier that was taught in its own process."""
-    place = tmp_path_factory.mktemp("net") / "classifier.pt"
-    net = Net("classifier", str(place), "cpu", 1)
-    with Extractor(net, lessons()) as taught:
-        assert taught.taught["held_out_accuracy"] == 1
-        assert json.loads(place.with_suffix(".json").read_text()) == taught.taught
-        assert (taught.label, taught.dims, taught.device) == ("classifier", 128, "cpu")
-    return net
+    return Net("classifier", str(tmp_path_factory.mktemp("net") / "classifier.pt"), "cpu", 1)
 
 
 @pytest.fixture(scope="module")
 def network(net):
-    with Extractor(net) as network:
-        yield network
+    """A classifier that was taught in its own process, for who needs one that lives."""
+    with Extractor(net, lessons()) as taught:
+        assert taught.taught["held_out_accuracy"] == 1
+        place = Path(net.weights).with_suffix(".json")
+        assert json.loads(place.read_text()) == taught.taught
+        assert (taught.label, taught.dims, taught.device) == ("classifier", 128, "cpu")
+        yield taught
 
 
 def test_features_do_not_depend_on_the_messages(network):
@@ -63,6 +61,7 @@ def test_transparent_pictures_are_seen_on_white(network):
     np.testing.assert_allclose(found.features, expected.features, rtol=1e-6)
 
 
+@pytest.mark.usefixtures("network")
 def test_a_killed_process_is_one_sentence(net):
     batch = [np.zeros((8, 8, 1), np.uint8)]
     with Extractor(net) as network, pytest.raises(FeaturesError) as error:
@@ -73,6 +72,7 @@ def test_a_killed_process_is_one_sentence(net):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.usefixtures("network")
 def test_it_ends_with_its_parent(net):
     script = (
         "import os, sys\n"

@@ -107,6 +107,7 @@ def generator_of(run):
     return open_generator(run).network()
 
 
+@pytest.mark.slow
 def test_fakes_do_not_depend_on_how_many_are_made(made):
     many = [picture for pictures, _ in made.batches(40) for picture in pictures]
     few = [picture for pictures, _ in made.batches(5) for picture in pictures]
@@ -223,7 +224,7 @@ def test_equal_folders_have_no_distance(sets, monkeypatch):
 def test_noise_is_farther_than_a_blur(sets):
     with Extractor(Net("random-inception", device="cpu", threads=1)) as network:
         assert network.label == "random-inception"
-        some = (islice(Gallery(sets / name), 10) for name in ("clean", "blurred", "noise"))
+        some = (islice(Gallery(sets / name), 4) for name in ("clean", "blurred", "noise"))
         clean, blurred, noise = (
             np.concatenate([answer.features for answer in network.stream(batched(pictures))])
             for pictures in some
