@@ -7,6 +7,7 @@ import psutil
 import pytest
 
 from pipeline.dataset import pack
+from pipeline.engine import lock
 from pipeline.rows import memo
 from pipeline.tasks import Dataset, Detect, Resize
 from tests.kit.commands import error, run, started, wait_for
@@ -102,6 +103,7 @@ def test_kill_9_in_the_middle_redoes_nothing_that_is_finished(many, stage, monke
     counted = {"detect": Detect, "resize": Resize}.get(stage)
     redone = counting(monkeypatch, counted) if counted else packing(monkeypatch)
     assert build(Dataset())
+    lock.release(store)
     assert finished.isdisjoint(redone)
     assert len(finished) + len(redone) == PHOTOS
     assert results(store) == results(many / "undisturbed")

@@ -163,7 +163,7 @@ def frechet(dims, count):
     return features, ones, twos
 
 
-@pytest.mark.parametrize(("dims", "count"), [(64, 3), (768, 1)])  # 2048: ten seconds in scipy
+@pytest.mark.parametrize(("dims", "count"), [(64, 3), (768, 1), (2048, 1)])
 def test_the_score_is_pytorch_fids(child, dims, count):
     from pipeline.stages.filter_pose import Gaussian
 
