@@ -8,6 +8,8 @@ from atelier.options import OptionError, Section, nearest, option
 from training import schedule
 from training.augment import check_pipe
 
+KERAS = "keras"  # where a file of VGG19's weights is asked for: Keras's download
+
 
 class ConfigError(OptionError):
     """A setting that cannot be: the message names it, its value and the way out."""

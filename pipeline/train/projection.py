@@ -55,8 +55,8 @@ def project_photo(given: argparse.Namespace) -> int:
     print(portrait, flush=True)
     words = [f"--model={given.model}", f"--photo={portrait}", f"--out={given.out}"]
     words += [f"--space={given.space}", f"--steps={given.steps}"]
-    more = {name: getattr(given, name) for name in ("label", "film", "save")}
-    words += [f"--{name}={value}" for name, value in more.items() if value is not None]
+    more = {name: getattr(given, name) for name in ("label", "film", "save", "vgg")}
+    words += [f"--{name}={value}" for name, value in more.items() if value not in (None, "")]
     return child.attended(child.command("training", words, "project"))
 
 

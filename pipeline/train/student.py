@@ -10,7 +10,7 @@ from pipeline.engine import lock
 from pipeline.options import SettingsError, located
 from pipeline.train import child, stylegan
 from pipeline.train.stylegan import RUNS, TrainerConfig
-from training.config import ConfigError
+from training.config import KERAS, ConfigError
 from training.run import checkpoints, folder
 from training.student import options
 from training.student.options import DistillationConfig
@@ -109,6 +109,6 @@ def distil(
     lock.release(store)
     words = [word for word in config.words() if not word.startswith(("--teacher=", "--vgg="))]
     vgg = config.options()["vgg"]
-    words += [f"--vgg={vgg if vgg == options.KERAS else located(vgg)}"] if vgg else []
+    words += [f"--vgg={vgg if vgg == KERAS else located(vgg)}"] if vgg else []
     words += [f"--teacher={teacher}", f"--data={data}", f"--out={store / RUNS}"]
     stylegan.follow_trainer(child.command("training", words, "distill"), say)

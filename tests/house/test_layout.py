@@ -30,7 +30,7 @@ FLOORS = {
         {"networks", "schedule", "sources", "features", "startup"},
         {"augment", "batches", "losses", "adam", "draws"},
         {"config", "sampler"},
-        {"presets", "devices", "estimates", "state"},
+        {"presets", "devices", "estimates", "state", "perceptual"},
         {"phases", "run"},
         {"exchange"},
         {"explore", "minibatch", "metrics"},

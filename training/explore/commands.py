@@ -234,6 +234,12 @@ def add_projection(project: argparse.ArgumentParser) -> None:
         "--label", type=ranged(int), default=None, help="class; default: the mean over classes"
     )
     project.add_argument(
+        "--vgg",
+        default="",
+        help="weights of VGG19 to compare by, a file of Keras's, or keras: its download; without,"
+        " features of D",
+    )
+    project.add_argument(
         "--out", required=True, type=path, help="given and found beside each other, .png or .jpg"
     )
     project.add_argument("--film", type=path, default=None, help="how it was found, .mp4")

@@ -149,14 +149,17 @@ def project_command(given: argparse.Namespace) -> int:
     look = Look(label=given.label)
     model.check(look)
     photo = photo_of(given.photo.read_bytes(), str(given.photo), model.config)
-    print(f"comparing {projecting.compared(model)}", flush=True)
+    print(f"comparing {projecting.compared(model, given.vgg)}", flush=True)
     every = max(1, given.steps // MOST_SHOWN)
     with Steps(given.steps) as steps:
         found = projecting.project(
-            model, photo, given.steps, given.space, given.label, every, steps.tell
+            model, photo, given.steps, given.space, given.label, every, given.vgg, steps.tell
         )
     about = {"model": model.opened.digest, "space": given.space, "steps": str(given.steps)}
-    about |= {"distance": f"{found.distances[-1]:.4g}", "compared": projecting.compared(model)}
+    about |= {
+        "distance": f"{found.distances[-1]:.4g}",
+        "compared": projecting.compared(model, given.vgg),
+    }
     if given.film:
         writing.write_frames(given.film, found.frames, 30, about)
     if given.save:

@@ -15,8 +15,8 @@ from training.explore.directions import SAMPLES
 from training.explore.model import Model
 from training.explore.sheets import Pixels
 from training.networks import layers
-from training.networks.discriminator import discriminator_features, unit
 from training.networks.parameters import Tensor
+from training.perceptual import Features, of_discriminator, read_vgg, vgg19
 
 RATE, RAMP_UP, RAMP_DOWN = 0.1, 0.05, 0.25  # of the learning rate, and shares of the steps
 SHAKING, CALM = 0.05, 0.75  # of w at first, in its standard deviations; from when on it is calm
@@ -42,13 +42,15 @@ def project(
     space: Literal["w", "w+"] = "w",
     label: int | None = None,
     every: int = 0,
+    vgg: str = "",
     tell: Callable[[int, float], None] = lambda step, distance: None,
 ) -> Projection:
     """Find a picture [H, W, C] again in w (one row for all) or w+ (every row its own).
 
-    The distance is that of D's features where the model's file has D, of pixels at every size else:
-    no LPIPS. Noise maps are found too, and kept from holding the picture by the regulariser of the
-    paper. `every` so many steps a frame is kept; `tell` hears of each step.
+    The distance is that of VGG19's features where `vgg` names its weights, of D's where the model's
+    file has D, of pixels at every size else: no LPIPS. Noise maps are found too, and kept from
+    holding the picture by the regulariser of the paper. `every` so many steps a frame is kept;
+    `tell` hears of each step.
     """
     generator = model.generator
     w = model.w(range(SAMPLES), label)
@@ -60,7 +62,7 @@ def project(
         found[f"noise{number}"] = tf.Variable(rng.standard_normal(given.shape), dtype=tf.float32)
     noises = [value for name, value in found.items() if name != "w"]
     adam = Adam(found, 0.9, 0.999, 1e-8, 0)
-    features = seen_by(model)
+    features = seen_by(model, vgg)
     wanted = [tf.constant(each) for each in features(decode(target[None]))]
 
     def step(rate: Tensor, shaking: Tensor, seed: Tensor) -> tuple[Tensor, Tensor]:
@@ -98,18 +100,21 @@ def slope(share: float) -> float:
     return (0.5 - 0.5 * math.cos(math.pi * down)) * min(1.0, max(share, 1e-3) / RAMP_UP)
 
 
-def compared(model: Model) -> str:
+def compared(model: Model, vgg: str) -> str:
     """What the distance is of, in words."""
+    if vgg:
+        return "features of VGG19, and pixels"
     has = "D" in model.opened.arrays
     return "features of D, and pixels" if has else "pixels at every size: the file has no D"
 
 
-def seen_by(model: Model) -> Callable[[Tensor], list[Tensor]]:
+def seen_by(model: Model, vgg: str) -> Features:
     """Images [n, H, W, C] -> what the distance compares, largest first."""
-    if "D" not in model.opened.arrays:
-        return lambda images: sizes(images, model.top)
-    judge = model.opened.network("D")
-    return lambda images: [images, *map(unit, discriminator_features(judge, images))]
+    if vgg:
+        return vgg19(read_vgg(vgg))
+    if "D" in model.opened.arrays:
+        return of_discriminator(model.opened.network("D"))
+    return lambda images: sizes(images, model.top)
 
 
 def sizes(images: Tensor, halvings: int) -> list[Tensor]:

@@ -17,9 +17,9 @@ from training.networks.discriminator import Discriminator
 from training.networks.generator import Generator
 from training.networks.parameters import Tensor
 from training.networks.student import Student
+from training.perceptual import Features, of_discriminator, read_vgg, vgg19
 from training.phases import Part, Phases, Share, Step
 from training.state import Plan, State, number, trainable
-from training.student.features import Features, of_discriminator, read_vgg, vgg19
 from training.student.losses import perceptual, pyramid_of
 from training.student.options import DistillationConfig
 

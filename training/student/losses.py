@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from training.networks.parameters import Tensor
-from training.student.features import Features
+from training.perceptual import Features
 
 
 def perceptual(features: Features, pyramid: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:

@@ -8,8 +8,6 @@ from atelier.options import option
 from training import presets
 from training.config import SECTIONS, Config, Options, made_sections, steps_option
 
-KERAS = "keras"  # as a value of vgg
-
 
 @dataclass(frozen=True)
 class DistillConfig(Options):

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.kit.small_models import small_model
+from training.config import ConfigError
 from training.explore import projecting
 from training.explore.asked import Look
 from training.explore.model import open_model
@@ -34,6 +35,21 @@ def test_without_d_pixels_are_compared(tmp_path):
     target = next(model.drawn([3], Look(psi=0.7)))[1]
     found = projecting.project(model, target, 60)
     assert found.distances[-1] < 0.5 * found.distances[0]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Keras, as it saves
+def test_features_of_vgg19_are_compared_where_its_weights_are_given(tmp_path):
+    weights = tmp_path / "vgg.weights.h5"
+    tf.keras.utils.set_random_seed(0)
+    tf.keras.applications.VGG19(include_top=False, weights=None).save_weights(weights)
+    model = open_model(small_model(tmp_path / "m.npz", "rgba"), parts=("G_ema", "D"))
+    target = next(model.drawn([3], Look(psi=0.7)))[1]
+    found = projecting.project(model, target, 40, vgg=str(weights))
+    assert found.distances[-1] < 0.8 * found.distances[0]
+    assert projecting.compared(model, str(weights)) == "features of VGG19, and pixels"
+    with pytest.raises(ConfigError, match=r"vgg = no\.h5: there is no such file"):
+        projecting.project(model, target, 1, vgg="no.h5")
 
 
 def test_white_noise_is_less_like_itself_than_a_picture():

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from training import perceptual
 from training.config import ConfigError
 from training.networks.architecture import DiscriminatorConfig
 from training.networks.discriminator import Discriminator, unit
-from training.student import features, losses
+from training.student import losses
 
 
 def itself(images):
@@ -61,7 +62,7 @@ def test_a_teachers_image_is_taken_as_means_over_areas():
 
 def test_features_of_d_are_of_length_1_and_take_smaller_images():
     judge = Discriminator(DiscriminatorConfig(height=16, width=16, fmap_base=64, fmap_max=8), 1)
-    seen = features.of_discriminator(judge)
+    seen = perceptual.of_discriminator(judge)
     for side in (8, 16):
         images = tf.random.stateless_normal([2, side, side, 3], [1, 2])
         own, *maps = seen(images)
@@ -82,7 +83,7 @@ def vgg():
 @pytest.mark.parametrize("channels", [1, 3])
 def test_vgg19_sees_what_keras_sees(vgg, channels, tmp_path):
     vgg.save_weights(tmp_path / "own.weights.h5")
-    seen = features.vgg19(features.read_vgg(str(tmp_path / "own.weights.h5")))
+    seen = perceptual.vgg19(perceptual.read_vgg(str(tmp_path / "own.weights.h5")))
     images = tf.random.stateless_uniform([2, 32, 32, channels], [1, 2], -1, 1)
     colours = np.repeat(images, 3 // channels, axis=3)
     given = tf.keras.applications.vgg19.preprocess_input((colours + 1) * 127.5)
@@ -98,9 +99,9 @@ def test_vgg19_sees_what_keras_sees(vgg, channels, tmp_path):
 
 def test_what_are_no_weights_of_vgg19_is_refused_in_one_sentence(tmp_path):
     with pytest.raises(ConfigError, match=r"^vgg = .*missing.h5: there is no such file; leave it"):
-        features.read_vgg(str(tmp_path / "missing.h5"))
+        perceptual.read_vgg(str(tmp_path / "missing.h5"))
     (tmp_path / "other.weights.h5").write_text("no weights")
     with pytest.raises(
         ConfigError, match=r"^vgg = .*: that gives no weights of VGG19 \(.*stand in"
     ):
-        features.read_vgg(str(tmp_path / "other.weights.h5"))
+        perceptual.read_vgg(str(tmp_path / "other.weights.h5"))

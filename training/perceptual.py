@@ -1,4 +1,4 @@
-"""What images are compared by: features of VGG19, or of the teacher's discriminator."""
+"""What images are compared by: features of VGG19, or of a discriminator."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -7,11 +7,10 @@ from typing import Any
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from training.config import ConfigError
+from training.config import KERAS, ConfigError
 from training.networks import layers
 from training.networks.discriminator import Discriminator, discriminator_features, unit
 from training.networks.parameters import Tensor
-from training.student.options import KERAS
 
 # Images [n, h, w, c] -> themselves, and maps [n, ., ., .]. These have length 1 at each pixel (as in
 # Zhang et al. 2018), so that a weight means the same whichever network they are of.
@@ -38,7 +37,7 @@ def read_vgg(source: str) -> Kernels:
         why = " ".join(str(error).split())[:150]
         raise ConfigError(
             f"vgg = {source}: that gives no weights of VGG19 ({why}): leave it out, and features of"
-            " the teacher's D stand in"
+            " D stand in"
         ) from None
     return {
         layer.name: tuple(weight.numpy() for weight in layer.weights)
