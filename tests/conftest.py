@@ -9,7 +9,7 @@ import luigi
 import pytest
 from distributed import Client
 
-from pipeline.engine import cluster
+from pipeline.engine import cluster, lock
 from tests.kit.store import (
     ROOT,
     address_in,
@@ -48,6 +48,8 @@ def own_settings(monkeypatch):
     for section in [name for name in config.sections() if name[0].isupper()]:
         config.remove_section(section)
     fresh()
+    for store in list(lock.opened):
+        lock.release(store)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,7 +12,6 @@ import multiprocessing
 import os
 import socket
 from contextlib import suppress
-from io import TextIOWrapper
 from pathlib import Path
 
 from atelier import files
@@ -21,7 +20,7 @@ from atelier.errors import Failure
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)  # of some file systems
 
-opened: dict[Path, TextIOWrapper] = {}  # by store: a process that was forked has them, too
+opened: dict[Path, int] = {}  # descriptors by store: a process that was forked has them, too
 
 
 class StoreInUseError(Failure):
@@ -50,29 +49,30 @@ def hold(store: Path) -> None:
 def take(store: Path) -> None:
     path = store / "lock"
     while True:
-        file = opened.pop(store, None) or path.open("a+")
+        file = opened.pop(store, -1)
+        if file < 0:
+            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            file.close()
+            os.close(file)
             take_otherwise(path, error)
             return
         if is_at(file, path):
             opened[store] = file
             return sign(file, path)
-        file.close()  # it was released, and another file has its name
+        os.close(file)  # it was released, and another file has its name
 
 
-def sign(file: TextIOWrapper, path: Path) -> None:
+def sign(file: int, path: Path) -> None:
     """Write down who holds the lock now."""
     holder = read_holder(path)
     if holder == own_identity():
         return
     if holder is not None:
         files.sweep(path.parent)  # it died: what it left half-written goes
-    file.truncate(0)
-    file.write(json.dumps(own_identity()))
-    file.flush()
+    os.ftruncate(file, 0)
+    os.pwrite(file, json.dumps(own_identity()).encode(), 0)
 
 
 def take_otherwise(path: Path, error: OSError) -> None:
@@ -85,10 +85,10 @@ def take_otherwise(path: Path, error: OSError) -> None:
         raise StoreInUseError(in_use(path)) from None
 
 
-def is_at(file: TextIOWrapper, path: Path) -> bool:
+def is_at(file: int, path: Path) -> bool:
     """Whether the open file still is the one of this name."""
     try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+        return os.path.samestat(os.fstat(file), path.stat())
     except FileNotFoundError:
         return False
 
@@ -117,8 +117,8 @@ def release(store: Path) -> None:
     with suppress(OSError):
         if read_holder(store / "lock") == own_identity():
             (store / "lock").unlink(missing_ok=True)
-    if file := opened.pop(store, None):
-        file.close()
+    if (file := opened.pop(store, -1)) >= 0:
+        os.close(file)
 
 
 def own_identity() -> dict[str, object]:

@@ -14,6 +14,7 @@ from subprocess import CompletedProcess
 import luigi
 from luigi.configuration import LuigiConfigParser
 
+from atelier import stop
 from pipeline import cli
 from pipeline.engine import lock
 from pipeline.rows import manifest
@@ -103,8 +104,9 @@ def started(folder, *words, **more):
 
 
 def heard_by_default():
-    """A shell's background jobs, and so all that they start, ignore Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """A shell's background jobs ignore Ctrl-C, those of nohup SIGHUP, and so do all they start."""
+    for number in stop.SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
 
 
 def wait_for(folder, pattern, count=1):

@@ -69,7 +69,7 @@ def test_a_process_that_was_forked_holds_on(tmp_path):
     lock.hold(tmp_path)
     if not (child := os.fork()):
         signal.pause()
-    lock.opened.pop(tmp_path).close()  # as the parent's death does
+    os.close(lock.opened.pop(tmp_path))  # as the parent's death does
     try:
         with pytest.raises(BlockingIOError), (tmp_path / "lock").open() as again:
             fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
