@@ -211,7 +211,7 @@ def combined(column: Any) -> "pa.Array":
 
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     whole = pa.concat_arrays(chunks) if chunks else pa.array([], column.type)
-    return whole if whole.offset == 0 else whole.take(pa.array(range(len(whole))))
+    return whole if whole.offset == 0 else whole.take(pa.array(range(len(whole)), pa.int64()))
 
 
 def content(array: "pa.Array") -> Iterator[Any]:

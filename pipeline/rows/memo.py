@@ -244,7 +244,11 @@ def still_open(keys: "pa.Array", done: "pa.Array") -> "pa.Array":
 
     known = pc.or_(pc.is_null(keys), pc.is_in(keys, done)).to_numpy(zero_copy_only=False)
     numbers = np.flatnonzero(~known)
-    codes = keys.dictionary_encode().indices.take(pa.array(numbers)).to_numpy(zero_copy_only=False)
+    codes = (
+        keys.dictionary_encode()
+        .indices.take(pa.array(numbers, pa.int64()))
+        .to_numpy(zero_copy_only=False)
+    )
     return pa.array(np.sort(numbers[np.unique(codes, return_index=True)[1]]), pa.int64())
 
 

@@ -242,6 +242,6 @@ class Rows:
             own = wanted[inside == number]
             start = ends[number - 1] if number else 0
             table = self.made[number].table() if self.held is None else self.held
-            rows = manifest.rows_of(table.take((own - start).tolist()))
+            rows = manifest.rows_of(table.take(own - start))
             found |= dict(zip(own.tolist(), rows, strict=True))
         return [found[number] for number in numbers]

@@ -128,11 +128,13 @@ def cropped_table(
     table: "pa.Table", rows: Sequence[Row], recipe: Recipe, decisions: Mapping[str, Decision]
 ) -> "pa.Table":
     """What becomes of the rows of a table; `rows` are the same with what was found in them."""
+    import pyarrow as pa
+
     made = [cropped([row], recipe, decisions) for row in rows]
     flat = [row for some in made for row in some]
     at = [number for number, some in enumerate(made) for _ in some]
     return columns.with_columns(
-        table.take(at),
+        table.take(pa.array(at, pa.int64())),
         id=[row.id for row in flat],
         boxes=columns.boxes_column([row.boxes for row in flat]),
         face=[row.face for row in flat],

@@ -120,11 +120,11 @@ def test_default_detector_finds_the_portraits_too(drawn, story):
 
 
 def test_some_portraits_are_sharp_enough_for_close_ups(story):
-    portraits = [row for row in story.values() if row.drop is None]
+    portraits = rows_table([row for row in story.values() if row.drop is None])
     small, large = DatasetConfig(size="256"), DatasetConfig(size="1024")
     config = zoom.ZoomConfig()
-    assert not any(zoom.passed_over(row, config, small) for row in portraits)
-    assert sum(not zoom.passed_over(row, config, large) for row in portraits) >= 2
+    assert zoom.passed_over(portraits, config, small)[1].all()
+    assert zoom.passed_over(portraits, config, large)[1].sum() >= 2
 
 
 def test_files_are_what_they_should_be(drawn, story):

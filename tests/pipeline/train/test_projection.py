@@ -12,6 +12,7 @@ from PIL import Image
 from pipeline import cli
 from pipeline.options import SettingsError
 from pipeline.train import child, projection
+from tests.kit.commands import heard_by_default
 from tests.kit.small_models import small_model
 from tests.kit.store import BrightFace, photo, save, set_options
 from training.exchange.described import describe_model
@@ -115,7 +116,9 @@ time.sleep(60)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_reaches_what_is_attended(number):
     line = [sys.executable, "-c", ATTENDS, WAITS]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as one:
+    with subprocess.Popen(
+        line, preexec_fn=heard_by_default, stdout=subprocess.PIPE, text=True
+    ) as one:
         assert one.stdout.readline() == "ready\n"
         one.send_signal(number)
         began = time.monotonic()

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.kit import chromium
+from tests.kit.commands import heard_by_default
 from tests.kit.made_generators import opened
 from tests.kit.store import ROOT
 from training.deploy import litert
@@ -325,7 +326,8 @@ def test_a_program_on_this_machine_serves_the_same_page(browser, folder):
 
     path = opened("wide", folder / "wide.npz").path
     line = [sys.executable, "-m", "training", "serve", "--model", str(path), "--port", "0"]
-    with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as server:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(line, cwd=ROOT, preexec_fn=heard_by_default, **pipes) as server:
         told = server.stdout.readline().decode()
         browser.open(re.search(r"http://\S+", told)[0])
         model = open_model(path)
@@ -336,5 +338,8 @@ def test_a_program_on_this_machine_serves_the_same_page(browser, folder):
         assert near(seen(browser), own)
         browser.open("about:blank")
         server.send_signal(signal.SIGINT)
-        assert server.wait(timeout=60) == 0
+        try:
+            assert server.wait(timeout=60) == 0
+        finally:
+            server.kill()
         assert "Traceback" not in server.stderr.read().decode()

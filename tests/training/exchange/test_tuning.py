@@ -126,7 +126,16 @@ def dataset_for(config, place):
     return data
 
 
-@pytest.mark.parametrize("kind", KINDS)
+def test_a_student_goes_on_by_distilling(tmp_path):
+    path = small_model(tmp_path / "model.npz", "student")
+    form = open_generator(path, ALL).config
+    with pytest.raises(
+        ConfigError, match="is a student: `distill` goes on with its run, and train"
+    ):
+        begun(path, dataset_for(form, tmp_path / "data"), tmp_path / "r")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "student"])
 def test_a_run_begins_from_every_kind_of_model(tmp_path, kind):
     path = small_model(tmp_path / "model.npz", kind)
     opened = open_generator(path, ALL)
