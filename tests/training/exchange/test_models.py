@@ -13,7 +13,15 @@ from training.run import grids
 from training.sampler import Sampler
 
 FOLDER = ROOT / "recipes" / "models"
-every_model = pytest.mark.parametrize("name", ["digits", "faces"])
+MODELS = [
+    ("digits", (32, 32, 1)),
+    ("digits-student", (32, 32, 1)),
+    ("faces", (64, 64, 3)),
+    ("faces-student", (64, 64, 3)),
+]
+every_model = pytest.mark.parametrize(
+    "name", ["digits", "digits-student", "faces", "faces-student"]
+)
 
 
 def card(name):
@@ -28,7 +36,7 @@ def sheet(generator, count=8):
 
 def test_every_model_has_its_card():
     models, cards = ({path.stem for path in FOLDER.glob(f"*.{end}")} for end in ("npz", "md"))
-    assert models == cards == {"digits", "faces"}
+    assert models == cards == {"digits", "digits-student", "faces", "faces-student"}
 
 
 @every_model
@@ -43,7 +51,7 @@ def test_a_model_is_small_and_its_card_names_it(name):
     assert about["key"] in text and re.search(rf"\b{about['seen'] / 1000:g} kimg\b", text)
 
 
-@pytest.mark.parametrize(("name", "shape"), [("digits", (32, 32, 1)), ("faces", (64, 64, 3))])
+@pytest.mark.parametrize(("name", "shape"), MODELS)
 def test_a_model_draws_pictures_that_differ(name, shape):
     pictures = sheet(load_generator(FOLDER / f"{name}.npz"))
     assert pictures.shape == (8, *shape)
