@@ -25,7 +25,7 @@ from pipeline.dataset import records
 from pipeline.engine import cluster
 from pipeline.stages.ingest import IngestConfig
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # before another's `tests`
 from tests.kit.records import read_records
 
 SIZE = 1024

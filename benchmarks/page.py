@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # before another's `tests`
 from tests.kit import chromium
 from training.deploy.cli import quiet_tensorflow
 from training.deploy.page import PSI, Page, write_page
