@@ -6,10 +6,10 @@ A section of luigi.cfg is one frozen dataclass: `[Crop]` is `CropConfig`.
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from configparser import InterpolationError
 from contextlib import contextmanager
-from dataclasses import Field, dataclass, fields
+from dataclasses import Field, dataclass, fields, make_dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -135,6 +135,14 @@ def is_as_it_was(f: "Field[Any]", value: Any) -> bool:
 def file_digest(path: Path, mtime_ns: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "blake2b").hexdigest()[:20]
+
+
+def with_options(
+    base: type[C], name: str, declared: Iterable[tuple[str, Any, "Field[Any]"]]
+) -> type[C]:
+    """A section called `name`: `base` with these options, each a (name, type, field)."""
+    told = {"__doc__": base.__doc__}
+    return make_dataclass(name, declared, bases=(base,), frozen=True, namespace=told)
 
 
 def located(path: str) -> Path:

@@ -11,13 +11,13 @@ from atelier.commands import Parser, add_options, path, ranged, run_command, say
 from atelier.options import at_home
 from atelier.stop import STOPPED
 from training import presets, sources, startup
-from training.config import SECTIONS, ConfigError, configure
+from training.config import SECTIONS, Config, ConfigError, configure
 from training.deploy.cli import add_deploy
 from training.exchange import tuning
 from training.explore.asked import check_model
 from training.explore.commands import add_commands
 from training.features.client import STANDINS, Net
-from training.networks.architecture import saved_pair
+from training.networks.architecture import Pair, saved_pair
 from training.run import checkpoints, folder
 from training.run.beginning import check_apart, few_pictures, in_ten_lines, made_for
 from training.student.cli import add_distill, asked_early, opened_for
@@ -151,7 +151,7 @@ def train_command(given: argparse.Namespace) -> int:
     asked = tuning.resolve_begun(given.preset, 64, 64, options)  # before a long look at data
     check_apart(asked)
     startup.load_tensorflow()
-    from training import devices, estimates, loop
+    from training import devices, loop
     from training.state import network_configs
 
     source = sources.open_source(options["data"])
@@ -166,16 +166,11 @@ def train_command(given: argparse.Namespace) -> int:
         pair = network_configs(config, source.shape, source.labels.shape[1])
     except ValueError as error:
         raise ConfigError(f"{config.data.data}: {error}") from None
-    dataset = sources.dataset_identity(source)
     if given.dry_run:
-        print(loop.printed(config, dataset))
-        print(estimates.report(config, pair, len(source)))
-        return 0
+        return tell_plan(config, source, pair)
     replicas = devices.choose(config)
     print(f"training on {devices.devices_in_words(replicas, config)}")
-    print(in_ten_lines(f"preset {given.preset}", config, dataset))
-    run = folder.folder(config, dataset)
-    print(run, flush=True)
+    run = told_run(f"preset {given.preset}", config, source)
     if config.run.resume_from and not (run / "config.json").exists():
         check_model(Path(config.run.resume_from), "resume_from")
     with made_for(run):
@@ -187,25 +182,38 @@ def distill_command(given: argparse.Namespace) -> int:
     early = asked_early(given)
     check_model(Path(early.distill.teacher), "teacher")
     startup.load_tensorflow()
-    from training import devices, estimates, loop
+    from training import devices, loop
     from training.student import distill
 
     opened, source, config = opened_for(given, early)
-    dataset = sources.dataset_identity(source)
     if given.dry_run:
-        print(loop.printed(config, dataset))
-        print(estimates.report(config, distill.pair_for(opened, config), len(source)))
-        return 0
+        return tell_plan(config, source, distill.pair_for(opened, config))
     replicas = devices.choose(config)
     print(f"distilling on {devices.devices_in_words(replicas, config)}")
-    print(in_ten_lines(f"teacher {opened.path}", config, dataset))
-    run = folder.folder(config, dataset)
-    print(run, flush=True)
+    run = told_run(f"teacher {opened.path}", config, source)
     with made_for(run):
         teaching = distill.teaching(opened, config, replicas)
         plan = distill.plan(opened, config, teaching.teacher)
         end = loop.train(config, source, say, replicas, teaching, plan)
     return ENDS[end]
+
+
+def tell_plan(config: Config, source: sources.Source, pair: Pair) -> int:
+    """Print what a run would be, and what it takes."""
+    from training import estimates, loop
+
+    print(loop.printed(config, sources.dataset_identity(source)))
+    print(estimates.report(config, pair, len(source)))
+    return 0
+
+
+def told_run(head: str, config: Config, source: sources.Source) -> Path:
+    """The folder of a run, after saying what the run is."""
+    dataset = sources.dataset_identity(source)
+    print(in_ten_lines(head, config, dataset))
+    run = folder.folder(config, dataset)
+    print(run, flush=True)
+    return run
 
 
 def import_command(given: argparse.Namespace) -> int:

@@ -9,7 +9,6 @@ import multiprocessing
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -125,13 +124,12 @@ def local(wanted: tuple[Any, ...]) -> Connection:
 
 def begun(begin: Callable[[], T]) -> T:
     """A cluster that has begun; a worker that dies in its first second does so by chance."""
-    for _ in range(STARTS - 1):
-        with suppress(RuntimeError):
+    for _ in range(STARTS):
+        try:
             return begin()
-    try:
-        return begin()
-    except RuntimeError as error:
-        raise MachineError(f"worker processes die as they begin, {STARTS} times: {error}") from None
+        except RuntimeError as error:
+            failure = error
+    raise MachineError(f"worker processes die as they begin, {STARTS} times: {failure}")
 
 
 def remote(wanted: tuple[Any, ...], patience: int) -> Connection:

@@ -7,6 +7,8 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+from atelier.files import digest_file
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("atelier", "detectors", "pipeline", "training")
 LIBRARIES = (
@@ -56,8 +58,7 @@ def code() -> str:
     digest = hashlib.sha256()
     for path in sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts and path.name[0] != ".":
-            digest.update(f"{path.relative_to(ROOT)}\0".encode())
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
+            digest.update(f"{path.relative_to(ROOT)}\0{digest_file(path)}".encode())
     return digest.hexdigest()[:SHORT]
 
 

@@ -234,7 +234,7 @@ def latest(known: Any, part: Numbers) -> "pa.Array":
     codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     last = np.zeros(len(encoded.dictionary), np.int64)
     np.maximum.at(last, codes, part)
-    return pa.array(np.flatnonzero(last[codes] == part)) if len(codes) else pa.array([], pa.int64())
+    return pa.array(np.flatnonzero(last[codes] == part))
 
 
 def still_open(keys: "pa.Array", done: "pa.Array") -> "pa.Array":
@@ -244,11 +244,7 @@ def still_open(keys: "pa.Array", done: "pa.Array") -> "pa.Array":
 
     known = pc.or_(pc.is_null(keys), pc.is_in(keys, done)).to_numpy(zero_copy_only=False)
     numbers = np.flatnonzero(~known)
-    codes = (
-        keys.dictionary_encode()
-        .indices.take(pa.array(numbers, pa.int64()))
-        .to_numpy(zero_copy_only=False)
-    )
+    codes = keys.dictionary_encode().indices.take(pa.array(numbers)).to_numpy(zero_copy_only=False)
     return pa.array(np.sort(numbers[np.unique(codes, return_index=True)[1]]), pa.int64())
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import Field, dataclass, fields, make_dataclass
+from dataclasses import Field, dataclass, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -17,7 +17,7 @@ from detectors.learning.options import (
     key,
 )
 from pipeline.engine import lock
-from pipeline.options import Settings, SettingsError, located
+from pipeline.options import Settings, SettingsError, located, with_options
 from pipeline.train import child
 
 FOLDER = "detectors"  # in the store
@@ -57,13 +57,7 @@ def declared() -> Iterator[tuple[str, Any, Field[Any]]]:
             yield f.name, hints[f.name], option(f.default, **known)
 
 
-TrainCropDetectorConfig: type[CropTrainerConfig] = make_dataclass(
-    "TrainCropDetectorConfig",
-    declared(),
-    bases=(CropTrainerConfig,),
-    frozen=True,
-    namespace={"__doc__": CropTrainerConfig.__doc__},
-)
+TrainCropDetectorConfig = with_options(CropTrainerConfig, "TrainCropDetectorConfig", declared())
 
 
 def run_of(store: Path, config: CropTrainerConfig) -> Path:

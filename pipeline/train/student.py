@@ -1,13 +1,13 @@
 """DistillStyleGAN: `python -m training distill` on the newest dataset, in a process of its own."""
 
 from collections.abc import Iterator
-from dataclasses import Field, dataclass, make_dataclass
+from dataclasses import Field, dataclass
 from pathlib import Path
 
 from atelier.files import digest_file
 from atelier.options import option
 from pipeline.engine import lock
-from pipeline.options import SettingsError, located
+from pipeline.options import SettingsError, located, with_options
 from pipeline.train import child, stylegan
 from pipeline.train.stylegan import RUNS, TrainerConfig
 from training.config import KERAS, ConfigError
@@ -49,12 +49,8 @@ def declared_options() -> Iterator[tuple[str, type[str], Field[str]]]:
             yield f.name, str, option(default, said, path=f.metadata["path"])
 
 
-DistillStyleGANConfig: type[StudentTrainerConfig] = make_dataclass(
-    "DistillStyleGANConfig",
-    declared_options(),
-    bases=(StudentTrainerConfig,),
-    frozen=True,
-    namespace={"__doc__": StudentTrainerConfig.__doc__},
+DistillStyleGANConfig = with_options(
+    StudentTrainerConfig, "DistillStyleGANConfig", declared_options()
 )
 
 

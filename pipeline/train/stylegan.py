@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import Field, dataclass, fields, make_dataclass
+from dataclasses import Field, dataclass, fields
 from pathlib import Path
 
 from atelier import files
 from atelier.options import option
 from pipeline.dataset.export import ExportTFRecordsConfig, shape_of
 from pipeline.engine import lock
-from pipeline.options import Settings, SettingsError, located
+from pipeline.options import Settings, SettingsError, located, with_options
 from pipeline.sections import DatasetConfig, size_in_words
 from pipeline.train import child
 from training import presets
@@ -80,13 +80,7 @@ def declared() -> Iterator[tuple[str, type[str], Field[str]]]:
             yield f.name, str, option(default, f.metadata["help"], path=f.metadata["path"])
 
 
-TrainStyleGANConfig: type[TrainerConfig] = make_dataclass(
-    "TrainStyleGANConfig",
-    declared(),
-    bases=(TrainerConfig,),
-    frozen=True,
-    namespace={"__doc__": TrainerConfig.__doc__},
-)
+TrainStyleGANConfig = with_options(TrainerConfig, "TrainStyleGANConfig", declared())
 
 
 def check_begun(

@@ -31,20 +31,26 @@ PROOFS = {"G_ema": "mapping/w_avg", "G": "mapping/w_avg", "D": "b4/out/bias"}
 
 
 @dataclass(frozen=True)
-class Described:
-    """What a file is, and which networks are in it."""
+class ModelFile:
+    """What a file is, and of which networks."""
 
     path: Path
     source: str  # what the file is, in words
     config: GeneratorConfig  # of G and G_ema
     discriminator: DiscriminatorConfig | None  # of D, as far as the file says
-    parts: tuple[str, ...]  # of G_ema, G, D those that it holds
-    about: Mapping[str, Any] = field(default_factory=dict)  # of a run: its key, its counters
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the file, which is read for it."""
         return digest_file(self.path)
+
+
+@dataclass(frozen=True)
+class Described(ModelFile):
+    """What a file is, and which networks are in it."""
+
+    parts: tuple[str, ...]  # of G_ema, G, D those that it holds
+    about: Mapping[str, Any] = field(default_factory=dict)  # of a run: its key, its counters
 
     @property
     def origin(self) -> str:
@@ -58,13 +64,23 @@ def describe_model(path: Path) -> Described:
     Raises NetworkFileError or CheckpointError in one sentence.
     """
     if path.is_dir():
-        found, _ = checkpoints.newest(path, part="about")
-        if found is None:
-            raise CheckpointError(f"{path} is no run with a whole checkpoint: name one that is")
-        path = found.path
+        path = newest_of(path, "about").path
+    check_there(path)
+    return described_file(path, path.stat().st_mtime_ns)
+
+
+def newest_of(run: Path, part: str) -> checkpoints.Checkpoint:
+    """The newest whole checkpoint of a run, of which a part is read; raises CheckpointError."""
+    found, _ = checkpoints.newest(run, part=part)
+    if found is None:
+        raise CheckpointError(f"{run} is no run with a whole checkpoint: name one that is")
+    return found
+
+
+def check_there(path: Path) -> None:
+    """Raise NetworkFileError where there is no such file."""
     if not path.is_file():
         raise NetworkFileError(f"{path} does not exist: name a run, a .npz or a .pkl")
-    return described_file(path, path.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=8)

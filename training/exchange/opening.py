@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atelier.arrays import CheckpointError, load_arrays
-from atelier.files import digest_file
 from training.exchange.described import (
     WORDS,
+    ModelFile,
+    check_there,
     configs_in,
     is_pickle,
     kind_of,
     named_file,
     networks_of,
+    newest_of,
 )
 from training.exchange.forms import discriminator_config, generator_config
 from training.exchange.nvidia import PARTS, Found
@@ -30,27 +31,17 @@ from training.networks.architecture import (
 from training.networks.discriminator import Discriminator, discriminator_table
 from training.networks.parameters import Network, Table
 from training.networks.student import new_generator, new_generator_table
-from training.run import checkpoints
 
 AVERAGE = ("G_ema",)
 
 
 @dataclass(frozen=True)
-class OpenedGenerator:
+class OpenedGenerator(ModelFile):
     """The averaged generator of a file, and what else of it was asked for and is there."""
 
-    path: Path
-    source: str  # what the file is, in words
-    config: GeneratorConfig  # of G and G_ema
-    discriminator: DiscriminatorConfig | None  # of D, as far as the file says
     arrays: Mapping[str, Arrays] = field(repr=False)  # by G_ema, G, D; then by our names
     notes: tuple[str, ...] = ()  # what whoever uses it should know
     about: Mapping[str, Any] = field(default_factory=dict)  # key and images seen of its run
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of the file, which is read for it."""
-        return digest_file(self.path)
 
     def saved(self) -> dict[str, Any]:
         """What a file says of the networks, without the arithmetic."""
@@ -81,12 +72,9 @@ def open_generator(path: Path, parts: tuple[str, ...] = AVERAGE) -> OpenedGenera
     holds is executed. Raises NetworkFileError or CheckpointError in one sentence.
     """
     if path.is_dir():
-        found, _ = checkpoints.newest(path, part="G_ema")
-        if found is None:
-            raise CheckpointError(f"{path} is no run with a whole checkpoint: name one that is")
+        found = newest_of(path, "G_ema")
         return from_arrays(found.path, found.arrays, found.about, parts)
-    if not path.is_file():
-        raise NetworkFileError(f"{path} does not exist: name a run, a .npz or a .pkl")
+    check_there(path)
     if is_pickle(path):
         return open_pickle(path, parts)
     return from_arrays(path, *load_arrays(path, "G_ema/"), parts)

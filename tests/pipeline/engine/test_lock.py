@@ -62,6 +62,7 @@ def test_whatever_ends_the_holder_lets_go(number, tmp_path, other):
     other.send_signal(number)
     other.wait()
     lock.hold(tmp_path)
+    assert lock.read_holder(tmp_path / "lock") == lock.own_identity()
     lock.release(tmp_path)
 
 
