@@ -157,7 +157,7 @@ def train_command(given: argparse.Namespace) -> int:
     source = sources.open_source(options["data"])
     config = tuning.resolve_begun(given.preset, *source.shape[:2], options)
     if model := tuning.begun_from(options):
-        tuning.check_images(model, config.data.data, source.shape, source.labels.shape[1])
+        tuning.check_images(model.config, model.path, config.data.data, source, tuning.WAYS_OUT)
     for note in (*source.notes, *few_pictures(config, len(source))):
         say(f"note: {note}")
     if config.data.labels and not source.labels.shape[1]:
@@ -253,8 +253,7 @@ def metrics_command(given: argparse.Namespace) -> int:
     startup.load_tensorflow()
     from training import devices
     from training.exchange.opening import open_generator
-    from training.metrics import figures, measure
-    from training.metrics.outside import check_form, measure_model
+    from training.metrics import figures, measure, outside
 
     if not (wanted := measure.parse_metrics(given.metrics)):
         raise ConfigError("metrics is empty: name some, as in fid2k,kid2k,pr2k")
@@ -264,10 +263,11 @@ def metrics_command(given: argparse.Namespace) -> int:
         return measure_run(given, wanted, lambda: devices.choose(one))
     opened = open_generator(given.model)
     source = sources.open_source(given.data)
-    check_form(opened.config, str(opened.path), source)
+    data = f"data = {source.path}"
+    tuning.check_images(opened.config, opened.path, data, source, outside.WAYS_OUT)
     devices.choose(one)
     seen = int(opened.about.get("seen", 0))
-    rows = measure_model(opened.network(), seen, source, wanted, chosen_net(given))
+    rows = outside.measure_model(opened.network(), seen, source, wanted, chosen_net(given))
     print(figures.figures_table(rows), flush=True)
     return 0
 

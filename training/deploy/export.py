@@ -18,6 +18,7 @@ from training.deploy import standalone
 from training.deploy.formats import FORMATS, DeployError
 from training.deploy.program import Start, program
 from training.exchange.opening import OpenedGenerator
+from training.explore.drawing import psnr
 from training.networks.generator import Generator
 from training.run.grids import seeded_labels, seeded_latents
 
@@ -124,6 +125,5 @@ def said_by(words: Sequence[str], folder: Path | None, failed: Callable[[str], s
 def differing(found: Arrays, own: NDArray[np.float32]) -> Difference:
     """How the outputs of a file differ from the generator's own floats."""
     off = np.subtract(found["images"], encode(own), dtype=np.float64)
-    square = float(np.mean(off**2))
-    psnr = float(10 * np.log10(255**2 / square)) if square else float("inf")
-    return Difference(float(abs(found["float"] - own).max()), int(abs(off).max()), psnr)
+    apart = psnr(found["images"], encode(own))
+    return Difference(float(abs(found["float"] - own).max()), int(abs(off).max()), apart)

@@ -12,9 +12,11 @@ from training.exchange.pickles import NetworkFileError
 from training.networks.architecture import (
     DiscriminatorConfig,
     GeneratorConfig,
+    NetworkConfig,
     Pair,
     StudentConfig,
 )
+from training.sources import Source
 
 # What the StyleGAN2-ADA paper's transfer learning has beside `presets.FINE_TUNED`.
 PUBLISHED = {"augment": "ada", "ema_ramp": 0.0}
@@ -110,17 +112,23 @@ def pair_of(model: Networks) -> Pair:
     return pair
 
 
-def check_images(model: Described, data: str, shape: tuple[int, int, int], classes: int) -> None:
-    """Raise ConfigError, with both, where a dataset (H, W, C) is not for the model."""
-    form, (height, width, channels) = model.config, shape
-    if (form.height, form.width, form.channels) != shape:
+WAYS_OUT = (  # of other images, of other classes
+    "make the dataset so ([Dataset] size and channels), or choose another resume_from",
+    "give the dataset as many, or choose another resume_from",
+)
+
+
+def check_images(
+    form: NetworkConfig, model: Path, data: str, source: Source, ways_out: tuple[str, str]
+) -> None:
+    """Raise ConfigError, with both, where the images of a dataset are not a model's."""
+    (height, width, channels), classes = source.shape, source.labels.shape[1]
+    if (form.height, form.width, form.channels) != source.shape:
         raise ConfigError(
-            f"{data} has images of {width} x {height} x {channels}, and {model.path} draws"
-            f" {form_in_words(form)}: make the dataset so ([Dataset] size and channels), or choose"
-            " another resume_from"
+            f"{data} has images of {width} x {height} x {channels}, and {model} draws"
+            f" {form_in_words(form)}: {ways_out[0]}"
         )
     if form.labels and form.labels != classes:
         raise ConfigError(
-            f"{data} has {classes} classes, and {model.path} draws {form.labels}: give the dataset"
-            " as many, or choose another resume_from"
+            f"{data} has {classes} classes, and {model} draws {form.labels}: {ways_out[1]}"
         )
