@@ -34,7 +34,7 @@ from pipeline import cli, tasks
 from pipeline.dataset import export, publish
 from pipeline.dataset.nvlabs import NvlabsLayout
 from pipeline.engine import crew
-from pipeline.engine.unit import Unit
+from pipeline.engine.unit import Piece, Unit
 from pipeline.photos import folder
 from pipeline.rows import columns, manifest, memo, parquet
 from pipeline.rows.manifest import Item, Measures, Row, dropped
@@ -56,7 +56,8 @@ def main() -> None:
     if asked.store:
         print(json.dumps(measured(asked.store, asked.photos[0], asked.copies, asked.cluster)))
         return
-    print("| photos | command | CPU | after the scan | peak | written |\n|---|---|---|---|---|---|")
+    print("| photos | command | CPU | workers | after the scan | peak | written |")
+    print("|---|---|---|---|---|---|---|")
     for count in asked.photos:
         with tempfile.TemporaryDirectory() as name:
             tell(Path(name), count, ["--copies"] * asked.copies + ["--cluster"] * asked.cluster)
@@ -76,7 +77,8 @@ def tell(place: Path, count: int, more: list[str]) -> None:
         new = {path for path in place.rglob("*.parquet") if "parts" not in path.parts} - known
         size = sum(path.stat().st_size for path in new)
         print(
-            f"| {photos:,} | {command} | {found['cpu']:.1f} s | {found['wall']:.1f} s |"
+            f"| {photos:,} | {command} | {found['cpu']:.1f} s |"
+            f" {found['workers']:.1f} s | {found['wall']:.1f} s |"
             f" {found['peak']:.0f} MB | {len(new)} files, {size / 1e6:.1f} MB |",
             flush=True,
         )
@@ -87,11 +89,13 @@ def tell(place: Path, count: int, more: list[str]) -> None:
 def measured(place: Path, count: int, copies: bool, workers: bool) -> dict[str, Any]:
     """One command in this process; what it cost, without the faked listing."""
     scans: list[tuple[float, float]] = []
+    shards: list[tuple[float, float]] = []
     spent: dict[str, float] = {}
     replace_work(count, scans)
     if not workers:
-        crew.map_units = partial(made_up, scans=scans)
-    time_builds(spent)
+        crew.map_units = partial(made_up, scans=scans, shards=shards)
+        crew.pays = lambda _, number: number > 1
+    time_builds(spent, lambda: sum(cpu for _, cpu in scans + shards))
     options = ["--Store-root", place / "store", "--Ingest-source", place / "photos"]
     options += ["--Detect-detector", "haar", "--FilterQuality-sharpness", "worst 0.02"]
     options += ["--FilterQuality-copies", "drop" if copies else "keep"]
@@ -100,9 +104,10 @@ def measured(place: Path, count: int, copies: bool, workers: bool) -> dict[str, 
     wall, cpu = time.perf_counter() - began[0], time.process_time() - began[1]
     if code:
         raise SystemExit(code)
-    scanned = tuple(map(sum, zip(*scans, strict=True)))
+    outside = tuple(map(sum, zip(*scans, *shards, strict=True)))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    return {"cpu": cpu - scanned[1], "wall": wall - scanned[0], "peak": peak, "stages": spent}
+    times = {"cpu": cpu - outside[1], "wall": wall - outside[0]}
+    return {**times, "workers": sum(cpu for _, cpu in shards), "peak": peak, "stages": spent}
 
 
 def replace_work(count: int, scans: list[tuple[float, float]]) -> None:
@@ -120,15 +125,15 @@ def replace_work(count: int, scans: list[tuple[float, float]]) -> None:
     publish.check_room = lambda *_: None
 
 
-def time_builds(spent: dict[str, float]) -> None:
-    """Note the CPU time of the main process in each stage."""
+def time_builds(spent: dict[str, float], outside: Callable[[], float]) -> None:
+    """Note the CPU time of the main process in each stage, without what is done outside it."""
     run = Step.run
 
     def timed(step: Step) -> None:
-        began = time.process_time()
+        began = time.process_time() - outside()
         run(step)
         name = type(step).__name__
-        spent[name] = spent.get(name, 0.0) + time.process_time() - began
+        spent[name] = spent.get(name, 0.0) + time.process_time() - outside() - began
         spent[f"{name} MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
     Step.run = timed  # type: ignore[method-assign]
@@ -194,11 +199,19 @@ def made_up(
     library: str = "",
     *,
     scans: list[tuple[float, float]],
+    shards: list[tuple[float, float]],
 ) -> list[str]:
-    """In place of the workers: results that are made of columns, in parts that are not synced."""
+    """In place of the workers: results that are made of columns, in parts that are not synced.
+
+    Shards are the real ones; that workers would make them is noted apart.
+    """
     write = files.replacing
     for unit in units:
         began = time.perf_counter(), time.process_time()
+        if isinstance(unit, Piece):
+            unit.run()
+            shards.append((time.perf_counter() - began[0], time.process_time() - began[1]))
+            continue
         files.replacing = partial(write, lasting=False)
         own = unit.items.table
         name = unit.folder.parent.name

@@ -6,7 +6,7 @@ exists is right, so cost follows what changed.
 """
 
 import multiprocessing
-from collections import Counter
+from collections import Counter, namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,10 +25,11 @@ from pipeline.engine.progress import Bar
 from pipeline.options import Settings, settings
 from pipeline.photos.folder import PhotoFolder
 from pipeline.photos.places import Places
-from pipeline.rows import columns, manifest, memo, shards
+from pipeline.rows import columns, manifest, memo, pieces, shards
 from pipeline.rows.decisions import decided
 from pipeline.rows.manifest import Row, Told, Verdict, digest
 from pipeline.rows.memo import Memo, still_open
+from pipeline.rows.pieces import Make
 from pipeline.rows.sharded import Sharded, Survey
 from pipeline.rows.shards import Rows
 from pipeline.sections import PortraitConfig
@@ -92,6 +93,7 @@ class Step(Sharded, luigi.Task):
     shared: ClassVar[tuple[type[Settings], ...]] = ()  # sections that it reads besides its own
     after: ClassVar["type[Step] | None"] = None  # the stage whose rows come in
     suffix: ClassVar[str] = "parquet"  # of its result
+    library: Any = ""  # what its workers load that must not meet TensorFlow or torch
 
     @property
     def title(self) -> str:
@@ -140,7 +142,7 @@ class Step(Sharded, luigi.Task):
         """Where each of them lies."""
         return Places(self.ingest().path)
 
-    @property
+    @cached_property
     def folder(self) -> Path:
         return store() / type(self).__name__.lower() / self.key
 
@@ -150,9 +152,12 @@ class Step(Sharded, luigi.Task):
         kept = [manifest.facts(step.path).kept_digest for step in self.parents]
         return digest([*kept, *decided(self.decisions)])
 
-    @property
+    @cached_property
     def path(self) -> Path:
-        """The result for the rows that came in: of all but Report, a manifest."""
+        """The result for the rows that came in: of all but Report, a manifest.
+
+        It does not change while a command runs, and each one's follows from all before it.
+        """
         return self.folder / f"{self.came_in}.{self.suffix}"
 
     def complete(self) -> bool:
@@ -174,6 +179,15 @@ class Step(Sharded, luigi.Task):
     def build(self) -> None:
         """Write the manifest."""
         raise NotImplementedError
+
+    def make_ahead(self, missing: Sequence[tuple[Path, str]], make: Callable[[str], Make]) -> None:
+        """The workers do, where it pays; what they do not manage is left to this process."""
+        config = options.current(EngineConfig)
+        if crew.pays(config, len(missing)):
+            todo = unit.Units(
+                lambda: (unit.piece(*each, make(each[1]), self.tally) for each in missing)
+            )
+            crew.map_units(todo, config, store(), lambda _: None, self.library)
 
     def tell(self, made: Rows, told: Told) -> None:
         """Write the manifest, and print what a person should know."""
@@ -204,9 +218,14 @@ class SetStage(Step):
         """What must be known of all rows, a Survey: read from a few of their columns; or None."""
         return None
 
-    def decide(self, prefix: str, survey: Any) -> "pa.Table":
-        """Say what becomes of every row of a shard; usually, that it goes on."""
-        return self.portion(prefix)
+    @property
+    def library(self) -> str:
+        """That of the stage before, so that its workers go on."""
+        return self.parents[0].library if self.parents else ""
+
+    def decide(self, prefix: str, survey: Any) -> Make:
+        """How it is found out what becomes of every row of a shard; usually, that it goes on."""
+        return pieces.later(pieces.as_it_came, self.unread(prefix))
 
     def told(self, survey: Any, made: Rows) -> Told:
         """What a person should know about all rows."""
@@ -233,7 +252,6 @@ class Stage(Step):
     reads: ClassVar[tuple[str, ...]]  # the fields of a row that its result depends on
     writes: ClassVar[tuple[str, ...]]  # the fields that its result fills in
     work: ClassVar[Any]  # a module-level unit.Work
-    library: ClassVar[str] = ""  # what it loads that must not meet TensorFlow or torch
 
     def work_settings(self) -> Any:
         """What `work` is given beside the rows."""
@@ -254,8 +272,14 @@ class Stage(Step):
         """The key of each row of a table; null of one that was dropped."""
         import pyarrow as pa
 
-        rows = manifest.rows_of(table.select(sorted({*self.reads, *KEYED})))
+        names = self.told_apart()
+        seen: Any = namedtuple("seen", names)  # a Row takes five times as long to make
+        rows = map(seen, *(columns.ids(table, name) for name in names))
         return pa.array([None if row.drop else self.row_key(row) for row in rows], pa.string())
+
+    def told_apart(self) -> list[str]:
+        """The fields of a row that its key may look at."""
+        return sorted({*self.reads, *KEYED})
 
     def small(self) -> list[str]:
         """The fields of a row that a worker gets to see."""
@@ -282,8 +306,8 @@ class Stage(Step):
         known, prefixes = self.results(), self.prefixes()
         known.cut(self.shard_numbers)
         fresh = [each for each in prefixes if not (each and self.file_of(each).is_file())]
-        keys = {prefix: self.keys(self.portion(prefix)) for prefix in fresh}
-        self.do_open(keys, known, self.portion)
+        keys = {prefix: self.keys(self.portion(prefix, self.told_apart())) for prefix in fresh}
+        self.do_open(keys, known, lambda prefix: self.portion(prefix, self.small()))
         known.look()
         return self.mapped(lambda prefix: self.merged(prefix, keys[prefix], known))
 
@@ -293,7 +317,8 @@ class Stage(Step):
 
     def progress(self) -> tuple[Counter[str], int]:
         """What became of the rows that have a result, by outcome, and how many have none."""
-        keys = (self.keys(self.portion(prefix)).to_pylist() for prefix in self.prefixes())
+        names, prefixes = self.told_apart(), self.prefixes()
+        keys = (self.keys(self.portion(prefix, names)).to_pylist() for prefix in prefixes)
         wanted = {key for some in keys for key in some if key}
         done = memo.outcomes(self.folder / "parts", wanted)
         return Counter(done.values()), len(wanted - done.keys())
@@ -331,10 +356,13 @@ class Stage(Step):
                 f" {failures[0]}"
             )
 
-    def merged(self, prefix: str, keys: "pa.Array", known: Memo) -> "pa.Table":
+    def merged(self, prefix: str, keys: "pa.Array", known: Memo) -> Make:
         """The rows of a shard that came in, with what this stage found out about them."""
-        known.compact(prefix)
-        return known.merged(prefix, self.portion(prefix), keys, (*self.writes, "drop"))
+        own = known.of(prefix)
+        names = *self.writes, "drop"
+        return pieces.later(
+            memo.merged, self.unread(prefix), own, known.folder, prefix, keys, names
+        )
 
 
 def notes_of(steps: Sequence[Step]) -> list[str]:

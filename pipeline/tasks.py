@@ -1,7 +1,7 @@
 """The pipeline on one page. Read it from top to bottom: that is the way of a photo."""
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from pipeline.photos.folder import PhotoFolder, Scanned
 from pipeline.report import chapters, page
 from pipeline.rows import columns, shards
 from pipeline.rows.decisions import Decision, held
-from pipeline.rows.manifest import PLACES, Row, Told, digest
+from pipeline.rows.manifest import IN_MANIFEST, PLACES, Row, Told, digest
+from pipeline.rows.pieces import Make, Tally, later
 from pipeline.rows.sharded import Survey
 from pipeline.rows.shards import Rows
 from pipeline.sections import DatasetConfig, PortraitConfig
@@ -100,8 +101,9 @@ class Detect(Stage):
     def prepare(self, to_do: int) -> None:
         detect.begin_detection(self.config)
 
-    def tally(self, table: columns.Table) -> dict[str, Any]:
-        return detect.counted_finds(table, self.work_settings())
+    @property
+    def tally(self) -> Tally:
+        return partial(detect.counted_finds, look=self.work_settings())
 
     def notes(self, tallies: Sequence[Mapping[str, Any]]) -> list[str]:
         return detect.detect_notes(tallies, self.work_settings())
@@ -140,12 +142,14 @@ class Crop(SetStage):
         found = [step.shard(prefix) for step in self.parents]
         return finds.joined_shard(found, list(map(face_factors, self.specs)))
 
-    def portion(self, prefix: str) -> columns.Table:
-        return finds.completed(super().portion(prefix), self.joined(prefix))
+    def portion(self, prefix: str, names: Sequence[str] = IN_MANIFEST) -> columns.Table:
+        return finds.completed(super().portion(prefix, names), self.joined(prefix))
 
-    def decide(self, prefix: str, survey: None) -> columns.Table:
-        own = super().portion(prefix), self.joined(prefix)
-        return crop.cropped_table(*own, self.recipe, self.decisions)
+    def decide(self, prefix: str, survey: None) -> Make:
+        found = [step.shard(prefix) for step in self.parents]
+        own = {name: each for name, each in self.decisions.items() if name.startswith(prefix)}
+        given = found, list(map(face_factors, self.specs)), self.recipe, own
+        return later(crop.cropped_shard, self.unread(prefix), *given)
 
     def told(self, survey: None, made: Rows) -> Told:
         notes = notes_of(self.parents[1:]) + crop.crop_notes(self.tallies(made), self.config)
@@ -194,8 +198,8 @@ class FilterQuality(SetStage):
         table = self.arriving(*filter_quality.READS)
         return self.surveyed(filter_quality.filter_quality(table, *given))
 
-    def decide(self, prefix: str, survey: Survey) -> columns.Table:
-        return filter_quality.filtered(self.portion(prefix), survey.verdicts[prefix])
+    def decide(self, prefix: str, survey: Survey) -> Make:
+        return later(filter_quality.filtered, self.unread(prefix), survey.verdicts[prefix])
 
 
 class Trim(Stage):
@@ -270,8 +274,10 @@ class FilterPose(SetStage):
             return Survey({}, Told(["no reference set: every portrait passes"]))
         return self.surveyed(*hindsight.compared(Embed(), Embed(photos="reference"), self.config))
 
-    def decide(self, prefix: str, survey: Survey) -> columns.Table:
-        return filter_pose.with_scores(self.portion(prefix), prefix, survey)
+    def decide(self, prefix: str, survey: Survey) -> Make:
+        return later(
+            filter_pose.with_scores, self.unread(prefix), *filter_pose.of_shard(prefix, survey)
+        )
 
 
 @settings(zoom.ZoomConfig)
@@ -285,9 +291,9 @@ class Zoom(SetStage):
         table = self.arriving(*zoom.READS)
         return self.surveyed(zoom.chosen_parents(table, self.config, current(DatasetConfig)))
 
-    def decide(self, prefix: str, survey: Survey) -> columns.Table:
+    def decide(self, prefix: str, survey: Survey) -> Make:
         given = survey.verdicts[prefix], self.config, *self.read_too()
-        return zoom.with_close_ups(self.portion(prefix), *given)
+        return later(zoom.with_close_ups, self.unread(prefix), *given)
 
 
 class Resize(Stage):

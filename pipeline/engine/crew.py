@@ -22,6 +22,7 @@ from pipeline.options import Settings
 if TYPE_CHECKING:
     from distributed import Client, Future
 
+MANY_SHARDS = 64  # that take as long as workers take to start
 TRIES = 3  # of a unit that fails for a reason of the machine's
 WINDOW = 3  # units in flight per worker
 HOPELESS = 32  # tries that fail one after the other: the rest will, too
@@ -67,6 +68,12 @@ class EngineConfig(Settings):
         """Units small enough to share among the workers, large enough to be worth a file."""
         usual = min(256, total // (8 * self.processes))
         return self.rows or max(4, usual - usual % 4)  # Embed's batches are of 4
+
+
+def pays(config: EngineConfig, shards: int) -> bool:
+    """Whether workers are to make so many shards: they are there, or it is worth starting them."""
+    wanted = 2 if cluster.current else MANY_SHARDS
+    return config.scheduler != "in-process" and shards >= wanted
 
 
 def map_units(
@@ -201,7 +208,7 @@ class Crew:
 
     def submit(self, unit: Unit) -> "Future":
         if self.terms is None:
-            return self.client.submit(Unit.run, unit, pure=False)
+            return self.client.submit(type(unit).run, unit, pure=False)
         return self.client.submit(fitness.work, unit, self.terms, pure=False)
 
     def workers(self) -> set[str]:

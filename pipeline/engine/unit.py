@@ -6,14 +6,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from pipeline.rows import columns, manifest, memo
+from pipeline.rows import columns, manifest, memo, shards
 from pipeline.rows.manifest import Item, Row, dropped
 from pipeline.rows.memo import KILLED
+from pipeline.rows.pieces import Make, Tally
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["KILLED", "Batch", "Item", "Unit", "Units", "batch", "cut", "keys_of"]
+__all__ = ["KILLED", "Batch", "Item", "Piece", "Unit", "Units", "batch", "cut", "keys_of", "piece"]
 
 # Says what becomes of each item, in order; reads the photos, decides by the settings. `folder` is
 # the stage's own: work that writes pictures writes them below it.
@@ -152,6 +153,36 @@ class Unit:
         """Record that these rows are dropped because they cannot be done."""
         results = {item.key: [dropped(item.row, reason)] for item in self.items}
         memo.write_part(self.folder / "parts", results, self.shard, killed=True)
+
+
+@dataclass(frozen=True)
+class Piece(Unit):
+    """A shard that a worker makes, and no row of which it can be blamed on; its item is the file.
+
+    `settings` is how it is made and what is counted of it.
+    """
+
+    def run(self) -> int:
+        """Make the shard, unless it is there."""
+        make, tally = self.settings
+        shards.found_or_made(self.items[0].path, self.shard, lambda _: make(), tally)
+        return 1
+
+    def split(self) -> list[Unit]:
+        return [self]
+
+    def give_up(self, reason: str) -> None:
+        """Leave it to the process that asked for it."""
+
+
+def piece(file: Path, prefix: str, make: Make, tally: Tally) -> Piece:
+    """The shard in a file, to be made."""
+    return Piece(nothing_done, (make, tally), (Item(str(file), Row(prefix), file),), file, prefix)
+
+
+def nothing_done(items: Sequence[Item], settings: Any, folder: Path) -> list[list[Row]]:
+    """The Work of a piece, which does no rows."""
+    return [[] for _ in items]
 
 
 @dataclass(frozen=True)

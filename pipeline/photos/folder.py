@@ -4,7 +4,7 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -69,9 +69,13 @@ class Scanned:
         """Those that go on go by what the files hold, and are others."""
         return list(self.photo_folder.scan.tables)
 
-    def portion(self, prefix: str) -> "pa.Table":
-        """The rows of a shard."""
-        return self.photo_folder.scan.table(prefix)
+    def portion(self, prefix: str, names: Sequence[str] = manifest.IN_MANIFEST) -> "pa.Table":
+        """These columns of the rows of a shard."""
+        return self.photo_folder.scan.table(prefix).select(list(names))
+
+    def unread(self, prefix: str) -> "pa.Table":
+        """They are in memory already."""
+        return self.portion(prefix)
 
     def portion_digest(self, prefix: str) -> str:
         """Stands for the files of a shard, in this folder."""

@@ -65,7 +65,11 @@ def passed_columns(table: "pa.Table") -> "pa.Table":
     import pyarrow as pa
 
     found, kinds = kept(table), schema()
-    blank = {n: pa.repeat(pa.scalar(value, kinds[n]), len(found)) for n, value in PLACES.items()}
+    blank = {
+        name: pa.repeat(pa.scalar(value, kinds[name]), len(found))
+        for name, value in PLACES.items()
+        if name in found.column_names
+    }
     return with_columns(found, **blank)
 
 

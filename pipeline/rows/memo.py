@@ -115,29 +115,7 @@ class Memo:
 
     def keys(self, prefix: str) -> "pa.Array":
         """The row keys of a shard that have a result."""
-        return self.results(prefix, []).column("key").combine_chunks()
-
-    def results(self, prefix: str, names: Sequence[str]) -> "pa.Table":
-        """The results of a shard, with their keys; of one in two parts those of the last."""
-        import pyarrow as pa
-
-        none = columns.none().append_column("key", pa.array([], pa.string()))
-        tables = [read(part, ["key", *names]) for part in self.of(prefix)]
-        found = pa.concat_tables([none.select(["key", *names]), *tables])
-        part = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
-        return found.take(latest(found.column("key"), part)) if len(tables) > 1 else found
-
-    def merged(
-        self, prefix: str, table: "pa.Table", keys: "pa.Array", names: Sequence[str]
-    ) -> "pa.Table":
-        """The rows of a shard with the values that their results have in these columns."""
-        import pyarrow as pa
-
-        results = self.results(prefix, names)
-        rows, found = matched(keys, results.column("key"))
-        values = pa.concat_tables([results.select(list(names)), table.select(list(names))])
-        made = {name: table.column(name).take(rows) for name in manifest.IN_MANIFEST}
-        return pa.table(made | {name: values.column(name).take(found) for name in names})
+        return results(self.of(prefix), []).column("key").combine_chunks()
 
     def vectors_of(self, made: Shard) -> Iterator[tuple[str, bytes]]:
         """(key, float32 vector as bytes) of the embeddings of a shard's kept rows."""
@@ -191,24 +169,57 @@ class Memo:
         for part, _ in waiting:
             part.unlink()
 
-    def compact(self, prefix: str) -> None:
-        """Make one part of those of a shard, where they are many."""
-        own = [part for part in self.of(prefix) if not part.name.startswith(KILLED)]
-        if not prefix or len(own) <= MOST_PARTS:
-            return
-        tables = [whole_part(part) for part in own]
-        table, part = joined_parts(tables), np.repeat(np.arange(len(own)), list(map(len, tables)))
-        table = table.take(latest(table.column("key"), part))
-        made = part_of(self.folder, prefix, sorted(set(columns.ids(table, "key"))))
-        parquet.write_table(made, table)
-        for old in own:
-            if old != made:
-                old.unlink()
-        self.parts = {
-            known: [path for path in paths if path not in own]
-            for known, paths in self.parts.items()
-        }
-        self.parts.setdefault(prefix, []).append(made)
+
+def merged(
+    table: "pa.Table",
+    parts: Sequence[Path],
+    folder: Path,
+    prefix: str,
+    keys: "pa.Array",
+    names: Sequence[str],
+) -> "pa.Table":
+    """The rows of a shard with the values that their results have in these columns.
+
+    `parts` are those that may hold their results, `keys` are the rows' own. Many parts are made one
+    beforehand.
+    """
+    import pyarrow as pa
+
+    try:
+        known = results(compacted(folder, prefix, parts), names)
+    except FileNotFoundError:  # a worker that was lost had made one part of them
+        known = results(Memo(folder, [prefix]).of(prefix), names)
+    rows, found = matched(keys, known.column("key"))
+    values = pa.concat_tables([known.select(list(names)), table.select(list(names))])
+    made = {name: table.column(name).take(rows) for name in manifest.IN_MANIFEST}
+    return pa.table(made | {name: values.column(name).take(found) for name in names})
+
+
+def results(parts: Sequence[Path], names: Sequence[str]) -> "pa.Table":
+    """The results in these parts, with their keys; of one in two parts those of the last."""
+    import pyarrow as pa
+
+    none = columns.none().append_column("key", pa.array([], pa.string()))
+    tables = [read(part, ["key", *names]) for part in parts]
+    found = pa.concat_tables([none.select(["key", *names]), *tables])
+    part = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
+    return found.take(latest(found.column("key"), part)) if len(tables) > 1 else found
+
+
+def compacted(folder: Path, prefix: str, parts: Sequence[Path]) -> list[Path]:
+    """The parts of a shard; where they were many, one is made of them."""
+    own = [part for part in parts if not part.name.startswith(KILLED)]
+    if not prefix or len(own) <= MOST_PARTS:
+        return list(parts)
+    tables = [whole_part(part) for part in own]
+    table, part = joined_parts(tables), np.repeat(np.arange(len(own)), list(map(len, tables)))
+    table = table.take(latest(table.column("key"), part))
+    made = part_of(folder, prefix, sorted(set(columns.ids(table, "key"))))
+    parquet.write_table(made, table)
+    for old in own:
+        if old != made:
+            old.unlink()
+    return [*(part for part in parts if part not in own), made]
 
 
 def whole_part(part: Path) -> "pa.Table":

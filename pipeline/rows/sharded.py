@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.rows import columns, manifest, shards
 from pipeline.rows.decisions import Decision, decided
 from pipeline.rows.manifest import Row, Told, digest
+from pipeline.rows.pieces import Make, Portion, nothing_counted
 from pipeline.rows.shards import Rows, Shard
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ class Sharded:
     """A stage, as far as it maps shards to shards."""
 
     photos: Any  # whose shards they are: those of the source, or of the reference set
+    # What is counted of a shard, so that what is said of all rows need not read them.
+    tally: Any = staticmethod(nothing_counted)
 
     @property
     def path(self) -> Path:
@@ -56,9 +59,16 @@ class Sharded:
         """What this stage made of a shard."""
         return shards.by_prefix(self.path)[prefix]
 
-    def portion(self, prefix: str) -> "pa.Table":
-        """The rows of a shard that come in, as the first stage before this one passed them on."""
-        return columns.passed_columns(self.parents[0].shard(prefix).table())
+    def portion(self, prefix: str, names: Sequence[str] = manifest.IN_MANIFEST) -> "pa.Table":
+        """These columns of the rows of a shard as the first stage before this one passed them on.
+
+        `drop` is among them.
+        """
+        return Portion(self.parents[0].shard(prefix).file).table(names)
+
+    def unread(self, prefix: str) -> Any:
+        """The rows of a shard that come in, for a `pieces.later` that may be done elsewhere."""
+        return Portion(self.parents[0].shard(prefix).file)
 
     def portion_digest(self, prefix: str) -> str:
         """Stands for all that came in for a shard."""
@@ -95,10 +105,6 @@ class Sharded:
         """All of them, in memory."""
         return list(self.made())
 
-    def tally(self, table: "pa.Table") -> dict[str, Any]:
-        """What is counted of a shard, so that what is said of all rows need not read them."""
-        return {}
-
     def tallies(self, made: Rows) -> list[Mapping[str, Any]]:
         """What was counted of each shard."""
         if made.held is not None:
@@ -106,15 +112,24 @@ class Sharded:
         return [shard.tally or {} for shard in made.made]
 
     def mapped(
-        self, make: Callable[[str], "pa.Table"], verdict: Callable[[str], Any] | None = None
+        self, make: Callable[[str], Make], verdict: Callable[[str], Any] | None = None
     ) -> Rows:
-        """Each shard through `make`, unless what it makes of such rows is there already."""
+        """Each shard through what `make` says, unless what that makes of it is there already."""
         prefixes = self.prefixes()
         if prefixes == [""]:
-            return Rows((), make(""))
+            return Rows((), make("")())
         files = [self.file_of(each, *([verdict(each)] if verdict else [])) for each in prefixes]
-        made = zip(files, prefixes, strict=True)
-        return Rows([shards.found_or_made(*each, make, self.tally) for each in made])
+        both = list(zip(files, prefixes, strict=True))
+        self.make_ahead([(file, prefix) for file, prefix in both if not file.is_file()], make)
+        return Rows(
+            [
+                shards.found_or_made(*each, lambda prefix: make(prefix)(), self.tally)
+                for each in both
+            ]
+        )
+
+    def make_ahead(self, missing: Sequence[tuple[Path, str]], make: Callable[[str], Make]) -> None:
+        """Let others make shards, where there are any; what is missing then is made here."""
 
     def write(self, made: Rows, told: Told) -> None:
         """Write the manifest."""

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from atelier.boxes import Box, aligned, contains, within
 from atelier.options import option
-from detectors import FACE, KINDS, Spec
+from detectors import FACE, KINDS, FaceFactors, Spec
 from pipeline.options import Settings, SettingsError
 from pipeline.photos.geometry import around
 from pipeline.rows import columns
 from pipeline.rows.decisions import Decision
 from pipeline.rows.manifest import Row, dropped
+from pipeline.rows.shards import Shard
 from pipeline.sections import DatasetConfig, PortraitConfig
 from pipeline.stages.detect import Look
+from pipeline.stages.finds import joined_shard
 from pipeline.stages.rulebook import RuleError, check_labels, parse, unseen
 from pipeline.stages.rules import Rule, judge, middle, once
 
@@ -141,6 +143,17 @@ def cropped_table(
         rectangle=[row.rectangle for row in flat],
         drop=[row.drop for row in flat],
     )
+
+
+def cropped_shard(
+    table: "pa.Table",
+    found: Sequence[Shard],
+    factors: Sequence[FaceFactors],
+    recipe: Recipe,
+    decisions: Mapping[str, Decision],
+) -> "pa.Table":
+    """The same of the rows of a shard, with what several detectors found in them."""
+    return cropped_table(table, joined_shard(found, factors), recipe, decisions)
 
 
 def cropped(rows: Iterable[Row], recipe: Recipe, decisions: Mapping[str, Decision]) -> list[Row]:

@@ -1,6 +1,6 @@
 """Decide which portraits are like the reference set. Features in, scores out; no model."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -289,12 +289,18 @@ def choose(
     return limit, blind | unlike
 
 
-def with_scores(table: "pa.Table", prefix: str, survey: Survey) -> "pa.Table":
-    """The rows of a shard with their scores and reasons to drop them; as they are without any."""
+def of_shard(prefix: str, survey: Survey) -> tuple[Mapping[str, str], Array | None]:
+    """Why rows of a shard are dropped, and the scores of all of them; None without a reference."""
     if not survey.more:
+        return {}, None
+    return survey.verdicts[prefix], survey.more[prefix]
+
+
+def with_scores(table: "pa.Table", drops: Mapping[str, str], scores: Array | None) -> "pa.Table":
+    """The rows of a shard with their scores and reasons to drop them; as they are without any."""
+    if scores is None:
         return table
-    drops, scores = survey.verdicts[prefix], survey.more[prefix].tolist()
-    told = [score if np.isfinite(score) else None for score in scores]
+    told = [score if np.isfinite(score) else None for score in scores.tolist()]
     return columns.with_columns(
         table, score=told, drop=[drops.get(name) for name in columns.ids(table)]
     )

@@ -32,7 +32,7 @@ def judged(rows, vectors, reference, config):
     scores = pose.scores_for([row.embedding for row in rows], vectors, likeness)
     drops, told = pose.filter_pose(names, scores, likeness, config)
     survey = Survey({"": drops}, told, {"": scores})
-    return rows_of(pose.with_scores(table, "", survey)), told.notes, told.numbers
+    return rows_of(pose.with_scores(table, *pose.of_shard("", survey))), told.notes, told.numbers
 
 
 def filtered(found, reference, **settings):
