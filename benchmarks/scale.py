@@ -1,33 +1,37 @@
 """What the main process costs by itself, however many photos: listing and work are faked.
 
-    python benchmarks/scale.py [--photos 20000 80000 ...] [--copies] [--cluster]
+    python benchmarks/scale.py [--photos 20000 80000 ...] [--copies] [--cluster] [--chart]
 
 For each number three commands, a process each: the first run, one that finds all done, one with
-ten photos more. Prints the CPU time of the main process, its peak of memory, and the seconds after
-the scan. Stages, funnel and report are the real ones; files, pixels and records are not there, and
-in place of the workers results are made up whose time does not count, unless `--cluster` asks for
-Dask's. The search for near copies has figures of its own (`crowds.py`): it is left out unless asked
-for.
+ten photos more. Prints the CPU time of the main process, that of the shards which workers make, the
+main process's peak of memory, and the seconds after the scan. Stages, funnel and report are the
+real ones; files, pixels and records are not there, and in place of the workers results are made up
+whose time does not count, unless `--cluster` asks for Dask's. The search for near copies has
+figures of its own (`crowds.py`): it is left out unless asked for.
+
+`--chart` keeps what was measured in scale.jsonl and draws all that is in it: docs/scale.svg.
 """
 
 import argparse
 import hashlib
 import json
+import math
 import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
+from math import log10
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from atelier import files
+from atelier import files, svg
 from atelier.boxes import Box
 from detectors.base import Detection
 from pipeline import cli, tasks
@@ -41,6 +45,10 @@ from pipeline.rows.manifest import Item, Measures, Row, dropped
 from pipeline.stage import Step
 
 TEN = 10
+COMMANDS = ("first", "nothing new", "ten more")
+COLOURS = ("#1f5fbf", "#2f8f4f", "#c0392b")
+FIGURES = Path(__file__).with_name("scale.jsonl")
+CHART = Path(__file__).resolve().parent.parent / "docs" / "scale.svg"
 NO_PHOTO, NO_FACE = 0.02, 0.1  # shares of the files, of the photos
 BYTES = 3_000_000
 BATCH = 10_000  # files made up at a time
@@ -51,6 +59,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, nargs="+", default=[20_000, 80_000])
     parser.add_argument("--copies", action="store_true", help="search for near copies, too")
     parser.add_argument("--cluster", action="store_true", help="through Dask's workers")
+    parser.add_argument("--chart", action="store_true", help="draw docs/scale.svg, too")
     parser.add_argument("--store", type=Path, help="where one command runs; for this script itself")
     asked = parser.parse_args()
     if asked.store:
@@ -60,14 +69,20 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|")
     for count in asked.photos:
         with tempfile.TemporaryDirectory() as name:
-            tell(Path(name), count, ["--copies"] * asked.copies + ["--cluster"] * asked.cluster)
+            more = ["--copies"] * asked.copies + ["--cluster"] * asked.cluster
+            found = tell(Path(name), count, more)
+        if asked.chart:
+            lines = [line for line in files.read_lines(FIGURES) if line["photos"] != count]
+            files.write_lines(FIGURES, [*lines, *found])
+    if asked.chart:
+        files.write(CHART, drawn(files.read_lines(FIGURES)))
 
 
-def tell(place: Path, count: int, more: list[str]) -> None:
+def tell(place: Path, count: int, more: list[str]) -> list[dict[str, Any]]:
     """A line for each command, and below them where the CPU time of the first went."""
     (place / "photos").mkdir()
-    lines = []
-    for command, photos in (("first", count), ("nothing new", count), ("ten more", count + TEN)):
+    lines, figures = [], []
+    for command, photos in zip(COMMANDS, (count, count, count + TEN), strict=True):
         known = {path for path in place.rglob("*.parquet") if "parts" not in path.parts}
         words = [sys.executable, __file__, "--store", str(place), "--photos", str(photos)]
         done = subprocess.run([*words, *more], capture_output=True, text=True, check=False)
@@ -83,7 +98,46 @@ def tell(place: Path, count: int, more: list[str]) -> None:
             flush=True,
         )
         lines.append(", ".join(f"{name} {value:.1f}" for name, value in found["stages"].items()))
+        told = {name: round(found[name], 1) for name in ("cpu", "workers", "peak")}
+        figures.append({"photos": count, "command": command, **told})
     print(*(f"<!-- CPU s: {line} -->" for line in lines), sep="\n", flush=True)
+    return figures
+
+
+@dataclass(frozen=True)
+class Powers(svg.Axis):
+    """A logarithmic axis, with a line at each power of ten."""
+
+    def share(self, value: float) -> float:
+        return log10(value / self.low) / log10(self.high / self.low)
+
+    def ticks(self) -> Iterator[float]:
+        low, high = math.ceil(log10(self.low)), math.floor(log10(self.high))
+        yield from (10.0**power for power in range(low, high + 1))
+
+
+def drawn(figures: Sequence[dict[str, Any]]) -> str:
+    """Time and memory over the number of photos."""
+    photos = [line["photos"] / 1000 for line in figures]
+    x = Powers("thousand photos", min(photos), max(photos))
+    charts = []
+    for title, what in (("CPU seconds of the main process", "cpu"), ("its peak, MB", "peak")):
+        values = [line[what] for line in figures]
+        low, high = math.floor(log10(min(values))), math.ceil(log10(max(values)))
+        y = Powers("", 10.0**low, 10.0**high)
+        curves = [
+            svg.Curve(*points(figures, command, what), colour, label=command)
+            for command, colour in zip(COMMANDS, COLOURS, strict=True)
+        ]
+        charts.append(svg.chart(title, x, y, curves))
+    return svg.page(charts)
+
+
+def points(
+    figures: Sequence[dict[str, Any]], command: str, what: str
+) -> tuple[list[float], list[float]]:
+    own = sorted((line["photos"], line[what]) for line in figures if line["command"] == command)
+    return [count / 1000 for count, _ in own], [value for _, value in own]
 
 
 def measured(place: Path, count: int, copies: bool, workers: bool) -> dict[str, Any]:

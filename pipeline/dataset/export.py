@@ -82,7 +82,7 @@ def write_export(
         raise ExportError(
             "no picture is left to export: `python -m pipeline status` says where the photos went"
         )
-    ordered = table.take(by_name(table).take(order(len(table))))
+    ordered = table.take(by_name(table)[order(len(table))])
     labels = labels_of(columns.ids(ordered, "photo"), paths, config.labels)
     layout, shape = LAYOUTS[config.layout], shape_of(dataset)
     if not out.is_dir():
@@ -98,14 +98,13 @@ def write_export(
     return layout.notes(shape)
 
 
-def by_name(table: "pa.Table") -> "pa.Array":
+def by_name(table: "pa.Table") -> columns.Numbers:
     """The numbers of the rows in the order of their pictures' file names."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     names = pc.replace_substring_regex(table.column("picture"), "^.*/", "")
-    known = pa.table({"name": names, "id": table.column("id")})
-    return pc.sort_indices(known, [("name", "ascending"), ("id", "ascending")])
+    return columns.in_order(pa.table({"name": names, "id": table.column("id")}), "name", "id")
 
 
 def pictures_of(ordered: "pa.Table", store: Path) -> Batch:
@@ -154,11 +153,11 @@ def shape_of(dataset: DatasetConfig) -> Shape:
     return CHANNELS[dataset.channels], height, width
 
 
-def order(count: int) -> list[int]:
+def order(count: int) -> columns.Numbers:
     """Which of the pictures, sorted by file name, comes at each place: as dataset_tool shuffles."""
     indices = np.arange(count)
     np.random.RandomState(SHUFFLE_SEED).shuffle(indices)
-    return [int(index) for index in indices]
+    return indices
 
 
 def usual_bytes(config: DatasetConfig) -> int:
@@ -183,6 +182,9 @@ def describe(
         **layout.facts(plan.name, plan.shape, classes),
         "config": config,
         "versions": {library: version(library) for library in LIBRARIES},
-        "order": ids,
     }
-    (folder / publish.DESCRIPTION).write_text(json.dumps(facts, indent=1) + "\n")
+    # A list of a million in lines of its own is written in Python, unless it is asked for so.
+    listed = json.dumps(ids, separators=(",\n  ", ""))[1:-1]
+    told = json.dumps(facts, indent=1).removesuffix("\n}")
+    text = f'{told},\n "order": [\n  {listed}\n ]\n}}\n'
+    (folder / publish.DESCRIPTION).write_text(text)

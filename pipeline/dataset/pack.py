@@ -134,7 +134,7 @@ def prepare(folder: Path, plan: Plan, layout: Layout, items: Sequence[Item]) -> 
     """Lay out the files; those of an unfinished run stay if it had the same to do."""
     told = plan.name, plan.shape, plan.exact, type(layout).__name__
     hasher = hashlib.blake2b(repr(told).encode())
-    for fact in items.facts() if isinstance(items, Batch) else map(fact_of, items):
+    for fact in [items.digest()] if isinstance(items, Batch) else map(fact_of, items):
         hasher.update(repr(fact).encode())
     to_do = folder / "to-do"
     same = to_do.is_file() and to_do.read_text() == hasher.hexdigest()

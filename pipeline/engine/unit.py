@@ -21,6 +21,9 @@ __all__ = ["KILLED", "Batch", "Item", "Piece", "Unit", "Units", "batch", "cut", 
 Work = Callable[[Sequence[Item], Any, Path], Iterable[list[Row]]]
 
 
+FACTS = ("key", "file", "made", "seen_bytes", "seen_ns")
+
+
 class Batch(Sequence[Item]):
     """Items as columns, which travel as such: only the worker that does them makes rows of them.
 
@@ -61,9 +64,13 @@ class Batch(Sequence[Item]):
 
     def facts(self) -> Iterator[tuple[str, str, int, int | None]]:
         """Of each item its key, the path of its file, and the file's size and time as seen."""
-        told = ("key", "file", "made", "seen_bytes", "seen_ns")
-        for key, file, made, size, seen in zip(*self.values(told), strict=True):
+        for key, file, made, size, seen in zip(*self.values(FACTS), strict=True):
             yield key, f"{self.store if made else self.source}/{file}", size, seen
+
+    def digest(self) -> str:
+        """Stands for what `facts` gives of all items."""
+        own = columns.digest_table(self.table.select(FACTS))
+        return f"{self.source} {self.store} {own}"
 
     def values(self, names: Sequence[str]) -> list[list[Any]]:
         return [columns.ids(self.table, name) for name in names]

@@ -75,7 +75,7 @@ def page(
     return template.render(
         source=source,
         lines=funnel(chapters),
-        close_ups=sum(map(bool, columns.ids(ends(chapters, "parent"), "parent"))),
+        close_ups=int(columns.is_said(ends(chapters, "parent"), "parent").sum()),
         anchor=anchor,
         charts=charts(chapters, numbers),
         parts=[
@@ -102,8 +102,8 @@ def ends(chapters: Sequence[Chapter], *names: str) -> "pa.Table":
 
 def some(names: Sequence[str], number: int) -> list[int]:
     """A fair choice that stays the same while the source grows: the smallest hashes of the ids."""
-    ranked = ((blake2b(name.encode()).digest(), at) for at, name in enumerate(names))
-    return [at for _, at in heapq.nsmallest(number, ranked)]
+    hashes = [blake2b(name.encode()).digest() for name in names]
+    return heapq.nsmallest(number, range(len(names)), key=hashes.__getitem__)
 
 
 def anchor(stage: str, reason: str) -> str:
@@ -116,14 +116,15 @@ def kept_sheets(
 ) -> Iterable[Sheet]:
     """What is in the dataset: portraits, and close-ups apart."""
     table = ends(chapters, "id", "parent")
-    known = list(zip(*(columns.ids(table, name) for name in ("at", "id", "parent")), strict=True))
+    close = columns.is_said(table, "parent")
     for name, title, close_ups, number in (
         ("kept", "Kept", False, 2 * config.per_reason),
         ("close-ups", "Close-ups", True, config.per_reason),
     ):
-        group = [(at, own) for at, own, parent in known if bool(parent) == close_ups]
-        if group:
-            chosen = [group[at][0] for at in some([own for _, own in group], number)]
+        group = table.filter(columns.array(close == close_ups))
+        if len(group):
+            numbers = columns.ids(group, "at")
+            chosen = [numbers[at] for at in some(columns.ids(group), number)]
             pictures = [gallery.kept(row) for row in chapters[-1].rows.at(chosen)]
             yield Sheet(name, title, len(group), pictures)
 
@@ -211,7 +212,7 @@ def shares(chapters: Sequence[Chapter]) -> tuple[Values, Values]:
     """The face's share of each picture of the dataset: of its portraits, and of its close-ups."""
     table = ends(chapters, "face", "rectangle", "parent")
     found = face_shares(table)
-    close = np.array(list(map(bool, columns.ids(table, "parent"))), bool)
+    close = columns.is_said(table, "parent")
     return found[~close & ~np.isnan(found)], found[close & ~np.isnan(found)]
 
 

@@ -2,7 +2,10 @@
 
 import heapq
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.photos.thumbnails import Thumbnail
 from pipeline.report.charts import histogram
@@ -69,12 +72,22 @@ def lowest_sheets(chapters: Sequence[Chapter], most: int, gallery: Gallery) -> I
     names = columns.ids(table)
     for name, title, low, _ in WORST:
         pick = heapq.nsmallest if low else heapq.nlargest
-        values = columns.floats(table, "measures", name).tolist()
-        worst = pick(most, zip(values, names, columns.ids(table, "at"), strict=True))
+        values = columns.floats(table, "measures", name)
+        few = ((values[at], names[at], at) for at in within(values if low else -values, most))
+        worst = pick(most, few)
         if worst:
-            shown = rows.at([at for *_, at in worst])
+            numbers = columns.ids(table, "at")
+            shown = rows.at([numbers[at] for *_, at in worst])
             pictures = [gallery.valued(row, f"{getattr(row.measures, name):.4g}") for row in shown]
             yield Sheet(f"lowest-{title.replace(' ', '-')}", title, len(table), pictures)
+
+
+def within(values: NDArray[Any], number: int) -> list[int]:
+    """Which values are among the least so many; all that are equal to the last of them."""
+    if len(values) <= number or not number:
+        return list(range(len(values)))
+    last = np.partition(values, number - 1)[number - 1]
+    return np.flatnonzero(~(values > last)).tolist()
 
 
 def quality_charts(chapters: Sequence[Chapter]) -> Iterator[tuple[str, str]]:

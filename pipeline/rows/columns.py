@@ -179,12 +179,51 @@ def is_kept(table: "pa.Table") -> Mask:
     return np.asarray(pc.is_null(table.column("drop")).to_numpy())
 
 
-def leading(column: Any) -> Numbers:
-    """The first DIGITS hex digits of ids, as numbers."""
+def is_said(table: "pa.Table", name: str) -> Mask:
+    """Which rows have words in a column of strings."""
     import pyarrow.compute as pc
 
-    heads = pc.utf8_slice_codeunits(column, 0, DIGITS).to_pylist()
-    return np.fromiter((int(head, 16) for head in heads), np.int64, len(heads))
+    return np.asarray(pc.fill_null(pc.not_equal(table.column(name), ""), False).to_numpy())
+
+
+def leading(column: Any) -> Numbers:
+    """The first DIGITS hex digits of ids, as numbers."""
+    numbers = np.zeros(len(column), np.int64)
+    for byte in opening(column, DIGITS).T:
+        numbers = 16 * numbers + np.where(byte >= ord("a"), byte - ord("a") + 10, byte - ord("0"))
+    return numbers
+
+
+def opening(column: Any, length: int) -> NDArray[np.uint8]:
+    """The first so many bytes of strings, [rows, length]; zeros behind the end of a shorter one."""
+    whole = combined(column)
+    _, offsets, data = whole.buffers()
+    if not len(whole) or data is None:
+        return np.zeros((len(whole), length), np.uint8)
+    ends, held = np.frombuffer(offsets, np.int32)[: len(whole) + 1], np.frombuffer(data, np.uint8)
+    found = np.empty((len(whole), length), np.uint8)
+    for byte in range(length):
+        at = np.minimum(ends[:-1] + byte, len(held) - 1)
+        found[:, byte] = np.where(ends[:-1] + byte < ends[1:], held[at], 0)
+    return found
+
+
+def in_order(table: "pa.Table", first: str, then: str) -> Numbers:
+    """The numbers of the rows, sorted by two columns of strings.
+
+    By the numbers that the first eight bytes are; only where those are equal by the strings.
+    """
+    import pyarrow.compute as pc
+
+    heads = opening(table.column(first), 8).view(">u8").ravel().astype(np.uint64)
+    order = np.argsort(heads, kind="stable")
+    same = heads[order][1:] == heads[order][:-1]
+    tied = np.flatnonzero(np.append(same, False) | np.insert(same, 0, False))
+    if len(tied):
+        rows = table.select([first, then]).take(order[tied])
+        by_string = pc.sort_indices(rows, [(first, "ascending"), (then, "ascending")])
+        order[tied] = order[tied][by_string.to_numpy()]
+    return order
 
 
 def located_rows(rows: Sequence[Row]) -> "tuple[pa.Table, Numbers]":
@@ -240,4 +279,5 @@ def content(array: "pa.Array") -> Iterator[Any]:
             yield np.diff(ends).tobytes()
             yield memoryview(data)[ends[0] : ends[-1]] if data else b""
     else:
-        yield pc.fill_null(array, 0).to_numpy(zero_copy_only=False).tobytes()
+        nothing = False if pa.types.is_boolean(kind) else 0
+        yield pc.fill_null(array, nothing).to_numpy(zero_copy_only=False).tobytes()

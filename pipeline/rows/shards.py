@@ -169,15 +169,20 @@ def parted(
 ) -> "Iterator[tuple[str, pa.Table]]":
     """The rows of each prefix; of an id that lies in none its first digits are one."""
     at = placed(numbers, prefixes)
-    for place in np.unique(at).tolist():
-        rows = table.take(np.flatnonzero(at == place))
+    for place, rows in of_equal(at):
         if place >= 0:
-            yield prefixes[place], rows
+            yield prefixes[place], table.take(rows)
         else:
             depth = max(map(len, prefixes))
-            heads = numbers[at == place] >> (4 * (columns.DIGITS - depth))
-            for head in np.unique(heads).tolist():
-                yield f"{head:0{depth}x}", rows.take(np.flatnonzero(heads == head))
+            for head, own in of_equal(numbers[rows] >> (4 * (columns.DIGITS - depth))):
+                yield f"{head:0{depth}x}", table.take(rows[own])
+
+
+def of_equal(values: Numbers) -> Iterator[tuple[int, Numbers]]:
+    """Each value, and where it stands."""
+    order = np.argsort(values, kind="stable")
+    found, starts = np.unique(values[order], return_index=True)
+    yield from zip(found.tolist(), np.split(order, starts[1:]), strict=False)
 
 
 def of_each(found: Mapping[str, Any], prefixes: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -185,7 +190,10 @@ def of_each(found: Mapping[str, Any], prefixes: Sequence[str]) -> dict[str, dict
     lengths, own = sorted({len(prefix) for prefix in prefixes}), dict[str, dict[str, Any]]()
     own |= {prefix: {} for prefix in prefixes}
     for name, value in found.items():
-        own[next(name[:length] for length in lengths if name[:length] in own)][name] = value
+        for length in lengths:
+            if (inside := own.get(name[:length])) is not None:
+                inside[name] = value
+                break
     return own
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 JPEGS = {".jpg", ".jpeg", ".jpe", ".jfif"}
 LARGE = 64 << 20  # bytes; a file above is looked at before it is read
 DESCRIBED = ("id", "photo", *PLACES, "format", "width", "height", "drop")  # what Ingest knows
-TOGETHER = 1 << 19  # rows that are brought in order at a time
+TOGETHER = 1 << 20  # rows that are brought in order at a time
 PIXEL_BYTES = 8  # of a pixel in the largest format, four channels of 16 bits
 
 
@@ -189,7 +189,7 @@ def collected(
     tables = described.tables(DESCRIBED)
     whole = pa.concat_tables(
         table.filter(pa.array(mask)) for table, mask in zip(tables, inside, strict=True)
-    )
+    ).combine_chunks()  # which takes from a table in few pieces five times as fast
     known = np.concatenate([own[mask] for own, mask in zip(numbers, inside, strict=True)])
     for prefix, table in shards.parted(whole, known, prefixes):
         yield prefix, table.sort_by([("id", "ascending"), ("path", "ascending")])

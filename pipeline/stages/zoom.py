@@ -1,7 +1,7 @@
 """Choose close-ups: pictures of the face alone, cut from the source photo. No pixels here."""
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from atelier.options import option
 from pipeline.options import Settings
 from pipeline.photos.geometry import around
 from pipeline.rows import columns, manifest
-from pipeline.rows.columns import Mask
+from pipeline.rows.columns import Mask, Numbers
 from pipeline.rows.manifest import Row, Told, Verdict
 from pipeline.sections import DatasetConfig, PortraitConfig
 
@@ -43,7 +43,7 @@ def chosen_parents(table: "pa.Table", config: ZoomConfig, dataset: DatasetConfig
     reasons, able = passed_over(table, config, dataset)
     names = columns.ids(table.filter(columns.array(able)))
     wanted = int(len(table) * config.share / (1 - config.share))
-    found = sorted(names, key=lambda name: rank(name, config.seed))[:wanted]
+    found = [names[at] for at in least(names, config.seed)[:wanted].tolist()]
     notes = [f"{len(found)} close-ups of {wanted} wanted; {len(names)} of {len(table)} qualify"]
     counted = sorted((reason, int(mask.sum())) for reason, mask in reasons.items())
     notes += [f"{count} passed over: {reason}" for reason, count in counted if count]
@@ -70,6 +70,13 @@ def passed_over(
         "too few pixels: a close-up would be enlarged": few,
     }
     return reasons, there & ~close & ~few
+
+
+def least(names: Sequence[str], seed: int) -> Numbers:
+    """The numbers of the ids, the one with the smallest hash(seed, id) first."""
+    hashes = b"".join(rank(name, seed) for name in names)
+    halves = np.frombuffer(hashes, ">u8").reshape(-1, 2)
+    return np.lexsort((halves[:, 1], halves[:, 0]))
 
 
 def rank(name: str, seed: int) -> bytes:
