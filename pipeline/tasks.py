@@ -17,7 +17,7 @@ from pipeline.report import chapters, page
 from pipeline.rows import columns, shards
 from pipeline.rows.decisions import Decision, held
 from pipeline.rows.manifest import IN_MANIFEST, PLACES, Row, Told, digest
-from pipeline.rows.pieces import Make, Tally, later
+from pipeline.rows.pieces import Make, later
 from pipeline.rows.sharded import Survey
 from pipeline.rows.shards import Rows
 from pipeline.sections import DatasetConfig, PortraitConfig
@@ -101,9 +101,7 @@ class Detect(Stage):
     def prepare(self, to_do: int) -> None:
         detect.begin_detection(self.config)
 
-    @property
-    def tally(self) -> Tally:
-        return partial(detect.counted_finds, look=self.work_settings())
+    tally = property(lambda self: partial(detect.counted_finds, look=self.work_settings()))
 
     def notes(self, tallies: Sequence[Mapping[str, Any]]) -> list[str]:
         return detect.detect_notes(tallies, self.work_settings())
@@ -139,16 +137,13 @@ class Crop(SetStage):
 
     def joined(self, prefix: str) -> list[Row]:
         """The photos of a shard, with what all detectors found in them."""
-        found = [step.shard(prefix) for step in self.parents]
-        return finds.joined_shard(found, list(map(face_factors, self.specs)))
+        return finds.joined_shard(self.found_in(prefix), self.specs)
 
     def portion(self, prefix: str, names: Sequence[str] = IN_MANIFEST) -> columns.Table:
         return finds.completed(super().portion(prefix, names), self.joined(prefix))
 
     def decide(self, prefix: str, survey: None) -> Make:
-        found = [step.shard(prefix) for step in self.parents]
-        own = {name: each for name, each in self.decisions.items() if name.startswith(prefix)}
-        given = found, list(map(face_factors, self.specs)), self.recipe, own
+        given = self.found_in(prefix), self.specs, self.recipe, self.decisions_in(prefix)
         return later(crop.cropped_shard, self.unread(prefix), *given)
 
     def told(self, survey: None, made: Rows) -> Told:
@@ -194,9 +189,9 @@ class FilterQuality(SetStage):
         return digest([super().came_in, *sorted((self.brought_in or {}).items())])
 
     def survey(self) -> Survey:
-        given = filter_quality.asked(), self.decisions, self.brought_in
-        table = self.arriving(*filter_quality.READS)
-        return self.surveyed(filter_quality.filter_quality(table, *given))
+        asked = filter_quality.asked()
+        given = self.arriving(*asked.reads), asked, self.decisions, self.brought_in
+        return self.surveyed(filter_quality.filter_quality(*given))
 
     def decide(self, prefix: str, survey: Survey) -> Make:
         return later(filter_quality.filtered, self.unread(prefix), survey.verdicts[prefix])
@@ -309,9 +304,8 @@ class Resize(Stage):
         return current(DatasetConfig)
 
     def prepare(self, to_do: int) -> None:
-        configs = current(export.ExportTFRecordsConfig), current(DatasetConfig)
-        photos = columns.ids(self.arriving("photo"), "photo")
-        export.check_export(photos, self.places.paths, to_do, store(), *configs)
+        given = self.arriving("photo"), self.places.paths, to_do, store()
+        export.check_export(*given, current(export.ExportTFRecordsConfig), current(DatasetConfig))
 
 
 @settings(export.ExportTFRecordsConfig)

@@ -13,7 +13,7 @@ from atelier import files
 from atelier.options import option
 from pipeline.dataset import pack, publish
 from pipeline.dataset.ada_pytorch import ZipLayout
-from pipeline.dataset.labels import labels_of
+from pipeline.dataset.labels import Labels, labels_of
 from pipeline.dataset.nvlabs import NvlabsLayout
 from pipeline.dataset.pack import Export, Plan, Progress
 from pipeline.dataset.publish import ExportError
@@ -83,7 +83,7 @@ def write_export(
             "no picture is left to export: `python -m pipeline status` says where the photos went"
         )
     ordered = table.take(by_name(table)[order(len(table))])
-    labels = labels_of(columns.ids(ordered, "photo"), paths, config.labels)
+    labels = labels_in(ordered, paths, config)
     layout, shape = LAYOUTS[config.layout], shape_of(dataset)
     if not out.is_dir():
         items = pictures_of(ordered, store)
@@ -91,11 +91,17 @@ def write_export(
         whole = pack.pack_all(items, plan, layout, out, store, on, progress)
         layout.finish(whole / config.name, plan, labels.one_hot() if labels else None)
         described = {"ExportTFRecords": keyed(config), "Dataset": keyed(dataset)}
-        classes, names = labels.classes if labels else None, columns.ids(ordered)
-        describe(whole / config.name, plan, layout, names, classes, described)
+        classes = labels.classes if labels else None
+        describe(whole / config.name, plan, layout, ordered, classes, described)
         publish.publish(whole, out)
     pack.clear(out)
     return layout.notes(shape)
+
+
+def labels_in(table: "pa.Table", paths: Paths, config: ExportTFRecordsConfig) -> Labels | None:
+    """The labels of rows, as far as there are to be any."""
+    photos = columns.ids(table, "photo") if config.labels != "none" else []
+    return labels_of(photos, paths, config.labels)
 
 
 def by_name(table: "pa.Table") -> columns.Numbers:
@@ -130,7 +136,7 @@ def make_newest(out: Path, link: Path, config: ExportTFRecordsConfig) -> None:
 
 
 def check_export(
-    photos: Sequence[str],
+    photos: "pa.Table",
     paths: Paths,
     to_write: int,
     store: Path,
@@ -140,9 +146,9 @@ def check_export(
     """Raise what would make the export fail, before the pictures are written.
 
     That is a photo without a label, or no room for the records and the pictures still to write.
-    `photos` has the photo of each picture.
+    `photos` has the photo of each picture, in the column of that name.
     """
-    labels_of(photos, paths, config.labels)
+    labels_in(photos, paths, config)
     need = LAYOUTS[config.layout].disk_need(len(photos), shape_of(dataset))
     publish.check_room(store, need + to_write * usual_bytes(dataset))
 
@@ -170,21 +176,24 @@ def describe(
     folder: Path,
     plan: Plan,
     layout: Export,
-    ids: Sequence[str],
+    ordered: "pa.Table",
     classes: Sequence[str] | None,
     config: Mapping[str, Any],
 ) -> None:
     """Write dataset.json: what is in the dataset, in which order, made by what."""
     facts = {
         "name": plan.name,
-        "pictures": len(ids),
+        "pictures": len(ordered),
         "shape": plan.shape,
         **layout.facts(plan.name, plan.shape, classes),
         "config": config,
         "versions": {library: version(library) for library in LIBRARIES},
     }
     # A list of a million in lines of its own is written in Python, unless it is asked for so.
-    listed = json.dumps(ids, separators=(",\n  ", ""))[1:-1]
     told = json.dumps(facts, indent=1).removesuffix("\n}")
-    text = f'{told},\n "order": [\n  {listed}\n ]\n}}\n'
-    (folder / publish.DESCRIPTION).write_text(text)
+    with (folder / publish.DESCRIPTION).open("w") as file:
+        file.write(f'{told},\n "order": [\n  ')
+        for start in range(0, len(ordered), columns.AT_ONCE):
+            some = columns.ids(ordered.slice(start, columns.AT_ONCE))
+            file.write(",\n  " * bool(start) + json.dumps(some, separators=(",\n  ", ""))[1:-1])
+        file.write("\n ]\n}\n")

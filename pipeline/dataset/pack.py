@@ -83,8 +83,15 @@ def plan_of(
     dataset: Path | None = None,
 ) -> Plan:
     """The plan for items in the order of the dataset."""
-    assert len(set(keys_of(items))) == len(items), "two pictures have one key"
+    assert are_distinct(items), "two pictures have one key"
     return Plan(name, shape, len(items), {}, exact, dataset)
+
+
+def are_distinct(items: Sequence[Item]) -> bool:
+    """Whether no two items have one key."""
+    if isinstance(items, Batch):
+        return items.distinct == len(items)
+    return len({item.key for item in items}) == len(items)
 
 
 def pack_all(
@@ -167,12 +174,12 @@ def cut(
     folder: Path,
 ) -> Iterator[Unit]:
     """Units of neighbours in the files, without what is done; each knows its own places only."""
-    size, keys = on.rows_per_unit(len(items) - len(done)), keys_of(items)
+    size = on.rows_per_unit(len(items) - len(done))
     for start in range(0, len(items), size):
-        own = enumerate(keys[start : start + size], start)
+        some = items[start : start + size]
+        own = enumerate(keys_of(some), start)
         places = {key: place for place, key in own if key not in done}
         if places:
-            some = items[start : start + size]
             todo = some if len(places) == len(some) else [i for i in some if i.key in places]
             yield Unit(layout.write_items, replace(plan, places=places), todo, folder)
 

@@ -100,10 +100,10 @@ def ends(chapters: Sequence[Chapter], *names: str) -> "pa.Table":
     return columns.kept(columns.with_numbers(rows.columns(*names, "drop")))
 
 
-def some(names: Sequence[str], number: int) -> list[int]:
+def some(names: Iterable[str], number: int) -> list[int]:
     """A fair choice that stays the same while the source grows: the smallest hashes of the ids."""
-    hashes = [blake2b(name.encode()).digest() for name in names]
-    return heapq.nsmallest(number, range(len(names)), key=hashes.__getitem__)
+    ranked = ((blake2b(name.encode()).digest(), at) for at, name in enumerate(names))
+    return [at for _, at in heapq.nsmallest(number, ranked)]
 
 
 def anchor(stage: str, reason: str) -> str:
@@ -124,7 +124,7 @@ def kept_sheets(
         group = table.filter(columns.array(close == close_ups))
         if len(group):
             numbers = columns.ids(group, "at")
-            chosen = [numbers[at] for at in some(columns.ids(group), number)]
+            chosen = [numbers[at] for at in some(columns.each(group), number)]
             pictures = [gallery.kept(row) for row in chapters[-1].rows.at(chosen)]
             yield Sheet(name, title, len(group), pictures)
 
@@ -177,9 +177,10 @@ def scored_rows(chapters: Sequence[Chapter]) -> "tuple[Rows, pa.Table]":
     """The rows of the stage that scored them, and id, score and drop of those with a score."""
     for chapter in chapters:
         if chapter.stage == SCORING:
-            table = columns.with_numbers(chapter.rows.columns("id", "score", "drop"))
-            seen = ~np.isnan(columns.floats(table, "score"))
-            return chapter.rows, table.filter(columns.array(seen))
+            seen = ~np.isnan(columns.floats(chapter.rows.columns("score"), "score"))
+            if seen.any():
+                table = columns.with_numbers(chapter.rows.columns("id", "score", "drop"))
+                return chapter.rows, table.filter(columns.array(seen))
     return Rows.of([]), columns.with_numbers(Rows.of([]).columns("id", "score", "drop"))
 
 

@@ -12,7 +12,7 @@ from pipeline.report.charts import histogram
 from pipeline.report.funnel import Chapter
 from pipeline.report.sheets import Gallery, Sheet
 from pipeline.rows import columns
-from pipeline.rows.manifest import Row
+from pipeline.rows.manifest import NUMBERS, Row
 from pipeline.rows.shards import Rows
 from pipeline.stages.filter_quality import COPY
 
@@ -37,7 +37,7 @@ def measured_rows(chapters: Sequence[Chapter]) -> "tuple[Rows, pa.Table]":
     """The rows of the stage that measured them; number, id and measures of those measured."""
     named = [chapter.rows for chapter in chapters if chapter.stage == "Measure"]
     rows = named[0] if named else Rows.of([])
-    table = columns.with_numbers(rows.columns("id", "measures"))
+    table = columns.with_numbers(rows.columns("id", *NUMBERS))
     return rows, table.filter(table.column("measures").is_valid())
 
 

@@ -18,6 +18,7 @@ Mask = NDArray[np.bool_]
 
 Table: TypeAlias = "pa.Table"
 
+AT_ONCE = 1 << 16  # values that become objects
 DIGITS = 6  # of an id that say in which shard it lies
 
 
@@ -118,6 +119,12 @@ def where(table: "pa.Table", name: str, value: str) -> "pa.Table":
     import pyarrow.compute as pc
 
     return table.filter(pc.equal(table.column(name), value))
+
+
+def each(table: "pa.Table", name: str = "id") -> Iterator[Any]:
+    """The values of a column, without a list of them all."""
+    for start in range(0, len(table), AT_ONCE):
+        yield from table.column(name).slice(start, AT_ONCE).to_pylist()
 
 
 def ids(table: "pa.Table", name: str = "id") -> list[Any]:
@@ -254,7 +261,7 @@ def combined(column: Any) -> "pa.Array":
 
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     whole = pa.concat_arrays(chunks) if chunks else pa.array([], column.type)
-    return whole if whole.offset == 0 else whole.take(pa.array(range(len(whole)), pa.int64()))
+    return whole if whole.offset == 0 else whole.take(pa.array(np.arange(len(whole))))
 
 
 def content(array: "pa.Array") -> Iterator[Any]:

@@ -72,6 +72,7 @@ class Item(NamedTuple):
 
 PLACES: dict[str, Any] = {"path": "", "size_bytes": 0, "mtime_ns": 0, "clip": "", "second": None}
 IN_MANIFEST = tuple(f.name for f in fields(Row) if f.name != "features")
+NUMBERS = ("measures.sharpness", "measures.light", "measures.colour")
 LATER = ("measures",)  # than the first release: they leave a digest as it was where they are None
 values = attrgetter(*(name for name in IN_MANIFEST if name not in LATER))
 
@@ -172,10 +173,14 @@ def read_manifest(path: Path) -> list[Row]:
 
 
 def read_columns(path: Path, names: Sequence[str]) -> "pa.Table":
-    """These columns of one file, in this order; one that it lacks holds nothing."""
+    """These columns of one file, in this order; one that it lacks holds nothing.
+
+    Of the numbers in Measures it gets those alone that are named as in NUMBERS.
+    """
     import pyarrow as pa
 
     table = parquet.read_table(path, names)
+    names = list(dict.fromkeys(name.partition(".")[0] for name in names))
     there = set(table.column_names)
     if there.issuperset(names):
         return table.select(list(names))

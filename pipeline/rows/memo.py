@@ -5,9 +5,10 @@ Once a shard is done its parts become one.
 """
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
-from itertools import chain
+from itertools import chain, islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +99,7 @@ class Memo:
     def __init__(self, folder: Path, prefixes: Sequence[str]) -> None:
         self.folder, self.prefixes = folder, prefixes
         self.parts: dict[str, list[Path]] = {}
+        self.names: list[str] = []
         self.look()
 
     def look(self) -> None:
@@ -105,13 +107,17 @@ class Memo:
         self.parts = {}
         for part in files(self.folder):
             self.parts.setdefault(shard_of(part), []).append(part)
+        self.names = sorted(self.parts)
 
     def of(self, prefix: str) -> list[Path]:
         """The parts that may hold results of a shard's rows."""
         if len(self.parts) == 1 and prefix in self.parts:
             return self.parts[prefix]
-        near = (own for own in self.parts if own.startswith(prefix) or prefix.startswith(own))
-        return [part for own in sorted(near) for part in self.parts[own]]
+        outer = [prefix[:length] for length in range(len(prefix))]
+        first = bisect_left(self.names, prefix)
+        inner = takewhile(lambda own: own.startswith(prefix), islice(self.names, first, None))
+        near = [*(own for own in outer if own in self.parts), *inner]
+        return [part for own in near for part in self.parts[own]]
 
     def keys(self, prefix: str) -> "pa.Array":
         """The row keys of a shard that have a result."""
@@ -138,10 +144,11 @@ class Memo:
 
         `leaf_numbers` says which ids a table's rows are found by; usually their own.
         """
+        wanted = set(self.prefixes)
         spanning = [
             own
             for own in self.parts
-            if own not in self.prefixes and any(p.startswith(own) for p in self.prefixes)
+            if own not in wanted and any(p.startswith(own) for p in self.prefixes)
         ]
         waiting: list[tuple[Path, pa.Table]] = []
         for part in [part for own in sorted(spanning) for part in self.parts[own]]:

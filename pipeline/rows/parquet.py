@@ -35,12 +35,15 @@ def write_table(path: Path, table: "pa.Table") -> None:
 
 
 def read_table(path: Path, names: Sequence[str] | None = None) -> "pa.Table":
-    """Those of these columns that the file has; all where none are named."""
+    """Those of these columns that the file has; all where none are named.
+
+    Of a column of structs a name with a dot, as `measures.light`, is one field.
+    """
     import pyarrow.parquet as pq
 
     with sound(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
         there = set(file.schema_arrow.names)
-        wanted = None if names is None else [name for name in names if name in there]
+        wanted = None if names is None else [n for n in names if n.partition(".")[0] in there]
         return file.read(wanted, use_threads=False)
 
 

@@ -78,8 +78,15 @@ class Sharded:
             else manifest.facts(step.path).kept_digest
             for step in self.parents
         ]
-        own = {name: each for name, each in self.decisions.items() if name.startswith(prefix)}
-        return digest([*kept, *decided(own)])
+        return digest([*kept, *decided(self.decisions_in(prefix))])
+
+    def decisions_in(self, prefix: str) -> dict[str, Decision]:
+        """Those about the photos of a shard."""
+        return {name: each for name, each in self.decisions.items() if name.startswith(prefix)}
+
+    def found_in(self, prefix: str) -> list[Shard]:
+        """What each of the stages before made of a shard."""
+        return [step.shard(prefix) for step in self.parents]
 
     def file_of(self, prefix: str, *verdict: Any) -> Path:
         """Where what this stage makes of a shard lies; the only one is the manifest itself."""
@@ -120,13 +127,17 @@ class Sharded:
             return Rows((), make("")())
         files = [self.file_of(each, *([verdict(each)] if verdict else [])) for each in prefixes]
         both = list(zip(files, prefixes, strict=True))
-        self.make_ahead([(file, prefix) for file, prefix in both if not file.is_file()], make)
-        return Rows(
-            [
-                shards.found_or_made(*each, lambda prefix: make(prefix)(), self.tally)
-                for each in both
-            ]
-        )
+        missing = [each for each in both if not each[0].is_file()]
+        known = {} if missing == both else shards.recorded(self.folder)
+        for file, _ in missing:
+            known.pop(file, None)
+        self.make_ahead(missing, make)
+
+        def one(file: Path, prefix: str) -> Shard:
+            made = known.get(file)
+            return made or shards.found_or_made(file, prefix, lambda p: make(p)(), self.tally)
+
+        return Rows([one(*each) for each in both])
 
     def make_ahead(self, missing: Sequence[tuple[Path, str]], make: Callable[[str], Make]) -> None:
         """Let others make shards, where there are any; what is missing then is made here."""

@@ -7,6 +7,7 @@ is one shard, and that is the manifest itself; a larger one's manifest is the li
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -61,6 +62,14 @@ def write_shard(
 def shard_at(file: Path, prefix: str) -> Shard:
     """The piece that was written there, by its header."""
     return Shard(prefix, file, **parquet.read_header(file))
+
+
+def recorded(folder: Path) -> dict[Path, Shard]:
+    """The shards that the newest manifest of a stage lists, by file: their headers are known."""
+    lists = sorted(folder.glob("*.parquet"), key=lambda path: path.stat().st_mtime_ns)
+    with suppress(parquet.DamagedError):
+        return {shard.file: shard for path in lists[-1:] for shard in listed_shards(path)}
+    return {}
 
 
 def found_or_made(
@@ -197,6 +206,11 @@ def of_each(found: Mapping[str, Any], prefixes: Sequence[str]) -> dict[str, dict
     return own
 
 
+def top_names(names: Sequence[str]) -> list[str]:
+    """The columns of which fields are named, too."""
+    return list(dict.fromkeys(name.partition(".")[0] for name in names))
+
+
 class Rows:
     """The rows of a manifest, or of memory, read shard by shard and only as far as asked for."""
 
@@ -224,7 +238,7 @@ class Rows:
     def tables(self, names: Sequence[str]) -> "Iterator[pa.Table]":
         """These columns, a table for each shard."""
         if self.held is not None:
-            yield self.held.select(list(names))
+            yield self.held.select(top_names(names))
         for shard in self.made:
             yield shard.table(names)
 
@@ -238,7 +252,9 @@ class Rows:
         """These columns of all rows."""
         import pyarrow as pa
 
-        return pa.concat_tables([columns.none().select(list(names)), *self.tables(names)])
+        if not (self.made or self.held):
+            return columns.none().select(top_names(names))
+        return pa.concat_tables(self.tables(names))
 
     def at(self, numbers: Sequence[int]) -> list[Row]:
         """The rows of these numbers, in this order; reads only the shards that they lie in."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from atelier.boxes import Box, aligned, contains, within
 from atelier.options import option
-from detectors import FACE, KINDS, FaceFactors, Spec
+from detectors import FACE, KINDS, Spec
 from pipeline.options import Settings, SettingsError
 from pipeline.photos.geometry import around
 from pipeline.rows import columns
@@ -148,12 +148,12 @@ def cropped_table(
 def cropped_shard(
     table: "pa.Table",
     found: Sequence[Shard],
-    factors: Sequence[FaceFactors],
+    specs: Sequence[Spec],
     recipe: Recipe,
     decisions: Mapping[str, Decision],
 ) -> "pa.Table":
     """The same of the rows of a shard, with what several detectors found in them."""
-    return cropped_table(table, joined_shard(found, factors), recipe, decisions)
+    return cropped_table(table, joined_shard(found, specs), recipe, decisions)
 
 
 def cropped(rows: Iterable[Row], recipe: Recipe, decisions: Mapping[str, Decision]) -> list[Row]:

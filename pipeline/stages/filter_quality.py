@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Values = NDArray[np.float64]
 
-READS = ("id", "photo", "rectangle", "measures")
+READS = ("id", "photo")
 AT_ONCE = 1 << 16  # rows that rules look at
 COPY = "nearly the same picture"
 LIMIT = "a number, or worst 0.02: that share of all; empty: none"
@@ -106,6 +106,12 @@ class Asked:
         return self.config.asks or bool(self.rules)
 
     @property
+    def reads(self) -> tuple[str, ...]:
+        """The columns of all rows that are looked at; hashes, the largest, for copies alone."""
+        everything = self.rules or self.config.copies == "drop"
+        return (*READS, *(("rectangle", "measures") if everything else manifest.NUMBERS))
+
+    @property
     def keyed_rules(self) -> list[Any] | None:
         """What of the rules enters a key: nothing where there are none, as before there were."""
         return list(map(astuple, self.rules)) or None
@@ -163,7 +169,8 @@ def filter_quality(
 ) -> Verdict:
     """Drop what is under a limit, then all but the best of pictures that are nearly the same.
 
-    From the columns READS of all rows. The photos in `accepted` a person accepted: they stay.
+    From the columns that `asked` reads of all rows. The photos in `accepted` a person accepted:
+    they stay.
     """
     config = asked.config
     if not asked.anything:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from atelier.boxes import iou
-from detectors import FACE, UNUSABLE, Detection, FaceFactors
+from detectors import FACE, UNUSABLE, Detection, FaceFactors, Spec, face_factors
 from pipeline.photos.geometry import canonical_face
 from pipeline.rows import columns
 from pipeline.rows.manifest import Row, dropped, rows_of
@@ -33,9 +33,10 @@ def joined_rows(found: Sequence[Sequence[Row]], factors: Sequence[FaceFactors]) 
     ]
 
 
-def joined_shard(found: Sequence[Shard], factors: Sequence[FaceFactors]) -> list[Row]:
+def joined_shard(found: Sequence[Shard], specs: Sequence[Spec]) -> list[Row]:
     """The same of what several detectors made of a shard; of the rows the fields READS."""
-    return joined_rows([rows_of(shard.table(READS)) for shard in found], factors)
+    rows = [rows_of(shard.table(READS)) for shard in found]
+    return joined_rows(rows, list(map(face_factors, specs)))
 
 
 def completed(table: "pa.Table", joined: Sequence[Row]) -> "pa.Table":

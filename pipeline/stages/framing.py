@@ -1,6 +1,6 @@
 """How the portraits fill the wanted shape, and how short those of too few pixels fell."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,13 +26,19 @@ ROUNDED = 1.02  # times the wanted share: what is more is no rounding of pixels
 
 def told_portraits(made: Rows, recipe: Recipe, notes: Sequence[str]) -> Told:
     """What Crop tells of all its rows, other notes first."""
-    said = framing_notes(made.columns("face", "rectangle", "drop"), recipe)
+    said = framing_notes(made.tables(("face", "rectangle", "drop")), recipe)
     return Told([*notes, *said], framing_numbers(recipe))
 
 
-def framing_notes(table: "pa.Table", recipe: Recipe) -> list[str]:
+def framing_notes(tables: "Iterable[pa.Table]", recipe: Recipe) -> list[str]:
     """What a person should know about the crops: columns face, rectangle, drop of all rows."""
-    return [*tightness(table, recipe), *shortfall(table, recipe)]
+    shares, sides = [np.empty(0)], [np.empty((2, 0), np.int64)]
+    for table in tables:
+        shares.append(face_shares(table)[columns.is_kept(table)])
+        few = columns.dropped_for(table, TOO_FEW)
+        sides.append(np.stack(columns.spans(columns.boxes(few, "rectangle")[0])))
+    width, height = np.concatenate(sides, axis=1)
+    return [*tightness(np.concatenate(shares), recipe), *shortfall((width, height), recipe)]
 
 
 def framing_numbers(recipe: Recipe) -> dict[str, float]:
@@ -53,10 +59,9 @@ def face_shares(table: "pa.Table") -> Shares:
     return np.where(there, columns.spans(faces)[1] / heights, np.nan)
 
 
-def tightness(table: "pa.Table", recipe: Recipe) -> Iterator[str]:
+def tightness(shares: Shares, recipe: Recipe) -> Iterator[str]:
     """A sentence on how many photos are too tight for the portrait that is wanted."""
-    shares = face_shares(table)
-    shares = shares[columns.is_kept(table) & ~np.isnan(shares)]
+    shares = shares[~np.isnan(shares)]
     wanted = recipe.portrait.face_share
     tight = int((shares > ROUNDED * wanted).sum())
     if tight:
@@ -67,9 +72,11 @@ def tightness(table: "pa.Table", recipe: Recipe) -> Iterator[str]:
         )
 
 
-def shortfall(table: "pa.Table", recipe: Recipe) -> Iterator[str]:
-    """A sentence on how short too few pixels fell, and on what would let more in."""
-    sides = columns.spans(columns.boxes(columns.dropped_for(table, TOO_FEW), "rectangle")[0])
+def shortfall(sides: tuple[Numbers, Numbers], recipe: Recipe) -> Iterator[str]:
+    """A sentence on how short too few pixels fell, and on what would let more in.
+
+    `sides` are the widths and heights of the portraits that have too few.
+    """
     count = len(sides[0])
     if not count:
         return

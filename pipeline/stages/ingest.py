@@ -156,12 +156,12 @@ def gathered_rows(
     prefixes = shards.leaves(ordered)
     if prefixes == [""]:
         return Rows((), settled(described.columns(*DESCRIBED)))
-    made: list[Shard] = []
+    made, known = list[Shard](), shards.recorded(folder)
     for some in grouped(prefixes, ordered):
         for prefix, table in collected(described, numbers, some):
             file = shards.sharded_file(folder, prefix, columns.digest_table(table))
-            make = partial(settled, table)
-            made.append(shards.found_or_made(file, prefix, make, tally))
+            own = known.get(file) if file.is_file() else None
+            made.append(own or shards.found_or_made(file, prefix, partial(settled, table), tally))
     return Rows(made)
 
 
@@ -192,7 +192,7 @@ def collected(
     ).combine_chunks()  # which takes from a table in few pieces five times as fast
     known = np.concatenate([own[mask] for own, mask in zip(numbers, inside, strict=True)])
     for prefix, table in shards.parted(whole, known, prefixes):
-        yield prefix, table.sort_by([("id", "ascending"), ("path", "ascending")])
+        yield prefix, table.take(columns.in_order(table, "id", "path"))
 
 
 def settled(table: "pa.Table", _: str = "") -> "pa.Table":
@@ -208,7 +208,7 @@ def settled(table: "pa.Table", _: str = "") -> "pa.Table":
         copied = pc.and_(kept, pc.is_in(table.column("id"), several))
         judged = drop_copies(manifest.rows_of(table.filter(copied)))
         table = pa.concat_tables([table.filter(pc.invert(copied)), manifest.rows_table(judged)])
-    return table.sort_by([("id", "ascending"), ("path", "ascending")])
+    return table.take(columns.in_order(table, "id", "path"))
 
 
 def tally(table: "pa.Table") -> dict[str, Any]:

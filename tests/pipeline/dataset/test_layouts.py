@@ -15,6 +15,7 @@ from pipeline.dataset.export import LAYOUTS, ExportTFRecordsConfig, check_export
 from pipeline.dataset.publish import ExportError
 from pipeline.engine.crew import EngineConfig
 from pipeline.options import SettingsError, keyed
+from pipeline.rows.manifest import rows_table
 from pipeline.sections import DatasetConfig
 from tests.kit.exports import (
     COUNT,
@@ -122,9 +123,9 @@ def test_too_little_room_is_said_before_the_first_byte(store, layout, monkeypatc
     usage = SimpleNamespace(free=need - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(ExportError, match="make room"):
-        check_export(list(photos()), photos, 0, store, config, SMALL)
+        check_export(rows_table(rows()), photos, 0, store, config, SMALL)
     usage.free = need
-    check_export(list(photos()), photos, 0, store, config, SMALL)
+    check_export(rows_table(rows()), photos, 0, store, config, SMALL)
     usage.free = 10
     with pytest.raises(ExportError, match="make room"):
         run(store, "two", layout=layout)

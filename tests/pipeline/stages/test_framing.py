@@ -27,11 +27,11 @@ def short(width, height):
 
 def test_wanted_against_got_is_said():
     rows = [kept(400), kept(404), kept(200), kept(160)]
-    assert framing.framing_notes(rows_table(rows), recipe()) == [
+    assert framing.framing_notes([rows_table(rows)], recipe()) == [
         "2 of 4 portraits have the room that is wanted, the face 0.25 of the height; it is 0.38 in"
         " the middle one, 0.62 at most; [Portrait] shrink says how much it may be"
     ]
-    assert framing.framing_notes(rows_table([kept(400), Row("n", "n")]), recipe()) == []
+    assert framing.framing_notes([rows_table([kept(400), Row("n", "n")])], recipe()) == []
 
 
 @pytest.mark.parametrize(
@@ -55,13 +55,13 @@ def test_no_photo_is_too_small_where_all_are_enlarged():
 
 def test_how_short_is_said_and_what_would_let_more_in():
     rows = [short(300, 500), short(300, 400), short(190, 250), short(60, 100), short(90, 120)]
-    assert framing.framing_notes(rows_table(rows), recipe()) == [
+    assert framing.framing_notes([rows_table(rows)], recipe()) == [
         "too few pixels: 5, of which the middle one reaches 0.49 of the side that is wanted; at"
         " size 256, 2 more; at size 128, 3 more; with [Crop] enlarge = 1.15, 1 more"
     ]
-    (said,) = framing.framing_notes(rows_table(rows), recipe(enlarge=1.15))
+    (said,) = framing.framing_notes([rows_table(rows)], recipe(enlarge=1.15))
     assert "at size 256, 3 more; at size 128, 4 more" in said and "enlarge" not in said
-    (said,) = framing.framing_notes(rows_table(rows[1:2]), recipe("1024x512"))
+    (said,) = framing.framing_notes([rows_table(rows[1:2])], recipe("1024x512"))
     assert "0.78 of the side that is wanted; at size 512x256, 1 more; at size 256x128, 1" in said
 
 
