@@ -73,7 +73,7 @@ def lowest_sheets(chapters: Sequence[Chapter], most: int, gallery: Gallery) -> I
     for name, title, low, _ in WORST:
         pick = heapq.nsmallest if low else heapq.nlargest
         values = columns.floats(table, "measures", name)
-        few = ((values[at], names[at], at) for at in within(values if low else -values, most))
+        few = ((values[at], names[at], at) for at in worst_of(values if low else -values, most))
         worst = pick(most, few)
         if worst:
             numbers = columns.ids(table, "at")
@@ -82,7 +82,7 @@ def lowest_sheets(chapters: Sequence[Chapter], most: int, gallery: Gallery) -> I
             yield Sheet(f"lowest-{title.replace(' ', '-')}", title, len(table), pictures)
 
 
-def within(values: NDArray[Any], number: int) -> list[int]:
+def worst_of(values: NDArray[Any], number: int) -> list[int]:
     """Which values are among the least so many; all that are equal to the last of them."""
     if len(values) <= number or not number:
         return list(range(len(values)))

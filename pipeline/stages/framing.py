@@ -32,13 +32,10 @@ def told_portraits(made: Rows, recipe: Recipe, notes: Sequence[str]) -> Told:
 
 def framing_notes(tables: "Iterable[pa.Table]", recipe: Recipe) -> list[str]:
     """What a person should know about the crops: columns face, rectangle, drop of all rows."""
-    shares, sides = [np.empty(0)], [np.empty((2, 0), np.int64)]
-    for table in tables:
-        shares.append(face_shares(table)[columns.is_kept(table)])
-        few = columns.dropped_for(table, TOO_FEW)
-        sides.append(np.stack(columns.spans(columns.boxes(few, "rectangle")[0])))
-    width, height = np.concatenate(sides, axis=1)
-    return [*tightness(np.concatenate(shares), recipe), *shortfall((width, height), recipe)]
+    seen = [(face_shares(table)[columns.is_kept(table)], short_sides(table)) for table in tables]
+    shares = np.concatenate([own for own, _ in seen])
+    width, height = np.concatenate([own for _, own in seen], axis=1)
+    return [*tightness(shares, recipe), *shortfall((width, height), recipe)]
 
 
 def framing_numbers(recipe: Recipe) -> dict[str, float]:
@@ -70,6 +67,12 @@ def tightness(shares: Shares, recipe: Recipe) -> Iterator[str]:
             f" face {wanted:.2f} of the height; it is {np.median(shares):.2f} in the middle one,"
             f" {shares.max():.2f} at most; [Portrait] shrink says how much it may be"
         )
+
+
+def short_sides(table: "pa.Table") -> Numbers:
+    """The widths and heights, [2, rows], of the portraits that have too few pixels."""
+    few = columns.dropped_for(table, TOO_FEW)
+    return np.stack(columns.spans(columns.boxes(few, "rectangle")[0]))
 
 
 def shortfall(sides: tuple[Numbers, Numbers], recipe: Recipe) -> Iterator[str]:

@@ -1,12 +1,16 @@
 """Shards: the same rows as in one piece; what changed is written, and nothing else."""
 
 import hashlib
+import pickle
 from collections import Counter
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from pipeline.rows import columns, manifest, memo, parquet, shards
+from pipeline.engine import crew, unit
+from pipeline.engine.unit import Piece
+from pipeline.rows import columns, manifest, memo, parquet, pieces, shards
 from pipeline.rows.manifest import Row, dropped, rows_of, rows_table
 from pipeline.rows.shards import Rows
 from pipeline.stage import Stage
@@ -35,6 +39,25 @@ def test_leaves_hold_every_id_once_and_few_each(count):
 
 def test_ids_that_are_all_alike_are_one_leaf():
     assert len(shards.leaves(np.full(9000, 5))) == 1 + 15 * 6
+
+
+def test_the_order_of_rows_is_that_of_their_strings():
+    rng = np.random.default_rng(0)
+    pairs = [("ab", "x"), ("", "y"), ("abcdefgh", "b"), ("abcdefgh1", "a"), ("abcdefgh", "a")]
+    pairs += [(f"{n:x}".zfill(n % 12), f"{n % 7}") for n in rng.integers(0, 500, 900).tolist()]
+    order = columns.in_order(
+        pa.table({"name": [n for n, _ in pairs], "id": [i for _, i in pairs]}), "name", "id"
+    )
+    assert [pairs[at] for at in order.tolist()] == sorted(pairs)
+
+
+def test_the_digits_of_ids_are_numbers():
+    names = [row.id for row in named(40)]
+    table = pa.table({"id": [*names, names[0]]})
+    assert columns.leading(table.column("id")).tolist()[:40] == [int(n[:6], 16) for n in names]
+    assert columns.leading(table.slice(3, 2).column("id")).tolist() == [
+        int(n[:6], 16) for n in names[3:5]
+    ]
 
 
 def test_a_digest_knows_rows_and_not_how_arrow_holds_them():
@@ -109,6 +132,34 @@ def facts_of(facts):
     return facts.outcome, facts.notes, facts.numbers
 
 
+def on_workers(monkeypatch):
+    """Lets shards be made by workers, as far as this process can be one; returns whose were."""
+    travelled = []
+
+    def arrived(work):
+        if not isinstance(work, Piece):
+            return work
+        travelled.append(work.items[0].path.parts[-4])
+        return pickle.loads(pickle.dumps(work))
+
+    def map_units(units, config, store, progress, library=""):
+        return crew.in_process(map(arrived, units), progress)
+
+    monkeypatch.setattr(crew, "pays", lambda config, number: number > 0)
+    monkeypatch.setattr(crew, "map_units", map_units)
+    return travelled
+
+
+def test_what_workers_do_not_manage_is_made_here(tmp_path):
+    rows = rows_table(named(4))
+    file = shards.sharded_file(tmp_path, "a", "x")
+    lost = unit.piece(file, "a", pieces.later(pieces.as_it_came, rows), pieces.nothing_counted)
+    lost.give_up("kills its worker")
+    assert not file.exists() and lost.split() == [lost]
+    assert lost.run() == 1
+    assert shards.shard_at(file, "a").outcome == {"kept": 4}
+
+
 def test_shards_change_no_row_no_picture_no_record_no_page(store, reference, monkeypatch):
     set_options(Crop_faces="each", Crop_max_faces=3, Zoom_share=0.4, ExportTFRecords_labels="none")
     save(store.parent / "photos" / "pair.png", photo(20, [(20, 40, 22), (100, 50, 20)]))
@@ -117,7 +168,9 @@ def test_shards_change_no_row_no_picture_no_record_no_page(store, reference, mon
     files = results(store)
     monkeypatch.setattr(shards, "MOST_ROWS", 2)
     set_options(Store_root=store / "again")
+    travelled = on_workers(monkeypatch)
     assert build(Report())
+    assert set(travelled) == {stage.__name__.lower() for stage in STAGES}
     assert len(shards.listed_shards(Detect().path)) > 2
     assert stories() == whole
     assert Report().path.read_bytes() == page

@@ -71,6 +71,6 @@ def test_what_more_would_come_in_does_come_in(size, factor):
     rows = [short(width, width * 4 // 3) for width in range(60, 280, 7)]
     smaller = recipe(size, enlarge=factor)
     passed = sum(sized(replace(row, drop=None), smaller).drop is None for row in rows)
-    (said,) = framing.shortfall(rows_table(rows), recipe(enlarge=factor))
+    (said,) = framing.framing_notes([rows_table(rows)], recipe(enlarge=factor))
     assert 0 < passed < len(rows)
     assert f"at size {size}, {passed} more" in said
