@@ -26,6 +26,8 @@ STARTS = 3  # tries to begin local workers
 # Pictures are large buffers: glibc is to keep them, where Dask's setting gives each one back to
 # the system at once (9,000 page faults a picture instead of 30). In bytes; glibc's own limits.
 MALLOC = {"MALLOC_TRIM_THRESHOLD_": 1 << 28, "MALLOC_MMAP_THRESHOLD_": 1 << 25}
+# Each worker keeps what it was at, a hundred times a second, for a page of the dashboard: 50 MB.
+PROFILE = "distributed.worker.profile.enabled"
 ALONE = ("torch", "tensorflow")  # a process that has loaded one of them must not load the other
 
 
@@ -99,7 +101,8 @@ def local(wanted: tuple[Any, ...]) -> Connection:
     # Dask gives up the place of a worker that is away at one moment, 15 s after it died: one that
     # dies again and again may be just then, and nobody takes its place.
     dask.config.set({"distributed.deploy.lost-worker-timeout": "52 weeks"})
-    environment = {f"distributed.nanny.pre-spawn-environ.{k}": v for k, v in MALLOC.items()}
+    environment: dict[str, Any] = {PROFILE: dashboard}
+    environment |= {f"distributed.nanny.pre-spawn-environ.{k}": v for k, v in MALLOC.items()}
 
     def begin() -> LocalCluster:
         return LocalCluster(
