@@ -24,7 +24,7 @@ from pipeline.engine import crew, unit
 from pipeline.engine.crew import EngineConfig
 from pipeline.engine.unit import Batch, Unit, Units, keys_of
 from pipeline.photos.folder import read_photo
-from pipeline.rows import manifest, memo
+from pipeline.rows import columns, manifest, memo
 from pipeline.rows.manifest import Item, Row
 from training.sources import Source, open_source
 
@@ -83,14 +83,14 @@ def plan_of(
     dataset: Path | None = None,
 ) -> Plan:
     """The plan for items in the order of the dataset."""
-    assert are_distinct(items), "two pictures have one key"
+    assert have_distinct_keys(items), "two pictures have one key"
     return Plan(name, shape, len(items), {}, exact, dataset)
 
 
-def are_distinct(items: Sequence[Item]) -> bool:
+def have_distinct_keys(items: Sequence[Item]) -> bool:
     """Whether no two items have one key."""
     if isinstance(items, Batch):
-        return items.distinct == len(items)
+        return columns.are_distinct(items.table.column("key"))
     return len({item.key for item in items}) == len(items)
 
 

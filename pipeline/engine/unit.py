@@ -67,13 +67,6 @@ class Batch(Sequence[Item]):
         for key, file, made, size, seen in zip(*self.values(FACTS), strict=True):
             yield key, f"{self.store if made else self.source}/{file}", size, seen
 
-    @property
-    def distinct(self) -> int:
-        """How many keys there are."""
-        import pyarrow.compute as pc
-
-        return int(pc.count_distinct(self.table.column("key")).as_py())
-
     def digest(self) -> str:
         """Stands for what `facts` gives of all items."""
         own = columns.digest_table(self.table.select(FACTS))

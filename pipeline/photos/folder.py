@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, islice
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -104,11 +105,7 @@ def scanned(rows: Iterable[Row]) -> Scan:
     """What a listing found, as columns: a row is gone before the next hundred thousand come."""
     import pyarrow as pa
 
-    kinds = manifest.schema()
-    seen = [
-        pa.table({name: pa.array([getattr(r, name) for r in some], kinds[name]) for name in LISTED})
-        for some in batched(rows, AT_ONCE)
-    ]
+    seen = [listed_table(some) for some in batched(rows, AT_ONCE)]
     whole = pa.concat_tables(seen).combine_chunks()
     numbers = np.concatenate([columns.leading(table.column("id")) for table in seen])
     seen.clear()  # of ten million files it is a gigabyte
@@ -118,6 +115,16 @@ def scanned(rows: Iterable[Row]) -> Scan:
     if prefixes == [""]:
         return Scan(tables, {"": manifest.digest_rows(manifest.rows_of(tables[""]))})
     return Scan(tables, {prefix: columns.digest_table(table) for prefix, table in tables.items()})
+
+
+def listed_table(rows: Sequence[Row]) -> "pa.Table":
+    """What a listing says of some files, as columns."""
+    import pyarrow as pa
+
+    kinds = manifest.schema()
+    values = zip(*map(attrgetter(*LISTED), rows), strict=True)
+    made = [pa.array(own, kinds[name]) for name, own in zip(LISTED, values, strict=True)]
+    return pa.table(made, list(LISTED))
 
 
 def batched(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:

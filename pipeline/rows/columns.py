@@ -19,6 +19,7 @@ Mask = NDArray[np.bool_]
 Table: TypeAlias = "pa.Table"
 
 AT_ONCE = 1 << 16  # values that become objects
+WORDS = 6  # of eight bytes that hold an id
 DIGITS = 6  # of an id that say in which shard it lies
 
 
@@ -58,6 +59,8 @@ def kept(table: "pa.Table") -> "pa.Table":
     """The rows that were not dropped."""
     import pyarrow.compute as pc
 
+    if table.column("drop").null_count == len(table):
+        return table
     return table.filter(pc.is_null(table.column("drop")))
 
 
@@ -213,6 +216,18 @@ def opening(column: Any, length: int) -> NDArray[np.uint8]:
         at = np.minimum(ends[:-1] + byte, len(held) - 1)
         found[:, byte] = np.where(ends[:-1] + byte < ends[1:], held[at], 0)
     return found
+
+
+def are_distinct(column: Any) -> bool:
+    """Whether no two strings are equal; they are compared one by one only where sums are equal."""
+    import pyarrow.compute as pc
+
+    words = opening(column, WORDS * 8).view(np.uint64)
+    odd = np.random.default_rng(0).integers(1 << 63, size=WORDS, dtype=np.uint64) * 2 + 1
+    sums = np.sort((words * odd).sum(axis=1, dtype=np.uint64))
+    if not (sums[1:] == sums[:-1]).any():
+        return True
+    return int(pc.count_distinct(column).as_py()) == len(column)
 
 
 def in_order(table: "pa.Table", first: str, then: str) -> Numbers:

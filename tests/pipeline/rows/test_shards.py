@@ -51,6 +51,13 @@ def test_the_order_of_rows_is_that_of_their_strings():
     assert [pairs[at] for at in order.tolist()] == sorted(pairs)
 
 
+@pytest.mark.parametrize("end", ["", ".f1", "." + "f" * 60])
+def test_equal_strings_are_found(end):
+    names = [row.id + end for row in named(300)]
+    assert columns.are_distinct(pa.chunked_array([names, ["z"], ["z.z", names[7] + "1"]]))
+    assert not columns.are_distinct(pa.chunked_array([names, ["z"], [names[7]]]))
+
+
 def test_the_digits_of_ids_are_numbers():
     names = [row.id for row in named(40)]
     table = pa.table({"id": [*names, names[0]]})
