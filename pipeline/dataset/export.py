@@ -92,7 +92,7 @@ def write_export(
         layout.finish(whole / config.name, plan, labels.one_hot() if labels else None)
         described = {"ExportTFRecords": keyed(config), "Dataset": keyed(dataset)}
         classes = labels.classes if labels else None
-        describe(whole / config.name, plan, layout, ordered, classes, described)
+        describe(whole / config.name, plan, layout, ordered.column("id"), classes, described)
         publish.publish(whole, out)
     pack.clear(out)
     return layout.notes(shape)
@@ -176,14 +176,14 @@ def describe(
     folder: Path,
     plan: Plan,
     layout: Export,
-    ordered: "pa.Table",
+    ids: "pa.Array | pa.ChunkedArray",
     classes: Sequence[str] | None,
     config: Mapping[str, Any],
 ) -> None:
     """Write dataset.json: what is in the dataset, in which order, made by what."""
     facts = {
         "name": plan.name,
-        "pictures": len(ordered),
+        "pictures": len(ids),
         "shape": plan.shape,
         **layout.facts(plan.name, plan.shape, classes),
         "config": config,
@@ -193,7 +193,7 @@ def describe(
     told = json.dumps(facts, indent=1).removesuffix("\n}")
     with (folder / publish.DESCRIPTION).open("w") as file:
         file.write(f'{told},\n "order": [\n  ')
-        for start in range(0, len(ordered), columns.AT_ONCE):
-            some = columns.ids(ordered.slice(start, columns.AT_ONCE))
+        for start in range(0, len(ids), columns.AT_ONCE):
+            some = ids.slice(start, columns.AT_ONCE).to_pylist()
             file.write(",\n  " * bool(start) + json.dumps(some, separators=(",\n  ", ""))[1:-1])
         file.write("\n ]\n}\n")

@@ -19,6 +19,7 @@ from pipeline.dataset.records import Shape
 from pipeline.engine.crew import EngineConfig
 from pipeline.options import SettingsError
 from pipeline.photos.folder import read_photo
+from pipeline.rows import columns
 from pipeline.rows.manifest import Item, Row
 from training.sources import FolderStore, Pictures
 from training.sources.labels import read_labels
@@ -70,7 +71,8 @@ def pack_ready(
     elif chosen in export.LAYOUTS:
         classes = ready.labels.shape[1] if ready.labels is not None else 0
         numbers = [str(number) for number in range(classes)] or None
-        export.describe(whole, plan, export.LAYOUTS[chosen], ready.names, numbers, {})
+        names = columns.array(ready.names)
+        export.describe(whole, plan, export.LAYOUTS[chosen], names, numbers, {})
     publish.publish(whole, out)
     pack.clear(out)
     return [*ready.notes, *layout.notes(ready.shape)]
