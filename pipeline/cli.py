@@ -162,7 +162,7 @@ def source(_: argparse.Namespace) -> int:
     """Print the folder of photos; an empty line where none is named and the store has no raw/."""
     ingest = tasks.Ingest()
     folder = ingest.photo_folder.root
-    print(folder if ingest.config.source or folder.exists() else "")
+    print(folder if ingest.config.source or Path(str(folder)).exists() else "")
     return 0
 
 
@@ -257,13 +257,12 @@ def review(given: argparse.Namespace) -> int:
     if not finding.complete() and (code := build_task(finding)):
         return code
     lock.release(store())
-    file = finding.photo_folder.file
     sitting = session.Sitting(
         store(),
         finding.incoming(),
         finding.places.rows(),
         finding.recipe,
-        lambda row: file(row).read_bytes(),
+        finding.photo_folder.read,
     )
     if given.export:
         print(session.export(sitting, given.export))

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("atelier", "detectors", "training", "pipeline")
 HEAVY = {"tensorflow", "torch", "torchvision", "keras", "cv2", "pandas", "pyarrow", "dask"}
 HEAVY |= {"distributed", "jinja2", "scipy", "pytorch_fid", "tensorflow_hub", "wand"}
-HEAVY |= {"tf2onnx", "onnx", "onnxruntime", "ai_edge_litert"}
+HEAVY |= {"tf2onnx", "onnx", "onnxruntime", "ai_edge_litert", "fsspec"}
 
 
 class Import(NamedTuple):
