@@ -130,7 +130,7 @@ def is_address(text: str) -> bool:
 def refuse_address(path: str) -> None:
     """Raise ValueError, saying what to give, where it is none of this machine's paths."""
     if is_address(path):
-        raise ValueError("it is read from a file system: give a path, not an address")
+        raise ValueError("it lies on a file system: give a path, not an address")
 
 
 def yes_no_or_number(value: Any) -> bool | float:

@@ -5,11 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import fsspec
 import luigi
 import pytest
 from distributed import Client
 
 from pipeline.engine import cluster, lock
+from tests.kit import stores
 from tests.kit.store import (
     ROOT,
     address_in,
@@ -129,6 +131,23 @@ def scheduler(tmp_path):
     for process in reversed(started):  # the workers while their scheduler still answers
         process.terminate()
         process.wait(120)
+
+
+@pytest.fixture(scope="module")
+def s3():
+    """moto's S3 server, once a module; a new s3fs of this process finds it."""
+    with stores.moto() as known, pytest.MonkeyPatch.context() as patch:
+        patch.setitem(fsspec.config.conf, "s3", known)
+        fsspec.filesystem("s3").makedirs(stores.BUCKET, exist_ok=True)
+        yield known
+
+
+@pytest.fixture
+def far(request, tmp_path):
+    """An empty place in a store, by the name of its protocol."""
+    if request.param == "s3":
+        request.getfixturevalue("s3")
+    return stores.Far(request.param, f"{stores.BUCKET}/{tmp_path.name}")
 
 
 @pytest.fixture(scope="session")

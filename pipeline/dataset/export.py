@@ -11,7 +11,7 @@ import numpy as np
 
 from atelier import files
 from atelier.options import option
-from pipeline.dataset import pack, publish
+from pipeline.dataset import pack, publish, sending
 from pipeline.dataset.ada_pytorch import ZipLayout
 from pipeline.dataset.labels import labels_of
 from pipeline.dataset.nvlabs import NvlabsLayout
@@ -50,6 +50,14 @@ class ExportTFRecordsConfig(Settings):
     )
     layout: str = option(
         "nvlabs", "; ".join(f"{name}: {way.help}" for name, way in LAYOUTS.items()), later=True
+    )
+    publish: str = option(
+        "",
+        "address in an object store, as s3://bucket/sets/dogs, where a copy of the finished export"
+        " is put; empty: nowhere",
+        keyed="never",
+        check=sending.must_be_address,
+        later=True,
     )
     keep: int = option(1, "exports that are kept, the newest included", low=1, keyed="never")
 
@@ -140,10 +148,13 @@ def check_export(
 ) -> None:
     """Raise what would make the export fail, before the pictures are written.
 
-    That is a photo without a label, or no room for the records and the pictures still to write.
+    That is a photo without a label, an address that nothing here can write to, or no room for the
+    records and the pictures still to write.
     `photos` has the photo of each picture.
     """
     labels_of(photos, paths, config.labels)
+    if config.publish:
+        sending.opened(config.publish)
     need = LAYOUTS[config.layout].disk_need(len(photos), shape_of(dataset))
     publish.check_room(store, need + to_write * usual_bytes(dataset))
 

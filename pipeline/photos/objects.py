@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, TypeVar
 
 READERS = 8  # requests of one process under way at a time
+PARTS = 2  # of a large file that is copied, under way at a time: each takes 50 MB or more
 MARKS = ("ETag", "etag", "md5Hash", "content_md5", "sha256", "checksum", "sha", "crc32c")
 TIMES = ("LastModified", "last_modified", "mtime", "updated", "modified", "created")
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
@@ -87,6 +88,11 @@ class Address:
         root = root.rstrip("/")
         return system, f"{root}/{self.below}" if root and self.below else root + self.below
 
+    def check(self) -> None:
+        """Raise ClosedError where nothing here reads such addresses."""
+        with spoken_for(self):
+            self.opened()
+
     def entries(self) -> Iterator[Entry]:
         """All objects below, in any order, listed folder by folder, several at a time.
 
@@ -138,7 +144,8 @@ class Address:
         with spoken_for(self):
             system, path = self.opened()
             system.makedirs(path.rpartition("/")[0], exist_ok=True)
-            system.put_file(str(file), path)
+            few = {"max_concurrency": PARTS} if hasattr(system, "max_concurrency") else {}
+            system.put_file(str(file), path, **few)
             return facts(system.info(path))
 
     def remove(self) -> None:
@@ -202,14 +209,16 @@ def objects_below(system: Any, root: str) -> Iterator[Info]:
         yield from some
 
 
-def ahead(work: Callable[[One], Other], things: Iterable[One]) -> Iterator[Other]:
+def ahead(
+    work: Callable[[One], Other], things: Iterable[One], most: int = READERS
+) -> Iterator[Other]:
     """What `work` makes of each, in order, while threads are at the next ones."""
-    with ThreadPoolExecutor(READERS, "objects") as pool:
+    with ThreadPoolExecutor(most, "objects") as pool:
         waiting: deque[Future[Other]] = deque()
         try:
             for thing in things:
                 waiting.append(pool.submit(work, thing))
-                if len(waiting) >= READERS:
+                if len(waiting) >= most:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

@@ -169,6 +169,25 @@ def test_a_path_on_a_command_line_may_begin_with_a_tilde(command, home):
             assert str(found) == str(home / "there") or not action.option_strings
 
 
+@pytest.mark.parametrize("option", [each for each in OPTIONS if each.known["path"]], ids=str)
+def test_a_path_is_no_address_unless_it_may_be(option):
+    if option.known["remote"]:
+        section = option.section(**{option.name: "s3://bucket/x"})
+        assert getattr(section, option.name) == "s3://bucket/x"
+        return
+    with pytest.raises(Refusal, match=r"'s3://bucket/x': .* lies on a file system: give a "):
+        option.section(**{option.name: "s3://bucket/x"})
+
+
+@every_command
+def test_a_path_on_a_command_line_is_no_address(command, capsys):
+    for action in command.actions:
+        if action.type is ground.path:
+            words = [*command.filled(action), *action.option_strings[:1], "s3://bucket/x"]
+            said = sentence(capsys, command.run(*words))
+            assert "s3://bucket/x: it lies on a file system" in said or not action.option_strings
+
+
 def test_a_detector_may_lie_at_home(home):
     spec = parse("tfod:~/a%2Cb.pb?labels=~/there")
     assert (spec.model, spec.labels) == (f"{home}/a,b.pb", f"{home}/there")

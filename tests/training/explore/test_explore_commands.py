@@ -97,7 +97,7 @@ def test_scores_are_a_table_that_the_pipeline_reads(models, kind, tmp_path):
     assert [row["file"] for row in rows] == [f"{n:03}.png" for n in range(5)]
     assert len({float(row["score"]) for row in rows}) == 5
     config = filter_quality.FilterQualityConfig(scores=str(tmp_path / "scores.csv"))
-    read = filter_quality.scores_of(config, {row["file"]: row["file"] for row in rows})
+    read = filter_quality.scores_of(config, lambda: {row["file"]: row["file"] for row in rows})
     assert list(read.values()) == [float(row["score"]) for row in rows]
     with Image.open(tmp_path / "s.jpg") as image:
         assert json.loads(image.info["comment"]).keys() == {"model"}
