@@ -106,7 +106,7 @@ def send(export: Path, to: Address, journal: Path, bars: Bars) -> int:
         return 0
     if DESCRIPTION in there:
         (to / DESCRIPTION).remove()
-    journal.parent.mkdir(parents=True, exist_ok=True)
+    files.write_lines(journal, [one for name, one in known.items() if name in there])
     last = [name for name in new if name == DESCRIPTION] or [DESCRIPTION]
     first = [name for name in new if name != DESCRIPTION]
     with bars(len(first) + 1) as bar, journal.open("a") as lines:

@@ -101,10 +101,10 @@ class Address:
         with spoken_for(self):
             system, root = self.opened()
             for info in objects_below(system, root):
-                name = str(info["name"])[len(root) :].removeprefix("/" if root else "")
-                if not name:
+                if info["name"] == root:
                     raise NotADirectoryError
-                if not name.endswith("/"):  # which is how some programs mark a folder
+                name = str(info["name"])[len(root) :].removeprefix("/" if root else "")
+                if name and name[-1] != "/":  # which is how some programs mark a folder
                     yield Entry(name, *facts(info), info.get("type") == "file")
 
     def facts(self) -> tuple[int, int]:

@@ -112,6 +112,17 @@ def test_a_copy_that_somebody_changed_is_made_anew(far, tmp_path):
     assert far.content() == FILES
 
 
+def test_a_journal_that_a_crash_cut_short_is_taken_up(tmp_path, memory, watched):
+    one = export(tmp_path / "one")
+    sent(one, memory)
+    journal = tmp_path / "journal" / "sent.jsonl"
+    journal.write_text(journal.read_text()[:-20])  # in the line of dataset.json
+    for count in (1, 0):
+        watched.clear()
+        assert sent(one, memory) == count
+        assert watched == [("remove", DESCRIPTION), ("send", DESCRIPTION)][: 2 * count]
+
+
 def test_what_others_put_there_is_left_alone(tmp_path, memory, watched):
     memory.put("mine/holiday.jpg", b"mine")
     with pytest.raises(SettingsError) as raised:

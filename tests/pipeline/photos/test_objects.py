@@ -1,5 +1,7 @@
 """Photos in an object store: the same as in a folder, and whatever goes wrong is a sentence."""
 
+import json
+import logging
 import sys
 from dataclasses import replace
 from threading import Barrier, Lock
@@ -8,6 +10,7 @@ import cv2
 import fsspec
 import pytest
 
+from pipeline import luigi_script
 from pipeline.engine import fitness
 from pipeline.options import SettingsError
 from pipeline.photos import folder, objects
@@ -28,6 +31,7 @@ from tests.kit.store import (
     without_models,
 )
 from tests.kit.stores import BUCKET, Far, every_store
+from tests.pipeline.engine.test_fitness import joined
 
 
 def listed(source, store, hidden=False):
@@ -79,7 +83,7 @@ def test_a_tree_of_any_shape_is_listed_once(tmp_path, shape):
 @pytest.mark.slow
 def test_keys_that_are_no_names_of_files_are_listed_once(s3, tmp_path):
     far = Far("s3", f"{BUCKET}/{tmp_path.name}")
-    for name in ("a.jpg", "/b.jpg", "in/", "in/c.jpg", "in//d.jpg", "in//e/f.jpg"):
+    for name in ("", "a.jpg", "/b.jpg", "in/", "in/c.jpg", "in//d.jpg", "in//e/f.jpg"):
         far.put(name, name.encode())
     place = address(far.address)
     names = [entry.name for entry in place.entries()]
@@ -315,6 +319,14 @@ def test_a_worker_says_what_it_does_not_reach(tmp_path, monkeypatch):
     assert address("memory://later").unseen() == ""  # it may be seen soon
 
 
+def test_a_process_of_luigis_says_the_sentence():
+    """It hands on a trace as text."""
+    trace = (
+        "Traceback (most recent call last):\n  File ...\npipeline.photos.objects.RemoteError: s3: x"
+    )
+    assert luigi_script.sentence(logging.makeLogRecord({"msg": trace})) == ("s3: x", 1)
+
+
 def test_addresses_are_put_together_and_taken_apart():
     root = address("s3://bucket/photos/")
     photo = root / "a/b c.JPG"
@@ -324,3 +336,24 @@ def test_addresses_are_put_together_and_taken_apart():
     assert str(address("memory://") / "a") == "memory://a"
     with pytest.raises(ClosedError, match=r"^nope://x: no address that can be read"):
         address("nope://x").check()
+
+
+@pytest.fixture
+def told_to_workers(s3, monkeypatch):
+    """What a worker that begins now knows of the server."""
+    monkeypatch.setenv("FSSPEC_S3", json.dumps(s3))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.mark.slow
+def test_a_worker_that_cannot_read_the_photos_is_sent_away(
+    told_to_workers, scheduler, store, monkeypatch, capsys
+):
+    far = Far("s3", f"{BUCKET}/{store.parent.name}").put_folder(store.parent / "photos")
+    set_options(Ingest_source=far.address, Engine_scheduler=scheduler)
+    monkeypatch.delenv("FSSPEC_S3")
+    with joined(scheduler) as stranger:
+        assert build(Ingest())
+        assert stranger.wait(60) == 0
+    assert f"it does not see {far.address}: no credentials (" in capsys.readouterr().out
+    assert {row.drop for row in Ingest().rows()} == {None, "exact copy: 3.png"}
