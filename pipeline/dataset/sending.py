@@ -107,7 +107,6 @@ def send(export: Path, to: Address, journal: Path, bars: Bars) -> int:
     if DESCRIPTION in there:
         (to / DESCRIPTION).remove()
     files.write_lines(journal, [one for name, one in known.items() if name in there])
-    last = [name for name in new if name == DESCRIPTION] or [DESCRIPTION]
     first = [name for name in new if name != DESCRIPTION]
     with bars(len(first) + 1) as bar, journal.open("a") as lines:
         copy = partial(copied, export, to, ours)
@@ -117,7 +116,7 @@ def send(export: Path, to: Address, journal: Path, bars: Bars) -> int:
             bar.advance(1)
         for name in old - {DESCRIPTION}:
             (to / name).remove()
-        lines.write(files.line_of(copy(last[0])))
+        lines.write(files.line_of(copy(DESCRIPTION)))
         bar.advance(1)
     return len(first) + 1
 

@@ -103,7 +103,7 @@ class Address:
             for info in objects_below(system, root):
                 if info["name"] == root:
                     raise NotADirectoryError
-                name = str(info["name"])[len(root) :].removeprefix("/" if root else "")
+                name = str(info["name"])[len(root) :].removeprefix("/")
                 if name and name[-1] != "/":  # which is how some programs mark a folder
                     yield Entry(name, *facts(info), info.get("type") == "file")
 

@@ -80,6 +80,14 @@ def test_a_tree_of_any_shape_is_listed_once(tmp_path, shape):
     assert sorted(found) == sorted(f"{name}a.jpg" for name in folders)
 
 
+def test_the_root_of_a_store_is_a_folder(tmp_path):
+    far = Far("memory", f"{BUCKET}/{tmp_path.name}")
+    far.put("a.jpg", b"1")
+    root, name = address("memory://"), f"{BUCKET}/{tmp_path.name}/a.jpg"
+    assert name in [entry.name for entry in root.entries()]
+    assert (root / name).read() == b"1"
+
+
 @pytest.mark.slow
 def test_keys_that_are_no_names_of_files_are_listed_once(s3, tmp_path):
     far = Far("s3", f"{BUCKET}/{tmp_path.name}")
