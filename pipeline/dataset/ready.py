@@ -13,7 +13,8 @@ from atelier import pictures
 from atelier.listing import is_hidden, is_photo, with_suffix
 from pipeline.dataset import export, pack, publish, unpacked
 from pipeline.dataset.labels import LabelRows
-from pipeline.dataset.pack import Layout, Progress
+from pipeline.dataset.pack import Content, Layout, Progress
+from pipeline.dataset.places import shuffled
 from pipeline.dataset.publish import ExportError
 from pipeline.dataset.records import Shape
 from pipeline.engine.crew import EngineConfig
@@ -62,8 +63,10 @@ def pack_ready(
     """
     out, layout = out.absolute(), LAYOUTS[chosen]
     name = out.stem if layout.suffix else out.name
-    plan = pack.plan_of(ready.items, name, ready.shape, exact=True, dataset=ready.dataset)
-    whole = pack.pack_all(ready.items, plan, layout, out, out.parent, on, progress) / name
+    content, held = Content(ready.items, ready.labels), pixels_of(ready, layout)
+    more = {"exact": True, "dataset": ready.dataset, "pixels": held}
+    plan = pack.plan_of(content, layout, name, ready.shape, **more)
+    whole = pack.pack_all(content, plan, layout, out, out.parent, on, progress) / name
     layout.finish(whole, plan, ready.labels)
     if layout.suffix:
         whole = whole / f"{name}{layout.suffix}"
@@ -74,6 +77,18 @@ def pack_ready(
     publish.publish(whole, out)
     pack.clear(out)
     return [*ready.notes, *layout.notes(ready.shape)]
+
+
+def pixels_of(ready: Ready, layout: Layout) -> str:
+    """How a layout holds these pictures: JPEGs as they are, where it can, all else as PNG."""
+    if "png" not in layout.pixels:
+        return layout.pixels[0]
+    jpegs = not ready.dataset and all(is_jpeg(item.path.name) for item in ready.items)
+    return "jpeg" if jpegs and "jpeg" in layout.pixels else "png"
+
+
+def is_jpeg(name: str) -> bool:
+    return name.lower().endswith((".jpg", ".jpeg"))
 
 
 def by_suffix(out: Path) -> str:
@@ -134,7 +149,7 @@ def folder_at(folder: Path, pixel_limit: int) -> Ready:
     items, notes = listed(folder)
     shape = shape_of(items[0], pixel_limit)
     labels, more = labels_beside(folder, [item.path.name for item in items])
-    order = export.order(len(items))
+    order = shuffled(len(items))
     ordered = [items[index] for index in order]
     return Ready(
         ordered,

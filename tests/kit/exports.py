@@ -29,8 +29,13 @@ def draw(path: Path, seed: int, size: tuple[int, int] = (16, 16), mode: str = "R
 
 
 def rows(count: int = COUNT) -> list[Row]:
+    """Their ids are spread evenly, as digests are."""
     return [
-        Row(id=f"{n:04x}", photo=f"p{n}", picture=f"resize/k/pictures/{n % 3}/{n * 7 % 10}.png")
+        Row(
+            id=f"{n * (1 << 24) // count:06x}",
+            photo=f"p{n}",
+            picture=f"resize/k/pictures/{n % 3}/{n * 7 % 10}.png",
+        )
         for n in range(count)
     ]
 
