@@ -5,13 +5,14 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from atelier import files
 from atelier.commands import say
 from pipeline.dataset import publish
-from pipeline.dataset.pack import Part, Plan
+from pipeline.dataset.pack import WHOLE, Part, Plan
 
 # What a file system says that has no hard links, or no more of them, or is another one.
 NO_LINK = {
@@ -22,6 +23,7 @@ NO_LINK = {
     errno.ENOSYS,
     errno.EOPNOTSUPP,
 }
+UNFINISHED_PARTS = "parts.json"  # what an export is going to hold, while it is unfinished
 
 
 class Kept(NamedTuple):
@@ -31,37 +33,73 @@ class Kept(NamedTuple):
     name: str
 
 
-def described_exports(exports: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    """The folders of finished exports that are cut into parts, and what each says of itself."""
-    for path in sorted(exports.glob(f"*/*/{publish.DESCRIPTION}")):
-        if path.parent.parent.suffix != publish.UNFINISHED:
-            try:
-                facts = json.loads(path.read_bytes())
-            except (OSError, ValueError):
-                continue  # what cannot be read keeps nothing; its pictures are packed again
-            if isinstance(facts, dict) and facts.get("parts"):
-                yield path.parent, facts
+class Known(NamedTuple):
+    """A part of an earlier export: its files with their sizes, None where a name says it all."""
+
+    part: Part
+    sizes: Mapping[Path, int | None]
 
 
 def kept_files(plan: Plan, names: Sequence[Sequence[str]], exports: Path | None) -> list[Kept]:
     """Files that hold what a part of the plan does, whose names in it are `names`."""
     wanted = {part.holds: own for part, own in zip(plan.parts, names, strict=True)}
     found: dict[str, list[Kept]] = {}
-    for folder, facts in described_exports(exports) if exports else ():
-        for part in facts["parts"]:
-            own = wanted.get(part["holds"])
-            if own and part["holds"] not in found and is_whole(folder, part["files"]):
-                pairs = zip(part["files"], own, strict=True)
-                found[part["holds"]] = [Kept(folder / old, new) for old, new in pairs]
+    for known in earlier_parts(exports) if exports else ():
+        holds = known.part.holds
+        own = wanted.get(holds, ())
+        if holds not in found and len(own) == len(known.sizes) and is_whole(known):
+            found[holds] = [Kept(*pair) for pair in zip(known.sizes, own, strict=True)]
     return [kept for some in found.values() for kept in some]
 
 
-def is_whole(folder: Path, sizes: Mapping[str, int]) -> bool:
+def earlier_parts(exports: Path) -> Iterator[Known]:
+    """The parts of finished exports, and of those that were interrupted."""
+    for path in finished(exports):
+        yield from parts_in(path, path.parent)
+    for path in sorted(exports.glob(f"*{publish.UNFINISHED}/{UNFINISHED_PARTS}")):
+        for folder in (path.parent / WHOLE).glob("*"):
+            yield from parts_in(path, folder)
+
+
+def finished(exports: Path) -> list[Path]:
+    """What finished exports say of themselves."""
+    found = sorted(exports.glob(f"*/*/{publish.DESCRIPTION}"))
+    return [path for path in found if path.parent.parent.suffix != publish.UNFINISHED]
+
+
+def parts_in(description: Path, folder: Path) -> list[Known]:
+    """The parts that a file tells of, if it can be read; what is not told is packed again."""
+    try:
+        return [
+            Known(
+                Part(each["holds"], each["pictures"]),
+                {folder / name: size for name, size in each["files"].items()},
+            )
+            for each in json.loads(description.read_bytes()).get("parts", [])
+        ]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
+
+
+def is_whole(known: Known) -> bool:
     """Whether all files of a part are there, as long as they were."""
     try:
-        return all((folder / name).stat().st_size == size for name, size in sizes.items())
+        sizes = [(path.stat().st_size, told) for path, told in known.sizes.items()]
     except OSError:
         return False
+    return all(told in (None, size) for size, told in sizes)
+
+
+def held_already(plan: Plan, exports: Path) -> int:
+    """How many pictures a finished export holds as the plan does; the most of several."""
+    facts = (plan.pixels, plan.levels, list(plan.shape))
+    counts = [0]
+    for path in finished(exports):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            told = json.loads(path.read_bytes())
+            if (told["pixels"], told["levels"], told["shape"]) == facts:
+                counts.append(int(told["pictures"]))
+    return max(counts)
 
 
 def keep_files(kept: Sequence[Kept], folder: Path) -> None:
@@ -91,22 +129,15 @@ def is_linked(there: Path, name: Path) -> bool:
     return True
 
 
-def most_kept(plan: Plan, exports: Path) -> int:
-    """How many pictures an earlier export holds in the same way; the largest of several."""
-    held = [plan.pixels, plan.levels, list(plan.shape)]
-    counts = [
-        sum(part["pictures"] for part in facts["parts"])
-        for _, facts in described_exports(exports)
-        if [facts["pixels"], facts["levels"], facts["shape"]] == held
+def described_parts(
+    plan: Plan, names: Sequence[Sequence[str]], folder: Path | None
+) -> list[dict[str, Any]]:
+    """The parts as `parts_in` reads them; without a folder before their files are there."""
+    return [
+        {
+            "files": {name: (folder / name).stat().st_size if folder else None for name in own},
+            "pictures": part.pictures,
+            "holds": part.holds,
+        }
+        for part, own in zip(plan.parts, names, strict=True)
     ]
-    return max(counts, default=0)
-
-
-def as_said(plan: Plan, names: Sequence[Sequence[str]], folder: Path) -> list[dict[str, Any]]:
-    """The parts of an export, as dataset.json says them and as `kept_files` reads them."""
-    return [told_part(part, own, folder) for part, own in zip(plan.parts, names, strict=True)]
-
-
-def told_part(part: Part, names: Sequence[str], folder: Path) -> dict[str, Any]:
-    sizes = {name: (folder / name).stat().st_size for name in names}
-    return {"files": sizes, "pictures": part.pictures, "holds": part.holds}

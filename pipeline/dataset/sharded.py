@@ -66,19 +66,20 @@ class ShardedLayout:
         known = content.ids is not None
         numbers = columns.leading(content.ids) if known else leaves.evenly(plan.count)
         sizes = leaves.leaf_sizes(numbers)
-        told = (FORMAT, plan.shape, plan.pixels, plan.levels, plan.quality, plan.exact)
+        how = (FORMAT, plan.shape, plan.pixels, plan.levels, plan.quality, plan.exact)
+        told = (*how, version("pillow"))  # which reads and writes the pixels
         facts, labels = facts_of(content.items), label_values(content.labels)
         found = []
         for start, end in part_spans(sizes):
             own = labels[start:end].tolist() if labels is not None else None
             hasher = hashlib.blake2b(digest_size=10)
-            hasher.update(repr((told, version("pillow"), facts[start:end], own)).encode())
+            hasher.update(repr((told, facts[start:end], own)).encode())
             found.append(Part(hasher.hexdigest(), end - start))
         return found
 
     def to_write(self, plan: Plan, changed: int, exports: Path) -> int:
         """Those that no earlier export has, and the neighbours of each that changed."""
-        new = max(plan.count - growth.most_kept(plan, exports), 0)
+        new = max(plan.count - growth.held_already(plan, exports), 0)
         return min(plan.count, new + changed * leaves.largest(plan.count))
 
     def disk_need(self, plan: Plan) -> int:
@@ -103,6 +104,8 @@ class ShardedLayout:
         publish.check_room(folder, self.disk_need(replace(plan, count=sum(missing))))
         folder.mkdir(parents=True, exist_ok=True)
         growth.keep_files(kept, folder)
+        told = {"parts": growth.described_parts(plan, names, None)}
+        files.write_json(folder.parents[1] / growth.UNFINISHED_PARTS, told)
 
     def to_do(self, folder: Path, plan: Plan, content: Content, on: EngineConfig) -> ToDo:
         """The parts whose files are not there: what has its name is whole."""
@@ -134,7 +137,7 @@ class ShardedLayout:
             "pixels": plan.pixels,
             "levels": plan.levels,
             "classes": classes,
-            "parts": growth.as_said(plan, file_names(plan), folder),
+            "parts": growth.described_parts(plan, file_names(plan), folder),
         }
 
     def notes(self, shape: Shape) -> list[str]:

@@ -52,11 +52,12 @@ def run(
     on: EngineConfig = HERE,
     dataset: DatasetConfig = SMALL,
     progress: list[int] | None = None,
+    some: list[Row] | None = None,
     **options: Any,
 ) -> Path:
     config = ExportTFRecordsConfig(**options)
     tell = (lambda _: None) if progress is None else progress.append
-    write_export(rows_table(rows()), photos, store / out, store, config, dataset, on, tell)
+    write_export(rows_table(some or rows()), photos, store / out, store, config, dataset, on, tell)
     return store / out / config.name
 
 

@@ -161,10 +161,24 @@ def test_each_says_what_it_is_and_is_taken_for_an_export(store, layout):
 
 
 def test_the_default_leaves_old_keys_as_they_were():
-    assert "layout" not in keyed(ExportTFRecordsConfig())
+    assert not {"layout", "pixels", "levels"} & keyed(ExportTFRecordsConfig()).keys()
     assert keyed(ExportTFRecordsConfig(layout="zip"))["layout"] == "zip"
     with pytest.raises(SettingsError, match=r"layout = 'lmdb': choose one of nvlabs, zip"):
         ExportTFRecordsConfig(layout="lmdb")
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"pixels": "jpeg"}, "pixels = 'jpeg': layout nvlabs has raw: leave it out"),
+        ({"layout": "zip", "pixels": "raw"}, "pixels = 'raw': layout zip has png: leave it out"),
+        ({"levels": "full"}, "levels = 'full': layout nvlabs has all: leave it out"),
+        ({"layout": "sharded", "levels": "two"}, "levels = 'two': choose one of auto, full, all"),
+    ],
+)
+def test_what_a_layout_cannot_have_is_refused(given, sentence):
+    with pytest.raises(SettingsError, match=sentence):
+        ExportTFRecordsConfig(**given)
 
 
 @pytest.mark.parametrize("channels", ["rgb", "grey"])

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from atelier import pictures as pictures_of
 from pipeline.dataset import ready as ready_made
 from pipeline.dataset.places import shuffled
 from pipeline.dataset.publish import ExportError
@@ -93,6 +94,26 @@ def test_labels_of_a_folder_are_kept_in_every_layout(ready: Path) -> None:
             pixels = np.asarray(Image.open(ready / f"{number}.png"))
             np.testing.assert_array_equal(found.read(place), pixels)
     np.testing.assert_array_equal(np.load(ready.parent / "nvlabs/nvlabs-rxx.labels"), expected)
+
+
+def test_jpegs_are_packed_as_they_are_unless_only_we_would_see_them_so(tmp_path: Path) -> None:
+    for n in range(3):
+        noise = np.random.default_rng(n).integers(0, 256, (8, 16, 3), np.uint8)
+        (tmp_path / "ready").mkdir(exist_ok=True)
+        Image.fromarray(noise).save(tmp_path / "ready" / f"{n}.jpg")
+    lying = np.random.default_rng(0).integers(0, 256, (16, 8, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(lying).save(tmp_path / "ready" / "0.jpg", exif=exif)
+    records(tmp_path / "ready", tmp_path / "out", "sharded")
+    (file,) = (tmp_path / "out").glob("*.tfrecords")
+    held = file.read_bytes()
+    for n in range(3):
+        assert ((tmp_path / "ready" / f"{n}.jpg").read_bytes() in held) == (n > 0)
+    found = open_source(tmp_path / "out")
+    turned = found.read(shuffled(3).index(0)).astype(int)
+    seen = pictures_of.decode((tmp_path / "ready" / "0.jpg").read_bytes())
+    assert np.abs(turned - seen).mean() < 10 < np.abs(turned - seen[::-1]).mean()
 
 
 def test_labels_for_some_pictures_are_an_error(ready: Path) -> None:
