@@ -92,6 +92,12 @@ def parser() -> Parser:
         choices=list(ready.LAYOUTS),
         help=f"{ready.HELP}; else zip for OUT.zip, pictures of a dataset, nvlabs of pictures",
     )
+    records.add_argument(
+        "--pixels",
+        choices=list(ready.PIXELS),
+        default="",
+        help="how layout sharded holds a picture; else JPEGs as they are, others as PNG",
+    )
     add_project(command("project", projection.project_photo, "find a portrait in a generator"))
     sample = command("sample", draw_sample, "draw a sample source folder")
     sample.add_argument("folder", type=path, help="where to draw it")
@@ -284,7 +290,7 @@ def pack_records(given: argparse.Namespace) -> int:
     limit, on = current(IngestConfig).pixel_limit, current(EngineConfig)
     found = ready.pictures_at(given.source, limit)
     with Bar("records", len(found.items), lambda *_: None) as bar:
-        notes = ready.pack_ready(found, given.out, layout, on, bar.advance)
+        notes = ready.pack_ready(found, given.out, layout, on, bar.advance, given.pixels)
     print(*notes, given.out, sep="\n")
     return 0
 

@@ -25,6 +25,7 @@ from training.sources import FolderStore, Pictures
 from training.sources.labels import read_labels
 
 LAYOUTS: Mapping[str, Layout] = {**export.LAYOUTS, "pictures": unpacked.PicturesLayout()}
+PIXELS = export.LAYOUTS["sharded"].pixels
 HELP = "; ".join(f"{name}: {way.help}" for name, way in LAYOUTS.items())
 
 
@@ -55,15 +56,15 @@ def chosen_layout(source: Path, out: Path, asked: str | None) -> str:
 
 
 def pack_ready(
-    ready: Ready, out: Path, chosen: str, on: EngineConfig, progress: Progress
+    ready: Ready, out: Path, chosen: str, on: EngineConfig, progress: Progress, pixels: str = ""
 ) -> list[str]:
     """Make `out` in a layout of LAYOUTS; returns notes for the person who runs it.
 
-    Raises ExportError with the way out.
+    Raises ExportError with the way out, or SettingsError for pixels that cannot be held so.
     """
     out, layout = out.absolute(), LAYOUTS[chosen]
     name = out.stem if layout.suffix else out.name
-    content, held = Content(ready.items, ready.labels), pixels_of(ready, layout)
+    content, held = Content(ready.items, ready.labels), held_pixels(ready, chosen, pixels)
     more = {"exact": True, "dataset": ready.dataset, "pixels": held}
     plan = pack.plan_of(content, layout, name, ready.shape, **more)
     whole = pack.pack_all(content, plan, layout, out, out.parent, on, progress) / name
@@ -79,8 +80,17 @@ def pack_ready(
     return [*ready.notes, *layout.notes(ready.shape)]
 
 
-def pixels_of(ready: Ready, layout: Layout) -> str:
+def held_pixels(ready: Ready, chosen: str, asked: str) -> str:
     """How a layout holds these pictures: JPEGs as they are, where it can, all else as PNG."""
+    layout = LAYOUTS[chosen]
+    if asked and asked not in layout.pixels:
+        raise SettingsError(
+            f"--pixels {asked}: layout {chosen} has {' or '.join(layout.pixels)}: leave it out"
+        )
+    if asked == "jpeg" and ready.shape[0] == 4:
+        raise SettingsError("--pixels jpeg: JPEG has no transparency; give png or raw")
+    if asked:
+        return asked
     if "png" not in layout.pixels:
         return layout.pixels[0]
     jpegs = not ready.dataset and all(is_jpeg(item.path.name) for item in ready.items)

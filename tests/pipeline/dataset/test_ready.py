@@ -24,10 +24,10 @@ from training.sources import DataError, open_source
 LIMIT = IngestConfig().pixel_limit
 
 
-def records(source: Path, out: Path, layout: str | None = None) -> list[str]:
+def records(source: Path, out: Path, layout: str | None = None, pixels: str = "") -> list[str]:
     """What the command does; returns its notes."""
     chosen = chosen_layout(source, out, layout)
-    return pack_ready(pictures_at(source, LIMIT), out, chosen, HERE, lambda _: None)
+    return pack_ready(pictures_at(source, LIMIT), out, chosen, HERE, lambda _: None, pixels)
 
 
 @pytest.fixture
@@ -114,6 +114,26 @@ def test_jpegs_are_packed_as_they_are_unless_only_we_would_see_them_so(tmp_path:
     turned = found.read(shuffled(3).index(0)).astype(int)
     seen = pictures_of.decode((tmp_path / "ready" / "0.jpg").read_bytes())
     assert np.abs(turned - seen).mean() < 10 < np.abs(turned - seen[::-1]).mean()
+
+
+@pytest.mark.parametrize("pixels", ready_made.PIXELS)
+def test_pixels_are_held_as_asked(ready: Path, pixels: str) -> None:
+    out = ready.parent / "out"
+    records(ready, out, "sharded", pixels)
+    assert json.loads((out / "dataset.json").read_text())["pixels"] == pixels
+    far = np.abs(seen(out)[0].astype(int) - np.stack([open_png(ready, n) for n in shuffled(5)]))
+    assert (far.max() == 0) == (pixels != "jpeg") and far.mean() < 10
+    name = "x.zip" if pixels == "raw" else "x"
+    with pytest.raises(SettingsError, match=r"--pixels .*: layout (nvlabs|zip) has (raw|png): le"):
+        records(ready, ready.parent / name, None, pixels)
+    if pixels == "jpeg":
+        draw(ready / "0.png", 0, mode="RGBA")
+        with pytest.raises(SettingsError, match="--pixels jpeg: JPEG has no transparency"):
+            records(ready, ready.parent / "y", "sharded", pixels)
+
+
+def open_png(folder: Path, number: int) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(folder / f"{number}.png"))
 
 
 def test_labels_for_some_pictures_are_an_error(ready: Path) -> None:
