@@ -22,6 +22,7 @@ Shape = tuple[int, int, int]  # C, H, W
 
 SMALLEST_BASE = 3  # pixels: the smallest level has sides of 3 to 5 where the size allows it
 CRC_BYTES = 4
+HEAD_BYTES = {"jpeg": 600, "png": 70}  # of a file, whatever its size
 
 
 class Level(NamedTuple):
@@ -112,7 +113,7 @@ def usual_bytes(shape: Shape, pixels: str) -> int:
     _, height, width = shape
     if pixels == "raw":
         return record_bytes(shape)
-    return width * height * (2 if pixels == "png" else 1) // 3
+    return width * height * (2 if pixels == "png" else 1) // 3 + HEAD_BYTES[pixels]
 
 
 class Head(NamedTuple):

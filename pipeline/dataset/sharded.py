@@ -68,13 +68,12 @@ class ShardedLayout:
         sizes = leaves.leaf_sizes(numbers)
         how = (FORMAT, plan.shape, plan.pixels, plan.levels, plan.quality, plan.exact)
         told = (*how, version("pillow"))  # which reads and writes the pixels
-        facts, labels = facts_of(content.items), label_values(content.labels)
+        labels = label_values(content.labels)
         found = []
         for start, end in part_spans(sizes):
             own = labels[start:end].tolist() if labels is not None else None
-            hasher = hashlib.blake2b(digest_size=10)
-            hasher.update(repr((told, facts[start:end], own)).encode())
-            found.append(Part(hasher.hexdigest(), end - start))
+            held = repr((told, facts_of(content.items[start:end]), own)).encode()
+            found.append(Part(hashlib.blake2b(held, digest_size=10).hexdigest(), end - start))
         return found
 
     def to_write(self, plan: Plan, changed: int, exports: Path) -> int:
@@ -120,10 +119,7 @@ class ShardedLayout:
         """Remove what dead workers left, write the labels; raises ExportError for a hole."""
         names, there = self.files(plan), {path.name: path for path in folder.iterdir()}
         if lacking := names.keys() - there.keys():
-            raise ExportError(
-                f"{folder / min(lacking)} is gone: remove {folder.parents[1]}, and run the same"
-                " command again"
-            )
+            raise ExportError(f"{folder / min(lacking)} is gone: run the same command again")
         for name in there.keys() - names:
             there[name].unlink()
         if labels is not None:
@@ -188,7 +184,8 @@ def cut_parts(
     """Units of files that are to be written: each is one row of the work."""
     names, labels = file_names(plan), label_values(content.labels)
     places = part_spans([part.pictures for part in plan.parts])
-    size = on.rows_per_unit(len(missing))
+    left = sum(plan.parts[at].pictures for at in missing)
+    size = max(on.rows_per_unit(left) * len(missing) // max(left, 1), 1)  # files of so many
     for first in range(0, len(missing), size):
         pieces, rows = {}, []
         for at in missing[first : first + size]:

@@ -209,9 +209,11 @@ def test_a_file_that_went_is_no_export(store, monkeypatch):
         return whole
 
     monkeypatch.setattr(pack, "pack_all", losing)
-    with pytest.raises(ExportError, match=r"-00000-of-\d+.tfrecords is gone: remove .*one.partial"):
+    with pytest.raises(ExportError, match=r"-00000-of-\d+.tfrecords is gone: run the same"):
         exported(store, "records/one")
     assert not (store / "records/one").exists()
+    monkeypatch.setattr(pack, "pack_all", packing)
+    assert content(exported(store, "records/one")) == content(exported(store, "elsewhere/one"))
 
 
 def test_a_jpeg_is_held_as_it_is(store):
