@@ -84,7 +84,21 @@ def parser() -> Parser:
     either = review_.add_mutually_exclusive_group()
     either.add_argument("--export", type=path, help="write what is accepted: *.csv, or a folder")
     either.add_argument("--import", type=path, dest="bring_in", help="accept what a file says")
-    records = command("records", pack_records, "pack ready pictures, or lay out a dataset anew")
+    add_packing(command("records", pack_records, "pack ready pictures, or lay out a dataset anew"))
+    add_project(command("project", projection.project_photo, "find a portrait in a generator"))
+    sample = command("sample", draw_sample, "draw a sample source folder")
+    sample.add_argument("folder", type=path, help="where to draw it")
+    add_table(command("options", print_options, "print docs/options.md"))
+    return top
+
+
+def add_table(table: argparse.ArgumentParser) -> None:
+    """Which of the two views of all options is printed."""
+    table.add_argument("--cfg", action="store_true", help="print luigi.cfg instead")
+
+
+def add_packing(records: argparse.ArgumentParser) -> None:
+    """Which pictures become which dataset."""
     records.add_argument("source", type=path, help="a folder of pictures, or a dataset")
     records.add_argument("out", type=path, help="a folder, or a file *.zip")
     records.add_argument(
@@ -98,16 +112,6 @@ def parser() -> Parser:
         default="",
         help="how layout sharded holds a picture; else JPEGs as they are, others as PNG",
     )
-    add_project(command("project", projection.project_photo, "find a portrait in a generator"))
-    sample = command("sample", draw_sample, "draw a sample source folder")
-    sample.add_argument("folder", type=path, help="where to draw it")
-    add_table(command("options", print_options, "print docs/options.md"))
-    return top
-
-
-def add_table(table: argparse.ArgumentParser) -> None:
-    """Which of the two views of all options is printed."""
-    table.add_argument("--cfg", action="store_true", help="print luigi.cfg instead")
 
 
 def add_project(project: argparse.ArgumentParser) -> None:
