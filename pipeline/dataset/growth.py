@@ -54,14 +54,14 @@ def kept_files(plan: Plan, names: Sequence[Sequence[str]], exports: Path | None)
 
 def earlier_parts(exports: Path) -> Iterator[Known]:
     """The parts of finished exports, and of those that were interrupted."""
-    for path in finished(exports):
+    for path in finished_exports(exports):
         yield from parts_in(path, path.parent)
     for path in sorted(exports.glob(f"*{publish.UNFINISHED}/{UNFINISHED_PARTS}")):
         for folder in (path.parent / WHOLE).glob("*"):
             yield from parts_in(path, folder)
 
 
-def finished(exports: Path) -> list[Path]:
+def finished_exports(exports: Path) -> list[Path]:
     """What finished exports say of themselves."""
     found = sorted(exports.glob(f"*/*/{publish.DESCRIPTION}"))
     return [path for path in found if path.parent.parent.suffix != publish.UNFINISHED]
@@ -94,7 +94,7 @@ def held_already(plan: Plan, exports: Path) -> int:
     """How many pictures a finished export holds as the plan does; the most of several."""
     facts = (plan.pixels, plan.levels, list(plan.shape))
     counts = [0]
-    for path in finished(exports):
+    for path in finished_exports(exports):
         with suppress(OSError, ValueError, KeyError, TypeError):
             told = json.loads(path.read_bytes())
             if (told["pixels"], told["levels"], told["shape"]) == facts:
