@@ -92,12 +92,12 @@ def is_whole(known: Known) -> bool:
 
 def held_already(plan: Plan, exports: Path) -> int:
     """How many pictures a finished export holds as the plan does; the most of several."""
-    facts = (plan.pixels, plan.levels, list(plan.shape))
+    facts = (plan.pixels, plan.levels == "all", list(plan.shape))
     counts = [0]
     for path in finished_exports(exports):
         with suppress(OSError, ValueError, KeyError, TypeError):
             told = json.loads(path.read_bytes())
-            if (told["pixels"], told["levels"], told["shape"]) == facts:
+            if (told["pixels"], told["all_levels"], told["shape"]) == facts:
                 counts.append(int(told["pictures"]))
     return max(counts)
 

@@ -219,8 +219,13 @@ def read_both(item: Item, plan: Plan) -> tuple[Pixels, bytes]:
     """A picture, H W C, and its file, empty where it has none of its own."""
     if plan.dataset:
         return open_dataset(plan.dataset).read(plan.places[item.key]), b""
-    channels, height, width = plan.shape
     data = read_photo(item)
+    return pixels_of(item, data, plan), data
+
+
+def pixels_of(item: Item, data: bytes, plan: Plan) -> Pixels:
+    """The pixels in a picture's file, H W C; raises ExportError where they do not fit."""
+    channels, height, width = plan.shape
     try:
         if plan.exact and (own := pictures.channels_of(data)) != channels:
             raise ExportError(
@@ -235,7 +240,7 @@ def read_both(item: Item, plan: Plan) -> tuple[Pixels, bytes]:
             f"{item.path} is {image.shape[1]} x {image.shape[0]} pixels, the dataset is"
             f" {width} x {height}: give all pictures the same size"
         )
-    return np.atleast_3d(image), data
+    return np.atleast_3d(image)
 
 
 @lru_cache(maxsize=1)

@@ -131,7 +131,7 @@ class ShardedLayout:
         return {
             "alpha": alpha if plan.shape[0] == 4 else None,
             "pixels": plan.pixels,
-            "levels": plan.levels,
+            "all_levels": plan.levels == "all",
             "classes": classes,
             "parts": growth.described_parts(plan, file_names(plan), folder),
         }
