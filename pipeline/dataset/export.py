@@ -61,7 +61,7 @@ class ExportTFRecordsConfig(Settings):
         " none; auto: as its file does, without coding it anew",
         later=True,
     )
-    levels: Literal["auto", "full", "all"] = option(
+    levels: Literal["auto", "all", "full"] = option(
         AUTO,
         "of layout sharded: full: the full size only; all: every level, as nvlabs has them; auto:"
         " full",

@@ -173,7 +173,7 @@ def test_the_default_leaves_old_keys_as_they_were():
         ({"pixels": "jpeg"}, "pixels = 'jpeg': layout nvlabs has raw: leave it out"),
         ({"layout": "zip", "pixels": "raw"}, "pixels = 'raw': layout zip has png: leave it out"),
         ({"levels": "full"}, "levels = 'full': layout nvlabs has all: leave it out"),
-        ({"layout": "sharded", "levels": "two"}, "levels = 'two': choose one of auto, full, all"),
+        ({"layout": "sharded", "levels": "two"}, "levels = 'two': choose one of auto, all, full"),
     ],
 )
 def test_what_a_layout_cannot_have_is_refused(given, sentence):
