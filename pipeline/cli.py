@@ -84,14 +84,7 @@ def parser() -> Parser:
     either = review_.add_mutually_exclusive_group()
     either.add_argument("--export", type=path, help="write what is accepted: *.csv, or a folder")
     either.add_argument("--import", type=path, dest="bring_in", help="accept what a file says")
-    records = command("records", pack_records, "pack ready pictures, or lay out a dataset anew")
-    records.add_argument("source", type=path, help="a folder of pictures, or a dataset")
-    records.add_argument("out", type=path, help="a folder, or a file *.zip")
-    records.add_argument(
-        "--layout",
-        choices=list(ready.LAYOUTS),
-        help=f"{ready.HELP}; else zip for OUT.zip, pictures of a dataset, nvlabs of pictures",
-    )
+    add_packing(command("records", pack_records, "pack ready pictures, or lay out a dataset anew"))
     add_project(command("project", projection.project_photo, "find a portrait in a generator"))
     sample = command("sample", draw_sample, "draw a sample source folder")
     sample.add_argument("folder", type=path, help="where to draw it")
@@ -102,6 +95,23 @@ def parser() -> Parser:
 def add_table(table: argparse.ArgumentParser) -> None:
     """Which of the two views of all options is printed."""
     table.add_argument("--cfg", action="store_true", help="print luigi.cfg instead")
+
+
+def add_packing(records: argparse.ArgumentParser) -> None:
+    """Which pictures become which dataset."""
+    records.add_argument("source", type=path, help="a folder of pictures, or a dataset")
+    records.add_argument("out", type=path, help="a folder, or a file *.zip")
+    records.add_argument(
+        "--layout",
+        choices=list(ready.LAYOUTS),
+        help=f"{ready.HELP}; else zip for OUT.zip, pictures of a dataset, nvlabs of pictures",
+    )
+    records.add_argument(
+        "--pixels",
+        choices=list(ready.PIXELS),
+        default="",
+        help="how layout sharded holds a picture; else JPEGs as they are, others as PNG",
+    )
 
 
 def add_project(project: argparse.ArgumentParser) -> None:
@@ -283,7 +293,7 @@ def pack_records(given: argparse.Namespace) -> int:
     limit, on = current(IngestConfig).pixel_limit, current(EngineConfig)
     found = ready.pictures_at(given.source, limit)
     with Bar("records", len(found.items), lambda *_: None) as bar:
-        notes = ready.pack_ready(found, given.out, layout, on, bar.advance)
+        notes = ready.pack_ready(found, given.out, layout, on, bar.advance, given.pixels)
     print(*notes, given.out, sep="\n")
     return 0
 

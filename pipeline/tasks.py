@@ -317,7 +317,7 @@ class ExportTFRecords(SetStage):
 
     @property
     def records(self) -> Path:
-        return store() / "records" / f"{self.key}-{self.came_in}"
+        return store() / export.RECORDS / f"{self.key}-{self.came_in}"
 
     @property
     def dataset(self) -> Path:
