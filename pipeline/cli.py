@@ -11,7 +11,7 @@ import luigi
 from luigi.rpc import RPCError
 
 from atelier.commands import Parser, path, run_command, said
-from pipeline import garbage, options, tasks
+from pipeline import options, tasks
 from pipeline.dataset import ready
 from pipeline.engine import lock
 from pipeline.engine.crew import EngineConfig
@@ -28,6 +28,7 @@ from pipeline.stage import Stage, Step, store
 from pipeline.stages.ingest import IngestConfig
 from pipeline.train import projection, stylegan
 from pipeline.train import tasks as trainers
+from pipeline.upkeep import garbage
 from training.exchange.naming import add_model
 from training.explore.commands import add_projection
 

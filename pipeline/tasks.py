@@ -296,7 +296,7 @@ class Resize(Stage):
     after = Zoom
     shared = (DatasetConfig,)
     reads = ("photo", "rectangle")
-    writes = ("picture",)
+    writes = ("picture", "picture_digest")
     work = staticmethod(resize.resize)
 
     def work_settings(self) -> DatasetConfig:

@@ -8,12 +8,12 @@ import pytest
 import detectors
 from atelier.boxes import Box
 from detectors import UNUSABLE, Detection
-from pipeline import garbage
 from pipeline.engine import cluster
 from pipeline.options import SettingsError, current
 from pipeline.rows import manifest
 from pipeline.stages import detect
 from pipeline.tasks import Crop, Detect, Resize, detects
+from pipeline.upkeep import garbage
 from tests.kit.made_graphs import frozen
 from tests.kit.store import (
     BrightFace,
