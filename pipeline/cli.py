@@ -5,7 +5,6 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import takewhile
-from pathlib import Path
 
 import luigi
 from luigi.rpc import RPCError
@@ -22,7 +21,7 @@ from pipeline.options import SettingsError, current
 from pipeline.report import chapters
 from pipeline.report.funnel import shortened
 from pipeline.review import session
-from pipeline.rows import parquet
+from pipeline.rows import shards
 from pipeline.rows.manifest import facts
 from pipeline.stage import Stage, Step, store
 from pipeline.stages.ingest import IngestConfig
@@ -184,20 +183,13 @@ def build_task(task: luigi.Task) -> int:
 def forget_scan(ingest: Step) -> None:
     """Let Ingest read every file again."""
     shutil.rmtree(ingest.folder / "parts", ignore_errors=True)
-    forget_made(ingest.folder)
-
-
-def forget_made(folder: Path) -> None:
-    """Let a stage put its rows together again from what it remembers."""
-    shutil.rmtree(folder / parquet.SHARDS, ignore_errors=True)
-    for known in folder.glob("*.parquet"):
-        known.unlink()
+    shards.forget_made(ingest.folder)
 
 
 def forget_killed() -> None:
     """Let photos that killed their worker be tried again."""
     for part in store().glob(f"*/*/parts/{KILLED}*.parquet"):
-        forget_made(part.parent.parent)
+        shards.forget_made(part.parent.parent)
         part.unlink()
 
 

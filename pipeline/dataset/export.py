@@ -11,7 +11,7 @@ import numpy as np
 
 from atelier import files
 from atelier.options import option
-from pipeline.dataset import pack, publish
+from pipeline.dataset import pack, publish, whole
 from pipeline.dataset.ada_pytorch import ZipLayout
 from pipeline.dataset.labels import labels_of
 from pipeline.dataset.nvlabs import NvlabsLayout
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Paths = Callable[[], Mapping[str, str]]  # a photo's id -> its path, or that of its video
 
-READS = ("id", "photo", "picture")
+READS = ("id", "photo", "picture", "picture_digest")
 SHUFFLE_SEED = 123  # dataset_tool's
 CHANNELS = {"grey": 1, "rgb": 3, "rgba": 4}
 LIBRARIES = ("numpy", "pillow", "google-crc32c")
@@ -85,15 +85,17 @@ def write_export(
     ordered = table.take(by_name(table).take(order(len(table))))
     labels = labels_of(columns.ids(ordered, "photo"), paths, config.labels)
     layout, shape = LAYOUTS[config.layout], shape_of(dataset)
+    if out.is_dir() and not whole.is_whole(out / config.name):
+        whole.forget_export(out, publish.UNFINISHED)
     if not out.is_dir():
         items = pictures_of(ordered, store)
         plan = pack.plan_of(items, config.name, shape)
-        whole = pack.pack_all(items, plan, layout, out, store, on, progress)
-        layout.finish(whole / config.name, plan, labels.one_hot() if labels else None)
+        made = pack.pack_all(items, plan, layout, out, store, on, progress)
+        layout.finish(made / config.name, plan, labels.one_hot() if labels else None)
         described = {"ExportTFRecords": keyed(config), "Dataset": keyed(dataset)}
         classes, names = labels.classes if labels else None, columns.ids(ordered)
-        describe(whole / config.name, plan, layout, names, classes, described)
-        publish.publish(whole, out)
+        describe(made / config.name, plan, layout, names, classes, described)
+        publish.publish(made, out)
     pack.clear(out)
     return layout.notes(shape)
 
@@ -186,3 +188,4 @@ def describe(
         "order": ids,
     }
     (folder / publish.DESCRIPTION).write_text(json.dumps(facts, indent=1) + "\n")
+    whole.list_files(folder)

@@ -43,8 +43,10 @@ class NvlabsLayout:
 
     def finish(self, folder: Path, plan: Plan, labels: LabelRows | None) -> None:
         """Write the labels, row i for record i."""
+        path = folder / f"{plan.name}-rxx.labels"
+        path.unlink(missing_ok=True)
         if labels is not None:
-            with (folder / f"{plan.name}-rxx.labels").open("wb") as file:
+            with path.open("wb") as file:
                 np.save(file, labels)
 
     def facts(self, name: str, shape: Shape, classes: Sequence[str] | None) -> dict[str, Any]:

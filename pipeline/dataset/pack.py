@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from atelier import pictures
-from pipeline.dataset import publish
+from pipeline.dataset import mending, publish
 from pipeline.dataset.labels import LabelRows
 from pipeline.dataset.publish import ExportError
 from pipeline.dataset.records import Pixels, Shape
@@ -204,11 +204,22 @@ def open_files(paths: Sequence[Path]) -> Iterator[list[int]]:
 
 
 def read_picture(item: Item, plan: Plan) -> Pixels:
-    """A picture, H W C; raises ExportError where it does not fit."""
+    """A picture, H W C; raises ExportError where it does not fit.
+
+    One of the store's own that is not as it was written is out of the way then.
+    """
     if plan.dataset:
         return open_dataset(plan.dataset).read(plan.places[item.key])
+    if item.row.picture:
+        with mending.checked(item.path):
+            data = mending.read_own(item)
+            return pixels_of(item, data, plan)
+    return pixels_of(item, read_photo(item), plan)
+
+
+def pixels_of(item: Item, data: bytes, plan: Plan) -> Pixels:
+    """The pixels in a picture's file, H W C; raises ExportError where they do not fit."""
     channels, height, width = plan.shape
-    data = read_photo(item)
     try:
         if plan.exact and (own := pictures.channels_of(data)) != channels:
             raise ExportError(

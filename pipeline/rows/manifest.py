@@ -74,7 +74,9 @@ class Item(NamedTuple):
 PLACES: dict[str, Any] = {"path": "", "size_bytes": 0, "mtime_ns": 0, "clip": "", "second": None}
 IN_MANIFEST = tuple(f.name for f in fields(Row) if f.name != "features")
 LATER = ("measures",)  # than the first release: they leave a digest as it was where they are None
-VOUCHING = ("picture_digest",)  # say of a file whether it is whole, nothing of the row: in no digest
+VOUCHING = (
+    "picture_digest",
+)  # say of a file whether it is whole, nothing of the row: in no digest
 values = attrgetter(*(name for name in IN_MANIFEST if name not in (*LATER, *VOUCHING)))
 
 
