@@ -14,6 +14,7 @@ ORIENTING = {b"eXIf", b"iTXt", b"tEXt", b"zTXt"}
 # Texts in which programs write an orientation.
 TEXTS = (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0")
 MOST_UNPACKED = 1 << 20  # bytes of a compressed profile or text
+WITH_ITS_CRC = 0x2144DF1C  # the CRC32 of bytes that their own CRC32 follows, lowest byte first
 END = b"\xff\xd9"  # of a JPEG
 # Bytes that a JPEG decoder takes for pixels where pixels are missing, and skips where none are.
 FILLING = b"\x55" * 4096
@@ -51,6 +52,14 @@ def chunks(data: bytes) -> Iterator[Chunk]:
         )
         yield Chunk(kind, at, end, content, sound)
         at = end
+
+
+def is_whole_png(data: bytes) -> bool:
+    """Whether a file is a PNG in which every byte is under a checksum that holds."""
+    found = list(chunks(data)) if data.startswith(PNG) else []
+    if not found or found[-1].kind != b"IEND" or found[-1].end != len(data):
+        return False
+    return all(zlib.crc32(data[c.start + 4 : c.end]) == WITH_ITS_CRC for c in found)
 
 
 def without_ballast(data: bytes) -> bytes:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from atelier import files
+from atelier.pictures import file_digest
 from pipeline.report import page
 from pipeline.report.page import Chapter, ReportConfig
 from pipeline.report.sheets import Listed
@@ -39,4 +40,15 @@ def write_report(path: Path, steps: Sequence[Step], config: ReportConfig) -> Non
     photo = page.opener(lambda row: folder.file(found) if (found := files_of(row)) else None)
     picture = page.opener(lambda row: store() / row.picture)
     told = chapters(steps), config, str(folder.root), numbers
-    files.write(path, page.page(*told, photo, picture).encode())
+    files.write(path, sealed_page(page.page(*told, photo, picture).encode()))
+
+
+def sealed_page(data: bytes) -> bytes:
+    """A page with a digest of itself behind its end."""
+    return data + b"\n<!-- blake2b %s -->\n" % file_digest(data).hex().encode()
+
+
+def is_whole_page(data: bytes) -> bool:
+    """Whether a page is as it was written; those of earlier versions only end as one does."""
+    page, end, rest = data.rpartition(b"</html>")
+    return bool(end) and (not rest.strip() or sealed_page(page + end) == data)
