@@ -1,4 +1,4 @@
-"""`python -m pipeline`: run, source, status, review, report, gc, records, project, sample ..."""
+"""`python -m pipeline`: run, source, status, review, report, verify, gc, records, project, sample ..."""
 
 import argparse
 import shutil
@@ -27,7 +27,7 @@ from pipeline.stage import Stage, Step, store
 from pipeline.stages.ingest import IngestConfig
 from pipeline.train import projection, stylegan
 from pipeline.train import tasks as trainers
-from pipeline.upkeep import garbage
+from pipeline.upkeep import garbage, verify
 from training.exchange.naming import add_model
 from training.explore.commands import add_projection
 
@@ -72,6 +72,8 @@ def parser() -> Parser:
     gc = command("gc", collect_garbage, "list results that no recipe reaches")
     gc.add_argument("--keep", action="append", default=[], type=path, help="a further luigi.cfg")
     gc.add_argument("--delete", action="store_true", help="delete them after listing")
+    check = command("verify", verify_store, "read every file of the store: is it as written?")
+    check.add_argument("--repair", action="store_true", help="make again what is damaged")
     review_ = command("review", review, "accept, mend or refuse every portrait in a window")
     review_.add_argument(
         "--order",
@@ -270,6 +272,15 @@ def review(given: argparse.Namespace) -> int:
 def collect_garbage(given: argparse.Namespace) -> int:
     lock.hold(store())
     return garbage.garbage(store(), given.keep, given.delete)
+
+
+def verify_store(given: argparse.Namespace) -> int:
+    try:
+        lock.hold(store())
+    except OSError:  # a store that cannot be written may be looked at
+        if given.repair:
+            raise
+    return verify.verify(store(), given.repair, lambda: build_task(tasks.Dataset()))
 
 
 def pack_records(given: argparse.Namespace) -> int:

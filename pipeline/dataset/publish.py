@@ -7,6 +7,7 @@ from pathlib import Path
 
 from atelier import files
 from atelier.errors import Failure
+from pipeline.rows.parquet import ASIDE
 
 DESCRIPTION = "dataset.json"  # an export has one; what has none is left alone
 UNFINISHED = ".partial"
@@ -63,7 +64,7 @@ def prune(exports: Path, keep: int, newest: Path) -> list[Path]:
     To be called once `newest` is whole. Other folders are left alone.
     """
     whole = [path for path in exports.iterdir() if any(path.glob(f"*/{DESCRIPTION}"))]
-    finished = {path for path in whole if path.suffix != UNFINISHED}
+    finished = {path for path in whole if path.suffix not in (UNFINISHED, ASIDE)}
     others = sorted(finished - {newest}, key=lambda path: path.stat().st_mtime_ns, reverse=True)
     gone = others[keep - 1 :]
     for path in exports.glob(f"{newest.name.split('-')[0]}-*{UNFINISHED}"):

@@ -55,17 +55,29 @@ def write_table(path: Path, table: "pa.Table") -> None:
 
 def read_table(path: Path, names: Sequence[str] | None = None) -> "pa.Table":
     """Those of these columns that the file has; all where none are named."""
+    with sound(path):
+        return checked_table(path, names)
+
+
+def checked_table(path: Path, names: Sequence[str] | None = None) -> "pa.Table":
+    """The same, but a damaged file raises what `broken` lists, and stays where it is."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with sound(path, BrokenSealError):
-        data = path.read_bytes()
-        is_sealed = check_seal(*halves(memoryview(data)))
-        with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
-            check_both(is_sealed, file.metadata.metadata)
-            there = set(file.schema_arrow.names)
-            wanted = None if names is None else [name for name in names if name in there]
-            return file.read(wanted, use_threads=False)
+    data = path.read_bytes()
+    is_sealed = check_seal(*halves(memoryview(data)))
+    with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
+        check_both(is_sealed, file.metadata.metadata)
+        there = set(file.schema_arrow.names)
+        wanted = None if names is None else [name for name in names if name in there]
+        return file.read(wanted, use_threads=False)
+
+
+def broken() -> tuple[type[Exception], ...]:
+    """What reading a damaged file raises."""
+    import pyarrow as pa
+
+    return OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError, BrokenSealError
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -80,6 +92,12 @@ def read_header(path: Path) -> dict[str, Any]:
         check_both(is_sealed, known)
         found: dict[str, Any] = json.loads(known[HEADER])
         return found
+
+
+def header_of(table: "pa.Table") -> dict[str, Any]:
+    """What the header of a table that was read tells."""
+    found: dict[str, Any] = json.loads((table.schema.metadata or {})[HEADER])
+    return found
 
 
 def halves(data: memoryview) -> tuple[memoryview, memoryview]:
@@ -158,11 +176,9 @@ def sound(path: Path, *more: type[Exception]) -> Iterator[None]:
     `more` say so, too. What the machine cannot read is another matter: it has an errno, and the
     file may be whole.
     """
-    import pyarrow as pa
-
     try:
         yield
-    except (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError, *more) as error:
+    except (*broken(), *more) as error:
         if isinstance(error, OSError) and error.errno:
             raise
         set_aside(path)
@@ -175,11 +191,12 @@ def sound(path: Path, *more: type[Exception]) -> Iterator[None]:
 def set_aside(path: Path) -> None:
     """Take a damaged file out of the way, and what was made of it in its stage."""
     with suppress(OSError):  # in a store that cannot be written
-        path.replace(path.with_name(f"{path.name}{ASIDE}"))
+        if path.is_file():
+            path.replace(path.with_name(f"{path.name}{ASIDE}"))
         if path.parent.name in (SHARDS, PARTS):
             stage = path.parent.parent
             gone = [*stage.glob("*.parquet")]
             if path.parent.name == PARTS:
                 gone += stage.glob(f"{SHARDS}/*.parquet")
             for made in gone:
-                made.unlink()
+                made.unlink(missing_ok=True)

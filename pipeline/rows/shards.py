@@ -140,6 +140,11 @@ def forget_made(folder: Path) -> None:
     shutil.rmtree(folder / SHARDS, ignore_errors=True)
     for known in folder.glob("*.parquet"):
         known.unlink()
+    forget_cached()
+
+
+def forget_cached() -> None:
+    """Read manifests anew that were taken out of the way."""
     for cached in (manifest.facts, listed_shards, by_prefix):
         cached.cache_clear()
 
