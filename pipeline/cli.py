@@ -1,4 +1,4 @@
-"""`python -m pipeline`: run, source, status, review, report, verify, gc, records, project, sample ..."""
+"""`python -m pipeline`: run, source, status, review, report, verify, gc, records, project ..."""
 
 import argparse
 import shutil

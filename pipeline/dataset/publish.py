@@ -83,7 +83,7 @@ def link(name: Path, folder: Path) -> None:
     """Let the symbolic link `name` lead to `folder`, at every moment to the old or the new one."""
     if name.exists() and not name.is_symlink():
         raise ExportError(f"{name} is in the way of a link of that name: move it away")
-    beside = name.with_name(f".{name.name}.{os.getpid()}{UNFINISHED}")
+    beside = files.partial_of(name)
     beside.unlink(missing_ok=True)
     beside.symlink_to(os.path.relpath(folder, name.parent))
     beside.replace(name)

@@ -52,19 +52,23 @@ def looks(store: Path, stages: Collection[str]) -> Iterator[Look]:
     """All that there is to do; `stages` are the folders of the stages."""
     for folder in chain.from_iterable(subfolders(store / stage) for stage in stages):
         yield from looks_at_stage(folder)
+    yield from looks_at_exports(store)
+    kept = decisions.file_in(store)
+    if kept.is_file():
+        yield Look(kept, "own", partial(look_at_decisions, kept))
+    for path in chain.from_iterable(sorted((store / name).rglob("*")) for name in OWN):
+        if path.is_file() and path.suffix in BY_SUFFIX and not path.name.startswith("."):
+            yield Look(path, "own", partial(look_at_own, path))
+
+
+def looks_at_exports(store: Path) -> Iterator[Look]:
+    """At every finished export, and at the links to the newest things."""
     for export in chain.from_iterable(map(subfolders, subfolders(store / "records"))):
         if (export / DESCRIPTION).is_file() or (export / whole.LISTED).is_file():
             yield Look(export, "export", partial(whole.faults, export))
     for link in (store / "dataset", store / "report.html"):
         if link.is_symlink():
             yield Look(link, "link", partial(look_at_link, link))
-    kept = decisions.file_in(store)
-    if kept.is_file():
-        yield Look(kept, "own", partial(look_at_decisions, kept))
-    for folder in (store / name for name in OWN):
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and path.suffix in BY_SUFFIX and not path.name.startswith("."):
-                yield Look(path, "own", partial(look_at_own, path))
 
 
 def subfolders(folder: Path) -> list[Path]:
@@ -207,7 +211,7 @@ def broken_png(path: Path) -> str:
 
 
 def broken_json(path: Path) -> str:
-    """Of a file of lines each is looked at; the last may be cut off, where its writer was killed."""
+    """Of a file of lines each is looked at; the last may be cut off where its writer was killed."""
     lines = path.read_bytes().split(b"\n")[:-1] if path.suffix == ".jsonl" else [path.read_bytes()]
     for number, line in enumerate(lines, 1):
         try:

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from atelier import files
 from pipeline import tasks
+from pipeline.dataset import publish, whole
 from pipeline.engine.progress import Bar
 from pipeline.rows import columns, memo, parquet, shards
 from pipeline.stage import Step
-from pipeline.upkeep.garbage import KEYED
 from pipeline.upkeep.looks import Fault, looks
+from pipeline.upkeep.marks import KEYED
 
 KEPT = "it cannot be made again, and is left as it is: bring it back from a copy"
 TO_REPAIR = "verify --repair makes it again"
@@ -47,7 +48,7 @@ def verify(store: Path, repair: bool, build: Callable[[], int]) -> int:
 
 def found_in(store: Path) -> Iterator[Fault]:
     """Every damaged thing, as it is found: as fast as the disk gives the files."""
-    work = list(looks(store, [stage.__name__.lower() for stage in KEYED]))
+    work = list(looks(store, folder_names()))
     with (
         Bar("verify", len(work), lambda *_: None, "looks") as bar,
         ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool,
@@ -57,16 +58,20 @@ def found_in(store: Path) -> Iterator[Fault]:
             bar.advance(1)
 
 
+def folder_names() -> list[str]:
+    """What the folders of the stages are called."""
+    return [stage.__name__.lower() for stage in KEYED]
+
+
 def in_recipe(faults: Sequence[Fault]) -> bool:
     """Whether the recipe reaches any of it."""
     steps: list[Step] = [*tasks.of_reference(), *tasks.in_use(), *tasks.detects(), tasks.Report()]
     steps += tasks.detects("reference") if tasks.of_reference() else []
     folders = {step.folder for step in steps}
-    exports = f"{tasks.ExportTFRecords().key}-"
     return any(
         fault.kind == "link"
         or not folders.isdisjoint(fault.path.parents)
-        or (fault.kind == "export" and fault.path.parents[1].name.startswith(exports))
+        or (fault.kind == "export" and is_made_again(fault.path.parents[1]))
         for fault in faults
     )
 
@@ -82,7 +87,7 @@ def mend(faults: Sequence[Fault]) -> None:
         elif fault.kind == "vectors":
             shards.forget_made(fault.path.parent)
         elif fault.kind == "export":
-            set_aside(fault.path.parents[1])
+            forget_export(fault.path.parents[1])
         else:
             files.remove(fault.path)
     for folder, damaged in pictures.items():
@@ -91,6 +96,21 @@ def mend(faults: Sequence[Fault]) -> None:
         memo.forget(folder / parquet.PARTS, keys_of_pictures(folder, damaged))
         shards.forget_made(folder)
     shards.forget_cached()
+
+
+def forget_export(out: Path) -> None:
+    """Remove a damaged export; what the recipe does not make again is only out of the way."""
+    if not out.is_dir():
+        return
+    if is_made_again(out):
+        whole.forget_export(out, publish.UNFINISHED)
+    else:
+        set_aside(out)
+
+
+def is_made_again(out: Path) -> bool:
+    """Whether the recipe makes this export."""
+    return out.name.startswith(f"{tasks.ExportTFRecords().key}-")
 
 
 def set_aside(path: Path) -> None:
