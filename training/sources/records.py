@@ -1,6 +1,7 @@
 """NVlabs' TFRecords: one file of equally large images, its labels beside it."""
 
 import hashlib
+import json
 import os
 import re
 import struct
@@ -17,6 +18,8 @@ from training.sources.source import DataError, Pixels, Size, in_words
 from training.sources.stores import FILE
 
 LEVEL = re.compile(r"-r(\d\d)\.tfrecords$", re.IGNORECASE)
+LISTED = ".checksums.json"  # beside a dataset of the pipeline: digests of what has none itself
+AGAIN = "write the dataset again (of a store: python -m pipeline verify --repair)"
 LEVELS = np.arange(256)
 # The colour whose product with an opacity is nearest to a level: [opacity, level].
 STRAIGHT = np.minimum(
@@ -63,6 +66,7 @@ class Records:
         self.places, self.digest = indexed(path, self.file)
         if not len(self.places):
             raise DataError(f"{path} holds no records: write the dataset again")
+        check_listed(path.with_name(FILE))
         self.shape: Size = (0, 0, 0)
         self.premultiplied = False
         self.shape = self.read(0).shape
@@ -102,6 +106,7 @@ class Records:
             if others:
                 self.notes.append(f"{others[0].name} is not called {file.name}, so it is no labels")
             return np.zeros((len(self), 0), np.float32)
+        check_listed(file)
         try:
             labels = np.load(file, allow_pickle=False)
         except (ValueError, EOFError):
@@ -111,6 +116,21 @@ class Records:
                 f"{file} has shape {labels.shape}: {len(self)} records need as many rows"
             )
         return np.asarray(labels[: len(self)], np.float32)
+
+
+def check_listed(path: Path) -> None:
+    """Raise DataError where the list beside a file has another digest of it."""
+    listed = path.with_name(LISTED)
+    if not (listed.is_file() and path.is_file()):
+        return
+    try:
+        known = json.loads(listed.read_bytes())["files"].get(path.name, {}).get("blake2b")
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise DataError(f"{listed} is damaged: {AGAIN}") from None
+    if known and hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest() != known:
+        raise DataError(
+            f"{path} is not what was written: {AGAIN}; if it was you who changed it, delete {listed}"
+        )
 
 
 def channels_last(planes: Pixels) -> Pixels:
