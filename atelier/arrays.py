@@ -20,8 +20,8 @@ SEAL = b"heads %08x"
 END_BYTES = 22  # of a zip's end, before its comment
 LOCAL_BYTES = 30  # of a member's head in a zip, before its name
 SPARE = 64 * 2**20  # bytes that stay free on the disk
-BROKEN = (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile, zlib.error)
-BROKEN += (struct.error, NotImplementedError, RuntimeError)  # of heads that say what cannot be
+ODD = (struct.error, NotImplementedError, RuntimeError)  # of heads that say what cannot be
+BROKEN = (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile, zlib.error, *ODD)
 
 Arrays = Mapping[str, NDArray[Any]]
 

@@ -14,7 +14,6 @@ ORIENTING = {b"eXIf", b"iTXt", b"tEXt", b"zTXt"}
 # Texts in which programs write an orientation.
 TEXTS = (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0")
 MOST_UNPACKED = 1 << 20  # bytes of a compressed profile or text
-WITH_ITS_CRC = 0x2144DF1C  # the CRC32 of bytes that their own CRC32 follows, lowest byte first
 END = b"\xff\xd9"  # of a JPEG
 # Bytes that a JPEG decoder takes for pixels where pixels are missing, and skips where none are.
 FILLING = b"\x55" * 4096
@@ -59,7 +58,9 @@ def is_whole_png(data: bytes) -> bool:
     found = list(chunks(data)) if data.startswith(PNG) else []
     if not found or found[-1].kind != b"IEND" or found[-1].end != len(data):
         return False
-    return all(zlib.crc32(data[c.start + 4 : c.end]) == WITH_ITS_CRC for c in found)
+    view = memoryview(data)
+    sums = ((view[c.start + 4 : c.end - 4], view[c.end - 4 : c.end]) for c in found)
+    return all(zlib.crc32(covered) == int.from_bytes(crc) for covered, crc in sums)
 
 
 def without_ballast(data: bytes) -> bytes:

@@ -53,11 +53,12 @@ def main() -> None:
         without_models(patch)
         store = furnished(Path(name))
         digests = {store / row.picture: row.picture_digest for row in Resize().rows()}
-        known = kinds(store)
         for start in range(0, asked.damages, AT_ONCE):
+            known = kinds(store)
+            tables = {path: path.read_bytes() for path in store.rglob("*.parquet")}
             some = [pick(known, chance) for _ in range(min(AT_ONCE, asked.damages - start))]
             for kind, path in some:
-                looked_at(store, kind, path, damage_of(path, chance), digests, told)
+                looked_at(store, kind, path, damage_of(path, chance), digests, tables, told)
             repaired(store, [path for kind, path in some if kind not in PRECIOUS], chance, told)
     print("| what | times |\n|---|---|")
     for what, times in sorted(told.items()):
@@ -127,6 +128,7 @@ def looked_at(
     path: Path,
     damaged: bytes,
     digests: dict[Path, bytes | None],
+    tables: dict[Path, bytes],
     told: Counter[str],
 ) -> None:
     """Damage one file, ask `verify` and who reads it, and bring it back."""
@@ -138,37 +140,15 @@ def looked_at(
     if code != 1 or f"{path}: " not in said:
         told[f"UNNOTICED by verify: {kind}{cut}"] += 1
         print(f"unnoticed by verify: {path}, {differing(data, damaged)}", flush=True)
-    before = {known.name: known.read_bytes() for known in beside(path)}
     if kind in READ and not refused(lambda: READ[kind](path, digests)):
         told[f"UNNOTICED by who reads it: {kind}{cut}"] += 1
         print(f"unnoticed by who reads it: {path}, {differing(data, damaged)}", flush=True)
     path.write_bytes(data)
     path.with_name(f"{path.name}{parquet.ASIDE}").unlink(missing_ok=True)
-    for known in {*beside(path)} | {path.parents[1] / name for name in before}:
-        if known.name in before:
-            known.write_bytes(before[known.name])
-    bring_back(store, told)
-
-
-WHOLE: dict[Path, bytes] = {}
-
-
-def bring_back(store: Path, told: Counter[str]) -> None:
-    """What was forgotten on account of a damaged file, for it would be made again."""
-    if not WHOLE:
-        WHOLE.update({path: path.read_bytes() for path in store.rglob("*.parquet")})
-    for path, data in WHOLE.items():
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
+    for known, content in tables.items():  # those that went with a damaged one
+        if not known.exists():
+            known.write_bytes(content)
     shards.forget_cached()
-
-
-def beside(path: Path) -> list[Path]:
-    """The manifests that go when a shard or a part is damaged."""
-    if path.parent.name not in (parquet.SHARDS, parquet.PARTS):
-        return []
-    return [*path.parents[1].glob("*.parquet")]
 
 
 def differing(data: bytes, damaged: bytes) -> str:
@@ -253,8 +233,6 @@ def repaired(store: Path, paths: list[Path], chance: random.Random, told: Counte
         raise SystemExit(f"repair ended with {code}: {odd[:5]}\n{said[-3000:]}")
     for path in store.rglob(f"*{parquet.ASIDE}"):
         path.unlink()
-    WHOLE.clear()
-    bring_back(store, told)
 
 
 if __name__ == "__main__":

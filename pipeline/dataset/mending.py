@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from atelier import pictures
 from atelier.commands import say
 from pipeline.dataset.publish import ExportError
-from pipeline.engine.crew import MachineError
+from pipeline.engine.cluster import MachineError
 from pipeline.photos.folder import SourceChangedError, read_photo
 from pipeline.rows import columns
 from pipeline.rows.manifest import Item

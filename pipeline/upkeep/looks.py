@@ -122,7 +122,7 @@ def known_pictures(folder: Path) -> list[tuple[Path, bytes | None]]:
     for path in sorted((folder / PARTS).glob("*.parquet")):
         try:
             table = parquet.checked_table(path, KNOWN_OF_PICTURES)
-        except (*parquet.broken(), *parquet.UNTOLD):
+        except unreadable():
             continue
         for row in columns.kept(table).to_pylist():
             name = row["picture"] or (row["path"] if row["clip"] else "")
@@ -167,11 +167,16 @@ def look_at_vectors(folder: Path) -> Iterator[tuple[Path, str]]:
         yield folder / PARTS, f"has lost {lost} feature vectors"
 
 
+def unreadable() -> tuple[type[Exception], ...]:
+    """What reading a damaged table, or a part of it, raises."""
+    return *parquet.broken(), *parquet.UNTOLD
+
+
 def known_column(path: Path, name: str) -> list[Any]:
     """A column of a table that is whole and has it."""
     try:
         table = parquet.checked_table(path, [name, "drop"])
-    except (*parquet.broken(), *parquet.UNTOLD):
+    except unreadable():
         return []
     there = {name, "drop"} <= set(table.column_names)
     return columns.ids(columns.kept(table), name) if there else []

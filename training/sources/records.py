@@ -129,7 +129,7 @@ def check_listed(path: Path) -> None:
         raise DataError(f"{listed} is damaged: {AGAIN}") from None
     if known and hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest() != known:
         raise DataError(
-            f"{path} is not what was written: {AGAIN}; if it was you who changed it, delete {listed}"
+            f"{path} is not what was written: {AGAIN}; if you changed it yourself, delete {listed}"
         )
 
 
