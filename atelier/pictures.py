@@ -68,10 +68,10 @@ class Header(NamedTuple):
 
 def id_of(data: bytes) -> str:
     """The photo's name everywhere: the same bytes, the same id."""
-    return file_digest(data).hex()
+    return bytes_digest(data).hex()
 
 
-def file_digest(data: bytes) -> bytes:
+def bytes_digest(data: bytes) -> bytes:
     """Stands for the bytes of a file, 16 of BLAKE2."""
     return hashlib.blake2b(data, digest_size=16).digest()
 

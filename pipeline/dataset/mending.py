@@ -25,7 +25,7 @@ class DamagedPictureError(ExportError):
 def read_own(item: Item) -> bytes:
     """The file of a picture of the store; raises ExportError where another one was written."""
     data, known = read_photo(item), item.row.picture_digest
-    if known and pictures.file_digest(data) != known:
+    if known and pictures.bytes_digest(data) != known:
         raise ExportError("it is not what was written")
     return data
 

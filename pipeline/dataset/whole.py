@@ -116,11 +116,11 @@ def faults(folder: Path) -> Iterator[tuple[Path, str]]:
         return
     for name, known in listed.items():
         path = folder / name
-        if said := wrong_size(path, known) or changed(path, known):
+        if said := wrong_size(path, known) or other_bytes(path, known):
             yield path, said
 
 
-def changed(path: Path, known: Mapping[str, Any]) -> str:
+def other_bytes(path: Path, known: Mapping[str, Any]) -> str:
     """What the bytes of a file of the right size tell against it."""
     if path.suffix in VOUCH:
         return VOUCH[path.suffix](path)

@@ -43,7 +43,7 @@ def resize(items: Sequence[Item], config: DatasetConfig, folder: Path) -> Iterat
         encoded = picture(pixels, config)
         files.write(folder / name, encoded, lasting=False)
         written = str(Path(*folder.parts[-2:], name))
-        yield [replace(row, picture=written, picture_digest=pictures.file_digest(encoded))]
+        yield [replace(row, picture=written, picture_digest=pictures.bytes_digest(encoded))]
 
 
 def one_thread() -> None:

@@ -139,7 +139,7 @@ def look_at_pictures(known: Sequence[tuple[Path, bytes | None]]) -> Iterator[tup
         except FileNotFoundError:
             yield path, "is gone"
             continue
-        if digest and pictures.file_digest(data) != digest:
+        if digest and pictures.bytes_digest(data) != digest:
             yield path, "is not what was written"
         elif not digest and not is_readable(path, data):
             yield path, "is broken"

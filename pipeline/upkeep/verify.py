@@ -92,7 +92,7 @@ def mend(faults: Sequence[Fault]) -> None:
             files.remove(fault.path)
     for folder, damaged in pictures.items():
         for path in damaged:
-            set_aside(path)
+            put_aside(path)
         memo.forget(folder / parquet.PARTS, keys_of_pictures(folder, damaged))
         shards.forget_made(folder)
     shards.forget_cached()
@@ -105,7 +105,7 @@ def forget_export(out: Path) -> None:
     if is_made_again(out):
         whole.forget_export(out, publish.UNFINISHED)
     else:
-        set_aside(out)
+        put_aside(out)
 
 
 def is_made_again(out: Path) -> bool:
@@ -113,7 +113,7 @@ def is_made_again(out: Path) -> bool:
     return out.name.startswith(f"{tasks.ExportTFRecords().key}-")
 
 
-def set_aside(path: Path) -> None:
+def put_aside(path: Path) -> None:
     """Give a file or folder another name, if it is still there."""
     if path.exists():
         aside = path.with_name(f"{path.name}{parquet.ASIDE}")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from atelier.pictures import file_digest
+from atelier.pictures import bytes_digest
 from pipeline.dataset import pack
 from pipeline.dataset.export import LAYOUTS, ExportTFRecordsConfig, write_export
 from pipeline.dataset.publish import ExportError
@@ -143,7 +143,7 @@ def test_a_damaged_picture_is_named_and_out_of_the_way(
 
 
 def digest_in(path: Path) -> bytes:
-    return file_digest(path.read_bytes())
+    return bytes_digest(path.read_bytes())
 
 
 def test_a_picture_that_kills_its_worker_is_no_hole_in_the_records(store: Path) -> None:

@@ -1,10 +1,12 @@
 """Verify: every damage of every kind of file is named; what is derived becomes what it was."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
 from pipeline import cli
+from pipeline.report.chapters import own_picture
 from pipeline.rows.decisions import Decision, Journal, file_in
 from pipeline.rows.parquet import ASIDE
 from pipeline.tasks import Dataset, Report, Resize, detects, in_use
@@ -126,6 +128,13 @@ def test_records_that_are_gone_are_due_again(whole, gone):
     assert not Dataset().complete() and not Report().complete()
     assert build(Dataset())
     assert sound_files(store) == before
+
+
+def test_the_report_shows_no_damaged_picture(whole):
+    row = Resize().rows()[0]
+    assert own_picture(row)
+    flip(Path(Resize().folder.parents[1], row.picture))
+    assert own_picture(row) is None
 
 
 @pytest.mark.slow
