@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from atelier.containers import is_whole_png
 from atelier.listing import HIDDEN, head_of, is_hidden, kind_by_content, walk
 from pipeline.options import SettingsError, located
 from pipeline.rows import columns, manifest, shards
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 LISTED = ("id", "path", "size_bytes", "mtime_ns", "drop")  # what a listing says of a file
 AT_ONCE = 1 << 16  # files
+MENDS = "`python -m pipeline verify --repair` makes it again"
 
 
 class SourceChangedError(OSError):
@@ -190,7 +192,16 @@ def no_photo(path: Path, name: str) -> str:
 def read_photo(item: Item) -> bytes:
     """The bytes of a photo; raises OSError where it is gone, changed, or cannot be read."""
     with unchanged(item) as file:
-        return file.read()
+        data = file.read()
+    if is_frame(item) and not is_whole_png(data):
+        raise SourceChangedError(f"{item.path} is damaged: {MENDS}")
+    return data
+
+
+def is_frame(item: Item) -> bool:
+    """Whether it is a frame of a video, which the store keeps as a PNG."""
+    ours = item.mtime_ns is None and item.path.parts[-3:-2] == ("pictures",)
+    return ours and not item.row.picture
 
 
 def head_of_photo(item: Item, number: int) -> bytes:
@@ -212,7 +223,8 @@ def unchanged(item: Item) -> Iterator[BinaryIO]:
     try:
         file = item.path.open("rb")
     except FileNotFoundError:
-        raise SourceChangedError(f"{item.path} vanished while this ran") from None
+        why = f"is gone: {MENDS}" if is_frame(item) else "vanished while this ran"
+        raise SourceChangedError(f"{item.path} {why}") from None
     with file:
         seen = os.fstat(file.fileno())
         now = seen.st_size, seen.st_mtime_ns
