@@ -76,6 +76,20 @@ def test_three_more_write_three_files(store, levels):
     assert not written(again, before)
 
 
+def test_another_name_keeps_all_files(store):
+    before = exported(store, "records/one")
+    after = exported(store, "records/two", name="faces")
+    assert not written(after, before)
+    assert all(path.name.startswith("faces-r03-000") for path in inodes(after).values())
+
+
+def test_one_picture_is_one_file(store):
+    folder = exported(store, "one", 1)
+    (file,) = inodes(folder).values()
+    assert file.name == "dataset-r03-00000-of-00001.tfrecords"
+    assert (store / "resize/k/pictures/0.png").read_bytes() in file.read_bytes()
+
+
 def test_a_pruned_export_takes_nothing_along(store):
     exported(store, "records/one")
     two = exported(store, "records/two", COUNT + MORE)
