@@ -68,7 +68,12 @@ class Header(NamedTuple):
 
 def id_of(data: bytes) -> str:
     """The photo's name everywhere: the same bytes, the same id."""
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
+    return bytes_digest(data).hex()
+
+
+def bytes_digest(data: bytes) -> bytes:
+    """Stands for the bytes of a file, 16 of BLAKE2."""
+    return hashlib.blake2b(data, digest_size=16).digest()
 
 
 def picture_format(head: bytes) -> str:

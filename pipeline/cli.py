@@ -1,4 +1,4 @@
-"""`python -m pipeline`: run, source, status, review, report, gc, records, project, sample ..."""
+"""`python -m pipeline`: run, source, status, review, report, verify, gc, records, project ..."""
 
 import argparse
 import shutil
@@ -11,7 +11,7 @@ import luigi
 from luigi.rpc import RPCError
 
 from atelier.commands import Parser, path, run_command, said
-from pipeline import garbage, options, tasks
+from pipeline import options, tasks
 from pipeline.dataset import ready
 from pipeline.engine import lock
 from pipeline.engine.crew import EngineConfig
@@ -22,12 +22,13 @@ from pipeline.options import SettingsError, current
 from pipeline.report import chapters
 from pipeline.report.funnel import shortened
 from pipeline.review import session
-from pipeline.rows import parquet
+from pipeline.rows import shards
 from pipeline.rows.manifest import facts
 from pipeline.stage import Stage, Step, store
 from pipeline.stages.ingest import IngestConfig
 from pipeline.train import projection, stylegan
 from pipeline.train import tasks as trainers
+from pipeline.upkeep import garbage, verify
 from training.exchange.naming import add_model
 from training.explore.commands import add_projection
 
@@ -72,6 +73,8 @@ def parser() -> Parser:
     gc = command("gc", collect_garbage, "list results that no recipe reaches")
     gc.add_argument("--keep", action="append", default=[], type=path, help="a further luigi.cfg")
     gc.add_argument("--delete", action="store_true", help="delete them after listing")
+    check = command("verify", verify_store, "read every file of the store: is it as written?")
+    check.add_argument("--repair", action="store_true", help="make again what is damaged")
     review_ = command("review", review, "accept, mend or refuse every portrait in a window")
     review_.add_argument(
         "--order",
@@ -193,20 +196,13 @@ def build_task(task: luigi.Task) -> int:
 def forget_scan(ingest: Step) -> None:
     """Let Ingest read every file again."""
     shutil.rmtree(ingest.folder / "parts", ignore_errors=True)
-    forget_made(ingest.folder)
-
-
-def forget_made(folder: Path) -> None:
-    """Let a stage put its rows together again from what it remembers."""
-    shutil.rmtree(folder / parquet.SHARDS, ignore_errors=True)
-    for known in folder.glob("*.parquet"):
-        known.unlink()
+    shards.forget_made(ingest.folder)
 
 
 def forget_killed() -> None:
     """Let photos that killed their worker be tried again."""
     for part in store().glob(f"*/*/parts/{KILLED}*.parquet"):
-        forget_made(part.parent.parent)
+        shards.forget_made(part.parent.parent)
         part.unlink()
 
 
@@ -286,6 +282,15 @@ def review(given: argparse.Namespace) -> int:
 def collect_garbage(given: argparse.Namespace) -> int:
     lock.hold(store())
     return garbage.garbage(store(), given.keep, given.delete)
+
+
+def verify_store(given: argparse.Namespace) -> int:
+    try:
+        lock.hold(store())
+    except OSError:  # a store that cannot be written may be looked at
+        if given.repair:
+            raise
+    return verify.verify(store(), given.repair, lambda: build_task(tasks.Dataset()))
 
 
 def pack_records(given: argparse.Namespace) -> int:

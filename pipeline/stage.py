@@ -7,7 +7,7 @@ exists is right, so cost follows what changed.
 
 import multiprocessing
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -286,6 +286,12 @@ class Stage(Step):
         known.cut(self.shard_numbers)
         keys = {prefix: self.keys(table) for prefix, table in tables.items()}
         self.do_open(keys, known, tables.__getitem__)
+
+    def make_again(self, keys: Collection[str]) -> None:
+        """Do the rows of these keys anew; all else is as it was."""
+        memo.forget(self.folder / "parts", keys)
+        shards.forget_made(self.folder)
+        self.build()
 
     def done(self) -> Rows:
         """Do what is to do; returns what the stage made of all rows."""

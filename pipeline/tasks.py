@@ -8,7 +8,7 @@ from typing import Any
 import luigi
 
 from detectors import Spec, face_factors, identity, short
-from pipeline.dataset import export
+from pipeline.dataset import export, mending, whole
 from pipeline.dataset.publish import leads, link
 from pipeline.dataset.sending import Sending
 from pipeline.engine.crew import EngineConfig
@@ -290,7 +290,7 @@ class Resize(Stage):
     after = Zoom
     shared = (DatasetConfig,)
     reads = ("photo", "rectangle")
-    writes = ("picture",)
+    writes = ("picture", "picture_digest")
     work = staticmethod(resize.resize)
 
     def work_settings(self) -> DatasetConfig:
@@ -303,7 +303,7 @@ class Resize(Stage):
 
 
 @settings(export.ExportTFRecordsConfig)
-class ExportTFRecords(SetStage):
+class ExportTFRecords(whole.Published, SetStage):
     """All pictures -> TFRecords, or a zip; `dataset` in the store leads to the newest."""
 
     after = Resize
@@ -319,20 +319,20 @@ class ExportTFRecords(SetStage):
     def records(self) -> Path:
         return store() / export.RECORDS / f"{self.key}-{self.came_in}"
 
-    @property
-    def dataset(self) -> Path:
-        return self.records / str(self.config.name)
-
     def complete(self) -> bool:
-        return super().complete() and leads(store() / "dataset", self.dataset)
+        return super().complete() and self.is_published(store() / "dataset")
 
     def survey(self) -> Survey:
+        notes = mending.mended(self.write_records, self.arriving, store(), Resize().make_again)
+        export.make_newest(self.records, store() / "dataset", self.config)
+        return Survey({}, Told(notes))
+
+    def write_records(self) -> list[str]:
+        """Pack the pictures that came in."""
         table = self.arriving(*export.READS)
         given = self.places.paths, self.records, store(), self.config, current(DatasetConfig)
         with self.bar(len(table)) as bar:
-            notes = export.write_export(table, *given, current(EngineConfig), bar.advance)
-        export.make_newest(self.records, store() / "dataset", self.config)
-        return Survey({}, Told(notes))
+            return export.write_export(table, *given, current(EngineConfig), bar.advance)
 
 
 @settings(page.ReportConfig)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from atelier import files
 from atelier.options import option
-from pipeline.dataset import pack, publish, records, sending
+from pipeline.dataset import pack, publish, records, sending, whole
 from pipeline.dataset.ada_pytorch import ZipLayout
 from pipeline.dataset.labels import labels_of
 from pipeline.dataset.nvlabs import NvlabsLayout
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Paths = Callable[[], Mapping[str, str]]  # a photo's id -> its path, or that of its video
 
-READS = ("id", "photo", "picture")
+READS = ("id", "photo", "picture", "picture_digest")
 CHANNELS = {"grey": 1, "rgb": 3, "rgba": 4}
 LIBRARIES = ("numpy", "pillow", "google-crc32c")
 LAYOUTS: Mapping[str, Export] = {
@@ -114,16 +114,18 @@ def write_export(
     held = held_as(config, dataset)
     ordered = table.take(layout.order(table))
     labels = labels_of(columns.ids(ordered, "photo"), paths, config.labels)
+    if out.is_dir() and not whole.is_whole(out / config.name):
+        whole.forget_export(out, publish.UNFINISHED)
     if not out.is_dir():
         rows = labels.one_hot() if labels else None
         content = Content(pictures_of(ordered, store), rows, ordered.column("id"), out.parent)
         plan = pack.plan_of(content, layout, config.name, shape, **held)
-        whole = pack.pack_all(content, plan, layout, out, store, on, progress)
-        layout.finish(whole / config.name, plan, rows)
+        made = pack.pack_all(content, plan, layout, out, store, on, progress)
+        layout.finish(made / config.name, plan, rows)
         described = {"ExportTFRecords": keyed(config), "Dataset": keyed(dataset)}
         classes, names = labels.classes if labels else None, columns.ids(ordered)
-        describe(whole / config.name, plan, layout, names, classes, described)
-        publish.publish(whole, out)
+        describe(made / config.name, plan, layout, names, classes, described)
+        publish.publish(made, out)
     pack.clear(out)
     return layout.notes(shape)
 
@@ -214,3 +216,4 @@ def describe(
         "order": ids,
     }
     (folder / publish.DESCRIPTION).write_text(json.dumps(facts, indent=1) + "\n")
+    whole.list_files(folder)

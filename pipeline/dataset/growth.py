@@ -13,6 +13,7 @@ from atelier import files
 from atelier.commands import say
 from pipeline.dataset import publish
 from pipeline.dataset.pack import WHOLE, Part, Plan
+from pipeline.rows.parquet import ASIDE
 
 # What a file system says that has no hard links, or no more of them, or is another one.
 NO_LINK = {
@@ -64,7 +65,7 @@ def earlier_parts(exports: Path) -> Iterator[Known]:
 def finished_exports(exports: Path) -> list[Path]:
     """What finished exports say of themselves."""
     found = sorted(exports.glob(f"*/*/{publish.DESCRIPTION}"))
-    return [path for path in found if path.parent.parent.suffix != publish.UNFINISHED]
+    return [path for path in found if path.parent.parent.suffix not in (publish.UNFINISHED, ASIDE)]
 
 
 def parts_in(description: Path, folder: Path) -> list[Known]:

@@ -49,6 +49,7 @@ class NvlabsLayout(Placed):
 
     def finish(self, folder: Path, plan: Plan, labels: LabelRows | None) -> None:
         """Write the labels, row i for record i."""
+        (folder / f"{plan.name}-rxx.labels").unlink(missing_ok=True)
         if labels is not None:
             write_labels(folder, plan, labels)
 

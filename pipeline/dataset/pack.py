@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from atelier import pictures
-from pipeline.dataset import publish
+from pipeline.dataset import mending, publish
 from pipeline.dataset.labels import LabelRows
 from pipeline.dataset.publish import ExportError
 from pipeline.dataset.records import Pixels, Shape
@@ -216,9 +216,16 @@ def read_picture(item: Item, plan: Plan) -> Pixels:
 
 
 def read_both(item: Item, plan: Plan) -> tuple[Pixels, bytes]:
-    """A picture, H W C, and its file, empty where it has none of its own."""
+    """A picture, H W C, and its file, empty where it has none of its own.
+
+    One of the store's own that is not as it was written is out of the way then.
+    """
     if plan.dataset:
         return open_dataset(plan.dataset).read(plan.places[item.key]), b""
+    if item.row.picture and isinstance(item.path, Path):
+        with mending.checked(item.path):
+            data = mending.read_own(item)
+            return pixels_of(item, data, plan), data
     data = read_photo(item)
     return pixels_of(item, data, plan), data
 

@@ -11,6 +11,7 @@ import os
 import struct
 from collections.abc import Iterable
 from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 import google_crc32c
@@ -23,6 +24,7 @@ Shape = tuple[int, int, int]  # C, H, W
 SMALLEST_BASE = 3  # pixels: the smallest level has sides of 3 to 5 where the size allows it
 CRC_BYTES = 4
 HEAD_BYTES = {"jpeg": 600, "png": 70}  # of a file, whatever its size
+LENGTH_BYTES = 8
 
 
 class Level(NamedTuple):
@@ -177,6 +179,23 @@ def varint(number: int) -> bytes:
         encoded.append(number & 127 | 128)
         number >>= 7
     return bytes([*encoded, number])
+
+
+def broken_records(path: Path) -> str:
+    """What is wrong with a file of records, in words: every byte of it is under a checksum."""
+    number, left = 0, path.stat().st_size
+    with path.open("rb", buffering=1 << 20) as file:
+        while left:
+            start = file.read(LENGTH_BYTES + CRC_BYTES)
+            length, known = start[:LENGTH_BYTES], start[LENGTH_BYTES:]
+            if masked(google_crc32c.value(length)) != known:
+                return f"record {number}: its length is damaged"
+            size = int.from_bytes(length, "little") + CRC_BYTES
+            data = file.read(size) if size <= left else b""
+            if masked(google_crc32c.value(data[:-CRC_BYTES])) != data[-CRC_BYTES:]:
+                return f"record {number}: its checksum is wrong"
+            number, left = number + 1, left - len(start) - size
+    return ""
 
 
 def masked(crc: int) -> bytes:

@@ -144,7 +144,7 @@ class ShardedLayout:
 def facts_of(items: Sequence[Item]) -> list[tuple[Any, ...]]:
     """What tells each picture from any other, wherever the store lies."""
     if isinstance(items, Batch):
-        return list(zip(*items.values(("key", "file")), strict=True))
+        return list(zip(*items.values(("key", "file", "picture_digest")), strict=True))
     return [(i.key, str(i.path), i.size_bytes, i.mtime_ns) for i in items]
 
 

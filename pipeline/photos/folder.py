@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
+from atelier.containers import is_whole_png
 from atelier.listing import HEAD, HIDDEN, head_of, is_hidden, kind_by_content, kind_by_name, walk
 from atelier.options import is_address
 from pipeline.options import SettingsError, located
@@ -42,6 +43,7 @@ AT_ONCE = 1 << 16  # files
 Thing = TypeVar("Thing")
 NO_TEXT = "file name is not UTF-8"
 ASKED = 1 << 10  # objects whose first bytes are asked for together
+MENDS = "`python -m pipeline verify --repair` makes it again"
 
 
 class Readable(Protocol):
@@ -267,7 +269,16 @@ def read_photos(items: Sequence[Item]) -> Iterator[tuple[Item, bytes]]:
 def read_photo(item: Item) -> bytes:
     """The bytes of a photo; raises OSError where it is gone, changed, or cannot be read."""
     with unchanged(item) as file:
-        return file.read()
+        data = file.read()
+    if is_frame(item) and not is_whole_png(data):
+        raise SourceChangedError(f"{item.path} is damaged: {MENDS}")
+    return data
+
+
+def is_frame(item: Item) -> bool:
+    """Whether it is a frame of a video, which the store keeps as a PNG."""
+    ours = item.mtime_ns is None and item.path.parent.parent.name == "pictures"
+    return ours and not item.row.picture
 
 
 def head_of_photo(item: Item, number: int) -> bytes:
@@ -324,7 +335,8 @@ def unchanged(item: Item) -> Iterator[Readable]:
     try:
         file = item.path.open("rb")
     except FileNotFoundError:
-        raise SourceChangedError(f"{item.path} vanished while this ran") from None
+        why = f"is gone: {MENDS}" if is_frame(item) else "vanished while this ran"
+        raise SourceChangedError(f"{item.path} {why}") from None
     with file:
         seen = os.fstat(file.fileno())
         now = seen.st_size, seen.st_mtime_ns

@@ -56,6 +56,7 @@ class Row:
     score: float | None = None  # distance to the reference set
     parent: str = ""  # id of the row that a close-up was made from
     picture: str = ""  # the written picture, relative to the store
+    picture_digest: bytes | None = None  # of its file; None: an earlier version wrote it
     drop: str | None = None  # why a stage let go of it, "reason: detail"; None = kept
     features: bytes = b""  # float32 vector; in Embed's parts only, never in a manifest
 
@@ -103,7 +104,10 @@ class Item(NamedTuple):
 PLACES: dict[str, Any] = {"path": "", "size_bytes": 0, "mtime_ns": 0, "clip": "", "second": None}
 IN_MANIFEST = tuple(f.name for f in fields(Row) if f.name != "features")
 LATER = ("measures",)  # than the first release: they leave a digest as it was where they are None
-values = attrgetter(*(name for name in IN_MANIFEST if name not in LATER))
+VOUCHING = (
+    "picture_digest",
+)  # say of a file whether it is whole, nothing of the row: in no digest
+values = attrgetter(*(name for name in IN_MANIFEST if name not in (*LATER, *VOUCHING)))
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,10 @@ def resize(items: Sequence[Item], config: DatasetConfig, folder: Path) -> Iterat
             yield [dropped(row, str(reason))]
             continue
         name = Path("pictures", item.key[:2], f"{item.key}.{SUFFIXES[config.format]}")
-        files.write(folder / name, picture(pixels, config), lasting=False)
-        yield [replace(row, picture=str(Path(*folder.parts[-2:], name)))]
+        encoded = picture(pixels, config)
+        files.write(folder / name, encoded, lasting=False)
+        written = str(Path(*folder.parts[-2:], name))
+        yield [replace(row, picture=written, picture_digest=pictures.bytes_digest(encoded))]
 
 
 def one_thread() -> None:

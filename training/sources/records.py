@@ -1,6 +1,7 @@
 """TFRecords of equally large images, in one file as NVlabs' or in many, their labels beside."""
 
 import hashlib
+import json
 import os
 import re
 import resource
@@ -22,6 +23,8 @@ from training.sources.stores import FILE
 
 LEVEL = re.compile(r"-r(\d\d)(-(\d{5,})-of-(\d{5,}))?\.tfrecords$", re.IGNORECASE)
 OTHER_FILES = 512  # that a process has open at once, besides those of a dataset
+LISTED = ".checksums.json"  # beside a dataset of the pipeline: digests of what has none itself
+AGAIN = "write the dataset again (of a store: python -m pipeline verify --repair)"
 LEVELS = np.arange(256)
 # The colour whose product with an opacity is nearest to a level: [opacity, level].
 STRAIGHT = np.minimum(
@@ -104,6 +107,7 @@ class Records:
         self.digest = joined_digest([digest for _, digest in found])
         if not len(self.places):
             raise DataError(f"{self.path} holds no records: write the dataset again")
+        check_listed(files[0].with_name(FILE))
         self.shape: Size = (0, 0, 0)
         self.premultiplied = False
         self.shape = self.read(0).shape
@@ -157,6 +161,7 @@ class Records:
             if others:
                 self.notes.append(f"{others[0].name} is not called {file.name}, so it is no labels")
             return np.zeros((len(self), 0), np.float32)
+        check_listed(file)
         try:
             labels = np.load(file, allow_pickle=False)
         except (ValueError, EOFError):
@@ -208,6 +213,21 @@ def joined_digest(digests: Sequence[str]) -> str:
     if len(digests) == 1:
         return digests[0]
     return hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
+
+
+def check_listed(path: Path) -> None:
+    """Raise DataError where the list beside a file has another digest of it."""
+    listed = path.with_name(LISTED)
+    if not (listed.is_file() and path.is_file()):
+        return
+    try:
+        known = json.loads(listed.read_bytes())["files"].get(path.name, {}).get("blake2b")
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise DataError(f"{listed} is damaged: {AGAIN}") from None
+    if known and hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest() != known:
+        raise DataError(
+            f"{path} is not what was written: {AGAIN}; if you changed it yourself, delete {listed}"
+        )
 
 
 def channels_last(planes: Pixels) -> Pixels:

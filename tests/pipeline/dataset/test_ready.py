@@ -45,6 +45,7 @@ def test_a_folder_of_ready_pictures(ready: Path) -> None:
     notes = records(ready, out)
     assert notes == ["2 files are hidden or no pictures, '.hidden.png' the first"]
     assert sorted(content(out)) == [
+        ".checksums.json",
         "clothing-r02.tfrecords",
         "clothing-r03.tfrecords",
         "clothing-r04.tfrecords",
