@@ -55,6 +55,7 @@ def main() -> None:
             if said:
                 print(f"kill {number} of {victim}: {said}", flush=True)
             shutil.rmtree(folder / "store", ignore_errors=True)
+            print(f"{number + 1} of {asked.kills}", end="\r", file=sys.stderr, flush=True)
     print("| what | times |\n|---|---|")
     for what, times in sorted(told.items()):
         print(f"| {what} | {times} |")

@@ -43,7 +43,8 @@ class Published:
 
 def list_files(folder: Path) -> None:
     """Write down which files a finished dataset has."""
-    found = {path.name: about(path) for path in sorted(folder.iterdir()) if path.name != LISTED}
+    there = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != LISTED)
+    found = {str(path.relative_to(folder)): about(path) for path in there}
     (folder / LISTED).write_text(text_of(found))
 
 

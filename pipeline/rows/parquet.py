@@ -69,7 +69,7 @@ def checked_table(path: Path, names: Sequence[str] | None = None) -> "pa.Table":
     with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
         check_both(is_sealed, file.metadata.metadata)
         there = set(file.schema_arrow.names)
-        wanted = None if names is None else [name for name in names if name in there]
+        wanted = None if names is None else [n for n in names if n.partition(".")[0] in there]
         return file.read(wanted, use_threads=False)
 
 

@@ -38,6 +38,7 @@ class Look(NamedTuple):
     at: Path
     kind: Kind
     find: Callable[[], Iterator[tuple[Path, str]]]
+    files: int = 1
 
     def faults(self) -> list[Fault]:
         """What is found; what cannot be read at all is one, too."""
@@ -87,7 +88,7 @@ def looks_at_stage(folder: Path) -> Iterator[Look]:
     known = known_pictures(folder) if (folder / PARTS).is_dir() else []
     for start in range(0, len(known), AT_ONCE):
         some = known[start : start + AT_ONCE]
-        yield Look(folder / PICTURES, "picture", partial(look_at_pictures, some))
+        yield Look(folder / PICTURES, "picture", partial(look_at_pictures, some), len(some))
     if folder.parent.name == "embed":
         yield Look(folder / PARTS, "vectors", partial(look_at_vectors, folder))
 

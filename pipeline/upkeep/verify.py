@@ -50,12 +50,12 @@ def found_in(store: Path) -> Iterator[Fault]:
     """Every damaged thing, as it is found: as fast as the disk gives the files."""
     work = list(looks(store, folder_names()))
     with (
-        Bar("verify", len(work), lambda *_: None, "looks") as bar,
+        Bar("verify", sum(look.files for look in work), lambda *_: None, "files") as bar,
         ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool,
     ):
-        for found in pool.map(lambda look: look.faults(), work):
+        for look, found in zip(work, pool.map(lambda look: look.faults(), work), strict=True):
             yield from found
-            bar.advance(1)
+            bar.advance(look.files)
 
 
 def folder_names() -> list[str]:
