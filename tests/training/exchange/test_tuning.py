@@ -20,6 +20,7 @@ from training.run import checkpoints, folder
 
 ALL = ("G_ema", "G", "D")
 STEPS = {"total_kimg": 0.008, "snapshot_kimg": 0.004, "batch": 4, "tick_kimg": 0.004}
+STEPS |= {"grid_columns": 2, "grid_rows": 1}
 DATA = {"images": 1}
 
 
@@ -208,12 +209,12 @@ def test_twenty_minibatches_from_a_pickle_are_those_from_an_npz(pickle, tmp_path
     arrays = {f"{part}/{n}": v for part, known in kit.weights().items() for n, v in known.items()}
     save_arrays(own, arrays, {"network": Pair(kit.G, kit.D).saved(), "key": "0"})
     data, curves = labelled(tmp_path / "data"), []
-    more = {"batch": 4, "total_kimg": 0.08, "tick_kimg": 0.004, "snapshot_kimg": 0.08}
+    more = {**STEPS, "total_kimg": 0.08, "snapshot_kimg": 0.08}
     more |= {"pl_weight": 2, "pl_interval": 2, "r1_interval": 4, "deterministic": True}
     for path in (pickle, own):
         out = tmp_path / path.stem
         given = {"data": str(data), "out": str(out), "resume_from": str(path), **more}
-        config = resolve_begun("auto", 8, 8, given | {"grid_columns": 2, "grid_rows": 1})
+        config = resolve_begun("auto", 8, 8, given)
         assert train(data, out, **without(config, "data", "out")) == "finished"
         lines = map(json.loads, (out / "stats.jsonl").read_text().splitlines())
         timed = ("time", "seconds_per_kimg")
