@@ -1,5 +1,6 @@
 """The fixtures of all tests."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -22,12 +23,20 @@ from tests.kit.store import (
     without_models,
 )
 
+gc.disable()  # while modules load, nearly all that is made stays
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Files with slow tests come first, so that all workers end at the same time."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_collection_finish():
+    """What is loaded stays to the end: no collection of garbage looks through it again."""
+    gc.freeze()
+    gc.enable()
 
 
 @luigi.Task.event_handler(luigi.Event.FAILURE)
