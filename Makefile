@@ -67,8 +67,6 @@ endif
 
 test: check  ## set up, then run all checks and tests
 
-# The tests start hundreds of processes, each of which would compile all that it imports.
-check: export PYTHONDONTWRITEBYTECODE :=
 check: .venv/ready  ## ruff, mypy, pytest: what CI runs
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .

@@ -24,6 +24,9 @@ from tests.kit.store import (
 )
 
 gc.disable()  # while modules load, nearly all that is made stays
+# Hundreds of processes begin here, each of which would compile all that it imports.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.hookimpl(tryfirst=True)
