@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import Field, dataclass, fields
+from dataclasses import Field, dataclass, fields, replace
 from pathlib import Path
 
 from atelier import files
@@ -19,6 +19,7 @@ from training.run import checkpoints, folder
 
 RUNS = "runs"  # the folder in the store
 DECIDED_HERE = ("data", "out", "begun_from")
+ONCE = "config-f"  # the preset of 0.1, where none was named
 COLLAPSED = 3  # an exit code of `python -m training train`
 STATUS = re.compile(r"([\d.]+) of ([\d.e+]+) kimg ")
 
@@ -37,7 +38,7 @@ class TrainerConfig(Settings):
         """Raise SettingsError for options that cannot be, whatever they are used on."""
         given = {name: value for name, value in self.given().items() if name != "resume_from"}
         try:
-            presets.resolve(given.pop("preset", ""), 64, 64, given)
+            presets.resolve(given.pop("preset", presets.DEFAULT), 64, 64, given)
         except ConfigError as error:
             raise SettingsError(f"[TrainStyleGAN] {error}") from None
 
@@ -61,7 +62,8 @@ class TrainerConfig(Settings):
         """
         given = self.given()
         try:
-            return tuning.resolve_begun(given.pop("preset", ""), height, width, given)
+            preset = given.pop("preset", presets.DEFAULT)
+            return tuning.resolve_begun(preset, height, width, given)
         except ConfigError as error:
             raise SettingsError(f"[TrainStyleGAN] {error}") from None
 
@@ -73,7 +75,7 @@ class TrainerConfig(Settings):
 def declared() -> Iterator[tuple[str, type[str], Field[str]]]:
     """Training's own options with its own sentences, as (name, type, field)."""
     known = f"{', '.join(presets.PRESETS)}: what holds where an option of this section is empty"
-    yield "preset", str, option("config-f", known)
+    yield "preset", str, option("", f"{known}; empty: {presets.DEFAULT}, or {ONCE} of a run of 0.1")
     for f in (f for section in SECTIONS.values() for f in fields(section)):
         if f.name not in DECIDED_HERE:
             default = "stylegan2" if f.name == "name" else ""
@@ -151,6 +153,16 @@ def newest_grid(run: Path | None) -> Path | None:
     """The newest grid of a run, truncated: what its generator draws."""
     found = list((run / "grids").glob("psi*.png")) if run else []
     return max(found, key=lambda path: path.stem[-10:], default=None)
+
+
+def as_begun(
+    data: Path, store: Path, config: TrainerConfig, width: int, height: int
+) -> TrainerConfig:
+    """With ONCE, where no preset is named and a run that was begun with it is there."""
+    once = replace(config, preset=ONCE)  # type: ignore[call-arg]
+    wanted = None if config.options()["preset"] else once.resolved(width, height)
+    found = wanted is not None and any(is_of(run, data, wanted) for run in known_runs(store))
+    return once if found else config
 
 
 def known_runs(store: Path) -> list[Path]:

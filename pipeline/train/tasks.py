@@ -32,8 +32,8 @@ class TrainStyleGAN(luigi.Task):
 
     def asked(self) -> tuple[Path, Path, stylegan.TrainerConfig, int, int]:
         """What tells this run from others: dataset, store, options, width and height."""
-        size = current(DatasetConfig).width_height
-        return self.requires().dataset, store(), self.config, *size
+        data, size = self.requires().dataset, current(DatasetConfig).width_height
+        return data, store(), stylegan.as_begun(data, store(), self.config, *size), *size
 
     def finished_run(self) -> Path | None:
         """The run that has reached its total_kimg."""
@@ -45,9 +45,7 @@ class TrainStyleGAN(luigi.Task):
 
     def run(self) -> None:
         cluster.close()  # days without photos to work on
-        stylegan.train_generator(
-            self.requires().dataset, store(), self.config, partial(show_progress, self)
-        )
+        stylegan.train_generator(*self.asked()[:3], partial(show_progress, self))
 
 
 @settings(student.DistillStyleGANConfig)

@@ -197,6 +197,29 @@ def test_done_is_a_run_of_this_identity_that_is_far_enough(one_run, given, data,
     assert stylegan.finished(Path(data), one_run, config, 16, 16) == done
 
 
+@pytest.mark.parametrize(
+    ("begun", "named", "taken"),
+    [
+        ("config-f", "", "config-f"),  # 0.1 named none, and took that
+        ("config-f", "auto", "auto"),
+        ("auto", "", ""),
+        ("tiny", "", ""),
+    ],
+)
+def test_a_run_of_the_first_version_goes_on_with_its_preset(tmp_path, begun, named, taken):
+    config = presets.resolve(begun, 16, 16, {"data": "/one/two/dataset", "name": "stylegan2"})
+    run = tmp_path / "runs" / f"stylegan2-{runs.key(config, DATASET)}"
+    files.write_json(run / "config.json", runs.begin_run(config, DATASET, {}))
+    given = TrainStyleGANConfig(preset=named, total_kimg="3")
+    found = stylegan.as_begun(Path("/one/two/dataset"), tmp_path, given, 16, 16)
+    assert found.options() == {**given.options(), "preset": taken}
+
+
+def test_without_a_preset_it_is_auto():
+    own, auto = (TrainStyleGANConfig(preset=name).resolved(64, 64) for name in ("", "auto"))
+    assert own == auto != TrainStyleGANConfig(preset="config-f").resolved(64, 64)
+
+
 def test_a_dataset_that_came_again_under_another_name_is_the_runs_own(one_run):
     (path,) = one_run.glob("runs/*/config.json")
     saved = json.loads(path.read_text())

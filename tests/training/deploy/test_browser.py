@@ -27,6 +27,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
 MODELS = {name: ROOT / "recipes" / "models" / f"{name}.npz" for name in ("faces", "digits")}
+MADE = ("rgba", "student")  # of made_generators: seen through; not square and with classes
 CLOSE = 2  # levels of 255
 SETTLED = "document.documentElement.dataset.settled"
 CANVAS = """(() => {
@@ -70,6 +71,7 @@ def shown(folder):
         "digits": Page(MODELS["digits"], folder / "digits", teacher=MODELS["digits"]),
         "whole": Page(whole, folder / "whole"),
     }
+    pages |= {kind: Page(opened(kind, folder / f"{kind}.npz").path, folder / kind) for kind in MADE}
     for page in pages.values():
         assert write_page(page) == []
     handler = functools.partial(Quiet, directory=folder)
@@ -122,9 +124,14 @@ def settled(browser):
 
 def seen(browser, selector="#picture"):
     """What is on a canvas, as RGB, once everything is drawn."""
+    return seen_through(browser, selector)[..., :3]
+
+
+def seen_through(browser, selector="#picture"):
+    """The same with its alpha."""
     settled(browser)
     height, width, *data = browser.ask(CANVAS % selector)
-    return np.array(data).reshape(height, width, 4)[..., :3]
+    return np.array(data).reshape(height, width, 4)
 
 
 def value(browser, name):
@@ -290,6 +297,32 @@ def test_a_file_of_export_draws_by_seed_and_truncation(browser, shown):
     browser.until("document.querySelector('#rate').textContent")
     browser.click("#walk")
     settled(browser)
+
+
+def test_what_is_seen_through_is_drawn_so(browser, shown, folder):
+    from training.explore.model import open_model
+
+    browser.open(shown["rgba"])
+    model = open_model(folder / "rgba.npz")
+    for seed in (0, 5):
+        browser.write("#seed", str(seed))
+        own = model.pictures(model.styles([seed], look()))[0].astype(int)
+        found = seen_through(browser)
+        alpha = own[..., 3:]
+        assert 0 < alpha.mean() < 255 and near(found[..., 3:], alpha)
+        # a canvas keeps colours times alpha, in whole levels
+        assert near(found[..., :3] * found[..., 3:] / 255, own[..., :3] * alpha / 255)
+
+
+def test_a_student_that_is_not_square_and_has_classes(browser, shown, folder):
+    from training.explore.model import open_model
+
+    model = open_model(folder / "student.npz")
+    browser.open(shown["student"])
+    for seed in (0, 6):
+        browser.write("#seed", str(seed))
+        own = model.pictures(model.styles([seed], look()))[0].astype(int)
+        assert own.shape == (16, 24, 3) and near(seen(browser), own)
 
 
 def test_the_draws_of_seeds_are_numpys(browser, shown):
