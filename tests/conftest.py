@@ -1,5 +1,6 @@
 """The fixtures of all tests."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -24,12 +25,23 @@ from tests.kit.store import (
     without_models,
 )
 
+gc.disable()  # while modules load, nearly all that is made stays
+# Hundreds of processes begin here, each of which would compile all that it imports.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Files with slow tests come first, so that all workers end at the same time."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_collection_finish():
+    """What is loaded stays to the end: no collection of garbage looks through it again."""
+    gc.freeze()
+    gc.enable()
 
 
 @luigi.Task.event_handler(luigi.Event.FAILURE)

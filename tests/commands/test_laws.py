@@ -2,6 +2,7 @@
 
 import os
 import re
+from functools import cache
 
 import luigi
 import pytest
@@ -29,7 +30,7 @@ every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.__name
 
 @pytest.fixture(scope="module", autouse=True)
 def quick():
-    """Each command line asks for what no command line changes: tasks' parameters, the terminal."""
+    """What no command line changes is made once: parsers, tasks' parameters, the terminal."""
     get_params, known = luigi.Task.get_params.__func__, {}
 
     def params(task):
@@ -39,6 +40,10 @@ def quick():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(luigi.Task, "get_params", classmethod(params))
+        for cli in command_lines.CLIS.values():
+            patch.setattr(cli, "parser", cache(cli.parser))
+        build = CmdlineParser._build_parser
+        patch.setattr(CmdlineParser, "_build_parser", staticmethod(cache(build)))
         patch.setattr("shutil.get_terminal_size", lambda fallback=None: os.terminal_size((80, 24)))
         yield
 
