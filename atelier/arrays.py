@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -15,8 +16,12 @@ from numpy.typing import NDArray
 from atelier import files
 from atelier.errors import Refusal
 
+SEAL = b"heads %08x"
+END_BYTES = 22  # of a zip's end, before its comment
+LOCAL_BYTES = 30  # of a member's head in a zip, before its name
 SPARE = 64 * 2**20  # bytes that stay free on the disk
-BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+ODD = (struct.error, NotImplementedError, RuntimeError)  # of heads that say what cannot be
+BROKEN = (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile, zlib.error, *ODD)
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -38,6 +43,64 @@ def save_arrays(path: Path, arrays: Arrays, about: Mapping[str, Any]) -> None:
     described = np.frombuffer(json.dumps(about).encode(), np.uint8)
     with files.replacing(path) as partial, partial.open("wb") as file:
         np.savez(file, allow_pickle=False, **{"about": described, **arrays})
+        file.close()
+        seal_heads(partial)
+
+
+def seal_heads(path: Path) -> None:
+    """Put a checksum of all that no member's own covers at the end of a zip, as its comment."""
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.comment = SEAL % 0
+    with path.open("r+b") as file:
+        crc = crc_of_heads(path)
+        file.seek(-len(SEAL % 0), 2)
+        file.write(SEAL % crc)
+
+
+def crc_of_heads(path: Path) -> int:
+    """CRC32 of a zip without its members' contents and its comment."""
+    with zipfile.ZipFile(path) as archive:
+        members = sorted(archive.infolist(), key=lambda member: member.header_offset)
+        left = len(archive.comment)
+    if not members or members[0].header_offset:
+        raise ValueError("it does not begin with what is in it")
+    crc = 0
+    with path.open("rb") as file:
+        end = file.seek(0, 2) - left
+        for member, at in zip(members, [m.header_offset for m in members[1:]] + [end], strict=True):
+            file.seek(member.header_offset)
+            head = file.read(LOCAL_BYTES)
+            head += file.read(sum(struct.unpack("<2H", head[-4:])))  # of its name, and of the rest
+            crc = zlib.crc32(head, crc)
+            file.seek(member.compress_size, 1)
+            crc = zlib.crc32(file.read(at - file.tell()), crc)
+    return crc
+
+
+def check_heads(path: Path) -> None:
+    """Raise ValueError where a zip's seal does not hold; files of earlier versions have none."""
+    with zipfile.ZipFile(path) as archive:
+        comment = archive.comment
+    if comment and comment != SEAL % crc_of_heads(path):
+        raise ValueError("the list of what is in it is damaged")
+    with path.open("rb") as file:
+        file.seek(-END_BYTES - len(comment), 2)
+        end = file.read(END_BYTES)
+        if not end.startswith(b"PK\5\6") or end[-2:] != struct.pack("<H", len(comment)):
+            raise ValueError("it does not end where it should")
+
+
+def broken_arrays(path: Path) -> str:
+    """What is wrong with a file of arrays, in words; all of it is read."""
+    try:
+        check_heads(path)
+        with zipfile.ZipFile(path) as archive:
+            bad = archive.testzip()
+        return f"{bad} in it is damaged" if bad else ""
+    except BROKEN as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        return f"is damaged ({error})"
 
 
 def load_arrays(path: Path, part: str = "") -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -51,6 +114,7 @@ def load_arrays(path: Path, part: str = "") -> tuple[dict[str, NDArray[Any]], di
     if said := foreign(path):
         raise CheckpointError(f"{path} is {said}: only a .npz file of a run can be used here")
     try:
+        check_heads(path)
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             about = json.loads(file["about"].tobytes())
             named = [name for name in file.files if name != "about" and name.startswith(part)]
@@ -70,7 +134,7 @@ def foreign(path: Path) -> str:
     if head[:1] == b"\x80" and head[1:2] in b"\2\3\4\5":
         return "a pickle, as NVIDIA's trainers write their networks"
     if head == b"PK\3\4":
-        with suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
+        with suppress(*BROKEN), zipfile.ZipFile(path) as archive:
             if any(name.endswith("data.pkl") for name in archive.namelist()):
                 return "a file of PyTorch's"
     return ""

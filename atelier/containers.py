@@ -53,6 +53,16 @@ def chunks(data: bytes) -> Iterator[Chunk]:
         at = end
 
 
+def is_whole_png(data: bytes) -> bool:
+    """Whether a file is a PNG in which every byte is under a checksum that holds."""
+    found = list(chunks(data)) if data.startswith(PNG) else []
+    if not found or found[-1].kind != b"IEND" or found[-1].end != len(data):
+        return False
+    view = memoryview(data)
+    sums = ((view[c.start + 4 : c.end - 4], view[c.end - 4 : c.end]) for c in found)
+    return all(zlib.crc32(covered) == int.from_bytes(crc) for covered, crc in sums)
+
+
 def without_ballast(data: bytes) -> bytes:
     """A PNG without the chunks that nobody reads, or that are broken and may be skipped.
 

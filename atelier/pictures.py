@@ -68,7 +68,12 @@ class Header(NamedTuple):
 
 def id_of(data: bytes) -> str:
     """The photo's name everywhere: the same bytes, the same id."""
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
+    return bytes_digest(data).hex()
+
+
+def bytes_digest(data: bytes) -> bytes:
+    """Stands for the bytes of a file, 16 of BLAKE2."""
+    return hashlib.blake2b(data, digest_size=16).digest()
 
 
 def picture_format(head: bytes) -> str:
@@ -103,6 +108,16 @@ def channels_of(data: bytes) -> int:
         if image.has_transparency_data:
             return 4
         return 1 if image.mode in ("1", "L", *WIDE_MODES) else 3
+
+
+def is_plain(data: bytes, format: str, mode: str) -> bool:
+    """Whether any program reads the same pixels from a file as we do, in this format and mode."""
+    with readable(), open_picture(data) as image:
+        if (image.format, image.mode) != (format, mode) or orientation(image) != 1:
+            return False
+        wide = format == "PNG" and data[24] > 8  # bits of a channel
+        told = {"icc_profile", "gamma", "transparency"} & image.info.keys()
+        return not (wide or told or coding(data))
 
 
 def decode_grey(data: bytes, long_side: int) -> Pixels:

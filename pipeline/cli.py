@@ -1,4 +1,4 @@
-"""`python -m pipeline`: run, source, status, review, report, gc, records, project, sample ..."""
+"""`python -m pipeline`: run, source, status, review, report, verify, gc, records, project ..."""
 
 import argparse
 import shutil
@@ -11,7 +11,7 @@ import luigi
 from luigi.rpc import RPCError
 
 from atelier.commands import Parser, path, run_command, said
-from pipeline import garbage, options, tasks
+from pipeline import options, tasks
 from pipeline.dataset import ready
 from pipeline.engine import lock
 from pipeline.engine.crew import EngineConfig
@@ -22,12 +22,13 @@ from pipeline.options import SettingsError, current
 from pipeline.report import chapters
 from pipeline.report.funnel import shortened
 from pipeline.review import session
-from pipeline.rows import parquet
+from pipeline.rows import shards
 from pipeline.rows.manifest import facts
 from pipeline.stage import Stage, Step, store
 from pipeline.stages.ingest import IngestConfig
 from pipeline.train import projection, stylegan
 from pipeline.train import tasks as trainers
+from pipeline.upkeep import garbage, verify
 from training.exchange.naming import add_model
 from training.explore.commands import add_projection
 
@@ -72,6 +73,8 @@ def parser() -> Parser:
     gc = command("gc", collect_garbage, "list results that no recipe reaches")
     gc.add_argument("--keep", action="append", default=[], type=path, help="a further luigi.cfg")
     gc.add_argument("--delete", action="store_true", help="delete them after listing")
+    check = command("verify", verify_store, "read every file of the store: is it as written?")
+    check.add_argument("--repair", action="store_true", help="make again what is damaged")
     review_ = command("review", review, "accept, mend or refuse every portrait in a window")
     review_.add_argument(
         "--order",
@@ -84,14 +87,7 @@ def parser() -> Parser:
     either = review_.add_mutually_exclusive_group()
     either.add_argument("--export", type=path, help="write what is accepted: *.csv, or a folder")
     either.add_argument("--import", type=path, dest="bring_in", help="accept what a file says")
-    records = command("records", pack_records, "pack ready pictures, or lay out a dataset anew")
-    records.add_argument("source", type=path, help="a folder of pictures, or a dataset")
-    records.add_argument("out", type=path, help="a folder, or a file *.zip")
-    records.add_argument(
-        "--layout",
-        choices=list(ready.LAYOUTS),
-        help=f"{ready.HELP}; else zip for OUT.zip, pictures of a dataset, nvlabs of pictures",
-    )
+    add_packing(command("records", pack_records, "pack ready pictures, or lay out a dataset anew"))
     add_project(command("project", projection.project_photo, "find a portrait in a generator"))
     sample = command("sample", draw_sample, "draw a sample source folder")
     sample.add_argument("folder", type=path, help="where to draw it")
@@ -102,6 +98,23 @@ def parser() -> Parser:
 def add_table(table: argparse.ArgumentParser) -> None:
     """Which of the two views of all options is printed."""
     table.add_argument("--cfg", action="store_true", help="print luigi.cfg instead")
+
+
+def add_packing(records: argparse.ArgumentParser) -> None:
+    """Which pictures become which dataset."""
+    records.add_argument("source", type=path, help="a folder of pictures, or a dataset")
+    records.add_argument("out", type=path, help="a folder, or a file *.zip")
+    records.add_argument(
+        "--layout",
+        choices=list(ready.LAYOUTS),
+        help=f"{ready.HELP}; else zip for OUT.zip, pictures of a dataset, nvlabs of pictures",
+    )
+    records.add_argument(
+        "--pixels",
+        choices=list(ready.PIXELS),
+        default="",
+        help="how layout sharded holds a picture; else JPEGs as they are, others as PNG",
+    )
 
 
 def add_project(project: argparse.ArgumentParser) -> None:
@@ -162,7 +175,7 @@ def source(_: argparse.Namespace) -> int:
     """Print the folder of photos; an empty line where none is named and the store has no raw/."""
     ingest = tasks.Ingest()
     folder = ingest.photo_folder.root
-    print(folder if ingest.config.source or folder.exists() else "")
+    print(folder if ingest.config.source or Path(str(folder)).exists() else "")
     return 0
 
 
@@ -183,20 +196,13 @@ def build_task(task: luigi.Task) -> int:
 def forget_scan(ingest: Step) -> None:
     """Let Ingest read every file again."""
     shutil.rmtree(ingest.folder / "parts", ignore_errors=True)
-    forget_made(ingest.folder)
-
-
-def forget_made(folder: Path) -> None:
-    """Let a stage put its rows together again from what it remembers."""
-    shutil.rmtree(folder / parquet.SHARDS, ignore_errors=True)
-    for known in folder.glob("*.parquet"):
-        known.unlink()
+    shards.forget_made(ingest.folder)
 
 
 def forget_killed() -> None:
     """Let photos that killed their worker be tried again."""
     for part in store().glob(f"*/*/parts/{KILLED}*.parquet"):
-        forget_made(part.parent.parent)
+        shards.forget_made(part.parent.parent)
         part.unlink()
 
 
@@ -257,13 +263,12 @@ def review(given: argparse.Namespace) -> int:
     if not finding.complete() and (code := build_task(finding)):
         return code
     lock.release(store())
-    file = finding.photo_folder.file
     sitting = session.Sitting(
         store(),
         finding.incoming(),
         finding.places.rows(),
         finding.recipe,
-        lambda row: file(row).read_bytes(),
+        finding.photo_folder.read,
     )
     if given.export:
         print(session.export(sitting, given.export))
@@ -279,12 +284,21 @@ def collect_garbage(given: argparse.Namespace) -> int:
     return garbage.garbage(store(), given.keep, given.delete)
 
 
+def verify_store(given: argparse.Namespace) -> int:
+    try:
+        lock.hold(store())
+    except OSError:  # a store that cannot be written may be looked at
+        if given.repair:
+            raise
+    return verify.verify(store(), given.repair, lambda: build_task(tasks.Dataset()))
+
+
 def pack_records(given: argparse.Namespace) -> int:
     layout = ready.chosen_layout(given.source, given.out, given.layout)
     limit, on = current(IngestConfig).pixel_limit, current(EngineConfig)
     found = ready.pictures_at(given.source, limit)
     with Bar("records", len(found.items), lambda *_: None) as bar:
-        notes = ready.pack_ready(found, given.out, layout, on, bar.advance)
+        notes = ready.pack_ready(found, given.out, layout, on, bar.advance, given.pixels)
     print(*notes, given.out, sep="\n")
     return 0
 

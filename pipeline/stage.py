@@ -7,7 +7,7 @@ exists is right, so cost follows what changed.
 
 import multiprocessing
 from collections import Counter, namedtuple
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ import luigi
 
 from atelier.commands import say
 from atelier.errors import Failure
-from atelier.options import option
+from atelier.options import is_address, option
 from pipeline import options
 from pipeline.engine import cluster, crew, lock, unit
 from pipeline.engine.crew import EngineConfig
@@ -38,15 +38,25 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+def must_be_folder(root: str) -> None:
+    """Raise ValueError, saying what to give, for a store that is to lie in an object store."""
+    if is_address(root):
+        raise ValueError(
+            "the store lies on a file system: give a folder; [ExportTFRecords] publish copies what"
+            " is finished to an address"
+        )
+
+
 @dataclass(frozen=True)
 class StoreConfig(Settings):
     """Where everything that is read and written lies."""
 
     root: str = option(
         "data",
-        "folder of all results; a relative one lies in the repository",
+        "folder of all results, on a file system; a relative one lies in the repository",
         keyed="never",
         path=True,
+        check=must_be_folder,
     )
 
 
@@ -299,6 +309,12 @@ class Stage(Step):
         known.cut(self.shard_numbers)
         keys = {prefix: self.keys(table) for prefix, table in tables.items()}
         self.do_open(keys, known, tables.__getitem__)
+
+    def make_again(self, keys: Collection[str]) -> None:
+        """Do the rows of these keys anew; all else is as it was."""
+        memo.forget(self.folder / "parts", keys)
+        shards.forget_made(self.folder)
+        self.build()
 
     def done(self) -> Rows:
         """Do what is to do; returns what the stage made of all rows."""

@@ -8,8 +8,9 @@ from typing import Any
 import luigi
 
 from detectors import Spec, face_factors, identity, short
-from pipeline.dataset import export
+from pipeline.dataset import export, mending, whole
 from pipeline.dataset.publish import leads, link
+from pipeline.dataset.sending import Sending
 from pipeline.engine.crew import EngineConfig
 from pipeline.options import check_given, current, settings
 from pipeline.photos.folder import PhotoFolder, Scanned
@@ -50,12 +51,10 @@ class Ingest(Scanned, Stage):
 
     @cached_property
     def photo_folder(self) -> PhotoFolder:
-        """The folder of photos, or of the reference set: scanned once per command."""
         return ingest.folder_of(self.photos, self.config, store())
 
     @cached_property
     def came_in(self) -> str:
-        """The folder; one with files that 0.1 misread is another one than it saw."""
         return ingest.came_in(self.photo_folder.scan)
 
     def row_key(self, row: Row) -> str:
@@ -127,8 +126,7 @@ class Crop(SetStage):
 
     @cached_property
     def recipe(self) -> crop.Recipe:
-        portrait, dataset = self.read_too()
-        return crop.Recipe(self.config, portrait, dataset, crop.wanted(self.specs))
+        return crop.Recipe(*[self.config, *self.read_too(), crop.wanted(self.specs)])
 
     @cached_property
     def decisions(self) -> dict[str, Decision]:
@@ -180,8 +178,7 @@ class FilterQuality(SetStage):
     @cached_property
     def brought_in(self) -> dict[str, float] | None:
         """The numbers of a file of one's own: photo -> score."""
-        config = self.config
-        return filter_quality.scores_of(config, self.places.paths()) if config.scores else None
+        return filter_quality.scores_of(self.config, self.places.paths)
 
     @property
     def came_in(self) -> str:
@@ -216,9 +213,8 @@ class Embed(Stage):
     library = "torch"
 
     def before(self) -> list[Step]:
-        given = current(filter_pose.FilterPoseConfig)
-        cropped = self.photos == "reference" and given.reference_cropped
-        return [Trim(photos=self.photos) if cropped else portraits(self.photos)]
+        cut = self.photos == "reference" and current(filter_pose.FilterPoseConfig).reference_cropped
+        return [Trim(photos=self.photos) if cut else portraits(self.photos)]
 
     def requires(self) -> list[Step]:
         """The reference comes first: what is wrong with it is said before the long work."""
@@ -241,9 +237,8 @@ class Embed(Stage):
 
     def refused(self) -> list[Row]:
         """The portraits refused for their pose; none where there are too few to judge by."""
-        if self.photos == "reference" or not current(filter_pose.FilterPoseConfig).reference:
-            return []
-        return hindsight.refused(Crop().prefixes(), Crop().joined, Crop().decisions, Crop().recipe)
+        asked = self.photos == "source" and current(filter_pose.FilterPoseConfig).reference
+        return hindsight.refused(Crop()) if asked else []
 
     def vectors_of_refused(self) -> filter_pose.Vectors:
         """(key, float32 vector as bytes) of the portraits refused for their pose."""
@@ -297,7 +292,7 @@ class Resize(Stage):
     after = Zoom
     shared = (DatasetConfig,)
     reads = ("photo", "rectangle")
-    writes = ("picture",)
+    writes = ("picture", "picture_digest")
     work = staticmethod(resize.resize)
 
     def work_settings(self) -> DatasetConfig:
@@ -309,7 +304,7 @@ class Resize(Stage):
 
 
 @settings(export.ExportTFRecordsConfig)
-class ExportTFRecords(SetStage):
+class ExportTFRecords(whole.Published, SetStage):
     """All pictures -> TFRecords, or a zip; `dataset` in the store leads to the newest."""
 
     after = Resize
@@ -323,22 +318,22 @@ class ExportTFRecords(SetStage):
 
     @property
     def records(self) -> Path:
-        return store() / "records" / f"{self.key}-{self.came_in}"
-
-    @property
-    def dataset(self) -> Path:
-        return self.records / str(self.config.name)
+        return store() / export.RECORDS / f"{self.key}-{self.came_in}"
 
     def complete(self) -> bool:
-        return super().complete() and leads(store() / "dataset", self.dataset)
+        return super().complete() and self.is_published(store() / "dataset")
 
     def survey(self) -> Survey:
+        notes = mending.mended(self.write_records, self.arriving, store(), Resize().make_again)
+        export.make_newest(self.records, store() / "dataset", self.config)
+        return Survey({}, Told(notes))
+
+    def write_records(self) -> list[str]:
+        """Pack the pictures that came in."""
         table = self.arriving(*export.READS)
         given = self.places.paths, self.records, store(), self.config, current(DatasetConfig)
         with self.bar(len(table)) as bar:
-            notes = export.write_export(table, *given, current(EngineConfig), bar.advance)
-        export.make_newest(self.records, store() / "dataset", self.config)
-        return Survey({}, Told(notes))
+            return export.write_export(table, *given, current(EngineConfig), bar.advance)
 
 
 @settings(page.ReportConfig)
@@ -359,6 +354,12 @@ class Report(Step):
     def build(self) -> None:
         chapters.write_report(self.path, in_use(), self.config)
         link(store() / "report.html", self.path)
+
+
+class Publish(Sending, Step):
+    """The finished export -> a copy of it in an object store, where one is named."""
+
+    after = ExportTFRecords
 
 
 def detects(photos: str = "source") -> list[Step]:
@@ -392,9 +393,9 @@ class Dataset(luigi.WrapperTask):
 
     def requires(self) -> list[Step]:
         check_given(self.config)
-        return [Report()]
+        return [Report(), *([Publish()] if current(export.ExportTFRecordsConfig).publish else [])]
 
 
 STAGES: list[type[Step]] = [Ingest, Detect, Crop, Measure, FilterQuality, Embed, FilterPose]
 STAGES += [Zoom, Resize, ExportTFRecords]
-TASKS: list[type[luigi.Task]] = [*STAGES, EmbedReference, Report, Dataset]
+TASKS: list[type[luigi.Task]] = [*STAGES, EmbedReference, Report, Publish, Dataset]

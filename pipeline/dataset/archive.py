@@ -8,6 +8,7 @@ members and the zip's directory, is written once all are there.
 import errno
 import os
 import struct
+import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -115,6 +116,27 @@ def close_zip(path: Path, count: int, shape: Shape, more: Mapping[str, bytes]) -
             members.append(Member(name.encode(), zlib.crc32(content), len(content), file.tell()))
             file.write(local_head(members[-1]) + content)
         file.write(directory(members, file.tell()))
+
+
+def broken_zip(path: Path) -> str:
+    """What is wrong with a zip that `close_zip` wrote, in words; every byte of it is compared."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            listed = sorted(archive.infolist(), key=lambda info: info.header_offset)
+    except zipfile.BadZipFile as error:
+        return f"is damaged ({error})"
+    members, end = list[Member](), 0
+    with path.open("rb", buffering=1 << 20) as file:
+        for info in listed:
+            name = info.orig_filename.encode()
+            members.append(Member(name, info.CRC, info.file_size, end))
+            head = local_head(members[-1])
+            if file.read(len(head)) != head or zlib.crc32(file.read(info.file_size)) != info.CRC:
+                return f"{info.filename} in it is damaged"
+            end = file.tell()
+        if file.read() != directory(members, end):
+            return "the list of what is in it is damaged"
+    return ""
 
 
 def written(file: int, place: int, shape: Shape) -> Member:

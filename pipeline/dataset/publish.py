@@ -7,6 +7,7 @@ from pathlib import Path
 
 from atelier import files
 from atelier.errors import Failure
+from pipeline.rows.parquet import ASIDE
 
 DESCRIPTION = "dataset.json"  # an export has one; what has none is left alone
 UNFINISHED = ".partial"
@@ -63,7 +64,7 @@ def prune(exports: Path, keep: int, newest: Path) -> list[Path]:
     To be called once `newest` is whole. Other folders are left alone.
     """
     whole = [path for path in exports.iterdir() if any(path.glob(f"*/{DESCRIPTION}"))]
-    finished = {path for path in whole if path.suffix != UNFINISHED}
+    finished = {path for path in whole if path.suffix not in (UNFINISHED, ASIDE)}
     others = sorted(finished - {newest}, key=lambda path: path.stat().st_mtime_ns, reverse=True)
     gone = others[keep - 1 :]
     for path in exports.glob(f"{newest.name.split('-')[0]}-*{UNFINISHED}"):
@@ -82,7 +83,7 @@ def link(name: Path, folder: Path) -> None:
     """Let the symbolic link `name` lead to `folder`, at every moment to the old or the new one."""
     if name.exists() and not name.is_symlink():
         raise ExportError(f"{name} is in the way of a link of that name: move it away")
-    beside = name.with_name(f".{name.name}.{os.getpid()}{UNFINISHED}")
+    beside = files.partial_of(name)
     beside.unlink(missing_ok=True)
     beside.symlink_to(os.path.relpath(folder, name.parent))
     beside.replace(name)

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from atelier import files
 from atelier.commands import say
 from atelier.options import option
 from pipeline.engine import cluster, fitness
@@ -98,12 +99,24 @@ def map_units(
     try:
         if config.scheduler == "local":
             client = cluster.connect("local", config.processes, config.dashboard, library)
-            return Crew(client, progress).do(units)
+            return on_this_machine(client, units, progress, store)
         with fitness.terms(store, first.items[0].path.parent) as terms:
             return on_scheduler(units, config.scheduler, progress, library, terms)
     except BaseException:
         cluster.close()
         raise
+
+
+def on_this_machine(
+    client: "Client", units: Iterable[Unit], progress: Progress, store: Path
+) -> list[str]:
+    """Do all units on processes of this machine; what one that died left half-written goes."""
+    present = set(client.nthreads())
+    try:
+        return Crew(client, progress).do(units)
+    finally:
+        if present - set(client.nthreads()):
+            files.sweep(store)
 
 
 def on_scheduler(

@@ -15,12 +15,14 @@ SECONDS_BETWEEN_LINES = 30
 class Bar:
     """Counts rows of one stage; `tell(done, total)` hears of it too."""
 
-    def __init__(self, name: str, total: int, tell: Callable[[int, int], None]) -> None:
-        self.name, self.total, self.tell = name, total, tell
+    def __init__(
+        self, name: str, total: int, tell: Callable[[int, int], None], what: str = "rows"
+    ) -> None:
+        self.name, self.total, self.tell, self.what = name, total, tell, what
         self.done = 0
         self.began = self.told = time.monotonic()
         self.bar: tqdm[Any] = tqdm(
-            total=total, desc=name, unit=" rows", disable=not total or not is_terminal()
+            total=total, desc=name, unit=f" {what}", disable=not total or not is_terminal()
         )
 
     def __enter__(self) -> "Bar":
@@ -41,7 +43,7 @@ class Bar:
 
     def line(self) -> None:
         rate = self.done / max(time.monotonic() - self.began, 1e-9)
-        said(f"{self.name}: {self.done} of {self.total} rows, {rate:.1f}/s", 0)
+        said(f"{self.name}: {self.done} of {self.total} {self.what}, {rate:.1f}/s", 0)
 
 
 def is_terminal() -> bool:

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from atelier import files
+from atelier.pictures import bytes_digest
+from pipeline.photos.folder import bytes_of
 from pipeline.report import page
 from pipeline.report.page import Chapter, ReportConfig
 from pipeline.report.sheets import Listed
 from pipeline.rows import manifest
+from pipeline.rows.manifest import Row
 from pipeline.stage import Step, store
 
 
@@ -37,6 +40,22 @@ def write_report(path: Path, steps: Sequence[Step], config: ReportConfig) -> Non
     for step in steps:
         numbers |= manifest.facts(step.path).numbers
     photo = page.opener(lambda row: folder.file(found) if (found := files_of(row)) else None)
-    picture = page.opener(lambda row: store() / row.picture)
     told = chapters(steps), config, str(folder.root), numbers
-    files.write(path, page.page(*told, photo, picture).encode())
+    files.write(path, sealed_page(page.page(*told, photo, own_picture).encode()))
+
+
+def own_picture(row: Row) -> bytes | None:
+    """The picture of a row; None where it is gone, or another than was written."""
+    data, known = bytes_of(store() / row.picture), row.picture_digest
+    return data if data and known in (None, bytes_digest(data)) else None
+
+
+def sealed_page(data: bytes) -> bytes:
+    """A page with a digest of itself behind its end."""
+    return data + b"\n<!-- blake2b %s -->\n" % bytes_digest(data).hex().encode()
+
+
+def is_whole_page(data: bytes) -> bool:
+    """Whether a page is as it was written; those of earlier versions only end as one does."""
+    page, end, rest = data.rpartition(b"</html>")
+    return bool(end) and (not rest.strip() or sealed_page(page + end) == data)

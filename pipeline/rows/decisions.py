@@ -4,10 +4,11 @@ The last line about a photo holds. Photos go by the id of their bytes, so that d
 every re-run, every rename and every other setting.
 """
 
-import contextlib
 import json
 import os
+import re
 import time
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -16,10 +17,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from atelier.boxes import Box
+from atelier.commands import say
 from atelier.errors import Refusal
 
 Action = Literal["accept", "refuse", "open"]
 ACTIONS = ("accept", "refuse", "open")  # open: undone, nothing is decided
+KEYS = {"photo", "path", "action", "rectangles", "reason", "time", "undo"}
+CHECK = re.compile(rb', "check": "([0-9a-f]{8})"}$')  # CRC32 of the line without it
 REFUSED = "refused"  # the reason of who gives none
 
 
@@ -64,14 +68,16 @@ def read_decisions(path: Path, size: int, mtime_ns: int) -> tuple[Decision, ...]
     found = [
         parse_decision(path, number, line) for number, line in enumerate(lines, 1) if line.strip()
     ]
-    with contextlib.suppress(DecisionsError):
+    try:
         found += [parse_decision(path, len(lines) + 1, rest)] if rest.strip() else []
+    except DecisionsError:
+        say(f"{path} ends in a line that was cut off: it is left out")
     return tuple(found)
 
 
 def parse_decision(path: Path, number: int, line: bytes) -> Decision:
     try:
-        said: dict[str, Any] = json.loads(line)
+        said = vouched(line)
         boxes = tuple(Box(*map(int, edges)) for edges in said.get("rectangles", []))
         decision = Decision(
             str(said["photo"]),
@@ -84,9 +90,30 @@ def parse_decision(path: Path, number: int, line: bytes) -> Decision:
         check_decision(decision)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DecisionsError(
-            f"{path} line {number} is no decision ({error}): mend the line or delete it"
+            f"{path} line {number} is no decision ({error}): mend the line and leave out its"
+            " check, or delete it"
         ) from None
     return decision
+
+
+def vouched(line: bytes) -> dict[str, Any]:
+    """What a line says; raises ValueError where its check says that it said something else.
+
+    Lines of earlier versions, and those that a person wrote, have none.
+    """
+    said: dict[str, Any] = json.loads(line)
+    if found := CHECK.search(line):
+        if zlib.crc32(line[: found.start()] + b"}") != int(found[1], 16):
+            raise ValueError("it is not what was written")
+    elif odd := set(said) - KEYS:
+        raise ValueError(f"nobody knows what {min(odd)!r} is")
+    return said
+
+
+def with_check(said: dict[str, Any]) -> bytes:
+    """The line that says so."""
+    line = json.dumps(said).encode()
+    return line[:-1] + b', "check": "%08x"}' % zlib.crc32(line)
 
 
 def check_decision(decision: Decision) -> None:
@@ -139,7 +166,7 @@ class Journal:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab+") as file:
             mend_end(file)
-            file.write(json.dumps(said).encode() + b"\n")
+            file.write(with_check(said) + b"\n")
             file.flush()
             os.fsync(file.fileno())
 
@@ -150,7 +177,7 @@ def mend_end(file: BinaryIO) -> None:
     whole, newline, rest = file.read().rpartition(b"\n")
     if rest:
         try:
-            json.loads(rest)
+            vouched(rest)
         except ValueError:
             file.truncate(len(whole + newline))
         else:

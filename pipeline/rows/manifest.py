@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, get_type_hints, runtime_checkable
 
 from atelier.boxes import Box
 from detectors.base import Detection
@@ -56,8 +56,39 @@ class Row:
     score: float | None = None  # distance to the reference set
     parent: str = ""  # id of the row that a close-up was made from
     picture: str = ""  # the written picture, relative to the store
+    picture_digest: bytes | None = None  # of its file; None: an earlier version wrote it
     drop: str | None = None  # why a stage let go of it, "reason: detail"; None = kept
     features: bytes = b""  # float32 vector; in Embed's parts only, never in a manifest
+
+
+class Place(Protocol):
+    """Where a file or a folder lies: a Path, or an address in an object store; as text, its name.
+
+    `pipeline/photos` lists and reads both.
+    """
+
+    @property
+    def name(self) -> str:
+        """The last part."""
+
+    @property
+    def suffix(self) -> str:
+        """What the name ends with, from its last dot on."""
+
+    @property
+    def parent(self) -> "Place":
+        """The folder that it is in."""
+
+    def __truediv__(self, name: str, /) -> "Place":
+        """What lies below it."""
+
+
+@runtime_checkable
+class Far(Place, Protocol):
+    """A place that is not on a file system."""
+
+    def unseen(self) -> str:
+        """Why this process cannot read from it, in words; nothing where it can, or may soon."""
 
 
 class Item(NamedTuple):
@@ -65,7 +96,7 @@ class Item(NamedTuple):
 
     key: str
     row: Row
-    path: Path
+    path: Place
     size_bytes: int = 0
     mtime_ns: int | None = None  # with size_bytes: the file as Ingest saw it; None = our own
 
@@ -74,7 +105,10 @@ PLACES: dict[str, Any] = {"path": "", "size_bytes": 0, "mtime_ns": 0, "clip": ""
 IN_MANIFEST = tuple(f.name for f in fields(Row) if f.name != "features")
 NUMBERS = ("measures.sharpness", "measures.light", "measures.colour")
 LATER = ("measures",)  # than the first release: they leave a digest as it was where they are None
-values = attrgetter(*(name for name in IN_MANIFEST if name not in LATER))
+VOUCHING = (
+    "picture_digest",
+)  # say of a file whether it is whole, nothing of the row: in no digest
+values = attrgetter(*(name for name in IN_MANIFEST if name not in (*LATER, *VOUCHING)))
 
 
 @dataclass(frozen=True)

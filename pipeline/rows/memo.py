@@ -93,6 +93,25 @@ def files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.parquet"))
 
 
+def forget(folder: Path, keys: Collection[str]) -> None:
+    """Let the rows of these keys be to do again."""
+    for part in files(folder):
+        known = columns.ids(read(part, ["key"]), "key")
+        left = [at for at, key in enumerate(known) if key not in keys]
+        if len(left) < len(known):
+            keep(part, left)
+
+
+def keep(part: Path, numbers: Sequence[int]) -> None:
+    """Leave only these of a part's rows, in a part that is named after them."""
+    if numbers:
+        table = whole_part(part).take(numbers)
+        known = sorted(set(columns.ids(table, "key")))
+        killed = part.name.startswith(KILLED)
+        parquet.write_table(part_of(part.parent, shard_of(part), known, killed), table)
+    part.unlink()
+
+
 class Memo:
     """The parts of a stage, as its shards ask for them."""
 
@@ -126,7 +145,16 @@ class Memo:
     def vectors_of(self, made: Shard) -> Iterator[tuple[str, bytes]]:
         """(key, float32 vector as bytes) of the embeddings of a shard's kept rows."""
         names = columns.kept(made.table(("embedding", "drop")))
-        return self.vectors(made.prefix, set(columns.ids(names, "embedding")))
+        wanted = set(columns.ids(names, "embedding"))
+        for key, vector in self.vectors(made.prefix, set(wanted)):
+            wanted.discard(key)
+            yield key, vector
+        if wanted:
+            shards.forget_made(self.folder.parent)
+            raise parquet.DamagedError(
+                f"{self.folder} has lost the feature vectors of {len(wanted)} portraits: give the"
+                " same command again, and they are made anew"
+            )
 
     def vectors_of_all(self, made: Sequence[Shard]) -> Iterator[tuple[str, bytes]]:
         """The same of several shards."""

@@ -5,6 +5,7 @@ is one shard, and that is the manifest itself; a larger one's manifest is the li
 """
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -141,6 +142,20 @@ def listed_shards(path: Path) -> tuple[Shard, ...]:
 def by_prefix(path: Path) -> dict[str, Shard]:
     """The shards of a manifest by their prefixes."""
     return {shard.prefix: shard for shard in listed_shards(path)}
+
+
+def forget_made(folder: Path) -> None:
+    """Let a stage put its rows together again from what it remembers."""
+    shutil.rmtree(folder / SHARDS, ignore_errors=True)
+    for known in folder.glob("*.parquet"):
+        known.unlink()
+    forget_cached()
+
+
+def forget_cached() -> None:
+    """Read manifests anew that were taken out of the way."""
+    for cached in (manifest.facts, listed_shards, by_prefix):
+        cached.cache_clear()
 
 
 def leaves(numbers: Numbers, prefix: str = "") -> list[str]:

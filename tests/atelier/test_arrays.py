@@ -1,11 +1,12 @@
 """Arrays in a file come back as they were, or the file is refused in one sentence."""
 
+import random
 import shutil
 
 import numpy as np
 import pytest
 
-from atelier.arrays import CheckpointError, load_arrays, save_arrays
+from atelier.arrays import CheckpointError, broken_arrays, load_arrays, save_arrays
 
 
 def test_arrays_and_what_describes_them_come_back(tmp_path):
@@ -42,3 +43,24 @@ def test_what_is_no_file_of_arrays_is_refused(tmp_path):
             load_arrays(tmp_path / name)
     with pytest.raises(CheckpointError, match=r"gone\.npz is no checkpoint: name a \.npz file"):
         load_arrays(tmp_path / "gone.npz")
+
+
+def test_no_changed_or_missing_byte_goes_unnoticed(tmp_path):
+    path = tmp_path / "a.npz"
+    save_arrays(path, {"G/a": np.arange(5.0), "D/b": np.float32(3)}, {"x": 1})
+    data, chance = path.read_bytes(), random.Random(0)
+    assert broken_arrays(path) == ""
+    for at in range(len(data)):
+        changed = data[at] ^ chance.randrange(1, 256)
+        path.write_bytes(data[:at] + bytes([changed]) + data[at + 1 :])
+        assert broken_arrays(path)
+        with pytest.raises(CheckpointError):
+            load_arrays(path)
+        path.write_bytes(data[:at])
+        assert broken_arrays(path)
+
+
+def test_a_file_of_an_earlier_version_has_no_seal(tmp_path):
+    np.savez(tmp_path / "a.npz", allow_pickle=False, about=np.frombuffer(b"{}", np.uint8))
+    assert broken_arrays(tmp_path / "a.npz") == ""
+    assert load_arrays(tmp_path / "a.npz") == ({}, {})

@@ -43,7 +43,7 @@ FLOORS = {
         {"stages", "dataset", "stage"},
         {"report", "review"},
         {"tasks"},
-        {"train", "garbage", "luigi_script"},
+        {"train", "upkeep", "luigi_script"},
         {"cli"},
     ],
 }

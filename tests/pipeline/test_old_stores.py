@@ -8,6 +8,7 @@ import pytest
 
 from pipeline import tasks
 from pipeline.train.tasks import TrainStyleGAN
+from pipeline.upkeep import verify
 from tests.kit.store import build, mean_colours, set_options
 from training import cli
 from training.config import configure
@@ -38,6 +39,14 @@ def test_every_stage_is_complete(made):
     steps = [*tasks.of_reference(), *tasks.in_use()]
     assert {step.title: str(step.path.relative_to(store)) for step in steps} == results
     assert all(step.complete() for step in steps)
+
+
+def test_every_file_is_as_it_was_written(made):
+    store, _ = made
+    assert verify.verify(store, False, int) == 0
+    picture = next(store.glob("resize/*/pictures/*/*"))
+    picture.write_bytes(picture.read_bytes()[:-20])  # it has no digest, and cannot be decoded
+    assert verify.verify(store, False, int) == 1
 
 
 def test_only_the_report_is_written_anew(made, monkeypatch):

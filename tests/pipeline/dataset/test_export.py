@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,22 +13,25 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from atelier.pictures import bytes_digest
 from pipeline.dataset import pack
 from pipeline.dataset.export import LAYOUTS, ExportTFRecordsConfig, write_export
+from pipeline.dataset.pack import Plan
 from pipeline.dataset.publish import ExportError
 from pipeline.engine.crew import EngineConfig
 from pipeline.options import SettingsError
 from pipeline.rows import memo
 from pipeline.rows.manifest import Row, rows_table
 from pipeline.sections import DatasetConfig
+from tests.kit import exports
 from tests.kit.exports import COUNT, HERE, SMALL, content, draw, photos, pictures, rows, run
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     """A store with pictures; the rows of them are `rows()`."""
-    for row in rows():
-        draw(tmp_path / row.picture, seed=int(row.id, 16))
+    for number, row in enumerate(rows()):
+        draw(tmp_path / row.picture, number)
     return tmp_path
 
 
@@ -45,7 +49,7 @@ def test_an_export_holds_every_picture_in_the_order_of_dataset_tool(store: Path)
         f"dataset-r{number:02}.tfrecords" for number in (4, 3, 2)
     ]
     assert sorted(content(folder)) == sorted(
-        ["dataset.json", *(level["file"] for level in facts["levels"])]
+        [".checksums.json", "dataset.json", *(level["file"] for level in facts["levels"])]
     )
     assert facts["pictures"] == COUNT
     assert facts["read_by_nvlabs_stylegan2"]
@@ -66,14 +70,14 @@ def test_two_workers_write_the_same_bytes(store: Path) -> None:
 
 def test_a_second_run_packs_nothing(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = content(run(store))
-    monkeypatch.setattr(pack, "read_picture", lambda *_: pytest.fail("packed again"))
+    monkeypatch.setattr(pack, "read_both", lambda *_: pytest.fail("packed again"))
     assert content(run(store)) == before
 
 
 @pytest.fixture
 def interrupted(store: Path) -> Path:
     """A store whose export died, as by kill -9, in its third unit: 6 of 10 pictures are done."""
-    read, seen = pack.read_picture, iter(range(COUNT))
+    read, seen = pack.read_both, iter(range(COUNT))
 
     def dying(item: Any, plan: Any) -> Any:
         if next(seen) == 7:
@@ -81,7 +85,7 @@ def interrupted(store: Path) -> Path:
         return read(item, plan)
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(pack, "read_picture", dying)
+        patch.setattr(pack, "read_both", dying)
         run(store)
     return store
 
@@ -113,21 +117,34 @@ def test_an_unfinished_run_of_something_else_is_not_taken_over(interrupted: Path
     assert pictures(folder)[0].shape == (3, 16, 16)
 
 
-def test_a_wrong_size_is_an_error_that_names_the_file(store: Path) -> None:
-    wrong = rows()[4].picture
-    draw(store / wrong, 0, size=(16, 8))
-    with pytest.raises(ExportError, match=r"1 of 10 .*pictures/1/8.png is 16 x 8 .*is 16 x 16"):
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: draw(path, 0, size=(16, 8)),
+        lambda path: path.write_bytes(b"no picture"),
+        lambda path: path.write_bytes(path.read_bytes()[:-9]),
+        lambda path: draw(path, 99),
+        Path.unlink,
+    ],
+)
+def test_a_damaged_picture_is_named_and_out_of_the_way(
+    store: Path, damage: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = [replace(row, picture_digest=digest_in(store / row.picture)) for row in rows()]
+    monkeypatch.setattr(exports, "rows", lambda: own)
+    bad = store / rows()[4].picture
+    damage(bad)
+    with pytest.raises(ExportError, match=rf"1 of 10 .*{bad} is damaged or gone"):
         run(store)
-    draw(store / wrong, 4)
+    assert not bad.exists()
+    draw(bad, 4)
     progress: list[int] = []
     run(store, progress=progress)
     assert progress == [9, 1]
 
 
-def test_a_broken_picture_is_an_error_that_names_the_file(store: Path) -> None:
-    (store / rows()[4].picture).write_bytes(b"no picture")
-    with pytest.raises(ExportError, match=r"pictures/1/8.png: content is no picture"):
-        run(store)
+def digest_in(path: Path) -> bytes:
+    return bytes_digest(path.read_bytes())
 
 
 def test_a_picture_that_kills_its_worker_is_no_hole_in_the_records(store: Path) -> None:
@@ -148,7 +165,7 @@ def test_a_picture_that_kills_its_worker_is_no_hole_in_the_records(store: Path) 
 def test_too_little_room_is_an_error_before_the_first_byte(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    need = LAYOUTS["nvlabs"].disk_need(COUNT, (3, 16, 16))
+    need = LAYOUTS["nvlabs"].disk_need(Plan("x", (3, 16, 16), COUNT))
     assert need == sum(path.stat().st_size for path in run(store).glob("*.tfrecords"))
     usage = SimpleNamespace(free=need - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)

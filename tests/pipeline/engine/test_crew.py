@@ -1,9 +1,11 @@
 """The engine on real worker processes; the laws run most of it in-process."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from atelier import files
 from pipeline.engine import cluster, crew, unit
 from pipeline.engine.crew import EngineConfig, MachineError
 from pipeline.rows import memo
@@ -87,3 +89,16 @@ def test_no_scheduler_at_the_address_is_one_sentence(tmp_path, monkeypatch):
     config = EngineConfig("tcp://127.0.0.1:9")
     with pytest.raises(MachineError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
         run(works.measure, ["a"], tmp_path, config)
+
+
+@pytest.mark.parametrize("dies", [True, False])
+def test_what_a_dead_worker_left_half_written_goes(tmp_path, monkeypatch, dies):
+    threads = iter([{"a": 1, "b": 1}, {"a": 1, "c": 1} if dies else {"a": 1, "b": 1}])
+    client = SimpleNamespace(nthreads=lambda: next(threads))
+    monkeypatch.setattr(crew.Crew, "do", lambda *_: ["open"])
+    monkeypatch.setattr(files.os, "getpid", lambda: 2**22 + 1)  # which no process has
+    stray = files.partial_of(tmp_path / "resize" / "a.jpg")
+    stray.parent.mkdir()
+    stray.touch()
+    assert crew.on_this_machine(client, [], print, tmp_path) == ["open"]
+    assert stray.exists() != dies

@@ -15,6 +15,7 @@ from pipeline.rows.decisions import (
     file_in,
     in_force,
     load_decisions,
+    read_decisions,
     undoable_steps,
     undone,
 )
@@ -57,10 +58,24 @@ def test_a_last_line_that_was_cut_off_is_left_out_and_mended(tmp_path):
     assert load_decisions(journal.path) == [accept(), accept("b"), accept("c")]
 
 
+def test_no_changed_byte_of_a_line_goes_unnoticed(tmp_path):
+    journal = Journal(tmp_path / "decisions.jsonl")
+    for name in "abc":
+        journal.append(accept(name))
+    data, (first, *_) = journal.path.read_bytes(), journal.path.read_bytes().splitlines(True)
+    for at in range(len(first), 2 * len(first)):
+        for changed in {data[at] ^ 1, data[at] ^ 0x20, 32, 10, 9} - {data[at]}:
+            journal.path.write_bytes(data[:at] + bytes([changed]) + data[at + 1 :])
+            read_decisions.cache_clear()
+            with pytest.raises(DecisionsError, match=r"line [23] is no decision"):
+                load_decisions(journal.path)
+
+
 @pytest.mark.parametrize(
     "line",
     [
         "nonsense",
+        '{"photo": "b", "action": "open", "chack": "01234567"}',
         '{"photo": "b"}',
         '{"photo": "b", "action": "maybe"}',
         '{"photo": "b", "action": "accept", "rectangles": []}',

@@ -8,12 +8,12 @@ import pytest
 import detectors
 from atelier.boxes import Box
 from detectors import UNUSABLE, Detection
-from pipeline import garbage
 from pipeline.engine import cluster
 from pipeline.options import SettingsError, current
 from pipeline.rows import manifest
 from pipeline.stages import detect
 from pipeline.tasks import Crop, Detect, Resize, detects
+from pipeline.upkeep import marks
 from tests.kit.made_graphs import frozen
 from tests.kit.store import (
     BrightFace,
@@ -87,7 +87,7 @@ def test_boxes_that_are_none_are_counted_and_go_no_further(two):
 def test_garbage_collection_keeps_every_detector_in_use(two):
     set_options(Detect_detector="haar, haar:profile")
     assert build(Crop())
-    assert {("detect", step.key) for step in detects()} <= set(garbage.keys())
+    assert {step.folder for step in detects()} <= {step.folder for step in marks.stages()}
     assert len({step.key for step in detects()}) == 2
 
 

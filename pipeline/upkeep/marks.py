@@ -1,0 +1,133 @@
+"""What the recipes reach in a store: manifests, from them shards, rows, pictures and exports."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline import options, tasks
+from pipeline.dataset import publish
+from pipeline.options import SettingsError
+from pipeline.rows import columns
+from pipeline.rows.shards import listed_shards
+from pipeline.stage import Stage, Step
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+KEYED = (*tasks.STAGES, tasks.Trim, tasks.Report)  # all else in the store is never touched
+RECIPES = ("luigi.cfg", "recipes/*.cfg")
+
+
+@dataclass
+class Marks:
+    """All that some recipe reaches."""
+
+    folders: set[Path] = field(default_factory=set)  # of stages
+    done: set[Path] = field(default_factory=set)  # those in which it is known what is reached
+    undone: set[Path] = field(default_factory=set)  # those in which a recipe may find anything
+    files: set[Path] = field(default_factory=set)  # manifests, shards, pages, exports
+    keys: "dict[Path, list[pa.Array]]" = field(default_factory=lambda: defaultdict(list))
+    pictures: "dict[Path, list[pa.Array]]" = field(default_factory=lambda: defaultdict(list))
+
+    @property
+    def exact(self) -> set[Path]:
+        """The folders in which what is not marked is reached by nobody."""
+        return self.done - self.undone
+
+
+def marked(store: Path, more_recipes: Sequence[Path]) -> Marks:
+    """What this command's settings, the repository's recipes and these reach in a store."""
+    found = Marks()
+    for path in RECIPES:
+        for recipe in sorted(options.REPOSITORY.glob(path)):
+            mark_recipe(store, recipe, found)
+    for recipe in more_recipes:
+        if not recipe.is_file():
+            raise SettingsError(f"--keep {recipe}: there is no such file")
+        mark_recipe(store, recipe, found)
+    mark_settings(found, own=True)
+    return found
+
+
+def mark_recipe(store: Path, recipe: Path, marks: Marks) -> None:
+    """Mark what a recipe reaches in this store, whichever it names."""
+    with options.recipe(recipe):
+        options.set_option("Store-root", str(store))
+        mark_settings(marks, own=False)
+
+
+def mark_settings(marks: Marks, own: bool) -> None:
+    """Mark what is reached under the settings in force.
+
+    Those whose photos are not there reach no rows; this command's own then keep all.
+    """
+    marks.folders |= {step.folder for step in stages()}
+    known: dict[Step, bool] = {}
+    try:
+        for step in in_order():
+            known[step] = all(known[each] for each in step.parents) and step.path.is_file()
+            if known[step]:
+                mark_step(step, marks)
+            else:
+                marks.undone.add(step.folder)
+    except SettingsError:
+        if own:
+            marks.undone |= {step.folder for step in in_order()}
+
+
+def stages() -> list[Step]:
+    """Every stage under the settings in force, in use or not."""
+    return [*(stage() for stage in KEYED), *tasks.detects()]
+
+
+def in_order() -> list[Step]:
+    """The stages in use, each after those whose rows come in."""
+    found: dict[Step, None] = {}
+
+    def visit(step: Step) -> None:
+        for each in step.parents:
+            visit(each)
+        found.setdefault(step)
+
+    for step in [*tasks.of_reference(), tasks.Report()]:
+        visit(step)
+    return list(found)
+
+
+def mark_step(step: Step, marks: Marks) -> None:
+    """Mark what a stage that is done needs."""
+    marks.done.add(step.folder)
+    marks.files.add(step.path)
+    if isinstance(step, tasks.Report):
+        return
+    marks.files |= {shard.file for shard in listed_shards(step.path)}
+    if isinstance(step, tasks.ExportTFRecords):
+        marks.files |= {step.records, step.records.with_name(unfinished(step.records.name))}
+    if isinstance(step, Stage):
+        marks.files |= {step.file_of(prefix) for prefix in step.prefixes()}
+        marks.keys[step.folder] += keys_of_rows(step)
+        marks.pictures[step.folder] += list(pictures_of_rows(step))
+
+
+def unfinished(name: str) -> str:
+    return f"{name}{publish.UNFINISHED}"
+
+
+def keys_of_rows(step: Stage) -> "Iterator[pa.Array]":
+    """The keys of the rows that came in, and of those that were done besides."""
+    for prefix in step.prefixes():
+        yield step.keys(step.portion(prefix))
+    if isinstance(step, tasks.Embed):
+        yield columns.array([step.row_key(row) for row in step.refused()])
+
+
+def pictures_of_rows(step: Stage) -> Iterator[Any]:
+    """The pictures that a stage wrote, relative to the store: of videos their frames."""
+    import pyarrow.compute as pc
+
+    for table in step.made().tables(("picture", "path", "clip")):
+        yield columns.combined(table.column("picture"))
+        frames = table.filter(pc.not_equal(table.column("clip"), ""))
+        yield columns.combined(frames.column("path"))

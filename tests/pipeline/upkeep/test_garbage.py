@@ -1,0 +1,126 @@
+"""Garbage collection: nothing that is reached goes, and all else does."""
+
+import pytest
+
+from pipeline.options import REPOSITORY
+from pipeline.tasks import Dataset
+from pipeline.upkeep import garbage, marks
+from tests.kit.sound import copied, made_once, more_photos
+from tests.kit.store import (
+    build,
+    counting,
+    fresh,
+    photo,
+    results,
+    save,
+    set_options,
+    without_models,
+)
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A store whose source lost a photo and had three others for a while."""
+    folder = tmp_path_factory.mktemp("made")
+    more = more_photos(folder)
+    options = made_once(folder)
+    for path in [*more, folder / "photos" / "2.png"]:
+        path.unlink()
+    fresh()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline.rows.shards.MOST_ROWS", 2)
+        without_models(patch)
+        assert build(Dataset())
+    return options
+
+
+@pytest.fixture
+def changed(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(marks, "RECIPES", ())
+    monkeypatch.setattr("pipeline.rows.shards.MOST_ROWS", 2)
+    without_models(monkeypatch)
+    return copied(made, tmp_path / "store")
+
+
+def collect(store, delete=True):
+    fresh()
+    return garbage.garbage(store, [], delete)
+
+
+def size(store):
+    return sum(path.stat().st_size for path in store.rglob("*") if path.is_file())
+
+
+def test_what_stays_is_what_a_new_store_would_hold(changed, capsys, monkeypatch):
+    before = size(changed)
+    assert collect(changed, delete=False) == 0
+    assert size(changed) == before and "gc --delete deletes them" in capsys.readouterr().out
+    collect(changed)
+    swept = results(changed)
+    capsys.readouterr()
+    collect(changed)
+    assert capsys.readouterr().out.startswith("nothing to delete")
+    seen = [counting(monkeypatch, stage) for stage in marks.KEYED if hasattr(stage, "work")]
+    fresh()
+    assert build(Dataset())
+    assert not any(seen) and results(changed) == swept
+    set_options(Store_root=changed / "new")
+    assert build(Dataset())
+    new = results(changed / "new")
+    assert swept == new
+    assert size(changed) - size(changed / "new") < 1.2 * size(changed / "new")
+
+
+def test_a_kill_in_the_middle_leaves_a_store_that_works(changed, monkeypatch):
+    fresh()
+    heaps = list(garbage.heaps(changed, marks.marked(changed, [])))
+    for heap in heaps[: len(heaps) // 2]:
+        heap.sweep()
+    fresh()
+    seen = [counting(monkeypatch, stage) for stage in marks.KEYED if hasattr(stage, "work")]
+    assert Dataset().complete() and build(Dataset()) and not any(seen)
+    collect(changed)
+    half = results(changed)
+    assert Dataset().complete()
+    assert half == {name: data for name, data in results(changed).items()}
+
+
+def test_strays_go_and_what_is_not_ours_stays(changed):
+    collect(changed)
+    before = results(changed)
+    (stage,) = changed.glob("resize/*")
+    name = f"{'0' * 20}-{'1' * 20}"
+    strays = [
+        stage / "pictures" / ".a.jpg.other-1.partial",
+        stage / "parts" / "a.parquet.damaged",
+        changed / "records" / f"{name}.partial" / "to-do",
+        changed / "records" / f"{name}.damaged" / "dataset" / "dataset.json",
+        changed / ".dataset.here-1.partial",
+    ]
+    kept = [changed / "runs" / "mine" / ".x.here-1.partial", changed / "raw" / "a.parquet.damaged"]
+    kept += [changed / "records" / "mine.partial" / "to-do"]
+    for path in [*strays, *kept]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    collect(changed)
+    assert not [path for path in strays if path.exists()]
+    assert all(path.exists() for path in kept)
+    assert {name: data for name, data in results(changed).items() if name in before} == before
+
+
+def test_a_stage_that_is_not_done_keeps_all(changed, made, capsys):
+    before = results(changed)
+    late = made["Ingest_source"] / "late.png"
+    save(late, photo(50, [(60, 40, 22)]))
+    collect(changed)
+    late.unlink()
+    assert "stages are not done" in capsys.readouterr().out
+    assert results(changed) == before
+
+
+def test_the_recipes_of_the_repository_are_asked(changed):
+    found = marks.Marks()
+    marks.mark_recipe(changed, REPOSITORY / "luigi.cfg", found)
+    assert found.folders and all(folder.is_relative_to(changed) for folder in found.folders)
