@@ -265,9 +265,8 @@ class FilterPose(SetStage):
         return self.surveyed(*hindsight.compared(Embed(), Embed(photos="reference"), self.config))
 
     def decide(self, prefix: str, survey: Survey) -> Make:
-        return later(
-            filter_pose.with_scores, self.unread(prefix), *filter_pose.of_shard(prefix, survey)
-        )
+        given = filter_pose.of_shard(prefix, survey)
+        return later(filter_pose.with_scores, self.unread(prefix), *given)
 
 
 @settings(zoom.ZoomConfig)

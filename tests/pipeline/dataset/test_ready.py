@@ -112,7 +112,7 @@ def test_jpegs_are_packed_as_they_are_unless_only_we_would_see_them_so(tmp_path:
     for n in range(3):
         assert ((tmp_path / "ready" / f"{n}.jpg").read_bytes() in held) == (n > 0)
     found = open_source(tmp_path / "out")
-    turned = found.read(shuffled(3).index(0)).astype(int)
+    turned = found.read(shuffled(3).tolist().index(0)).astype(int)
     seen = pictures_of.decode((tmp_path / "ready" / "0.jpg").read_bytes())
     assert np.abs(turned - seen).mean() < 10 < np.abs(turned - seen[::-1]).mean()
 
