@@ -10,6 +10,7 @@ from pipeline.rows.parquet import ASIDE
 from pipeline.tasks import Dataset
 from tests.kit.store import (
     build,
+    fresh,
     photo,
     reference_of_ten,
     results,
@@ -35,6 +36,7 @@ def copied(options: dict[str, object], place: Path) -> Path:
     """The store again, at a place of its own, where the settings lead now."""
     shutil.copytree(str(options["Store_root"]), place, symlinks=True)
     set_options(**{**options, "Store_root": place})
+    fresh()
     return place
 
 
