@@ -13,7 +13,15 @@ from warnings import filterwarnings
 
 from atelier import stop
 from atelier.errors import Refusal
-from atelier.options import Section, at_home, check_range, converted, nearest, shown
+from atelier.options import (
+    Section,
+    at_home,
+    check_range,
+    converted,
+    nearest,
+    refuse_address,
+    shown,
+)
 
 
 class UsageError(Refusal):
@@ -68,7 +76,11 @@ def refuse_unknown(
 
 
 def path(text: str) -> Path:
-    """The path that a word of a command line names."""
+    """The path that a word of a command line names; an address of an object store is none."""
+    try:
+        refuse_address(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error}") from None
     return Path(at_home(text))
 
 

@@ -75,7 +75,12 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_lines(path: Path, rows: Iterable[Any]) -> None:
     """Write a file of one JSON value a line in one go."""
-    write(path, "".join(json.dumps(row) + "\n" for row in rows))
+    write(path, "".join(map(line_of, rows)))
+
+
+def line_of(row: Any) -> str:
+    """A JSON value as a line of such a file."""
+    return json.dumps(row) + "\n"
 
 
 def read_lines(path: Path) -> list[Any]:

@@ -60,13 +60,15 @@ def is_hidden(name: str) -> bool:
     return own.startswith(".") or bool(DEVICE_NAME.match(own))
 
 
+def kind_by_name(name: str) -> Kind | None:
+    """What the suffix of a file says that it counts as, if it says anything."""
+    suffix = PurePosixPath(name).suffix.lower()
+    return next((kind for kind, suffixes in KINDS.items() if suffix in suffixes), None)
+
+
 def kind_by_content(name: str, head: Callable[[], bytes]) -> Kind:
     """What a file counts as, wherever it lies; `head` is asked only where its name says nothing."""
-    suffix = PurePosixPath(name).suffix.lower()
-    for kind, suffixes in KINDS.items():
-        if suffix in suffixes:
-            return kind
-    return "photo" if picture_format(head()) else "other"
+    return kind_by_name(name) or ("photo" if picture_format(head()) else "other")
 
 
 KINDS: dict[Kind, set[str]] = {"photo": PHOTOS, "video": VIDEOS, "raw": RAW, "other": NO_PHOTOS}

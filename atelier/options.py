@@ -6,6 +6,7 @@ Luigi's parameters, a command line, luigi.cfg and docs/options.md are views of t
 import difflib
 import math
 import os
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
@@ -17,6 +18,7 @@ from atelier.errors import Refusal
 Keyed = Literal["value", "content", "never"]
 
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+ADDRESS = re.compile(r"[A-Za-z][\w+.-]*(::[\w+.-]*)*://")
 TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -34,13 +36,15 @@ def option(
     later: bool = False,
     path: bool = False,
     was: Any = None,
+    remote: bool = False,
 ) -> Any:
     """A dataclass field: its default, a sentence with the unit, and what is allowed.
 
     `check` raises ValueError, saying what to give, for a value that the range does not refuse.
     One that came `later` than the first release leaves keys as they were while it has its default;
     one whose default changes results leaves them while it has the value of how it `was` before.
-    What may name a file or a folder is a `path`: one that begins with ~ lies in a home.
+    What may name a file or a folder is a `path`: one that begins with ~ lies in a home, and it is
+    no address of an object store, as s3://bucket, unless it may lie there: `remote`.
     """
     known = {
         "help": help,
@@ -51,6 +55,7 @@ def option(
         "later": later,
         "path": path,
         "was": was,
+        "remote": remote,
     }
     return field(default=default, metadata=known)
 
@@ -80,6 +85,8 @@ class Section:
             check_range(value, known["low"], known["high"])
             if known["check"]:
                 known["check"](value)
+            if known["path"] and not known["remote"]:
+                refuse_address(value)
         except ValueError as error:
             raise cls.refusal(f"{cls.called(name)} = {value!r}: {error}") from None
         return value
@@ -113,6 +120,17 @@ def converted(kind: Any, value: Any) -> Any:
 def at_home(path: str) -> str:
     """The path, with the home folder that a ~ at its beginning stands for."""
     return os.path.expanduser(path)
+
+
+def is_address(text: str) -> bool:
+    """Whether it names something of an object store, as s3://bucket/photos, and no path."""
+    return ADDRESS.match(text) is not None
+
+
+def refuse_address(path: str) -> None:
+    """Raise ValueError, saying what to give, where it is none of this machine's paths."""
+    if is_address(path):
+        raise ValueError("it lies on a file system: give a path, not an address")
 
 
 def yes_no_or_number(value: Any) -> bool | float:

@@ -110,6 +110,16 @@ def channels_of(data: bytes) -> int:
         return 1 if image.mode in ("1", "L", *WIDE_MODES) else 3
 
 
+def is_plain(data: bytes, format: str, mode: str) -> bool:
+    """Whether any program reads the same pixels from a file as we do, in this format and mode."""
+    with readable(), open_picture(data) as image:
+        if (image.format, image.mode) != (format, mode) or orientation(image) != 1:
+            return False
+        wide = format == "PNG" and data[24] > 8  # bits of a channel
+        told = {"icc_profile", "gamma", "transparency"} & image.info.keys()
+        return not (wide or told or coding(data))
+
+
 def decode_grey(data: bytes, long_side: int) -> Pixels:
     """The whole photo as HW uint8, upright, at most `long_side` pixels long (0: full size)."""
     return decode_whole(data, long_side, "L")

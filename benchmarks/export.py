@@ -2,10 +2,10 @@
 
     python benchmarks/export.py [--pictures 400] [--rounds 3] [--workers 2]
 
-Both read the same files and write the same records, in turns, each in a process of its own. The
-loop's time begins after its imports; ours counts everything, the start of its workers and the
-last byte on the disk included. "packing" is ours from the first finished pictures on. CPU time
-does not depend on what else the machine does.
+All read the same files, in turns, each in a process of its own; loop and nvlabs write the same
+records. The loop's time begins after its imports; ours counts everything, the start of its workers
+and the last byte on the disk included. "packing" is ours from the first finished pictures on. CPU
+time does not depend on what else the machine does.
 """
 
 import argparse
@@ -16,6 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +39,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=400)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--child", choices=["loop", "ours"])
+    parser.add_argument("--child", choices=list(CHILDREN))
     parser.add_argument("--folder", type=Path)
     asked = parser.parse_args()
     if asked.child:
@@ -52,35 +54,31 @@ def main() -> None:
 
 
 def compare(folder: Path, asked: argparse.Namespace) -> None:
-    """Run both in turns and print the table."""
-    seconds: dict[str, list[float]] = {"loop": [], "ours": [], "packing": []}
-    busy: dict[str, list[float]] = {"loop": [], "ours": [], "packing": [float("nan")]}
+    """Run all in turns and print the table."""
+    took: dict[str, list[list[float]]] = {child: [] for child in CHILDREN}
+    sizes: dict[str, int] = {}
     contents: dict[str, list[records.Pixels]] = {}
     for _ in range(asked.rounds):
         for child in CHILDREN:
-            cpu, whole, *packing = child_seconds(child, folder, asked)
-            busy[child].append(cpu)
-            seconds[child].append(whole)
-            seconds["packing"] += packing
-            contents[child] = list(read_records(folder / "out" / "out-r06.tfrecords"))
+            took[child].append(child_seconds(child, folder, asked))
+            made = list((folder / "out").glob("*.tfrecords"))
+            sizes[child] = sum(path.stat().st_size for path in made)
+            level = folder / "out" / "out-r06.tfrecords"
+            contents[child] = list(read_records(level)) if level in made else []
             shutil.rmtree(folder / "out")
-    same = np.array_equal(contents["loop"], contents["ours"])
+    same = np.array_equal(contents["loop"], contents["nvlabs"])
     print(f"{asked.pictures} JPEGs of {SIZE} px, {asked.rounds} rounds, medians; equal: {same}")
-    print(f"{'':28}{'seconds':>9}{'pictures/s':>12}{'ratio':>7}{'CPU ms each':>13}")
-    names = {
-        "loop": "single-threaded loop",
-        "ours": f"Export, {asked.workers} workers, whole",
-        "packing": f"Export, {asked.workers} workers, packing",
-    }
-    loop = statistics.median(seconds["loop"])
-    for key, name in names.items():
-        took = statistics.median(seconds[key])
-        cpu = 1000 * statistics.median(busy[key]) / asked.pictures
-        print(f"{name:28}{took:9.2f}{asked.pictures / took:12.1f}{loop / took:7.2f}{cpu:13.1f}")
+    print(f"{asked.workers} workers{'seconds':>18}{'packing':>9}{'ratio':>7}", end="")
+    print(f"{'CPU ms each':>13}{'MB each':>9}")
+    loop = statistics.median(whole for _, whole, *_ in took["loop"])
+    for child, rounds in took.items():
+        cpu, whole, packing = (statistics.median(each) for each in zip(*rounds, strict=True))
+        cpu, size = 1000 * cpu / asked.pictures, sizes[child] / asked.pictures / 1e6
+        print(f"{child:18}{whole:9.2f}{packing:9.2f}{loop / whole:7.2f}{cpu:13.1f}{size:9.2f}")
 
 
 def child_seconds(child: str, folder: Path, asked: argparse.Namespace) -> list[float]:
-    """CPU seconds, seconds, and for ours those of the packing."""
+    """CPU seconds, seconds, and those of the packing."""
     command = [sys.executable, __file__, "--child", child, "--folder", str(folder)]
     command += ["--workers", str(asked.workers)]
     quiet = os.environ | {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -131,10 +129,10 @@ def loop(ready: Path, out: Path, workers: int) -> list[float]:
                 mean *= np.float32(0.25)
     for writer in writers:
         writer.close()
-    return [time.perf_counter() - began]
+    return [time.perf_counter() - began] * 2
 
 
-def ours(ready: Path, out: Path, workers: int) -> list[float]:
+def ours(layout: str, pixels: str, ready: Path, out: Path, workers: int) -> list[float]:
     """`python -m pipeline records`: seconds in all, and of the packing alone."""
     from pipeline.dataset.ready import pack_ready, pictures_at
     from pipeline.engine.crew import EngineConfig
@@ -145,9 +143,10 @@ def ours(ready: Path, out: Path, workers: int) -> list[float]:
     pack_ready(
         pictures_at(ready, IngestConfig().pixel_limit),
         out,
-        "nvlabs",
+        layout,
         config,
         lambda rows: done.append((time.perf_counter(), rows)),
+        pixels,
     )
     whole = time.perf_counter() - began
     counted = [(moment, rows) for moment, rows in done if rows]
@@ -157,7 +156,12 @@ def ours(ready: Path, out: Path, workers: int) -> list[float]:
     return [whole, (last[0] - first[0]) * total / max(1, after_first)]
 
 
-CHILDREN = {"loop": loop, "ours": ours}
+CHILDREN: dict[str, Callable[[Path, Path, int], list[float]]] = {
+    "loop": loop,
+    "nvlabs": partial(ours, "nvlabs", ""),
+    "sharded, raw": partial(ours, "sharded", "raw"),
+    "sharded, jpeg": partial(ours, "sharded", "jpeg"),
+}
 
 if __name__ == "__main__":
     main()

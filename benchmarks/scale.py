@@ -267,10 +267,10 @@ MADE_UP = {"ingest": described, "detect": detected, "measure": looked_at, "resiz
 class NoRecords(NvlabsLayout):
     """Records that are not written."""
 
-    def disk_need(self, count: int, shape: Any) -> int:
+    def disk_need(self, plan: Any) -> int:
         return 0
 
-    def lay_out(self, folder: Path, plan: Any, count: int) -> None:
+    def lay_out(self, folder: Path, plan: Any, content: Any) -> None:
         (folder).mkdir(parents=True, exist_ok=True)
 
     def write_items(self, items: Sequence[Item], plan: Any, folder: Path) -> list[list[Row]]:

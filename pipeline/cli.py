@@ -5,6 +5,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import takewhile
+from pathlib import Path
 
 import luigi
 from luigi.rpc import RPCError
@@ -86,14 +87,7 @@ def parser() -> Parser:
     either = review_.add_mutually_exclusive_group()
     either.add_argument("--export", type=path, help="write what is accepted: *.csv, or a folder")
     either.add_argument("--import", type=path, dest="bring_in", help="accept what a file says")
-    records = command("records", pack_records, "pack ready pictures, or lay out a dataset anew")
-    records.add_argument("source", type=path, help="a folder of pictures, or a dataset")
-    records.add_argument("out", type=path, help="a folder, or a file *.zip")
-    records.add_argument(
-        "--layout",
-        choices=list(ready.LAYOUTS),
-        help=f"{ready.HELP}; else zip for OUT.zip, pictures of a dataset, nvlabs of pictures",
-    )
+    add_packing(command("records", pack_records, "pack ready pictures, or lay out a dataset anew"))
     add_project(command("project", projection.project_photo, "find a portrait in a generator"))
     sample = command("sample", draw_sample, "draw a sample source folder")
     sample.add_argument("folder", type=path, help="where to draw it")
@@ -104,6 +98,23 @@ def parser() -> Parser:
 def add_table(table: argparse.ArgumentParser) -> None:
     """Which of the two views of all options is printed."""
     table.add_argument("--cfg", action="store_true", help="print luigi.cfg instead")
+
+
+def add_packing(records: argparse.ArgumentParser) -> None:
+    """Which pictures become which dataset."""
+    records.add_argument("source", type=path, help="a folder of pictures, or a dataset")
+    records.add_argument("out", type=path, help="a folder, or a file *.zip")
+    records.add_argument(
+        "--layout",
+        choices=list(ready.LAYOUTS),
+        help=f"{ready.HELP}; else zip for OUT.zip, pictures of a dataset, nvlabs of pictures",
+    )
+    records.add_argument(
+        "--pixels",
+        choices=list(ready.PIXELS),
+        default="",
+        help="how layout sharded holds a picture; else JPEGs as they are, others as PNG",
+    )
 
 
 def add_project(project: argparse.ArgumentParser) -> None:
@@ -164,7 +175,7 @@ def source(_: argparse.Namespace) -> int:
     """Print the folder of photos; an empty line where none is named and the store has no raw/."""
     ingest = tasks.Ingest()
     folder = ingest.photo_folder.root
-    print(folder if ingest.config.source or folder.exists() else "")
+    print(folder if ingest.config.source or Path(str(folder)).exists() else "")
     return 0
 
 
@@ -252,13 +263,12 @@ def review(given: argparse.Namespace) -> int:
     if not finding.complete() and (code := build_task(finding)):
         return code
     lock.release(store())
-    file = finding.photo_folder.file
     sitting = session.Sitting(
         store(),
         finding.incoming(),
         finding.places.rows(),
         finding.recipe,
-        lambda row: file(row).read_bytes(),
+        finding.photo_folder.read,
     )
     if given.export:
         print(session.export(sitting, given.export))
@@ -288,7 +298,7 @@ def pack_records(given: argparse.Namespace) -> int:
     limit, on = current(IngestConfig).pixel_limit, current(EngineConfig)
     found = ready.pictures_at(given.source, limit)
     with Bar("records", len(found.items), lambda *_: None) as bar:
-        notes = ready.pack_ready(found, given.out, layout, on, bar.advance)
+        notes = ready.pack_ready(found, given.out, layout, on, bar.advance, given.pixels)
     print(*notes, given.out, sep="\n")
     return 0
 

@@ -24,6 +24,7 @@ from atelier.options import nearest
 from pipeline import options, tasks
 from pipeline.engine import lock
 from pipeline.options import SettingsError
+from pipeline.photos.objects import RemoteError
 from pipeline.report import chapters
 from pipeline.report.funnel import funnel_text
 from pipeline.stage import store
@@ -200,10 +201,10 @@ def sentence(record: logging.LogRecord) -> tuple[str, int] | None:
 def codes() -> dict[str, int]:
     """Exit codes by the name of the refusal, as a trace ends with it."""
     found = {name: 1 for name, kind in vars(builtins).items() if is_kind(kind, OSError)}
-    waiting: list[type[Refusal]] = [Refusal]
+    waiting: list[type[Exception]] = [Refusal, RemoteError]
     while waiting:
         kind = waiting.pop()
-        found[f"{kind.__module__}.{kind.__qualname__}"] = kind.code
+        found[f"{kind.__module__}.{kind.__qualname__}"] = getattr(kind, "code", 1)
         waiting += kind.__subclasses__()
     return found
 

@@ -17,7 +17,7 @@ import luigi
 
 from atelier.commands import say
 from atelier.errors import Failure
-from atelier.options import option
+from atelier.options import is_address, option
 from pipeline import options
 from pipeline.engine import cluster, crew, lock, unit
 from pipeline.engine.crew import EngineConfig
@@ -37,15 +37,25 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+def must_be_folder(root: str) -> None:
+    """Raise ValueError, saying what to give, for a store that is to lie in an object store."""
+    if is_address(root):
+        raise ValueError(
+            "the store lies on a file system: give a folder; [ExportTFRecords] publish copies what"
+            " is finished to an address"
+        )
+
+
 @dataclass(frozen=True)
 class StoreConfig(Settings):
     """Where everything that is read and written lies."""
 
     root: str = option(
         "data",
-        "folder of all results; a relative one lies in the repository",
+        "folder of all results, on a file system; a relative one lies in the repository",
         keyed="never",
         path=True,
+        check=must_be_folder,
     )
 
 

@@ -10,6 +10,7 @@ import luigi
 from detectors import Spec, face_factors, identity, short
 from pipeline.dataset import export, mending, whole
 from pipeline.dataset.publish import leads, link
+from pipeline.dataset.sending import Sending
 from pipeline.engine.crew import EngineConfig
 from pipeline.options import check_given, current, settings
 from pipeline.photos.folder import PhotoFolder, Scanned
@@ -49,12 +50,10 @@ class Ingest(Scanned, Stage):
 
     @cached_property
     def photo_folder(self) -> PhotoFolder:
-        """The folder of photos, or of the reference set: scanned once per command."""
         return ingest.folder_of(self.photos, self.config, store())
 
     @cached_property
     def came_in(self) -> str:
-        """The folder; one with files that 0.1 misread is another one than it saw."""
         return ingest.came_in(self.photo_folder.scan)
 
     def row_key(self, row: Row) -> str:
@@ -127,8 +126,7 @@ class Crop(SetStage):
 
     @cached_property
     def recipe(self) -> crop.Recipe:
-        portrait, dataset = self.read_too()
-        return crop.Recipe(self.config, portrait, dataset, crop.wanted(self.specs))
+        return crop.Recipe(*[self.config, *self.read_too(), crop.wanted(self.specs)])
 
     @cached_property
     def decisions(self) -> dict[str, Decision]:
@@ -181,8 +179,7 @@ class FilterQuality(SetStage):
     @cached_property
     def brought_in(self) -> dict[str, float] | None:
         """The numbers of a file of one's own: photo -> score."""
-        config = self.config
-        return filter_quality.scores_of(config, self.places.paths()) if config.scores else None
+        return filter_quality.scores_of(self.config, self.places.paths)
 
     @property
     def came_in(self) -> str:
@@ -190,9 +187,8 @@ class FilterQuality(SetStage):
         return digest([super().came_in, *sorted((self.brought_in or {}).items())])
 
     def survey(self) -> Survey:
-        given = filter_quality.asked(), self.decisions, self.brought_in
-        table = self.arriving(*filter_quality.READS)
-        return self.surveyed(filter_quality.filter_quality(table, *given))
+        given = self.arriving(*filter_quality.READS), filter_quality.asked(), self.decisions
+        return self.surveyed(filter_quality.filter_quality(*given, self.brought_in))
 
     def decide(self, prefix: str, survey: Survey) -> columns.Table:
         return filter_quality.filtered(self.portion(prefix), survey.verdicts[prefix])
@@ -217,9 +213,8 @@ class Embed(Stage):
     library = "torch"
 
     def before(self) -> list[Step]:
-        given = current(filter_pose.FilterPoseConfig)
-        cropped = self.photos == "reference" and given.reference_cropped
-        return [Trim(photos=self.photos) if cropped else portraits(self.photos)]
+        cut = self.photos == "reference" and current(filter_pose.FilterPoseConfig).reference_cropped
+        return [Trim(photos=self.photos) if cut else portraits(self.photos)]
 
     def requires(self) -> list[Step]:
         """The reference comes first: what is wrong with it is said before the long work."""
@@ -242,9 +237,8 @@ class Embed(Stage):
 
     def refused(self) -> list[Row]:
         """The portraits refused for their pose; none where there are too few to judge by."""
-        if self.photos == "reference" or not current(filter_pose.FilterPoseConfig).reference:
-            return []
-        return hindsight.refused(Crop().prefixes(), Crop().joined, Crop().decisions, Crop().recipe)
+        asked = self.photos == "source" and current(filter_pose.FilterPoseConfig).reference
+        return hindsight.refused(Crop()) if asked else []
 
     def vectors_of_refused(self) -> filter_pose.Vectors:
         """(key, float32 vector as bytes) of the portraits refused for their pose."""
@@ -323,7 +317,7 @@ class ExportTFRecords(whole.Published, SetStage):
 
     @property
     def records(self) -> Path:
-        return store() / "records" / f"{self.key}-{self.came_in}"
+        return store() / export.RECORDS / f"{self.key}-{self.came_in}"
 
     def complete(self) -> bool:
         return super().complete() and self.is_published(store() / "dataset")
@@ -361,6 +355,12 @@ class Report(Step):
         link(store() / "report.html", self.path)
 
 
+class Publish(Sending, Step):
+    """The finished export -> a copy of it in an object store, where one is named."""
+
+    after = ExportTFRecords
+
+
 def detects(photos: str = "source") -> list[Step]:
     """A Detect for each detector of the list, in its order."""
     return [Detect(photos=photos, finder=text) for text in current(detect.DetectConfig).listed]
@@ -392,9 +392,9 @@ class Dataset(luigi.WrapperTask):
 
     def requires(self) -> list[Step]:
         check_given(self.config)
-        return [Report()]
+        return [Report(), *([Publish()] if current(export.ExportTFRecordsConfig).publish else [])]
 
 
 STAGES: list[type[Step]] = [Ingest, Detect, Crop, Measure, FilterQuality, Embed, FilterPose]
 STAGES += [Zoom, Resize, ExportTFRecords]
-TASKS: list[type[luigi.Task]] = [*STAGES, EmbedReference, Report, Dataset]
+TASKS: list[type[luigi.Task]] = [*STAGES, EmbedReference, Report, Publish, Dataset]

@@ -1,15 +1,18 @@
 """The fixtures of all tests."""
 
+import gc
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import fsspec
 import luigi
 import pytest
 from distributed import Client
 
 from pipeline.engine import cluster, lock
+from tests.kit import stores
 from tests.kit.store import (
     ROOT,
     address_in,
@@ -22,12 +25,23 @@ from tests.kit.store import (
     without_models,
 )
 
+gc.disable()  # while modules load, nearly all that is made stays
+# Hundreds of processes begin here, each of which would compile all that it imports.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Files with slow tests come first, so that all workers end at the same time."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_collection_finish():
+    """What is loaded stays to the end: no collection of garbage looks through it again."""
+    gc.freeze()
+    gc.enable()
 
 
 @luigi.Task.event_handler(luigi.Event.FAILURE)
@@ -129,6 +143,23 @@ def scheduler(tmp_path):
     for process in reversed(started):  # the workers while their scheduler still answers
         process.terminate()
         process.wait(120)
+
+
+@pytest.fixture(scope="module")
+def s3():
+    """moto's S3 server, once a module; a new s3fs of this process finds it."""
+    with stores.moto() as known, pytest.MonkeyPatch.context() as patch:
+        patch.setitem(fsspec.config.conf, "s3", known)
+        fsspec.filesystem("s3").makedirs(stores.BUCKET, exist_ok=True)
+        yield known
+
+
+@pytest.fixture
+def far(request, tmp_path):
+    """An empty place in a store, by the name of its protocol."""
+    if request.param == "s3":
+        request.getfixturevalue("s3")
+    return stores.Far(request.param, f"{stores.BUCKET}/{tmp_path.name}")
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,17 @@
 """The layout `zip`: one zip of PNGs with its labels, as stylegan2-ada-pytorch has it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline.dataset import archive, pack, publish
+from pipeline.dataset import archive, pack, places, publish
 from pipeline.dataset.labels import LabelRows
 from pipeline.dataset.nvlabs import unlike_nvlabs
-from pipeline.dataset.pack import Plan
+from pipeline.dataset.pack import Content, Plan
+from pipeline.dataset.places import Placed
 from pipeline.dataset.publish import ExportError
 from pipeline.dataset.records import Pixels, Shape
 from pipeline.rows.manifest import Item, Row
@@ -19,23 +20,31 @@ LABELS = "dataset.json"
 LISTED_BYTES = 200  # about what a picture takes in the zip's directory and in the labels
 
 
-class ZipLayout:
+class ZipLayout(Placed):
     """One zip, in a folder with its description or by itself."""
 
     help = "one zip of PNGs, which stylegan2-ada-pytorch reads"
     suffix = ".zip"  # of the one file that it makes
+    pixels: Sequence[str] = ("png",)
+    levels: Sequence[str] = ("full",)
 
-    def disk_need(self, count: int, shape: Shape) -> int:
-        """Bytes that the zip of `count` pictures takes, if its labels are class numbers."""
-        return count * (archive.member_bytes(shape) + LISTED_BYTES)
+    def files(self, plan: Plan) -> Mapping[str, None]:
+        """The zip; how long its directory is depends on the labels."""
+        return {f"{plan.name}{self.suffix}": None}
 
-    def lay_out(self, folder: Path, plan: Plan, count: int) -> None:
+    def disk_need(self, plan: Plan) -> int:
+        """Bytes that the zip takes, if its labels are class numbers."""
+        return plan.count * (archive.member_bytes(plan.shape) + LISTED_BYTES)
+
+    def lay_out(self, folder: Path, plan: Plan, content: Content) -> None:
         """Make the zip as long as its pictures, or keep what is there of it."""
-        publish.reserve({zip_of(folder, plan): count * archive.member_bytes(plan.shape)})
+        publish.reserve({zip_of(folder, plan): plan.count * archive.member_bytes(plan.shape)})
 
     def write_items(self, items: Sequence[Item], plan: Plan, folder: Path) -> list[list[Row]]:
         """Write the items' pictures into the zip; they are on the disk when it returns."""
-        return pack.write_places(items, plan, [zip_of(pack.inside(folder, plan), plan)], self.write)
+        return places.write_places(
+            items, plan, [zip_of(pack.inside(folder, plan), plan)], self.write
+        )
 
     def write(self, files: Sequence[int], place: int, picture: Pixels) -> None:
         """Write one picture, H W C; colours are not multiplied by the opacity: PNG says so."""
@@ -52,13 +61,13 @@ class ZipLayout:
                 f"{file}: {error}: remove {folder.parents[1]}, and run the same command again"
             ) from None
 
-    def facts(self, name: str, shape: Shape, classes: Sequence[str] | None) -> dict[str, Any]:
+    def facts(self, folder: Path, plan: Plan, classes: Sequence[str] | None) -> dict[str, Any]:
         """What dataset.json beside the zip says of this layout."""
         return {
-            "alpha": "straight" if shape[0] == 4 else None,
-            "file": f"{name}{self.suffix}",
+            "alpha": "straight" if plan.shape[0] == 4 else None,
+            "file": zip_of(folder, plan).name,
             "classes": classes,
-            "read_by_stylegan2_ada_pytorch": not self.notes(shape),
+            "read_by_stylegan2_ada_pytorch": not self.notes(plan.shape),
         }
 
     def notes(self, shape: Shape) -> list[str]:

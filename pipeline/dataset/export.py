@@ -2,22 +2,21 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Literal
 
 from atelier import files
 from atelier.options import option
-from pipeline.dataset import pack, publish, whole
+from pipeline.dataset import pack, publish, records, sending, whole
 from pipeline.dataset.ada_pytorch import ZipLayout
 from pipeline.dataset.labels import labels_of
 from pipeline.dataset.nvlabs import NvlabsLayout
-from pipeline.dataset.pack import Export, Plan, Progress
+from pipeline.dataset.pack import Content, Export, Plan, Progress
 from pipeline.dataset.publish import ExportError
 from pipeline.dataset.records import Shape
+from pipeline.dataset.sharded import ShardedLayout
 from pipeline.engine.crew import EngineConfig
 from pipeline.engine.unit import Batch
 from pipeline.options import Settings, keyed
@@ -30,15 +29,20 @@ if TYPE_CHECKING:
 Paths = Callable[[], Mapping[str, str]]  # a photo's id -> its path, or that of its video
 
 READS = ("id", "photo", "picture", "picture_digest")
-SHUFFLE_SEED = 123  # dataset_tool's
 CHANNELS = {"grey": 1, "rgb": 3, "rgba": 4}
 LIBRARIES = ("numpy", "pillow", "google-crc32c")
-LAYOUTS: Mapping[str, Export] = {"nvlabs": NvlabsLayout(), "zip": ZipLayout()}
+LAYOUTS: Mapping[str, Export] = {
+    "nvlabs": NvlabsLayout(),
+    "zip": ZipLayout(),
+    "sharded": ShardedLayout(),
+}
+RECORDS = "records"  # the folder of all exports, in the store
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
 class ExportTFRecordsConfig(Settings):
-    """The dataset that StyleGAN2 is trained on: multi-resolution TFRecords, or a zip."""
+    """The dataset that StyleGAN2 is trained on: TFRecords, or a zip."""
 
     name: str = option("dataset", "name of the dataset: its folder, and how its files begin")
     labels: str = option(
@@ -51,6 +55,26 @@ class ExportTFRecordsConfig(Settings):
     layout: str = option(
         "nvlabs", "; ".join(f"{name}: {way.help}" for name, way in LAYOUTS.items()), later=True
     )
+    pixels: Literal["auto", "raw", "png", "jpeg"] = option(
+        AUTO,
+        "how layout sharded holds a picture: raw; png; jpeg, at [Dataset] quality where its file is"
+        " none; auto: as its file does, without coding it anew",
+        later=True,
+    )
+    levels: Literal["auto", "all", "full"] = option(
+        AUTO,
+        "of layout sharded: full: the full size only; all: every level, as nvlabs has them; auto:"
+        " full",
+        later=True,
+    )
+    publish: str = option(
+        "",
+        "address in an object store, as s3://bucket/sets/dogs, where a copy of the finished export"
+        " is put; empty: nowhere",
+        keyed="never",
+        check=sending.must_be_address,
+        later=True,
+    )
     keep: int = option(1, "exports that are kept, the newest included", low=1, keyed="never")
 
     def __post_init__(self) -> None:
@@ -59,6 +83,10 @@ class ExportTFRecordsConfig(Settings):
             self.refuse("name", files.NAMING)
         if self.layout not in LAYOUTS:
             self.refuse("layout", f"choose one of {', '.join(LAYOUTS)}")
+        for name in ("pixels", "levels"):
+            can = getattr(LAYOUTS[self.layout], name)
+            if getattr(self, name) not in (AUTO, *can):
+                self.refuse(name, f"layout {self.layout} has {' or '.join(can)}: leave it out")
         if self.labels not in ("none", "folder") and not Path(self.labels).is_file():
             self.refuse("labels", "give none, folder, or the path of a CSV file that exists")
 
@@ -82,32 +110,24 @@ def write_export(
         raise ExportError(
             "no picture is left to export: `python -m pipeline status` says where the photos went"
         )
-    ordered = table.take(by_name(table).take(order(len(table))))
-    labels = labels_of(columns.ids(ordered, "photo"), paths, config.labels)
     layout, shape = LAYOUTS[config.layout], shape_of(dataset)
+    held = held_as(config, dataset)
+    ordered = table.take(layout.order(table))
+    labels = labels_of(columns.ids(ordered, "photo"), paths, config.labels)
     if out.is_dir() and not whole.is_whole(out / config.name):
         whole.forget_export(out, publish.UNFINISHED)
     if not out.is_dir():
-        items = pictures_of(ordered, store)
-        plan = pack.plan_of(items, config.name, shape)
-        made = pack.pack_all(items, plan, layout, out, store, on, progress)
-        layout.finish(made / config.name, plan, labels.one_hot() if labels else None)
+        rows = labels.one_hot() if labels else None
+        content = Content(pictures_of(ordered, store), rows, ordered.column("id"), out.parent)
+        plan = pack.plan_of(content, layout, config.name, shape, **held)
+        made = pack.pack_all(content, plan, layout, out, store, on, progress)
+        layout.finish(made / config.name, plan, rows)
         described = {"ExportTFRecords": keyed(config), "Dataset": keyed(dataset)}
         classes, names = labels.classes if labels else None, columns.ids(ordered)
         describe(made / config.name, plan, layout, names, classes, described)
         publish.publish(made, out)
     pack.clear(out)
     return layout.notes(shape)
-
-
-def by_name(table: "pa.Table") -> "pa.Array":
-    """The numbers of the rows in the order of their pictures' file names."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    names = pc.replace_substring_regex(table.column("picture"), "^.*/", "")
-    known = pa.table({"name": names, "id": table.column("id")})
-    return pc.sort_indices(known, [("name", "ascending"), ("id", "ascending")])
 
 
 def pictures_of(ordered: "pa.Table", store: Path) -> Batch:
@@ -142,12 +162,28 @@ def check_export(
 ) -> None:
     """Raise what would make the export fail, before the pictures are written.
 
-    That is a photo without a label, or no room for the records and the pictures still to write.
+    That is a photo without a label, an address that nothing here can write to, or no room for the
+    records and the pictures still to write.
     `photos` has the photo of each picture.
     """
     labels_of(photos, paths, config.labels)
-    need = LAYOUTS[config.layout].disk_need(len(photos), shape_of(dataset))
-    publish.check_room(store, need + to_write * usual_bytes(dataset))
+    if config.publish:
+        sending.opened(config.publish)
+    plan = Plan(config.name, shape_of(dataset), len(photos), **held_as(config, dataset))
+    layout = LAYOUTS[config.layout]
+    plan = replace(plan, count=layout.to_write(plan, to_write, store / RECORDS))
+    publish.check_room(store, layout.disk_need(plan) + to_write * usual_bytes(dataset))
+
+
+def held_as(config: ExportTFRecordsConfig, dataset: DatasetConfig) -> dict[str, Any]:
+    """How the records hold a picture; raises SettingsError for what cannot be."""
+    layout = LAYOUTS[config.layout]
+    usual = dataset.format if dataset.format in layout.pixels else layout.pixels[0]
+    pixels = usual if config.pixels == AUTO else config.pixels
+    if pixels == "jpeg" and dataset.channels == "rgba":
+        config.refuse("pixels", "JPEG has no transparency; give png or raw")
+    levels = layout.levels[0] if config.levels == AUTO else config.levels
+    return {"pixels": pixels, "levels": levels, "quality": dataset.quality}
 
 
 def shape_of(dataset: DatasetConfig) -> Shape:
@@ -156,17 +192,9 @@ def shape_of(dataset: DatasetConfig) -> Shape:
     return CHANNELS[dataset.channels], height, width
 
 
-def order(count: int) -> list[int]:
-    """Which of the pictures, sorted by file name, comes at each place: as dataset_tool shuffles."""
-    indices = np.arange(count)
-    np.random.RandomState(SHUFFLE_SEED).shuffle(indices)
-    return [int(index) for index in indices]
-
-
 def usual_bytes(config: DatasetConfig) -> int:
-    """About the size of a picture's file: a photo in JPEG at quality 95, or in PNG."""
-    width, height = config.width_height
-    return width * height * (2 if config.format == "png" else 1) // 3
+    """About the size of a picture's file."""
+    return records.usual_bytes(shape_of(config), config.format)
 
 
 def describe(
@@ -182,7 +210,7 @@ def describe(
         "name": plan.name,
         "pictures": len(ids),
         "shape": plan.shape,
-        **layout.facts(plan.name, plan.shape, classes),
+        **layout.facts(folder, plan, classes),
         "config": config,
         "versions": {library: version(library) for library in LIBRARIES},
         "order": ids,

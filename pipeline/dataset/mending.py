@@ -9,7 +9,8 @@ from atelier import pictures
 from atelier.commands import say
 from pipeline.dataset.publish import ExportError
 from pipeline.engine.cluster import MachineError
-from pipeline.photos.folder import SourceChangedError, read_photo
+from pipeline.photos.folder import read_photo
+from pipeline.photos.objects import SourceChangedError
 from pipeline.rows import columns
 from pipeline.rows.manifest import Item
 from pipeline.rows.parquet import ASIDE

@@ -1,62 +1,66 @@
 """The layout `nvlabs`: multi-resolution records, one file per level, as NVlabs/stylegan2."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline.dataset import pack, publish, records
+from pipeline.dataset import pack, places, publish, records
 from pipeline.dataset.labels import LabelRows
-from pipeline.dataset.pack import Plan
+from pipeline.dataset.pack import Content, Plan
+from pipeline.dataset.places import Placed
 from pipeline.dataset.records import Pixels, Shape
 from pipeline.rows.manifest import Item, Row
 
 
-class NvlabsLayout:
+class NvlabsLayout(Placed):
     """A file of records per level."""
 
     help = "multi-resolution TFRecords, which NVlabs/stylegan2 reads"
     suffix = ""  # it makes a folder
+    pixels: Sequence[str] = ("raw",)
+    levels: Sequence[str] = ("all",)
 
-    def disk_need(self, count: int, shape: Shape) -> int:
-        """Bytes that the records of `count` pictures take."""
-        return count * sum(records.record_bytes(level.shape) for level in records.levels(*shape))
+    def files(self, plan: Plan) -> Mapping[str, int]:
+        """The record files, the full size first, and their bytes."""
+        return {
+            file_name(plan.name, level): plan.count * records.record_bytes(level.shape)
+            for level in records.levels(*plan.shape)
+        }
 
-    def lay_out(self, folder: Path, plan: Plan, count: int) -> None:
+    def disk_need(self, plan: Plan) -> int:
+        """Bytes that the records take."""
+        return sum(self.files(plan).values())
+
+    def lay_out(self, folder: Path, plan: Plan, content: Content) -> None:
         """Make the files of all levels in full length, or keep those that are there."""
-        levels = records.levels(*plan.shape)
-        sizes = [count * records.record_bytes(level.shape) for level in levels]
-        publish.reserve(dict(zip(paths(folder, plan), sizes, strict=True)))
+        publish.reserve({folder / name: size for name, size in self.files(plan).items()})
 
     def write_items(self, items: Sequence[Item], plan: Plan, folder: Path) -> list[list[Row]]:
         """Write the items' pictures into the record files; they are on the disk when it returns."""
-        return pack.write_places(items, plan, paths(pack.inside(folder, plan), plan), self.write)
+        paths = [pack.inside(folder, plan) / name for name in self.files(plan)]
+        return places.write_places(items, plan, paths, self.write)
 
     def write(self, files: Sequence[int], place: int, picture: Pixels) -> None:
         """Write one picture, H W C, on every level."""
-        if picture.shape[2] == 4:
-            picture = premultiplied(picture)
-        levels = records.pyramid(np.ascontiguousarray(picture.transpose(2, 0, 1)))
-        for file, pixels in zip(files, levels, strict=True):
+        for file, pixels in zip(files, records.pyramid(planes(picture)), strict=True):
             records.write(file, place, pixels)
 
     def finish(self, folder: Path, plan: Plan, labels: LabelRows | None) -> None:
         """Write the labels, row i for record i."""
-        path = folder / f"{plan.name}-rxx.labels"
-        path.unlink(missing_ok=True)
+        (folder / f"{plan.name}-rxx.labels").unlink(missing_ok=True)
         if labels is not None:
-            with path.open("wb") as file:
-                np.save(file, labels)
+            write_labels(folder, plan, labels)
 
-    def facts(self, name: str, shape: Shape, classes: Sequence[str] | None) -> dict[str, Any]:
+    def facts(self, folder: Path, plan: Plan, classes: Sequence[str] | None) -> dict[str, Any]:
         """What dataset.json says of this layout."""
-        levels = records.levels(*shape)
+        named = zip(self.files(plan), records.levels(*plan.shape), strict=True)
         return {
-            "alpha": "premultiplied" if shape[0] == 4 else None,
-            "levels": [{"file": file_name(name, level), "shape": level.shape} for level in levels],
+            "alpha": "premultiplied" if plan.shape[0] == 4 else None,
+            "levels": [{"file": name, "shape": level.shape} for name, level in named],
             "classes": classes,
-            "read_by_nvlabs_stylegan2": not self.notes(shape),
+            "read_by_nvlabs_stylegan2": not self.notes(plan.shape),
         }
 
     def notes(self, shape: Shape) -> list[str]:
@@ -78,13 +82,20 @@ def unlike_nvlabs(shape: Shape) -> list[str]:
     return reasons
 
 
-def paths(folder: Path, plan: Plan) -> list[Path]:
-    """The record files, the full size first."""
-    return [folder / file_name(plan.name, level) for level in records.levels(*plan.shape)]
+def write_labels(folder: Path, plan: Plan, labels: LabelRows) -> None:
+    """Write the labels of all records into one file, row i for record i."""
+    with (folder / f"{plan.name}-rxx.labels").open("wb") as file:
+        np.save(file, labels)
 
 
 def file_name(name: str, level: records.Level) -> str:
     return f"{name}-r{level.number:02}.tfrecords"
+
+
+def planes(picture: Pixels) -> Pixels:
+    """H W C -> C H W, as records hold it: the colours of RGBA are products with the opacity."""
+    picture = premultiplied(picture) if picture.shape[2] == 4 else picture
+    return np.ascontiguousarray(picture.transpose(2, 0, 1))
 
 
 def premultiplied(image: Pixels) -> Pixels:

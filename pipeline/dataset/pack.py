@@ -1,17 +1,12 @@
-"""Packs pictures into files that are laid out beforehand, each picture at its own place.
-
-All pictures of a file are equally long: the bytes depend neither on who wrote them nor on when.
-"""
+"""What a dataset is packed from, what a layout of it must know, and how the work is handed out."""
 
 import hashlib
-import os
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -22,16 +17,36 @@ from pipeline.dataset.publish import ExportError
 from pipeline.dataset.records import Pixels, Shape
 from pipeline.engine import crew, unit
 from pipeline.engine.crew import EngineConfig
-from pipeline.engine.unit import Batch, Unit, Units, keys_of
+from pipeline.engine.unit import Batch, Units, keys_of
 from pipeline.photos.folder import read_photo
-from pipeline.rows import manifest, memo
-from pipeline.rows.manifest import Item, Row
+from pipeline.rows import manifest
+from pipeline.rows.manifest import Item
 from training.sources import Source, open_source
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 WHOLE = "whole"  # the folder, in an unfinished export, that will get the final name
 
 Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Content:
+    """The pictures of a dataset, in its order."""
+
+    items: Sequence[Item]
+    labels: LabelRows | None = None
+    ids: "pa.ChunkedArray | None" = None  # hex digits, sorted; None: a picture is only its place
+    earlier: Path | None = None  # where exports lie whose files may be kept
+
+
+class Part(NamedTuple):
+    """One of the files that a layout cuts its pictures into."""
+
+    holds: str  # a digest: parts that say the same have the same bytes
+    pictures: int
 
 
 @dataclass(frozen=True)
@@ -41,9 +56,21 @@ class Plan:
     name: str
     shape: Shape
     count: int  # of pictures
-    places: Mapping[str, int] = field(default_factory=dict)  # of a unit: key -> place in each file
+    places: Mapping[str, int] = field(default_factory=dict)  # of a unit: key -> place in the order
     exact: bool = False  # refuse a picture with other channels, instead of converting it
     dataset: Path | None = None  # where the pictures are, by their places, that are no files
+    pixels: str = "raw"  # how they are held: raw, png, jpeg
+    levels: str = "all"  # all, or the full size only
+    quality: int = 95  # of a JPEG that is made
+    parts: Sequence[Part] = ()  # of a layout that cuts them into several files
+
+
+class ToDo(NamedTuple):
+    """What is left of an export."""
+
+    done: int  # pictures that are packed already
+    units: Units
+    rows: int  # in all units: pictures, or files of pictures
 
 
 class Layout(Protocol):
@@ -51,15 +78,20 @@ class Layout(Protocol):
 
     help: str  # a sentence for people
     suffix: str  # of the one file that it makes; empty where it makes a folder
+    pixels: Sequence[str]  # how it can hold them
+    levels: Sequence[str]  # of the records: the first is what it has if nobody asks
 
-    def disk_need(self, count: int, shape: Shape) -> int:
-        """Bytes that so many pictures take."""
+    def parts(self, content: Content, plan: Plan) -> Sequence[Part]:
+        """The files that the pictures are cut into; none where each picture has its place."""
 
-    def lay_out(self, folder: Path, plan: Plan, count: int) -> None:
-        """Make the files, or keep those that are there; raises ExportError for want of room."""
+    def disk_need(self, plan: Plan) -> int:
+        """Bytes that `plan.count` pictures take, or about so many where their files decide."""
 
-    def write_items(self, items: Sequence[Item], plan: Plan, folder: Path) -> list[list[Row]]:
-        """The unit.Work that writes pictures; they are on the disk when it returns."""
+    def lay_out(self, folder: Path, plan: Plan, content: Content) -> None:
+        """Make what is there before the work; raises ExportError for want of room."""
+
+    def to_do(self, folder: Path, plan: Plan, content: Content, on: EngineConfig) -> ToDo:
+        """The work, without what an unfinished run did; here `folder` is all of the export."""
 
     def finish(self, folder: Path, plan: Plan, labels: LabelRows | None) -> None:
         """Write what goes with the pictures, once all are there."""
@@ -71,24 +103,30 @@ class Layout(Protocol):
 class Export(Layout, Protocol):
     """A layout of ExportTFRecords, which describes itself in dataset.json."""
 
-    def facts(self, name: str, shape: Shape, classes: Sequence[str] | None) -> dict[str, Any]:
+    def order(self, table: "pa.Table") -> "pa.Array":
+        """The numbers of the rows, with `id` and `picture`, in the order of the dataset."""
+
+    def to_write(self, plan: Plan, changed: int, exports: Path) -> int:
+        """How many pictures are to be packed at most, if so many changed since earlier exports."""
+
+    def files(self, plan: Plan) -> Mapping[str, int | None]:
+        """The files that hold pictures -> their bytes, where the plan alone says that."""
+
+    def facts(self, folder: Path, plan: Plan, classes: Sequence[str] | None) -> dict[str, Any]:
         """What is in which file."""
 
 
-def plan_of(
-    items: Sequence[Item],
-    name: str,
-    shape: Shape,
-    exact: bool = False,
-    dataset: Path | None = None,
-) -> Plan:
-    """The plan for items in the order of the dataset."""
-    assert len(set(keys_of(items))) == len(items), "two pictures have one key"
-    return Plan(name, shape, len(items), {}, exact, dataset)
+def plan_of(content: Content, layout: Layout, name: str, shape: Shape, **more: Any) -> Plan:
+    """The plan for pictures in the order of the dataset; `more` are further fields of it."""
+    keys = keys_of(content.items)
+    assert len(set(keys)) == len(keys), "two pictures have one key"
+    held = {"pixels": layout.pixels[0], "levels": layout.levels[0]}
+    plan = Plan(name, shape, len(keys), **held | more)
+    return replace(plan, parts=layout.parts(content, plan))
 
 
 def pack_all(
-    items: Sequence[Item],
+    content: Content,
     plan: Plan,
     layout: Layout,
     out: Path,
@@ -96,23 +134,35 @@ def pack_all(
     on: EngineConfig,
     progress: Progress,
 ) -> Path:
-    """Write the pictures of the items; returns the folder of <name>/, which is to be finished.
+    """Write the pictures; returns the folder of <name>/, which is to be finished.
 
     Pictures that an unfinished run packed are not packed again. Raises ExportError where one
     cannot be packed.
     """
     folder = unfinished(out)
-    prepare(folder, plan, layout, items)
-    done = memo.keys(folder / "parts")
-    progress(len(done))
-    units = Units(partial(cut, items, done, plan, layout, on, folder))
-    failures = crew.map_units(units, on, store, progress)
+    prepare(folder, plan, layout, content)
+    left = layout.to_do(folder, plan, content, on)
+    progress(left.done)
+    shared = in_shares(progress, plan.count - left.done, left.rows)
+    failures = crew.map_units(left.units, on, store, shared)
     if failures := failures + killers(folder):
         raise ExportError(
-            f"{len(failures)} of {len(items)} pictures are not packed yet; mend this and"
+            f"{len(failures)} of {len(content.items)} pictures are not packed yet; mend this and"
             f" run the same command again: {failures[0]}"
         )
     return folder / WHOLE
+
+
+def in_shares(progress: Progress, total: int, rows: int) -> Progress:
+    """Tells of pictures where rows of the work are told of: each stands for its share of them."""
+    done = 0
+
+    def advance(more: int) -> None:
+        nonlocal done
+        before, done = done, done + more
+        progress(done * total // rows - before * total // rows)
+
+    return advance
 
 
 def unfinished(out: Path) -> Path:
@@ -130,17 +180,19 @@ def inside(folder: Path, plan: Plan) -> Path:
     return folder / WHOLE / plan.name
 
 
-def prepare(folder: Path, plan: Plan, layout: Layout, items: Sequence[Item]) -> None:
+def prepare(folder: Path, plan: Plan, layout: Layout, content: Content) -> None:
     """Lay out the files; those of an unfinished run stay if it had the same to do."""
     told = plan.name, plan.shape, plan.exact, type(layout).__name__
     hasher = hashlib.blake2b(repr(told).encode())
+    hasher.update("".join(part.holds for part in plan.parts).encode())
+    items = content.items
     for fact in items.facts() if isinstance(items, Batch) else map(fact_of, items):
         hasher.update(repr(fact).encode())
     to_do = folder / "to-do"
     same = to_do.is_file() and to_do.read_text() == hasher.hexdigest()
     if folder.exists() and not same:
         shutil.rmtree(folder)  # raises: what cannot be removed must not pass for packed
-    layout.lay_out(inside(folder, plan), plan, len(items))
+    layout.lay_out(inside(folder, plan), plan, content)
     to_do.write_text(hasher.hexdigest())
     killers(folder)
 
@@ -158,63 +210,24 @@ def killers(folder: Path) -> list[str]:
     return [f"{row.picture or row.id} {row.drop}" for row in rows]
 
 
-def cut(
-    items: Sequence[Item],
-    done: Collection[str],
-    plan: Plan,
-    layout: Layout,
-    on: EngineConfig,
-    folder: Path,
-) -> Iterator[Unit]:
-    """Units of neighbours in the files, without what is done; each knows its own places only."""
-    size, keys = on.rows_per_unit(len(items) - len(done)), keys_of(items)
-    for start in range(0, len(items), size):
-        own = enumerate(keys[start : start + size], start)
-        places = {key: place for place, key in own if key not in done}
-        if places:
-            some = items[start : start + size]
-            todo = some if len(places) == len(some) else [i for i in some if i.key in places]
-            yield Unit(layout.write_items, replace(plan, places=places), todo, folder)
-
-
-def write_places(
-    items: Sequence[Item],
-    plan: Plan,
-    paths: Sequence[Path],
-    write: Callable[[Sequence[int], int, Pixels], None],
-) -> list[list[Row]]:
-    """Write each picture at its place of the open files; they are on the disk when it returns."""
-    with open_files(paths) as files:
-        for item in items:
-            write(files, plan.places[item.key], read_picture(item, plan))
-        for file in files:
-            os.fdatasync(file)
-    return [[item.row] for item in items]
-
-
-@contextmanager
-def open_files(paths: Sequence[Path]) -> Iterator[list[int]]:
-    """Files that are there, to be written."""
-    with ExitStack() as stack:
-        files = []
-        for path in paths:
-            files.append(os.open(path, os.O_WRONLY))
-            stack.callback(os.close, files[-1])
-        yield files
-
-
 def read_picture(item: Item, plan: Plan) -> Pixels:
-    """A picture, H W C; raises ExportError where it does not fit.
+    """A picture, H W C; raises ExportError where it does not fit."""
+    return read_both(item, plan)[0]
+
+
+def read_both(item: Item, plan: Plan) -> tuple[Pixels, bytes]:
+    """A picture, H W C, and its file, empty where it has none of its own.
 
     One of the store's own that is not as it was written is out of the way then.
     """
     if plan.dataset:
-        return open_dataset(plan.dataset).read(plan.places[item.key])
-    if item.row.picture:
+        return open_dataset(plan.dataset).read(plan.places[item.key]), b""
+    if item.row.picture and isinstance(item.path, Path):
         with mending.checked(item.path):
             data = mending.read_own(item)
-            return pixels_of(item, data, plan)
-    return pixels_of(item, read_photo(item), plan)
+            return pixels_of(item, data, plan), data
+    data = read_photo(item)
+    return pixels_of(item, data, plan), data
 
 
 def pixels_of(item: Item, data: bytes, plan: Plan) -> Pixels:

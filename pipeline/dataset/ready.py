@@ -13,7 +13,8 @@ from atelier import pictures
 from atelier.listing import is_hidden, is_photo, with_suffix
 from pipeline.dataset import export, pack, publish, unpacked
 from pipeline.dataset.labels import LabelRows
-from pipeline.dataset.pack import Layout, Progress
+from pipeline.dataset.pack import Content, Layout, Progress
+from pipeline.dataset.places import shuffled
 from pipeline.dataset.publish import ExportError
 from pipeline.dataset.records import Shape
 from pipeline.engine.crew import EngineConfig
@@ -24,6 +25,7 @@ from training.sources import FolderStore, Pictures
 from training.sources.labels import read_labels
 
 LAYOUTS: Mapping[str, Layout] = {**export.LAYOUTS, "pictures": unpacked.PicturesLayout()}
+PIXELS = export.LAYOUTS["sharded"].pixels
 HELP = "; ".join(f"{name}: {way.help}" for name, way in LAYOUTS.items())
 
 
@@ -54,16 +56,18 @@ def chosen_layout(source: Path, out: Path, asked: str | None) -> str:
 
 
 def pack_ready(
-    ready: Ready, out: Path, chosen: str, on: EngineConfig, progress: Progress
+    ready: Ready, out: Path, chosen: str, on: EngineConfig, progress: Progress, pixels: str = ""
 ) -> list[str]:
     """Make `out` in a layout of LAYOUTS; returns notes for the person who runs it.
 
-    Raises ExportError with the way out.
+    Raises ExportError with the way out, or SettingsError for pixels that cannot be held so.
     """
     out, layout = out.absolute(), LAYOUTS[chosen]
     name = out.stem if layout.suffix else out.name
-    plan = pack.plan_of(ready.items, name, ready.shape, exact=True, dataset=ready.dataset)
-    whole = pack.pack_all(ready.items, plan, layout, out, out.parent, on, progress) / name
+    content, held = Content(ready.items, ready.labels), held_pixels(ready, chosen, pixels)
+    more = {"exact": True, "dataset": ready.dataset, "pixels": held}
+    plan = pack.plan_of(content, layout, name, ready.shape, **more)
+    whole = pack.pack_all(content, plan, layout, out, out.parent, on, progress) / name
     layout.finish(whole, plan, ready.labels)
     if layout.suffix:
         whole = whole / f"{name}{layout.suffix}"
@@ -74,6 +78,27 @@ def pack_ready(
     publish.publish(whole, out)
     pack.clear(out)
     return [*ready.notes, *layout.notes(ready.shape)]
+
+
+def held_pixels(ready: Ready, chosen: str, asked: str) -> str:
+    """How a layout holds these pictures: JPEGs as they are, where it can, all else as PNG."""
+    layout = LAYOUTS[chosen]
+    if asked and asked not in layout.pixels:
+        raise SettingsError(
+            f"--pixels {asked}: layout {chosen} has {' or '.join(layout.pixels)}: leave it out"
+        )
+    if asked == "jpeg" and ready.shape[0] == 4:
+        raise SettingsError("--pixels jpeg: JPEG has no transparency; give png or raw")
+    if asked:
+        return asked
+    if "png" not in layout.pixels:
+        return layout.pixels[0]
+    jpegs = not ready.dataset and all(is_jpeg(item.path.name) for item in ready.items)
+    return "jpeg" if jpegs and "jpeg" in layout.pixels else "png"
+
+
+def is_jpeg(name: str) -> bool:
+    return name.lower().endswith((".jpg", ".jpeg"))
 
 
 def by_suffix(out: Path) -> str:
@@ -134,7 +159,7 @@ def folder_at(folder: Path, pixel_limit: int) -> Ready:
     items, notes = listed(folder)
     shape = shape_of(items[0], pixel_limit)
     labels, more = labels_beside(folder, [item.path.name for item in items])
-    order = export.order(len(items))
+    order = shuffled(len(items))
     ordered = [items[index] for index in order]
     return Ready(
         ordered,

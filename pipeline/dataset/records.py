@@ -1,13 +1,15 @@
 """The TFRecord format of a StyleGAN2 dataset: pixels in, bytes out.
 
-One file per level, from the full size down; each record is a `tf.train.Example` with the features
-`shape` (C, H, W) and `data` (uint8 in C, H, W order). All records of a level are equally long, so
-that record i lies at i times that length and many workers write into one file.
+Each record is a `tf.train.Example` with the features `shape` (C, H, W) and `data` (uint8 in C, H, W
+order). NVlabs' have these two, in one file per level, from the full size down. All records of a
+level are then equally long, so that record i lies at i times that length and many workers write
+into one file. Others may have more features, and a picture's file as their data.
 """
 
 import errno
 import os
 import struct
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +23,7 @@ Shape = tuple[int, int, int]  # C, H, W
 
 SMALLEST_BASE = 3  # pixels: the smallest level has sides of 3 to 5 where the size allows it
 CRC_BYTES = 4
+HEAD_BYTES = {"jpeg": 600, "png": 70}  # of a file, whatever its size
 LENGTH_BYTES = 8
 
 
@@ -84,47 +87,80 @@ def divided(sums: NDArray[np.unsignedinteger], bits: int) -> Pixels:
 def write(file: int, place: int, pixels: Pixels) -> None:
     """Write one picture as record number `place` of an open file descriptor."""
     shape: Shape = pixels.shape
-    start = head(shape)
-    data = np.ascontiguousarray(pixels).view()
-    data.setflags(write=False)  # google_crc32c takes no buffer that could change: so no copy
-    record = (start.framed, data.data, masked(google_crc32c.extend(start.crc, data)))
-    if os.pwritev(file, record, place * record_bytes(shape)) != record_bytes(shape):
+    at, length = place * record_bytes(shape), record_bytes(shape)
+    if os.pwritev(file, framed(shape, pixels), at) != length:
         raise OSError(errno.ENOSPC, "the disk took only a part of a record")
+
+
+def framed(
+    shape: Shape, data: Pixels | bytes, more: bytes = b""
+) -> tuple[bytes, memoryview | bytes, bytes]:
+    """A record as it stands in the file, in three pieces; `more` are further features."""
+    if isinstance(data, np.ndarray):
+        data = np.ascontiguousarray(data).view()
+        data.setflags(write=False)  # google_crc32c takes no buffer that could change: so no copy
+    content = data if isinstance(data, bytes) else data.data
+    start = head(shape, len(data) if isinstance(data, bytes) else data.size, more)
+    return start.framed, content, masked(google_crc32c.extend(start.crc, data))
 
 
 def record_bytes(shape: Shape) -> int:
     """How long every record of this shape is in the file, framing included."""
-    return len(head(shape).framed) + shape[0] * shape[1] * shape[2] + CRC_BYTES
+    size = shape[0] * shape[1] * shape[2]
+    return len(head(shape, size).framed) + size + CRC_BYTES
+
+
+def usual_bytes(shape: Shape, pixels: str) -> int:
+    """About what a photo takes, as a JPEG of quality 95, as a PNG, or raw."""
+    _, height, width = shape
+    if pixels == "raw":
+        return record_bytes(shape)
+    return width * height * (2 if pixels == "png" else 1) // 3 + HEAD_BYTES[pixels]
 
 
 class Head(NamedTuple):
-    """What comes before the pixels: the same for all records of a level."""
+    """What comes before the data: the same for all raw records of a level."""
 
     framed: bytes
     crc: int  # of the example's bytes in it
 
 
 @lru_cache
-def head(shape: Shape) -> Head:
-    """Length and its checksum, then the example up to its pixels.
+def head(shape: Shape, size: int, more: bytes = b"") -> Head:
+    """Length and its checksum, then the example up to its data, which are `size` bytes.
 
-    Protobuf wire format: Example{1: Features{1: entry{1: name, 2: Feature}, ...}}, where a Feature
-    is {1: BytesList{1: bytes}} or {3: Int64List{1: packed varints}}.
+    Protobuf wire format: Example{1: Features{1: entry{1: name, 2: Feature}, ...}}.
     """
-    sizes = field(1, b"".join(map(varint, shape)))
-    shape_entry = field(1, field(1, b"shape") + field(2, field(3, sizes)))
-    pixels = shape[0] * shape[1] * shape[2]
-    name = field(1, b"data")
     data_head = b""
     for tag in (1, 1, 2):  # from the inside: bytes, BytesList, Feature
-        data_head = field_head(tag, len(data_head) + pixels) + data_head
-    entry = name + data_head
-    entry = field_head(1, len(entry) + pixels) + entry
-    example = shape_entry + entry
-    example = field_head(1, len(example) + pixels) + example
-    length = struct.pack("<Q", len(example) + pixels)
+        data_head = field_head(tag, len(data_head) + size) + data_head
+    entry = field(1, b"data") + data_head
+    entry = field_head(1, len(entry) + size) + entry
+    example = int_feature("shape", shape) + more + entry
+    example = field_head(1, len(example) + size) + example
+    length = struct.pack("<Q", len(example) + size)
     framed = length + masked(google_crc32c.value(length)) + example
     return Head(framed, google_crc32c.value(example))
+
+
+def int_feature(name: str, values: Iterable[int]) -> bytes:
+    """A feature {3: Int64List{1: packed varints}}; none of them negative."""
+    return feature_entry(name, field(3, field(1, b"".join(map(varint, values)))))
+
+
+def float_feature(name: str, values: NDArray[np.float32]) -> bytes:
+    """A feature {2: FloatList{1: packed floats}}."""
+    return feature_entry(name, field(2, field(1, values.astype("<f4").tobytes())))
+
+
+def word_feature(name: str, value: str) -> bytes:
+    """A feature {1: BytesList{1: bytes}}."""
+    return feature_entry(name, field(1, field(1, value.encode())))
+
+
+def feature_entry(name: str, value: bytes) -> bytes:
+    """An entry of an example's features."""
+    return field(1, field(1, name.encode()) + field(2, value))
 
 
 def field(tag: int, content: bytes) -> bytes:

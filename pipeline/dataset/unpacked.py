@@ -7,27 +7,30 @@ from pathlib import Path
 from atelier import files, pictures
 from pipeline.dataset import ada_pytorch, archive, pack, publish
 from pipeline.dataset.labels import LabelRows
-from pipeline.dataset.pack import Plan
+from pipeline.dataset.pack import Content, Plan
+from pipeline.dataset.places import Placed
 from pipeline.dataset.records import Shape
 from pipeline.rows.manifest import Item, Row
 
 FIRST = archive.member_name(0).split("/")[0]  # the folder by which one is known
 
 
-class PicturesLayout:
+class PicturesLayout(Placed):
     """A PNG for each picture."""
 
     help = "a folder of PNGs"
     suffix = ""
+    pixels: Sequence[str] = ("png",)
+    levels: Sequence[str] = ("full",)
 
-    def disk_need(self, count: int, shape: Shape) -> int:
-        """Bytes that `count` pictures take at most."""
-        return count * archive.png_bytes(shape)
+    def disk_need(self, plan: Plan) -> int:
+        """Bytes that the pictures take at most."""
+        return plan.count * archive.png_bytes(plan.shape)
 
-    def lay_out(self, folder: Path, plan: Plan, count: int) -> None:
+    def lay_out(self, folder: Path, plan: Plan, content: Content) -> None:
         """Make the folder, where there is room for all."""
         if not folder.is_dir():
-            publish.check_room(folder, self.disk_need(count, plan.shape))
+            publish.check_room(folder, self.disk_need(plan))
             folder.mkdir(parents=True)
 
     def write_items(self, items: Sequence[Item], plan: Plan, folder: Path) -> list[list[Row]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pipeline.engine import software
 from pipeline.engine.software import Software
 from pipeline.engine.unit import Unit
+from pipeline.rows.manifest import Far, Place
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -27,7 +28,7 @@ class Terms:
 
     software: Software
     store: Path
-    photos: Path
+    photos: Place
     mark: Path  # a file that lies in the store while the run works
 
     def lacking(self) -> str:
@@ -36,17 +37,24 @@ class Terms:
             return f"has {differing}: install there what is here"
         if not self.mark.is_file():
             return f"does not see {self.store}: {SIGHT}"
-        return "" if self.photos.is_dir() else f"does not see {self.photos}: {SIGHT}"
+        return unseen(self.photos)
+
+
+def unseen(photos: Place) -> str:
+    """Why this process cannot read from where photos lie, in words; nothing where it can."""
+    if isinstance(photos, Far):
+        return photos.unseen()
+    return "" if Path(str(photos)).is_dir() else f"does not see {photos}: {SIGHT}"
 
 
 @contextmanager
-def terms(store: Path, photos: Path) -> Iterator[Terms]:
+def terms(store: Path, photos: Place) -> Iterator[Terms]:
     """The terms of a run on this store, with its mark; `photos` counts where it is a folder."""
     store.mkdir(parents=True, exist_ok=True)
     mark = store / f".mark-{uuid.uuid4().hex}"
     mark.touch()
     try:
-        seen = photos if photos.is_dir() else store
+        seen = store if unseen(photos) else photos
         yield Terms(software.installed(), store, seen, mark)
     finally:
         mark.unlink(missing_ok=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from pipeline.rows import columns, manifest, memo
-from pipeline.rows.manifest import Item, Row, dropped
+from pipeline.rows.manifest import Item, Place, Row, dropped
 from pipeline.rows.memo import KILLED
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Batch(Sequence[Item]):
     and `made`: whether the file is the store's own, not the source's.
     """
 
-    def __init__(self, table: "pa.Table", source: Path, store: Path) -> None:
+    def __init__(self, table: "pa.Table", source: Place, store: Path) -> None:
         self.table, self.source, self.store = table, source, store
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -69,10 +69,12 @@ class Batch(Sequence[Item]):
 
     @cached_property
     def items(self) -> list[Item]:
-        rows = manifest.rows_of(self.table)
+        told = self.values(("key", "file", "made", "seen_bytes", "seen_ns"))
         return [
-            Item(key, row, Path(file), size, seen)
-            for row, (key, file, size, seen) in zip(rows, self.facts(), strict=True)
+            Item(key, row, (self.store if made else self.source) / file, size, seen)
+            for row, key, file, made, size, seen in zip(
+                manifest.rows_of(self.table), *told, strict=True
+            )
         ]
 
 
@@ -81,7 +83,7 @@ def batch(
     keys: "pa.Array",
     places: "pa.Table",
     names: Sequence[str],
-    source: Path,
+    source: Place,
     store: Path,
 ) -> Batch:
     """Rows to do, of which workers get these columns, each with the file that holds its photo.
@@ -106,7 +108,7 @@ def batch(
     return Batch(pa.table(own | told).combine_chunks(), source, store)
 
 
-def unpacked(data: bytes, source: Path, store: Path) -> Batch:
+def unpacked(data: bytes, source: Place, store: Path) -> Batch:
     """A batch that has travelled."""
     import pyarrow as pa
 

@@ -1,35 +1,56 @@
-"""Where photos lie: which files there are, and their bytes, as long as they stay as they were."""
+"""Where photos lie: which files there are, and their bytes, as long as they stay as they were.
+
+A file lies on a file system, where it is a Path, or in an object store, where it is an Address.
+"""
 
 import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, islice
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
 from atelier.containers import is_whole_png
-from atelier.listing import HIDDEN, head_of, is_hidden, kind_by_content, walk
+from atelier.listing import HEAD, HIDDEN, head_of, is_hidden, kind_by_content, kind_by_name, walk
+from atelier.options import is_address
 from pipeline.options import SettingsError, located
+from pipeline.photos.objects import (
+    Address,
+    ClosedError,
+    Entry,
+    GoneError,
+    RemoteError,
+    SourceChangedError,
+    address,
+    ahead,
+)
 from pipeline.rows import columns, manifest, shards
-from pipeline.rows.manifest import Item, Row, digest, dropped
+from pipeline.rows.manifest import Item, Place, Row, digest, dropped
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 LISTED = ("id", "path", "size_bytes", "mtime_ns", "drop")  # what a listing says of a file
 AT_ONCE = 1 << 16  # files
+Thing = TypeVar("Thing")
+NO_TEXT = "file name is not UTF-8"
+ASKED = 1 << 10  # objects whose first bytes are asked for together
 MENDS = "`python -m pipeline verify --repair` makes it again"
 
 
-class SourceChangedError(OSError):
-    """The file is not the one that Ingest saw, or is gone: a reason to run again, not to drop."""
+class Readable(Protocol):
+    """An open file, or an object in a store."""
+
+    def read(self, number: int = -1, /) -> bytes:
+        """The next bytes, or all that are left; of an object, the first or all."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +63,9 @@ class PhotoFolder:
     hidden: bool = False  # whether hidden files count
 
     @cached_property
-    def root(self) -> Path:
+    def root(self) -> Path | Address:
+        if is_address(self.given):
+            return address(self.given)
         return located(self.given or str(self.store / "raw"))
 
     @cached_property
@@ -51,12 +74,17 @@ class PhotoFolder:
         return scanned(listing(self.root, self.store, self.option, self.hidden))
 
     @cached_property
-    def inode(self) -> int:
-        return self.root.stat().st_ino
+    def inode(self) -> int | str:
+        """Tells it from other folders that hold files of the same name, size and time."""
+        return self.root.stat().st_ino if isinstance(self.root, Path) else str(self.root)
 
-    def file(self, row: Row) -> Path:
+    def file(self, row: Row) -> Place:
         """Where the photo of a row of Ingest's lies."""
         return (self.store if row.clip else self.root) / row.path
+
+    def read(self, row: Row) -> bytes:
+        """The bytes of the photo of a row of Ingest's, as they are now; or OSError."""
+        return read_photo(Item("", row, self.file(row)))
 
 
 class Scanned:
@@ -116,8 +144,8 @@ def scanned(rows: Iterable[Row]) -> Scan:
     return Scan(tables, {prefix: columns.digest_table(table) for prefix, table in tables.items()})
 
 
-def batched(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
-    waiting = iter(rows)
+def batched(things: Iterable[Thing], size: int) -> Iterator[list[Thing]]:
+    waiting = iter(things)
     while some := list(islice(waiting, size)):
         yield some
 
@@ -140,27 +168,70 @@ def check_source(source: Path, store: Path, option: str) -> None:
 
 
 def listing(
-    source: Path, store: Path, option: str = "[Ingest] source", hidden: bool = False
+    source: Path | Address, store: Path, option: str = "[Ingest] source", hidden: bool = False
 ) -> Iterator[Row]:
     """One row per file below `source`, in any order; what need not be read is dropped already.
 
     Symbolic links are followed; a folder is walked once, so a loop ends. Reads the first bytes
     of files whose suffix says nothing. Raises SettingsError, naming the option, for a source that
-    cannot be, or is empty.
+    cannot be, or is empty; OSError for what a store says meanwhile.
     """
-    check_source(source, store, option)
-    paths = walk(source)
-    first = next(paths, None)
+    if isinstance(source, Address):
+        rows = described_objects(source, option, hidden)
+    else:
+        check_source(source, store, option)
+        rows = (described_by_name(path, source, hidden) for path in walk(source))
+    first = next(rows, None)
     if first is None:
         raise SettingsError(f"{option} = {source}: the folder is empty")
-    return (described_by_name(path, source, hidden) for path in chain([first], paths))
+    return chain([first], rows)
+
+
+def described_objects(source: Address, option: str, hidden: bool) -> Iterator[Row]:
+    """What a listing alone says about each object, or else its first bytes."""
+    try:
+        for some in batched(source.entries(), ASKED):
+            rows = [named_row(entry.name.encode("utf-8", "surrogateescape")) for entry in some]
+            asked = [e.name for e, row in zip(some, rows, strict=True) if is_asked(e, row, hidden)]
+            heads = dict(zip(asked, source.heads(asked, HEAD), strict=True))
+            for entry, row in zip(some, rows, strict=True):
+                yield described_object(entry, row, hidden, heads.get(entry.name, b""))
+    except ClosedError as error:
+        raise SettingsError(f"{option} = {error}") from None
+    except RemoteError as error:
+        raise RemoteError(f"{option} = {error}") from None
+
+
+def is_asked(entry: Entry, row: Row, hidden: bool) -> bool:
+    """Whether the name of an object does not say what it is."""
+    known = kind_by_name(row.path) or (not hidden and is_hidden(row.path))
+    return bool(entry.is_file and entry.size_bytes and not known)
+
+
+def described_object(entry: Entry, row: Row, hidden: bool, head: bytes) -> Row:
+    """The row of an object, of which the first bytes are known where its name does not do."""
+    if not hidden and is_hidden(row.path):
+        return dropped(row, HIDDEN)
+    row = replace(row, size_bytes=entry.size_bytes, mtime_ns=entry.mark)
+    if not entry.is_file:
+        return dropped(row, "not a regular file")
+    reason = no_photo(row.path, lambda: head)
+    if not reason and row.path != entry.name:
+        reason = NO_TEXT
+    return dropped(row, reason) if reason else row
+
+
+def named_row(name: bytes) -> Row:
+    """The row of a file by its path below the source."""
+    path = name.decode("utf-8", "backslashreplace")
+    return Row(id=hashlib.blake2b(path.encode(), digest_size=16).hexdigest(), path=path)
 
 
 def described_by_name(path: Path, source: Path, hidden: bool) -> Row:
     """What the directory entry alone says about a file."""
-    name = os.fsencode(path.relative_to(source)).decode("utf-8", "backslashreplace")
-    row = Row(id=hashlib.blake2b(name.encode(), digest_size=16).hexdigest(), path=name)
-    if not hidden and is_hidden(name):
+    given = os.fsencode(path.relative_to(source))
+    row = named_row(given)
+    if not hidden and is_hidden(row.path):
         return dropped(row, HIDDEN)
     try:
         facts = path.stat()
@@ -171,22 +242,28 @@ def described_by_name(path: Path, source: Path, hidden: bool) -> Row:
     row = replace(row, size_bytes=facts.st_size, mtime_ns=facts.st_mtime_ns)
     if not stat.S_ISREG(facts.st_mode):
         return dropped(row, "not a regular file")
-    reason = no_photo(path, name)
-    if not reason and name.encode() != os.fsencode(path.relative_to(source)):
-        reason = "file name is not UTF-8"
+    readable = os.access(path, os.R_OK)
+    reason = no_photo(row.path, lambda: head_of(path) if readable else b"")
+    if not reason and not readable:
+        reason = "no permission to read"
+    if not reason and row.path.encode() != given:
+        reason = NO_TEXT
     return dropped(row, reason) if reason else row
 
 
-def no_photo(path: Path, name: str) -> str:
+def no_photo(name: str, head: Callable[[], bytes]) -> str:
     """Why a file need not be read whole; nothing where it may be a photo or a video."""
-    readable = os.access(path, os.R_OK)
-    kind = kind_by_content(name, lambda: head_of(path) if readable else b"")
-    suffix = path.suffix.lower()
+    kind, suffix = kind_by_content(name, head), PurePosixPath(name).suffix.lower()
     if kind == "raw":
         return f"camera raw file ({suffix})"
-    if kind == "other":
-        return f"not a photo ({suffix or 'no suffix'})"
-    return "" if readable else "no permission to read"
+    return f"not a photo ({suffix or 'no suffix'})" if kind == "other" else ""
+
+
+def read_photos(items: Sequence[Item]) -> Iterator[tuple[Item, bytes]]:
+    """Each item and the bytes of its photo, as `read_photo`; a store is asked ahead of need."""
+    if any(isinstance(item.path, Address) for item in items):
+        return zip(items, ahead(read_photo, items), strict=True)
+    return ((item, read_photo(item)) for item in items)
 
 
 def read_photo(item: Item) -> bytes:
@@ -200,7 +277,7 @@ def read_photo(item: Item) -> bytes:
 
 def is_frame(item: Item) -> bool:
     """Whether it is a frame of a video, which the store keeps as a PNG."""
-    ours = item.mtime_ns is None and item.path.parts[-3:-2] == ("pictures",)
+    ours = item.mtime_ns is None and item.path.parent.parent.name == "pictures"
     return ours and not item.row.picture
 
 
@@ -218,8 +295,43 @@ def check_photo(item: Item) -> None:
 
 
 @contextmanager
-def unchanged(item: Item) -> Iterator[BinaryIO]:
+def on_disk(item: Item) -> Iterator[Path]:
+    """The file of an item for a library that reads no other, whole and as Ingest saw it.
+
+    Of an object it is a copy, among the temporary files of this machine for a while.
+    """
+    if isinstance(item.path, Path):
+        check_photo(item)
+        yield item.path
+        check_photo(item)
+        return
+    assert isinstance(item.path, Address)
+    with TemporaryDirectory(prefix="atelier-") as folder:
+        file = Path(folder, f"copy{item.path.suffix}")
+        with unchanged_object(item, item.path):
+            item.path.fetch(file)
+        yield file
+
+
+@contextmanager
+def unchanged_object(item: Item, place: Address) -> Iterator[Address]:
+    """The object of an item, if at the end it still is the one that Ingest saw."""
+    try:
+        yield place
+        if item.mtime_ns and place.facts() != (item.size_bytes, item.mtime_ns):
+            raise SourceChangedError(f"{place} changed while this ran")
+    except GoneError:
+        raise SourceChangedError(f"{place} vanished while this ran") from None
+
+
+@contextmanager
+def unchanged(item: Item) -> Iterator[Readable]:
     """The open file of an item, if it still is the one that Ingest saw."""
+    if isinstance(item.path, Address):
+        with unchanged_object(item, item.path) as found:
+            yield found
+        return
+    assert isinstance(item.path, Path)
     try:
         file = item.path.open("rb")
     except FileNotFoundError:
@@ -233,9 +345,11 @@ def unchanged(item: Item) -> Iterator[BinaryIO]:
         yield file
 
 
-def bytes_of(path: Path | None) -> bytes | None:
+def bytes_of(path: Place | None) -> bytes | None:
     """The bytes of a file for a page that does without it, None if it cannot be read."""
+    if path is None or (isinstance(path, Path) and not path.is_file()):
+        return None
     try:
-        return path.read_bytes() if path and path.is_file() else None
+        return read_photo(Item("", Row(""), path))
     except OSError:
         return None

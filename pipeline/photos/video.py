@@ -8,22 +8,22 @@ import numpy as np
 
 from atelier import files, pictures
 from atelier.pictures import Pixels
-from pipeline.rows.manifest import Item, Row, dropped
+from pipeline.rows.manifest import Row, dropped
 
 SIDES = (3, 4)  # OpenCV's CAP_PROP_FRAME_WIDTH and _HEIGHT
 NEARLY_SAME = 2.0  # mean difference of two small grey frames, of 255
 
 
-def take(item: Item, every: int, folder: Path) -> tuple[int, list[Row]]:
+def take(clip: Row, file: Path, every: int, folder: Path) -> tuple[int, list[Row]]:
     """Write every Nth frame; returns how many those were, and a row for each different one.
 
     Frames that hardly differ from the one taken before are dropped.
     """
     rows: dict[str, Row] = {}
     looked_at, last = 0, None
-    for second, frame in frames(item.path, every):
+    for second, frame in frames(file, every):
         looked_at += 1
-        row = described(item.row, second, frame, folder)
+        row = described(clip, second, frame, folder)
         small = thumbnail(frame)
         if last is not None and np.abs(small - last).mean() < NEARLY_SAME:
             rows.setdefault(row.id, dropped(row, "nearly the frame before"))

@@ -20,7 +20,7 @@ from pipeline.report.funnel import Chapter, Line, funnel, funnel_text
 from pipeline.report.quality import copy_sheets, lowest_sheets, quality_charts
 from pipeline.report.sheets import Gallery, Listed, Sheet
 from pipeline.rows import columns
-from pipeline.rows.manifest import Row
+from pipeline.rows.manifest import Place, Row
 from pipeline.rows.shards import Rows
 from pipeline.stages.framing import TOO_FEW, face_shares
 
@@ -89,7 +89,7 @@ def page(
     )
 
 
-def opener(path_of: Callable[[Row], Path | None]) -> Open:
+def opener(path_of: Callable[[Row], Place | None]) -> Open:
     """Opens a row's file, as far as there is one."""
     return lambda row: bytes_of(path_of(row))
 

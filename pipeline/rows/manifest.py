@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, get_type_hints, runtime_checkable
 
 from atelier.boxes import Box
 from detectors.base import Detection
@@ -61,12 +61,42 @@ class Row:
     features: bytes = b""  # float32 vector; in Embed's parts only, never in a manifest
 
 
+class Place(Protocol):
+    """Where a file or a folder lies: a Path, or an address in an object store; as text, its name.
+
+    `pipeline/photos` lists and reads both.
+    """
+
+    @property
+    def name(self) -> str:
+        """The last part."""
+
+    @property
+    def suffix(self) -> str:
+        """What the name ends with, from its last dot on."""
+
+    @property
+    def parent(self) -> "Place":
+        """The folder that it is in."""
+
+    def __truediv__(self, name: str, /) -> "Place":
+        """What lies below it."""
+
+
+@runtime_checkable
+class Far(Place, Protocol):
+    """A place that is not on a file system."""
+
+    def unseen(self) -> str:
+        """Why this process cannot read from it, in words; nothing where it can, or may soon."""
+
+
 class Item(NamedTuple):
     """One row to do: its key in the memo, and the file that holds its photo."""
 
     key: str
     row: Row
-    path: Path
+    path: Place
     size_bytes: int = 0
     mtime_ns: int | None = None  # with size_bytes: the file as Ingest saw it; None = our own
 

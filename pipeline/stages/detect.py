@@ -1,8 +1,9 @@
 """Find faces and other things in each photo. Slow, so it only measures; Crop decides."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from socket import gethostname
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from detectors import UNUSABLE, Detection, Detector, Spec
 from detectors.packaged import YUNET
 from pipeline.engine import cluster, processes
 from pipeline.options import Settings, SettingsError, located
-from pipeline.photos.folder import read_photo
+from pipeline.photos.folder import read_photos
 from pipeline.rows import columns
 from pipeline.rows.manifest import Item, Row, dropped
 
@@ -151,8 +152,9 @@ def detect(items: Sequence[Item], look: Look, folder: Path) -> Iterator[list[Row
     if missing := lacking(look.spec):
         raise cluster.MachineError(f"{gethostname()} cannot look for faces: {missing}")
     find = load(look.spec, look.min_face)
-    for start in range(0, len(items), find.together):
-        yield from detected(items[start : start + find.together], find)
+    photos = read_photos(items)
+    for _ in range(0, len(items), find.together):
+        yield from detected(islice(photos, find.together), find)
 
 
 @cache
@@ -165,11 +167,12 @@ def lacking(spec: Spec) -> str:
     return ""
 
 
-def detected(items: Sequence[Item], find: Detector) -> Iterator[list[Row]]:
+def detected(photos: Iterable[tuple[Item, bytes]], find: Detector) -> Iterator[list[Row]]:
     seen: dict[str, Pixels] = {}
     unreadable: dict[str, Row] = {}
-    for item in items:
-        data = read_photo(item)
+    items: list[Item] = []
+    for item, data in photos:
+        items.append(item)
         try:
             seen[item.key] = small(data, find)
         except pictures.UnreadableError as reason:

@@ -1,8 +1,9 @@
 """Measure what each portrait looks like: Inception features. Slow, so it only measures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +15,7 @@ from atelier.options import option
 from atelier.pictures import Pixels
 from pipeline.engine import cluster, processes
 from pipeline.options import Settings, SettingsError
-from pipeline.photos.folder import read_photo
+from pipeline.photos.folder import read_photos
 from pipeline.rows.manifest import Item, Row, dropped
 
 if TYPE_CHECKING:
@@ -53,8 +54,9 @@ class EmbedConfig(Settings):
 def embed(items: Sequence[Item], config: EmbedConfig, folder: Path) -> Iterator[list[Row]]:
     """Decode each portrait at full size and write down its features, batch by batch."""
     inception = load_inception(config.weights, config.dims, config.dtype, config.device)
-    for start in range(0, len(items), inception.batch):
-        yield from embedded(items[start : start + inception.batch], inception)
+    photos = read_photos(items)
+    for _ in range(0, len(items), inception.batch):
+        yield from embedded(islice(photos, inception.batch), inception)
 
 
 def check_weights(config: EmbedConfig) -> None:
@@ -86,9 +88,10 @@ def load_inception(weights: str, dims: int, dtype: Any, device: str) -> "Incepti
     return Inception(Path(weights) if weights else None, dims, dtype, "cuda" if gpu else "cpu")
 
 
-def embedded(batch: Sequence[Item], inception: "Inception") -> Iterator[list[Row]]:
+def embedded(photos: Iterable[tuple[Item, bytes]], inception: "Inception") -> Iterator[list[Row]]:
+    batch: list[Item] = []
     unreadable: dict[str, Row] = {}
-    vectors = iter(inception(portraits(batch, unreadable)))
+    vectors = iter(inception(portraits(photos, batch, unreadable)))
     for item in batch:
         if item.key in unreadable:
             yield [unreadable[item.key]]
@@ -96,10 +99,12 @@ def embedded(batch: Sequence[Item], inception: "Inception") -> Iterator[list[Row
             yield [replace(item.row, embedding=item.key, features=next(vectors).tobytes())]
 
 
-def portraits(batch: Sequence[Item], unreadable: dict[str, Row]) -> Iterator[Pixels]:
+def portraits(
+    photos: Iterable[tuple[Item, bytes]], batch: list[Item], unreadable: dict[str, Row]
+) -> Iterator[Pixels]:
     """The pixels of each portrait, one at a time; what cannot be read lands in `unreadable`."""
-    for item in batch:
-        data = read_photo(item)
+    for item, data in photos:
+        batch.append(item)
         try:
             yield pictures.decode(data, item.row.rectangle)
         except pictures.UnreadableError as reason:
@@ -108,8 +113,7 @@ def portraits(batch: Sequence[Item], unreadable: dict[str, Row]) -> Iterator[Pix
 
 def trim(items: Sequence[Item], config: object, folder: Path) -> Iterator[list[Row]]:
     """Take each photo whole, as the portrait that it is, but for a border of one colour."""
-    for item in items:
-        data = read_photo(item)
+    for item, data in read_photos(items):
         try:
             rectangle = within_border(pictures.decode(data))
         except pictures.UnreadableError as reason:

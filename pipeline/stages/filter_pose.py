@@ -33,9 +33,10 @@ class FilterPoseConfig(Settings):
 
     reference: str = option(
         "",
-        "folder of good portraits; empty: every portrait passes",
+        "folder of good portraits, or an address; empty: every portrait passes",
         keyed="never",
         path=True,
+        remote=True,
     )
     reference_cropped: bool = option(
         False,

@@ -241,11 +241,16 @@ def quality_notes(
     return said
 
 
-def scores_of(config: FilterQualityConfig, paths: Mapping[str, str]) -> dict[str, float]:
-    """Each photo's id -> its score, as the file says it by a name of the photo's.
+def scores_of(
+    config: FilterQualityConfig, known_paths: Callable[[], Mapping[str, str]]
+) -> dict[str, float] | None:
+    """Each photo's id -> its score, as the file says it by a name of the photo's; None without one.
 
-    `paths` maps a photo's id to its path, or to that of its video. Raises SettingsError.
+    `known_paths` gives a photo's id -> its path, or that of its video. Raises SettingsError.
     """
+    if not config.scores:
+        return None
+    paths = known_paths()
     told: dict[str, float] = {}
     try:
         for line, cells in read_table(Path(config.scores), ("file", "score")):

@@ -1,6 +1,6 @@
 """How well each method tells apart what a person refused in the review for its pose."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -37,19 +37,14 @@ def refused_for_pose(decisions: Mapping[str, Decision]) -> set[str]:
     return {photo for photo, decision in decisions.items() if is_for_pose(decision)}
 
 
-def refused(
-    prefixes: Iterable[str],
-    joined: Callable[[str], Iterable[Row]],
-    decisions: Mapping[str, Decision],
-    recipe: Recipe,
-) -> list[Row]:
+def refused(judging: Any) -> list[Row]:
     """The portraits that a person refused for their pose; none where there are too few of them.
 
-    Reads only the shards that they lie in.
+    `judging` is Crop; only the shards that they lie in are read.
     """
-    about = refused_for_pose(decisions)
-    own = [each for each in prefixes if any(name.startswith(each) for name in about)]
-    found = refused_portraits(chain.from_iterable(map(joined, own)), about, recipe)
+    about = refused_for_pose(judging.decisions)
+    own = [each for each in judging.prefixes() if any(name.startswith(each) for name in about)]
+    found = refused_portraits(chain.from_iterable(map(judging.joined, own)), about, judging.recipe)
     return found if len(found) >= FEWEST else []
 
 

@@ -15,7 +15,14 @@ from atelier.listing import HEAD, VIDEOS
 from atelier.options import option
 from pipeline.options import Settings, current
 from pipeline.photos import video
-from pipeline.photos.folder import PhotoFolder, Scan, check_photo, head_of_photo, read_photo
+from pipeline.photos.folder import (
+    PhotoFolder,
+    Scan,
+    head_of_photo,
+    on_disk,
+    read_photo,
+    read_photos,
+)
 from pipeline.rows import columns, manifest, shards
 from pipeline.rows.columns import Numbers
 from pipeline.rows.manifest import PLACES, Item, Row, digest, dropped
@@ -38,9 +45,11 @@ class IngestConfig(Settings):
 
     source: str = option(
         "",
-        "folder of photos, searched recursively; empty: raw/ in the store",
+        "folder of photos, searched recursively, or an address, as s3://bucket/photos; empty: raw/"
+        " in the store",
         keyed="never",
         path=True,
+        remote=True,
     )
     pixel_limit: int = option(
         pictures.PIXEL_LIMIT, "photos of more pixels are dropped before they are decoded", low=1
@@ -62,18 +71,30 @@ def was_misread(row: Row) -> bool:
 
 def describe(items: Sequence[Item], config: IngestConfig, folder: Path) -> Iterator[list[Row]]:
     """Read each file once: its id and its size; of a video, its frames."""
+    usual = [item for item in items if not is_video(item) and item.size_bytes <= LARGE]
+    photos = read_photos(usual)
     for item in items:
-        if item.path.suffix.lower() in VIDEOS:
+        if is_video(item):
             yield frames(item, config, folder)
+        elif item.size_bytes > LARGE:
+            yield [describe_large(item, config)]
         else:
-            yield [describe_photo(item, config)]
+            yield [describe_photo(*next(photos), config)]
 
 
-def describe_photo(item: Item, config: IngestConfig) -> Row:
-    """The row of one photo. Of a large file the head is looked at before all of it is read."""
-    if item.size_bytes > LARGE and (reason := no_photo(item, config.pixel_limit)):
+def is_video(item: Item) -> bool:
+    return item.path.suffix.lower() in VIDEOS
+
+
+def describe_large(item: Item, config: IngestConfig) -> Row:
+    """The row of a large file, of which the head is looked at before all of it is read."""
+    if reason := no_photo(item, config.pixel_limit):
         return dropped(item.row, reason)
-    data = read_photo(item)
+    return describe_photo(item, read_photo(item), config)
+
+
+def describe_photo(item: Item, data: bytes, config: IngestConfig) -> Row:
+    """The row of one photo."""
     name = pictures.id_of(data)
     row = replace(item.row, id=name, photo=name)
     try:
@@ -100,11 +121,10 @@ def frames(item: Item, config: IngestConfig, folder: Path) -> list[Row]:
     clip = replace(item.row, id=pictures.id_of(item.row.path.encode()), photo="")
     if not config.video_every:
         return [dropped(clip, "video: set video_every")]
-    check_photo(item)
-    if reason := video.too_large(item.path, config.pixel_limit):
-        return [dropped(clip, reason)]
-    looked_at, taken = video.take(item, config.video_every, folder)
-    check_photo(item)
+    with on_disk(item) as file:
+        if reason := video.too_large(file, config.pixel_limit):
+            return [dropped(clip, reason)]
+        looked_at, taken = video.take(item.row, file, config.video_every, folder)
     if not looked_at:
         return [dropped(clip, "broken file: no frame can be read")]
     return [dropped(clip, f"video: {looked_at} frames looked at"), *taken]

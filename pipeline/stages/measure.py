@@ -10,7 +10,7 @@ from PIL import Image
 from atelier import pictures
 from atelier.boxes import Box, aligned, within
 from atelier.pictures import Pixels
-from pipeline.photos.folder import read_photo
+from pipeline.photos.folder import read_photos
 from pipeline.rows.manifest import Item, Measures, Row, dropped
 from pipeline.stages.hashes import FINE, difference_hash, frequency_hash
 
@@ -20,8 +20,7 @@ COLOURS = 64  # pixels of the longer side, at which colour is measured
 
 def measure_portraits(items: Sequence[Item], config: object, folder: Path) -> Iterator[list[Row]]:
     """Decode each portrait once, as small as its face allows, and write down its measures."""
-    for item in items:
-        data = read_photo(item)
+    for item, data in read_photos(items):
         try:
             yield [replace(item.row, measures=measured(*looked_at(data, item.row)))]
         except pictures.UnreadableError as reason:

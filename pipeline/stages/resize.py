@@ -14,7 +14,7 @@ from PIL import Image as Pillow
 from atelier import files, pictures
 from atelier.boxes import fitted
 from atelier.pictures import Pixels
-from pipeline.photos.folder import read_photo
+from pipeline.photos.folder import read_photos
 from pipeline.rows.manifest import Item, Row, dropped
 from pipeline.sections import DatasetConfig
 
@@ -27,10 +27,9 @@ SUFFIXES = {"jpeg": "jpg", "png": "png"}
 def resize(items: Sequence[Item], config: DatasetConfig, folder: Path) -> Iterator[list[Row]]:
     """Write one picture per row, named after its row key."""
     one_thread()
-    for item in items:
+    for item, data in read_photos(items):
         row = item.row
         assert row.rectangle is not None
-        data = read_photo(item)
         mode = "RGBA" if config.channels == "rgba" else "RGB"
         try:
             pixels = pictures.decode(

@@ -133,6 +133,7 @@ def test_the_first_line_says_where_it_trains(tmp_path, capsys, monkeypatch):
     assert capsys.readouterr().out.splitlines()[0].startswith("training on the CPU, ")
 
 
+@pytest.mark.slow
 def test_no_two_distributions_own_one_path():
     owners = defaultdict(set)
     for place in (SITE, cuda.FOLDER):

@@ -2,6 +2,7 @@
 
 import os
 import re
+from functools import cache
 
 import luigi
 import pytest
@@ -29,7 +30,7 @@ every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.__name
 
 @pytest.fixture(scope="module", autouse=True)
 def quick():
-    """Each command line asks for what no command line changes: tasks' parameters, the terminal."""
+    """What no command line changes is made once: parsers, tasks' parameters, the terminal."""
     get_params, known = luigi.Task.get_params.__func__, {}
 
     def params(task):
@@ -39,6 +40,10 @@ def quick():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(luigi.Task, "get_params", classmethod(params))
+        for cli in command_lines.CLIS.values():
+            patch.setattr(cli, "parser", cache(cli.parser))
+        build = CmdlineParser._build_parser
+        patch.setattr(CmdlineParser, "_build_parser", staticmethod(cache(build)))
         patch.setattr("shutil.get_terminal_size", lambda fallback=None: os.terminal_size((80, 24)))
         yield
 
@@ -167,6 +172,25 @@ def test_a_path_on_a_command_line_may_begin_with_a_tilde(command, home):
             given = vars(command.parser.parse_args(words))[action.dest]
             found = given[0] if isinstance(given, list) else given
             assert str(found) == str(home / "there") or not action.option_strings
+
+
+@pytest.mark.parametrize("option", [each for each in OPTIONS if each.known["path"]], ids=str)
+def test_a_path_is_no_address_unless_it_may_be(option):
+    if option.known["remote"]:
+        section = option.section(**{option.name: "s3://bucket/x"})
+        assert getattr(section, option.name) == "s3://bucket/x"
+        return
+    with pytest.raises(Refusal, match=r"'s3://bucket/x': .* lies on a file system: give a "):
+        option.section(**{option.name: "s3://bucket/x"})
+
+
+@every_command
+def test_a_path_on_a_command_line_is_no_address(command, capsys):
+    for action in command.actions:
+        if action.type is ground.path:
+            words = [*command.filled(action), *action.option_strings[:1], "s3://bucket/x"]
+            said = sentence(capsys, command.run(*words))
+            assert "s3://bucket/x: it lies on a file system" in said or not action.option_strings
 
 
 def test_a_detector_may_lie_at_home(home):

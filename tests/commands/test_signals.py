@@ -35,6 +35,7 @@ def place(tmp_path_factory):
 def line(folder, name):
     """The command of this name, which writes to a store, or a run, of its own."""
     training = {"preset": "tiny", "device": "cpu", "threads": 1, "total_kimg": 400}
+    training |= {"r1_interval": 0, "pl_weight": 0}
     if name in ("training", "detectors"):
         data = {"data": folder / "data", **training}
         labelled = {"labels": folder / "labelled" / "labels.csv", "weights": "none", "threads": 1}
@@ -54,9 +55,9 @@ def line(folder, name):
     }[name]
 
 
-def start(words):
+def start(words, stdout=subprocess.DEVNULL):
     """The command, with its processes in a group of their own, whatever the shell ignores."""
-    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    pipes = {"stdout": stdout, "stderr": subprocess.PIPE, "text": True}
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     group = {"start_new_session": True, "preexec_fn": commands.heard_by_default}
     return subprocess.Popen(words, cwd=ROOT, env=environment, **pipes, **group)
@@ -79,7 +80,8 @@ def ended(process, send, number, times=1):
     for _ in range(times):
         send(process.pid, number)
         time.sleep(0.05)
-    _, said = process.communicate(timeout=240)
+    told, said = process.communicate(timeout=240)
+    said = (told or "") + said
     assert not psutil.wait_procs(family, timeout=30)[1]
     assert process.returncode == 130, said
     assert "Traceback" not in said and "Exception" not in said and "leaked" not in said, said
@@ -121,7 +123,7 @@ def test_a_signal_while_a_command_is_loaded_ends_it_in_silence(place, name, numb
 def test_a_signal_in_the_middle_is_one_sentence_and_leaves_nothing(place, name, number):
     """It reaches every process, as at a terminal; three Ctrl-C are as good as one."""
     store = place / name
-    process = start(line(place, name))
+    process = start(line(place, name), subprocess.PIPE)  # where a trainer says it
     commands.wait_for(store, REACHED[name])
     if name == "generator":  # the dataset was made by processes that are gone by then
         family = psutil.Process(process.pid).children(recursive=True)

@@ -29,8 +29,13 @@ def draw(path: Path, seed: int, size: tuple[int, int] = (16, 16), mode: str = "R
 
 
 def rows(count: int = COUNT) -> list[Row]:
+    """Their ids are spread evenly, as digests are."""
     return [
-        Row(id=f"{n:04x}", photo=f"p{n}", picture=f"resize/k/pictures/{n % 3}/{n * 7 % 10}.png")
+        Row(
+            id=f"{n * (1 << 24) // count:06x}",
+            photo=f"p{n}",
+            picture=f"resize/k/pictures/{n % 3}/{n * 7 % 10}.png",
+        )
         for n in range(count)
     ]
 
@@ -47,11 +52,12 @@ def run(
     on: EngineConfig = HERE,
     dataset: DatasetConfig = SMALL,
     progress: list[int] | None = None,
+    some: list[Row] | None = None,
     **options: Any,
 ) -> Path:
     config = ExportTFRecordsConfig(**options)
     tell = (lambda _: None) if progress is None else progress.append
-    write_export(rows_table(rows()), photos, store / out, store, config, dataset, on, tell)
+    write_export(rows_table(some or rows()), photos, store / out, store, config, dataset, on, tell)
     return store / out / config.name
 
 

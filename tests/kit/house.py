@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("atelier", "detectors", "training", "pipeline")
 HEAVY = {"tensorflow", "torch", "torchvision", "keras", "cv2", "pandas", "pyarrow", "dask"}
 HEAVY |= {"distributed", "jinja2", "scipy", "pytorch_fid", "tensorflow_hub", "wand"}
-HEAVY |= {"tf2onnx", "onnx", "onnxruntime", "ai_edge_litert"}
+HEAVY |= {"tf2onnx", "onnx", "onnxruntime", "ai_edge_litert", "fsspec"}
 
 
 class Import(NamedTuple):
@@ -38,9 +38,15 @@ def modules() -> dict[str, Path]:
 
 
 @cache
+def tree(path: Path) -> ast.Module:
+    """A file, parsed."""
+    return ast.parse(path.read_text())
+
+
+@cache
 def trees() -> dict[str, ast.Module]:
     """Every module of ours, parsed."""
-    return {module: ast.parse(path.read_text()) for module, path in modules().items()}
+    return {module: tree(path) for module, path in modules().items()}
 
 
 def named(node: ast.stmt) -> Iterator[str]:
@@ -56,16 +62,15 @@ def named(node: ast.stmt) -> Iterator[str]:
 @cache
 def statements(path: Path) -> list[tuple[ast.stmt, bool]]:
     """Every import of a file, and whether it is inside a function. Those for types are left out."""
-    tree = ast.parse(path.read_text())
     for_types = {
         inner
-        for node in ast.walk(tree)
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
         for inner in ast.walk(node)
     }
     return [
         (node, node.col_offset > 0)
-        for node in ast.walk(tree)
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.Import | ast.ImportFrom) and node not in for_types
     ]
 
@@ -138,7 +143,7 @@ def shapes(path: Path) -> list[tuple[int, str]]:
     text = path.read_text()
     lines: dict[int, list[str]] = {
         number: []
-        for node in ast.walk(ast.parse(text))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.FunctionDef)
         for statement in node.body
         if not is_said(statement)

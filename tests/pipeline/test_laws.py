@@ -102,6 +102,7 @@ OTHER = {
     "ExportTFRecords_labels": "folder",
     "ExportTFRecords_layout": "zip",
     "ExportTFRecords_name": "faces",
+    "ExportTFRecords_publish": "s3://bucket/faces",
     "FilterPose_limit": "best 0.7",
     "FilterPose_reference": "elsewhere",
     "FilterQuality_bright": "worst 0.1",

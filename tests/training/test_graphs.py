@@ -17,14 +17,14 @@ LABELS = np.eye(2, dtype=np.float32)
 def made(folder, batch, **more):
     given = {"labels": True, "precision": "bfloat16", "half_levels": 1, **more}
     config = small(folder, folder, batch=batch, **given)
-    state = new_state(config, network_configs(config, (16, 8, 3), 2))
+    state = new_state(config, network_configs(config, (8, 6, 3), 2))
     return Minibatch(state, config, LABELS, 1.0)
 
 
 def tallies(minibatch, batch):
     """Name -> tally of each step, and of the averages."""
     seen, one = tf.constant(0, tf.int64), tf.constant(1.0)
-    reals, labels = tf.zeros([batch, 16, 8, 3]), tf.zeros([batch, 2])
+    reals, labels = tf.zeros([batch, 8, 6, 3]), tf.zeros([batch, 2])
     calls = {
         step.name: lambda step=step: minibatch.take(step, seen, reals, labels, one, one)
         for step in minibatch.steps
@@ -70,7 +70,7 @@ def test_the_count_sees_what_it_is_for():
 
 def test_the_device_is_read_once_a_tick(tmp_path, monkeypatch):
     minibatch, tally, read = made(tmp_path, 4), journal.Tally({}), []
-    batch = tf.zeros((4, 16, 8, 3)), tf.zeros((4, 2))
+    batch = tf.zeros((4, 8, 6, 3)), tf.zeros((4, 2))
     minibatch(*batch)  # what is compiled may be looked at
     eager, whole = type(tf.constant(0)).__mro__[1], type(tf.constant(0))._numpy
     monkeypatch.setattr(eager, "_numpy", lambda self: read.append(1) or whole(self))

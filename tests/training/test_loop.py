@@ -144,9 +144,10 @@ def test_every_curve_has_its_chart_in_tensorboard(whole):
     assert {"augment_p", "diversity"} <= shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("undisturbed", "train"),
-    [("rehearsed", rehearse), pytest.param("whole", train, marks=pytest.mark.slow)],
+    [("rehearsed", rehearse), ("whole", train)],
     ids=["rehearsed", "trained"],
 )
 def test_a_run_in_pieces_is_the_undisturbed_one(undisturbed, train, tmp_path, request):
@@ -176,6 +177,7 @@ def test_rounds_change_nothing(whole, tmp_path):
             np.testing.assert_allclose(two[name], one[name], rtol=2e-3, atol=2e-5, err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_grown_dataset_is_taken_over_by_name_only(rehearsed, tmp_path):
     grown = draw(tmp_path / "grown", 20)
     with pytest.raises(ConfigError) as error:
@@ -201,6 +203,7 @@ class Collapsing(Rehearsal):
         return told | ({"diversity": 0.1} if ruined else {})
 
 
+@pytest.mark.slow
 def test_a_collapse_is_rolled_back(tmp_path):
     data, said = draw(tmp_path / "data"), []
     options = {"on_collapse": "rollback", "tick_kimg": 0.004, "seed": 1}
@@ -319,6 +322,7 @@ def test_grey_transparent_and_labelled_images_train(tmp_path, mode, labels, froz
     rows = [[f"{n:03}.png", n % 2] for n in range(4)]
     (data / "dataset.json").write_text(json.dumps({"labels": rows}))
     options = {"total_kimg": 0.004, "labels": labels, "freeze_d": frozen}
+    options |= {"pl_weight": 0, "r1_interval": 0}
     assert train(data, run, **options) == "finished"
     before, after = (
         checkpoints.load_checkpoint(path).arrays for path in checkpoints.list_checkpoints(run)

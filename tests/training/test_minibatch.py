@@ -78,6 +78,7 @@ def test_an_average_follows_what_learns_and_copies_the_rest():
         np.testing.assert_allclose(mean.values[name], expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_another_list_of_steps_trains_as_well(tmp_path):
     """One network, drawn to a teacher that nothing moves and no checkpoint holds."""
     config = small(tmp_path, tmp_path)

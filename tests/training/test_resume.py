@@ -39,6 +39,7 @@ def test_a_fixed_augmentation_is_the_commands_own(tmp_path):
     assert p_of(tmp_path / "other") == 0
 
 
+@pytest.mark.slow
 def test_with_no_whole_checkpoint_nothing_is_overwritten(tmp_path):
     data, run = draw(tmp_path / "data"), tmp_path / "run"
     rehearse(data, run, **SHORT)
@@ -50,6 +51,7 @@ def test_with_no_whole_checkpoint_nothing_is_overwritten(tmp_path):
     assert (run / "stats.jsonl").read_bytes() == written
 
 
+@pytest.mark.slow
 def test_a_broken_checkpoint_is_set_aside(tmp_path):
     data, run = draw(tmp_path / "data"), tmp_path / "run"
     rehearse(data, run, **SHORT | {"keep": 1})
@@ -67,6 +69,7 @@ def whole(path):
     return {"arrays": known.arrays, "about": known.about | {"counters": counters}}
 
 
+@pytest.mark.slow
 def test_scores_of_reals_do_not_depend_on_how_a_minibatch_is_cut(tmp_path):
     data, run = draw(tmp_path / "data", 7), tmp_path / "run"
     rehearse(data, run, **SHORT)

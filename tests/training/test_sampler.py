@@ -35,6 +35,7 @@ def near(one, other):
     assert np.abs(one.astype(int) - other).max() <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", ["const", "none", "random"])
 def test_pictures_do_not_depend_on_how_many_are_made_at_once(generator, latents, noise):
     z, labels = latents

@@ -1,4 +1,4 @@
-"""Where images come from: NVlabs' TFRecords, an ada-pytorch zip, a folder of pictures.
+"""Where images come from: TFRecords, an ada-pytorch zip, a folder of pictures.
 
 A source gives any image by its number as HWC uint8, so that order and position belong to us.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from training.sources.pictures import Pictures
-from training.sources.records import Records, record_file
+from training.sources.records import Records, record_files
 from training.sources.source import DataError, Pixels, Size, Source
 from training.sources.stores import FolderStore, Store, ZipStore, only_zip
 
@@ -44,10 +44,10 @@ def open_source(path: str | Path) -> Source:
 
 def open_records(path: Path) -> Records | None:
     """The records at this path, a file or a folder; None where there are none."""
-    if path.is_dir():
-        file = record_file(path)
-        return Records(file) if file else None
-    return Records(path) if path.is_file() and path.suffix.lower() == ".tfrecords" else None
+    if path.is_dir() or (path.is_file() and path.suffix.lower() == ".tfrecords"):
+        files = record_files(path)
+        return Records(files) if files else None
+    return None
 
 
 def open_store(path: Path) -> Store | None:

@@ -1,6 +1,7 @@
-"""The protobuf `tf.train.Example`, as far as a record of NVlabs' needs it: without TensorFlow."""
+"""The protobuf `tf.train.Example`, as far as records of pictures need it: without TensorFlow."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,16 @@ BYTES_LIST, INT64_LIST = 1, 3
 Value = int | memoryview
 
 
-def picture_in(example: bytes) -> tuple[tuple[int, ...], NDArray[np.uint8]]:
-    """The features `shape` and `data` of an example.
+class Picture(NamedTuple):
+    """What an example says of a picture."""
+
+    shape: tuple[int, ...]  # C, H, W
+    data: NDArray[np.uint8]  # the pixels in this order, or a file's bytes
+    format: str  # of the file; empty where there is none
+
+
+def picture_in(example: bytes) -> Picture:
+    """The features `shape`, `data` and, where the data are a file, `format` of an example.
 
     Raises KeyError, IndexError or ValueError where it has none, or is no example.
 
@@ -24,8 +33,14 @@ def picture_in(example: bytes) -> tuple[tuple[int, ...], NDArray[np.uint8]]:
     shape: list[int] = []
     for value in values(values(features[b"shape"], INT64_LIST)[0], 1):
         shape += [value] if isinstance(value, int) else varints(value)
-    data = values(values(features[b"data"], BYTES_LIST)[0], 1)[0]
-    return tuple(shape), np.frombuffer(delimited(data), np.uint8)
+    data = first_bytes(features[b"data"])
+    format = bytes(first_bytes(features[b"format"])) if b"format" in features else b""
+    return Picture(tuple(shape), np.frombuffer(data, np.uint8), format.decode())
+
+
+def first_bytes(feature: Value) -> memoryview:
+    """The first of a feature's byte strings."""
+    return delimited(values(values(feature, BYTES_LIST)[0], 1)[0])
 
 
 def feature(entry: Value) -> tuple[bytes, Value]:

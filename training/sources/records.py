@@ -1,10 +1,13 @@
-"""NVlabs' TFRecords: one file of equally large images, its labels beside it."""
+"""TFRecords of equally large images, in one file as NVlabs' or in many, their labels beside."""
 
 import hashlib
 import json
 import os
 import re
+import resource
 import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import google_crc32c
@@ -14,10 +17,12 @@ from numpy.typing import NDArray
 from atelier.listing import with_suffix
 from training.sources.example import picture_in
 from training.sources.labels import parsed_json
+from training.sources.pictures import decoded_picture
 from training.sources.source import DataError, Pixels, Size, in_words
 from training.sources.stores import FILE
 
-LEVEL = re.compile(r"-r(\d\d)\.tfrecords$", re.IGNORECASE)
+LEVEL = re.compile(r"-r(\d\d)(-(\d{5,})-of-(\d{5,}))?\.tfrecords$", re.IGNORECASE)
+OTHER_FILES = 512  # that a process has open at once, besides those of a dataset
 LISTED = ".checksums.json"  # beside a dataset of the pipeline: digests of what has none itself
 AGAIN = "write the dataset again (of a store: python -m pipeline verify --repair)"
 LEVELS = np.arange(256)
@@ -29,19 +34,46 @@ STRAIGHT[0] = 0
 PACKED = {b"\x1f\x8b": "gzip", b"x\x01": "zlib", b"x\x9c": "zlib", b"x\xda": "zlib"}
 
 
-def record_file(folder: Path) -> Path | None:
-    """The largest level of a folder's dataset; None where it holds no records.
+def record_files(path: Path) -> list[Path]:
+    """The files of the largest level of a folder's dataset, or of the one that a file belongs to.
 
-    Raises DataError where there are several datasets.
+    Empty where there are no records. Raises DataError where there are several datasets, or a file
+    is missing.
     """
-    files = with_suffix(folder, ".tfrecords")
+    if path.is_file():
+        beside = with_suffix(path.parent, ".tfrecords") if part_count(path) else [path]
+        own = [file for file in beside if same_dataset(file, path)]
+        return whole_level(own)
+    files = with_suffix(path, ".tfrecords")
     files = [file for file in files if not file.name.startswith("validation-")]
     if len(prefixes := {prefix(file) for file in files}) > 1:
         raise DataError(
-            f"{folder} holds {len(prefixes)} datasets, {' and '.join(sorted(prefixes))}: name one"
+            f"{path} holds {len(prefixes)} datasets, {' and '.join(sorted(prefixes))}: name one"
             f" of their files, as {max(files, key=level)}, or give each a folder of its own"
         )
-    return max(files, key=level, default=None)
+    largest = max(map(level, files), default=-1)
+    return whole_level([file for file in files if level(file) == largest])
+
+
+def same_dataset(one: Path, other: Path) -> bool:
+    """Whether two files are parts of the same level of a dataset."""
+    return (prefix(one), level(one), part_count(one)) == (
+        prefix(other),
+        level(other),
+        part_count(other),
+    )
+
+
+def whole_level(files: list[Path]) -> list[Path]:
+    """The parts of a level in their order; raises DataError where one is missing."""
+    if not files or not (count := part_count(files[0])):
+        return files[:1]
+    if len(files) != count or {part_count(file) for file in files} != {count}:
+        raise DataError(
+            f"{files[0].parent} holds {len(files)} files of {prefix(files[0])}, whose names say"
+            f" {count}: bring in those that are missing, or write the dataset again"
+        )
+    return files
 
 
 def prefix(path: Path) -> str:
@@ -56,42 +88,64 @@ def level(path: Path) -> int:
     return int(found[1]) if found else -1
 
 
-class Records:
-    """One file of NVlabs' records: the highest level of a dataset; lower ones are not opened."""
+def part_count(path: Path) -> int:
+    """Into how many files a level is cut, by the name of one of them; 0 where it is not."""
+    found = LEVEL.search(path.name)
+    return int(found[4]) if found and found[4] else 0
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+
+class Records:
+    """The records of the highest level of a dataset; lower ones are not opened."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self.files, self.path = files, files[0] if len(files) == 1 else files[0].parent
         self.notes: list[str] = []
-        self.file = os.open(path, os.O_RDONLY)
-        self.places, self.digest = indexed(path, self.file)
+        self.opened = all_open(files)
+        found = [self.index(number) for number in range(len(files))]
+        self.places = np.concatenate([places for places, _ in found])
+        self.ends = np.cumsum([len(places) for places, _ in found])
+        self.digest = joined_digest([digest for _, digest in found])
         if not len(self.places):
-            raise DataError(f"{path} holds no records: write the dataset again")
-        check_listed(path.with_name(FILE))
+            raise DataError(f"{self.path} holds no records: write the dataset again")
+        check_listed(files[0].with_name(FILE))
         self.shape: Size = (0, 0, 0)
         self.premultiplied = False
         self.shape = self.read(0).shape
-        self.premultiplied = self.shape[2] == 4 and says_premultiplied(path.with_name(FILE))
+        described = files[0].with_name(FILE)
+        self.premultiplied = self.shape[2] == 4 and says_premultiplied(described)
         self.labels = self.read_labels()
 
     def __len__(self) -> int:
         return len(self.places)
 
+    def index(self, number: int) -> tuple[NDArray[np.int64], str]:
+        """Where the records of a file lie, and a digest of it."""
+        with self.file(number) as file:
+            return indexed(self.files[number], file)
+
+    @contextmanager
+    def file(self, number: int) -> Iterator[int]:
+        """A file to read from: one that stays open outlives its name, where another is built."""
+        if self.opened:
+            yield self.opened[number]
+            return
+        file = os.open(self.files[number], os.O_RDONLY)
+        try:
+            yield file
+        finally:
+            os.close(file)
+
     def read(self, number: int) -> Pixels:
-        where = f"{self.path}, record {number}"
+        part = int(np.searchsorted(self.ends, number, "right"))
+        within = number - int(self.ends[part - 1]) if part else number
+        where = f"{self.files[part]}, record {within}"
         start, length = map(int, self.places[number])
-        framed = os.pread(self.file, length + 4, start)
+        with self.file(part) as file:
+            framed = os.pread(file, length + 4, start)
         example = framed[:length]
         if len(framed) < length + 4 or masked(google_crc32c.value(example)) != framed[length:]:
             raise DataError(f"{where}: the checksum is wrong: write the dataset again")
-        try:
-            shape, data = picture_in(example)
-        except (KeyError, IndexError, ValueError):
-            raise DataError(
-                f"{where} is no picture of NVlabs' format: it has no shape and data"
-            ) from None
-        if len(shape) != 3 or not data.size or data.size != np.prod(shape):
-            raise DataError(f"{where}: {data.size} bytes are no picture of shape {shape} (C, H, W)")
-        pixels = channels_last(data.reshape(shape))
+        pixels = pixels_in(example, where)
         if self.shape != (0, 0, 0) and pixels.shape != self.shape:
             raise DataError(
                 f"{where} is {in_words(pixels.shape)}, the others {in_words(self.shape)}"
@@ -100,9 +154,10 @@ class Records:
 
     def read_labels(self) -> NDArray[np.float32]:
         """The file <prefix>-rxx.labels beside the records; row i belongs to record i."""
-        file = self.path.with_name(f"{prefix(self.path)}-rxx.labels")
+        first = self.files[0]
+        file = first.with_name(f"{prefix(first)}-rxx.labels")
         if not file.is_file():
-            others = with_suffix(self.path.parent, ".labels")
+            others = with_suffix(first.parent, ".labels")
             if others:
                 self.notes.append(f"{others[0].name} is not called {file.name}, so it is no labels")
             return np.zeros((len(self), 0), np.float32)
@@ -116,6 +171,48 @@ class Records:
                 f"{file} has shape {labels.shape}: {len(self)} records need as many rows"
             )
         return np.asarray(labels[: len(self)], np.float32)
+
+
+def pixels_in(example: bytes, where: str) -> Pixels:
+    """The picture of a record, H W C; raises DataError where it is none."""
+    try:
+        shape, data, format = picture_in(example)
+    except (KeyError, IndexError, ValueError):
+        raise DataError(
+            f"{where} is no picture of NVlabs' format: it has no shape and data"
+        ) from None
+    if format and len(shape) == 3:
+        pixels = decoded_picture(data.tobytes(), where, shape[0])
+        if pixels.shape != (*shape[1:], shape[0]):
+            raise DataError(f"{where} is {in_words(pixels.shape)}, and says {shape} (C, H, W)")
+        return pixels
+    if len(shape) != 3 or not data.size or data.size != np.prod(shape):
+        raise DataError(f"{where}: {data.size} bytes are no picture of shape {shape} (C, H, W)")
+    return channels_last(data.reshape(shape))
+
+
+def all_open(files: Sequence[Path]) -> list[int]:
+    """All files, open to be read; none where the system allows a process fewer."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    need = len(files) + OTHER_FILES
+    if most != resource.RLIM_INFINITY and need > most:
+        return []
+    allow_open(need, most)
+    return [os.open(file, os.O_RDONLY) for file in files]
+
+
+def allow_open(need: int, most: int) -> None:
+    """Let this process have so many files open at once."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed != resource.RLIM_INFINITY and allowed < need:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (need, most))
+
+
+def joined_digest(digests: Sequence[str]) -> str:
+    """That of the only file, or of all."""
+    if len(digests) == 1:
+        return digests[0]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
 
 
 def check_listed(path: Path) -> None:

@@ -40,12 +40,17 @@ def folder(model, tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def saved(folder):
+    return graphs.open_graph(folder)
+
+
 def pictures(count=3, size=(96, 64)):
     return np.stack([picture(number, ("red", "blue"), size)[0] for number in range(count)])
 
 
-def test_both_graphs_agree_in_our_loaders(folder):
-    saved, frozen = graphs.open_graph(folder), graphs.open_graph(folder / export.FROZEN)
+def test_both_graphs_agree_in_our_loaders(folder, saved):
+    frozen = graphs.open_graph(folder / export.FROZEN)
     assert saved.batches
     assert frozen.batches
     for size in ((96, 64), (64, 96), (64, 64)):
@@ -55,9 +60,8 @@ def test_both_graphs_agree_in_our_loaders(folder):
             np.testing.assert_allclose(one[name], other[name], atol=1e-4, err_msg=name)
 
 
-def test_finds_do_not_depend_on_the_other_pictures(folder):
-    run = graphs.open_graph(folder).run
-    together, alone = run(pictures()), run(pictures()[1:2])
+def test_finds_do_not_depend_on_the_other_pictures(saved):
+    together, alone = saved.run(pictures()), saved.run(pictures()[1:2])
     for name in graphs.OUTPUTS:
         np.testing.assert_allclose(together[name][1:2], alone[name], atol=1e-4)
 
@@ -75,7 +79,7 @@ def test_the_label_map_counts_from_1(folder):
     assert labelmap.read_label_map(folder / export.LABELS) == {1: "red", 2: "blue"}
 
 
-def test_tflite_finds_what_the_graph_finds(folder):
+def test_tflite_finds_what_the_graph_finds(folder, saved):
     """Best find against best find: TFLite keeps those that overlap."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the interpreter says that it will move
@@ -84,9 +88,8 @@ def test_tflite_finds_what_the_graph_finds(folder):
     (fed,) = interpreter.get_input_details()
     assert (fed["shape"].tolist(), fed["dtype"]) == ([1, 64, 64, 3], np.uint8)
     run = interpreter.get_signature_runner()
-    saved = graphs.open_graph(folder).run
     for one in pictures(size=(64, 64)):
-        lite, full = run(image_tensor=one[None]), saved(one[None])
+        lite, full = run(image_tensor=one[None]), saved.run(one[None])
         assert lite["detection_scores"][0, 0] > 0
         for name in ("detection_boxes", "detection_scores", "detection_classes"):
             np.testing.assert_allclose(lite[name][0, 0], full[name][0, 0], atol=1e-4)

@@ -16,6 +16,7 @@ from PIL import Image
 from atelier.pictures import bytes_digest
 from pipeline.dataset import pack
 from pipeline.dataset.export import LAYOUTS, ExportTFRecordsConfig, write_export
+from pipeline.dataset.pack import Plan
 from pipeline.dataset.publish import ExportError
 from pipeline.engine.crew import EngineConfig
 from pipeline.options import SettingsError
@@ -29,8 +30,8 @@ from tests.kit.exports import COUNT, HERE, SMALL, content, draw, photos, picture
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     """A store with pictures; the rows of them are `rows()`."""
-    for row in rows():
-        draw(tmp_path / row.picture, seed=int(row.id, 16))
+    for number, row in enumerate(rows()):
+        draw(tmp_path / row.picture, number)
     return tmp_path
 
 
@@ -69,14 +70,14 @@ def test_two_workers_write_the_same_bytes(store: Path) -> None:
 
 def test_a_second_run_packs_nothing(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = content(run(store))
-    monkeypatch.setattr(pack, "read_picture", lambda *_: pytest.fail("packed again"))
+    monkeypatch.setattr(pack, "read_both", lambda *_: pytest.fail("packed again"))
     assert content(run(store)) == before
 
 
 @pytest.fixture
 def interrupted(store: Path) -> Path:
     """A store whose export died, as by kill -9, in its third unit: 6 of 10 pictures are done."""
-    read, seen = pack.read_picture, iter(range(COUNT))
+    read, seen = pack.read_both, iter(range(COUNT))
 
     def dying(item: Any, plan: Any) -> Any:
         if next(seen) == 7:
@@ -84,7 +85,7 @@ def interrupted(store: Path) -> Path:
         return read(item, plan)
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(pack, "read_picture", dying)
+        patch.setattr(pack, "read_both", dying)
         run(store)
     return store
 
@@ -164,7 +165,7 @@ def test_a_picture_that_kills_its_worker_is_no_hole_in_the_records(store: Path) 
 def test_too_little_room_is_an_error_before_the_first_byte(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    need = LAYOUTS["nvlabs"].disk_need(COUNT, (3, 16, 16))
+    need = LAYOUTS["nvlabs"].disk_need(Plan("x", (3, 16, 16), COUNT))
     assert need == sum(path.stat().st_size for path in run(store).glob("*.tfrecords"))
     usage = SimpleNamespace(free=need - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)

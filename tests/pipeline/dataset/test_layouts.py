@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.dataset import ada_pytorch, archive, export, pack
+from pipeline.dataset import ada_pytorch, archive, export, leaves, pack
 from pipeline.dataset.export import LAYOUTS, ExportTFRecordsConfig, check_export
+from pipeline.dataset.pack import Plan
 from pipeline.dataset.publish import ExportError
 from pipeline.engine.crew import EngineConfig
 from pipeline.options import SettingsError, keyed
@@ -35,6 +36,12 @@ every_layout = pytest.mark.parametrize("layout", LAYOUTS)
 MODES = {"rgb": "RGB", "grey": "L", "rgba": "RGBA"}
 
 
+@pytest.fixture(autouse=True)
+def small_files(monkeypatch):
+    """Ten pictures are six files of layout sharded: of two, one, two, two, one and two."""
+    monkeypatch.setattr(leaves, "MOST", 2)
+
+
 def filled(store, mode="RGB"):
     for row in rows():
         draw(store / row.picture, seed=int(row.id, 16), mode=mode)
@@ -47,8 +54,8 @@ def store(tmp_path):
 
 
 def killed(store, layout):
-    """An export that died, as by kill -9, in its third unit: 6 of 10 pictures are done."""
-    read, seen = pack.read_picture, iter(range(COUNT))
+    """An export that died, as by kill -9, after seven pictures: returns how many are done."""
+    read, seen = pack.read_both, iter(range(COUNT))
 
     def dying(item, plan):
         if next(seen) == 7:
@@ -56,8 +63,9 @@ def killed(store, layout):
         return read(item, plan)
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(pack, "read_picture", dying)
+        patch.setattr(pack, "read_both", dying)
         run(store, layout=layout)
+    return 7 if layout == "sharded" else 6  # whole files, or whole units
 
 
 @every_layout
@@ -78,11 +86,11 @@ def test_two_workers_write_the_same_bytes(store, layout):
 
 @every_layout
 def test_a_killed_export_goes_on_where_it_was(store, layout):
-    killed(store, layout)
+    done = killed(store, layout)
     assert not (store / "one").exists()
     progress = []
     folder = run(store, layout=layout, progress=progress)
-    assert progress[0] == 6 and sum(progress) == COUNT
+    assert progress[0] == done and sum(progress) == COUNT
     assert content(folder) == content(run(store, "undisturbed", layout=layout))
     assert not (store / "one.partial").exists()
 
@@ -97,7 +105,8 @@ def test_an_export_that_dies_at_its_end_is_ended(store, layout, monkeypatch):
     assert not (store / "one").exists()
     progress = []
     folder = run(store, layout=layout, progress=progress)  # without labels
-    assert progress == [COUNT]
+    done = 0 if layout == "sharded" else COUNT  # whose records hold them
+    assert progress[0] == done and sum(progress) == COUNT
     for name, data in content(run(store, "other", layout=layout)).items():
         assert (folder / name).read_bytes() == data
 
@@ -114,11 +123,13 @@ def test_what_another_layout_left_is_not_taken_over(store, layout):
 
 @every_layout
 def test_too_little_room_is_said_before_the_first_byte(store, layout, monkeypatch):
-    need = LAYOUTS[layout].disk_need(COUNT, (3, 16, 16))
-    made = run(store, layout=layout, labels="folder")
+    held = {"pixels": "raw"} if layout == "sharded" else {}
+    plan = Plan("x", (3, 16, 16), COUNT, levels=LAYOUTS[layout].levels[0])
+    need = LAYOUTS[layout].disk_need(plan)
+    made = run(store, layout=layout, labels="folder", **held)
     sizes = {path.name: path.stat().st_size for path in made.iterdir() if "json" not in path.name}
     assert 0.75 * need < sum(sizes.values()) <= need + 300  # labels of NVlabs' are extra
-    config = ExportTFRecordsConfig(layout=layout)
+    config = ExportTFRecordsConfig(layout=layout, **held)
     usage = SimpleNamespace(free=need - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(ExportError, match="make room"):
@@ -127,8 +138,8 @@ def test_too_little_room_is_said_before_the_first_byte(store, layout, monkeypatc
     check_export(list(photos()), photos, 0, store, config, SMALL)
     usage.free = 10
     with pytest.raises(ExportError, match="make room"):
-        run(store, "two", layout=layout)
-    assert not (store / "two.partial").exists()
+        run(store, "new/two", layout=layout)
+    assert not (store / "new").exists()
 
 
 @every_layout
@@ -136,8 +147,13 @@ def test_each_says_what_it_is_and_is_taken_for_an_export(store, layout):
     folder = run(store, layout=layout, labels="folder")
     facts = json.loads((folder / "dataset.json").read_text())
     assert facts["pictures"] == COUNT and facts["classes"] == ["ant", "cat", "dog"]
-    named = [facts["file"]] if layout == "zip" else [level["file"] for level in facts["levels"]]
-    assert set(named) <= set(os.listdir(folder))
+    named = {
+        "nvlabs": lambda: [level["file"] for level in facts["levels"]],
+        "zip": lambda: [facts["file"]],
+        "sharded": lambda: [name for part in facts["parts"] for name in part["files"]],
+    }
+    shown = {name for name in os.listdir(folder) if not name.startswith(".")}
+    assert set(named[layout]()) == shown - {"dataset.json", "dataset-rxx.labels"}
     run(store, "exports/old", layout=layout)
     run(store, "exports/new", layout=layout)
     assert export.publish.prune(store / "exports", 1, store / "exports/new")
@@ -145,10 +161,24 @@ def test_each_says_what_it_is_and_is_taken_for_an_export(store, layout):
 
 
 def test_the_default_leaves_old_keys_as_they_were():
-    assert "layout" not in keyed(ExportTFRecordsConfig())
+    assert not {"layout", "pixels", "levels"} & keyed(ExportTFRecordsConfig()).keys()
     assert keyed(ExportTFRecordsConfig(layout="zip"))["layout"] == "zip"
     with pytest.raises(SettingsError, match=r"layout = 'lmdb': choose one of nvlabs, zip"):
         ExportTFRecordsConfig(layout="lmdb")
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"pixels": "jpeg"}, "pixels = 'jpeg': layout nvlabs has raw: leave it out"),
+        ({"layout": "zip", "pixels": "raw"}, "pixels = 'raw': layout zip has png: leave it out"),
+        ({"levels": "full"}, "levels = 'full': layout nvlabs has all: leave it out"),
+        ({"layout": "sharded", "levels": "two"}, "levels = 'two': choose one of auto, all, full"),
+    ],
+)
+def test_what_a_layout_cannot_have_is_refused(given, sentence):
+    with pytest.raises(SettingsError, match=sentence):
+        ExportTFRecordsConfig(**given)
 
 
 @pytest.mark.parametrize("channels", ["rgb", "grey"])
@@ -169,20 +199,23 @@ def test_ada_pytorch_reads_the_zip(tmp_path, channels, labels):
 
 @pytest.mark.parametrize("channels", ["rgb", "grey", "rgba"])
 @pytest.mark.parametrize("size", ["16", "16x8"])
-def test_the_trainer_draws_the_same_from_both(tmp_path, channels, size):
+def test_the_trainer_draws_the_same_from_all(tmp_path, channels, size):
     width, height = DatasetConfig(size=size).width_height
     for row in rows():
         draw(tmp_path / row.picture, int(row.id, 16), (width, height), MODES[channels])
     dataset = DatasetConfig(size=size, format="png", channels=channels)
-    one, other = (
-        open_source(run(tmp_path, layout, dataset=dataset, layout=layout, labels="folder"))
-        for layout in LAYOUTS
-    )
-    np.testing.assert_array_equal(one.labels, other.labels)
-    assert one.labels.shape == (COUNT, 3) and one.notes == other.notes == []
-    for number in range(COUNT):
-        seen = [np.asarray(decode(source.read(number))) for source in (one, other)]
-        np.testing.assert_array_equal(*seen)
+    seen = {}
+    for layout in LAYOUTS:
+        folder = run(tmp_path, layout, dataset=dataset, layout=layout, labels="folder")
+        names = json.loads((folder / "dataset.json").read_text())["order"]
+        source = open_source(folder)
+        assert source.labels.shape == (COUNT, 3) and source.notes == []
+        found = [np.asarray(decode(source.read(number))) for number in range(COUNT)]
+        by_name = np.argsort(names)
+        seen[layout] = np.array(found)[by_name], source.labels[by_name]
+    for pixels, labels in seen.values():
+        np.testing.assert_array_equal(pixels, seen["nvlabs"][0])
+        np.testing.assert_array_equal(labels, seen["nvlabs"][1])
 
 
 def test_transparent_colours_are_in_the_zip_as_they_are(tmp_path):

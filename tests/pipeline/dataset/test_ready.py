@@ -10,8 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.dataset import export
+from atelier import pictures as pictures_of
 from pipeline.dataset import ready as ready_made
+from pipeline.dataset.places import shuffled
 from pipeline.dataset.publish import ExportError
 from pipeline.dataset.ready import chosen_layout, pack_ready, pictures_at
 from pipeline.options import SettingsError
@@ -23,10 +24,10 @@ from training.sources import DataError, open_source
 LIMIT = IngestConfig().pixel_limit
 
 
-def records(source: Path, out: Path, layout: str | None = None) -> list[str]:
+def records(source: Path, out: Path, layout: str | None = None, pixels: str = "") -> list[str]:
     """What the command does; returns its notes."""
     chosen = chosen_layout(source, out, layout)
-    return pack_ready(pictures_at(source, LIMIT), out, chosen, HERE, lambda _: None)
+    return pack_ready(pictures_at(source, LIMIT), out, chosen, HERE, lambda _: None, pixels)
 
 
 @pytest.fixture
@@ -84,16 +85,56 @@ def test_labels_of_a_folder_are_kept_in_every_layout(ready: Path) -> None:
     classes = [2, 0, 1, 0, 2]
     pairs = [[f"{n}.png", label] for n, label in enumerate(classes)]
     (ready / "dataset.json").write_text(json.dumps({"labels": pairs}))
-    expected = np.eye(3)[[classes[n] for n in export.order(5)]]
+    expected = np.eye(3)[[classes[n] for n in shuffled(5)]]
     for out in ("nvlabs", "x.zip", "pictures"):
         layout = None if out == "x.zip" else out
         assert records(ready, ready.parent / out, layout) == []
         found = open_source(ready.parent / out)
         np.testing.assert_array_equal(found.labels, expected)
-        for place, number in enumerate(export.order(5)):
+        for place, number in enumerate(shuffled(5)):
             pixels = np.asarray(Image.open(ready / f"{number}.png"))
             np.testing.assert_array_equal(found.read(place), pixels)
     np.testing.assert_array_equal(np.load(ready.parent / "nvlabs/nvlabs-rxx.labels"), expected)
+
+
+def test_jpegs_are_packed_as_they_are_unless_only_we_would_see_them_so(tmp_path: Path) -> None:
+    for n in range(3):
+        noise = np.random.default_rng(n).integers(0, 256, (8, 16, 3), np.uint8)
+        (tmp_path / "ready").mkdir(exist_ok=True)
+        Image.fromarray(noise).save(tmp_path / "ready" / f"{n}.jpg")
+    lying = np.random.default_rng(0).integers(0, 256, (16, 8, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(lying).save(tmp_path / "ready" / "0.jpg", exif=exif)
+    records(tmp_path / "ready", tmp_path / "out", "sharded")
+    (file,) = (tmp_path / "out").glob("*.tfrecords")
+    held = file.read_bytes()
+    for n in range(3):
+        assert ((tmp_path / "ready" / f"{n}.jpg").read_bytes() in held) == (n > 0)
+    found = open_source(tmp_path / "out")
+    turned = found.read(shuffled(3).index(0)).astype(int)
+    seen = pictures_of.decode((tmp_path / "ready" / "0.jpg").read_bytes())
+    assert np.abs(turned - seen).mean() < 10 < np.abs(turned - seen[::-1]).mean()
+
+
+@pytest.mark.parametrize("pixels", ready_made.PIXELS)
+def test_pixels_are_held_as_asked(ready: Path, pixels: str) -> None:
+    out = ready.parent / "out"
+    records(ready, out, "sharded", pixels)
+    assert json.loads((out / "dataset.json").read_text())["pixels"] == pixels
+    far = np.abs(seen(out)[0].astype(int) - np.stack([open_png(ready, n) for n in shuffled(5)]))
+    assert (far.max() == 0) == (pixels != "jpeg") and far.mean() < 10
+    name = "x.zip" if pixels == "raw" else "x"
+    with pytest.raises(SettingsError, match=r"--pixels .*: layout (nvlabs|zip) has (raw|png): le"):
+        records(ready, ready.parent / name, None, pixels)
+    if pixels == "jpeg":
+        draw(ready / "0.png", 0, mode="RGBA")
+        with pytest.raises(SettingsError, match="--pixels jpeg: JPEG has no transparency"):
+            records(ready, ready.parent / "y", "sharded", pixels)
+
+
+def open_png(folder: Path, number: int) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(folder / f"{number}.png"))
 
 
 def test_labels_for_some_pictures_are_an_error(ready: Path) -> None:
@@ -146,7 +187,9 @@ def test_there_and_back_again(
     one, again = tmp_path / f"x{suffix}", tmp_path / f"again/x{suffix}"
     for path in [one] if suffix else [p for p in one.rglob("*") if p.is_file()]:
         other = again / path.relative_to(one)
-        if layout != "nvlabs" or path.name != "dataset.json":  # names where they came from
+        if (
+            layout in ("zip", "pictures") or path.suffix != ".json"
+        ):  # which name where they came from
             assert other.read_bytes() == path.read_bytes()
     assert sorted(os.listdir(tmp_path)) == sorted(["again", "back", "loose", f"x{suffix}"])
 

@@ -81,6 +81,7 @@ def test_a_process_that_was_forked_holds_on(tmp_path):
     lock.release(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a PID namespace")
 def test_two_containers_of_one_name_do_not_share_a_store(tmp_path, other):
     """In its own PID namespace a process sees nobody of the number that the lock names."""

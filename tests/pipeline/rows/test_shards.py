@@ -109,6 +109,7 @@ def facts_of(facts):
     return facts.outcome, facts.notes, facts.numbers
 
 
+@pytest.mark.slow
 def test_shards_change_no_row_no_picture_no_record_no_page(store, reference, monkeypatch):
     set_options(Crop_faces="each", Crop_max_faces=3, Zoom_share=0.4, ExportTFRecords_labels="none")
     save(store.parent / "photos" / "pair.png", photo(20, [(20, 40, 22), (100, 50, 20)]))
@@ -127,6 +128,7 @@ def test_shards_change_no_row_no_picture_no_record_no_page(store, reference, mon
         assert made == {n.split("/")[-1]: data for n, data in others.items() if n.endswith(end)}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("reference")
 def test_a_store_that_outgrows_one_shard_runs_no_model(store, monkeypatch):
     assert build(Resize())
@@ -141,6 +143,7 @@ def test_a_store_that_outgrows_one_shard_runs_no_model(store, monkeypatch):
     assert len(shards.listed_shards(Resize().path)) > 2
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("reference", "small_shards")
 def test_a_new_photo_writes_only_its_shards(store, monkeypatch):
     set_options(FilterPose_limit="q100", Zoom_share=0)
@@ -160,6 +163,7 @@ def test_a_new_photo_writes_only_its_shards(store, monkeypatch):
             assert own.startswith(prefix[:1]), path
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("reference", "small_shards")
 def test_a_crash_between_shards_leaves_nothing_to_do_twice(store, monkeypatch):
     write, left = parquet.write_table, [12]

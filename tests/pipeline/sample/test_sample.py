@@ -9,7 +9,7 @@ import pytest
 import detectors
 from atelier import pictures
 from pipeline.options import REPOSITORY
-from pipeline.photos.folder import listing
+from pipeline.photos.folder import listing, read_photo
 from pipeline.rows.manifest import Item, dropped, outcome, rows_table
 from pipeline.sample import CAST, SHOTS, draw, photo
 from pipeline.sections import DatasetConfig
@@ -52,7 +52,7 @@ def story(folder, recipe):
 
 def described(row, folder):
     item = Item("", row, folder / row.path, row.size_bytes, row.mtime_ns)
-    return ingest.describe_photo(item, ingest.IngestConfig())
+    return ingest.describe_photo(item, read_photo(item), ingest.IngestConfig())
 
 
 def judged(row, folder, find, recipe):

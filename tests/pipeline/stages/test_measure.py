@@ -58,6 +58,7 @@ def seen(name, image, face=FACE, rectangle=None, quality=90):
     return replace(row, measures=measured(*looked_at(file.getvalue(), row)))
 
 
+@pytest.mark.slow
 def test_what_people_do_to_a_picture_makes_a_copy_and_another_picture_is_none(drawn):
     for name, image in drawn.items():
         half = image.resize((300, 400))

@@ -16,6 +16,7 @@ from training.exchange.described import describe_model
 from training.run import checkpoints
 
 STEPS = {"preset": "tiny", "device": "cpu", "threads": 1, "grid_columns": 2, "grid_rows": 1}
+STEPS |= {"r1_interval": 0, "pl_weight": 0}  # each is a graph more
 
 
 @pytest.mark.parametrize(("kind", "size"), [("rgb", "16"), ("not square", "20x12")])

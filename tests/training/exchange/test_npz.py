@@ -47,6 +47,7 @@ def drawn(generator):
     return Sampler(generator, len(z))(z, labels, 0.7).astype(int)
 
 
+@pytest.mark.slow
 def test_half_the_bytes_draw_the_same_pictures(checkpoint, written):
     before, after = drawn(load_generator(checkpoint.path)), drawn(load_generator(written))
     assert before.std() > 10
@@ -63,6 +64,7 @@ def test_only_the_generator_is_in_it_and_what_it_is(written):
         assert word in about
 
 
+@pytest.mark.slow
 def test_the_command_draws_from_it(written, tmp_path, capsys):
     assert cli.main(["generate", f"--run={written}", "--seeds=0-5", f"--out={tmp_path}"]) == 0
     pictures = [np.asarray(Image.open(tmp_path / f"seed{n:04d}.png")) for n in range(6)]

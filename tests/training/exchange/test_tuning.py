@@ -20,6 +20,7 @@ from training.run import checkpoints, folder
 
 ALL = ("G_ema", "G", "D")
 STEPS = {"total_kimg": 0.008, "snapshot_kimg": 0.004, "batch": 4, "tick_kimg": 0.004}
+STEPS |= {"grid_columns": 2, "grid_rows": 1}
 DATA = {"images": 1}
 
 
@@ -59,6 +60,7 @@ def test_what_a_file_says_is_what_is_opened(tmp_path, kind):
     assert said.digest == opened.digest
 
 
+@pytest.mark.slow
 def test_a_pickle_is_fine_tuned_without_import(pickle, tmp_path):
     config, said, first = begun(pickle, labelled(tmp_path / "data"), tmp_path / "run")
     for part, known in kit.weights().items():
@@ -96,6 +98,7 @@ def test_an_option_that_contradicts_the_model_is_refused(pickle, given, sentence
     assert str(error.value).startswith(sentence.format(pickle))
 
 
+@pytest.mark.slow
 def test_of_a_file_without_d_it_is_said_that_d_begins_anew(tmp_path):
     path = small_model(tmp_path / "model.npz", "grey", discriminator=False)
     small_npz = tmp_path / "small.npz"
@@ -135,6 +138,7 @@ def test_a_student_goes_on_by_distilling(tmp_path):
         begun(path, dataset_for(form, tmp_path / "data"), tmp_path / "r")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "student"])
 def test_a_run_begins_from_every_kind_of_model(tmp_path, kind):
     path = small_model(tmp_path / "model.npz", kind)
@@ -202,18 +206,19 @@ def test_a_dataset_of_another_kind_is_refused_with_both(pickle, tmp_path, capsys
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("plain_graphs")
 def test_twenty_minibatches_from_a_pickle_are_those_from_an_npz(pickle, tmp_path):
     """The same network in two files, with all four steps: the same curve, to the bit."""
     own = tmp_path / "own.npz"
     arrays = {f"{part}/{n}": v for part, known in kit.weights().items() for n, v in known.items()}
     save_arrays(own, arrays, {"network": Pair(kit.G, kit.D).saved(), "key": "0"})
     data, curves = labelled(tmp_path / "data"), []
-    more = {"batch": 4, "total_kimg": 0.08, "tick_kimg": 0.004, "snapshot_kimg": 0.08}
+    more = {**STEPS, "total_kimg": 0.08, "snapshot_kimg": 0.08}
     more |= {"pl_weight": 2, "pl_interval": 2, "r1_interval": 4, "deterministic": True}
     for path in (pickle, own):
         out = tmp_path / path.stem
         given = {"data": str(data), "out": str(out), "resume_from": str(path), **more}
-        config = resolve_begun("auto", 8, 8, given | {"grid_columns": 2, "grid_rows": 1})
+        config = resolve_begun("auto", 8, 8, given)
         assert train(data, out, **without(config, "data", "out")) == "finished"
         lines = map(json.loads, (out / "stats.jsonl").read_text().splitlines())
         timed = ("time", "seconds_per_kimg")

@@ -41,6 +41,7 @@ def test_the_latent_of_a_seed_is_nvidias(models):
     np.testing.assert_array_equal(model.latents([25026]), z.astype(np.float32))
 
 
+@pytest.mark.slow
 def test_noise_is_the_files_or_none_or_drawn(models):
     drawn = {
         noise: next(open_model(models["rgb"], noise).drawn([1], Look()))[1]
@@ -109,6 +110,7 @@ def test_what_the_levels_add_is_the_picture(models, kind):
     assert all(np.abs(each).max() > 1e-3 for each in added)
 
 
+@pytest.mark.slow
 def test_noise_of_all_levels_is_the_models_and_of_none_is_none(models):
     model, silent = open_model(models["rgb"]), open_model(models["rgb"], "none")
     ws, maps = model.styles([1], Look()), model.generator.maps("const", 1)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from functools import cache
 
 import cv2
 import numpy as np
@@ -12,7 +13,8 @@ from pipeline.stages import filter_quality
 from tests.kit.small_models import KINDS, small_model
 from tests.kit.training_runs import draw
 from training import cli
-from training.exchange.opening import open_generator
+from training.exchange.opening import OpenedGenerator, open_generator
+from training.explore import model as drawing
 from training.run import films
 
 PICTURES = {  # command: its words, and how many rows of pictures its sheet has
@@ -26,6 +28,23 @@ PICTURES = {  # command: its words, and how many rows of pictures its sheet has
 pytestmark = pytest.mark.slow
 every_kind = pytest.mark.parametrize("kind", KINDS)
 every_sheet = pytest.mark.parametrize("command", PICTURES)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_once():
+    """Every command opens its model; those of one file share its networks and their graphs."""
+    known, network = {}, OpenedGenerator.network
+
+    def of_file(opened, part="G_ema", **arithmetic):
+        key = opened.digest, part, *sorted(arithmetic.items())
+        if key not in known:
+            known[key] = network(opened, part, **arithmetic)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OpenedGenerator, "network", of_file)
+        patch.setattr(drawing, "Sampler", cache(drawing.Sampler))
+        yield
 
 
 def run(*words):
@@ -97,7 +116,7 @@ def test_scores_are_a_table_that_the_pipeline_reads(models, kind, tmp_path):
     assert [row["file"] for row in rows] == [f"{n:03}.png" for n in range(5)]
     assert len({float(row["score"]) for row in rows}) == 5
     config = filter_quality.FilterQualityConfig(scores=str(tmp_path / "scores.csv"))
-    read = filter_quality.scores_of(config, {row["file"]: row["file"] for row in rows})
+    read = filter_quality.scores_of(config, lambda: {row["file"]: row["file"] for row in rows})
     assert list(read.values()) == [float(row["score"]) for row in rows]
     with Image.open(tmp_path / "s.jpg") as image:
         assert json.loads(image.info["comment"]).keys() == {"model"}

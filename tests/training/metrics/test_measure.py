@@ -117,6 +117,7 @@ def test_fakes_do_not_depend_on_how_many_are_made(made):
     assert set(classes) == {0, 1}
 
 
+@pytest.mark.slow
 def test_rows_charts_and_events(trained, measure):
     run, _ = trained
     rows = measure()

@@ -52,6 +52,7 @@ def test_parameters_at_1024(widths, millions):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("plain_graphs")
 @pytest.mark.parametrize(
     "form",
     [

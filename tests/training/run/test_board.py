@@ -26,6 +26,7 @@ def shown(run):
     return found
 
 
+@pytest.mark.slow
 def test_a_run_shows_its_grids(tmp_path):
     rehearse(draw(tmp_path / "data"), tmp_path / "run")
     expected = [

@@ -1,0 +1,161 @@
+"""A finished export, copied to an object store: what is there stays, dataset.json comes last."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from atelier import files
+from atelier.commands import say
+from atelier.options import is_address
+from pipeline.dataset.publish import DESCRIPTION, ExportError, gigabytes
+from pipeline.options import SettingsError
+from pipeline.photos.objects import Address, ClosedError, GoneError, RemoteError, address, ahead
+from pipeline.rows.manifest import digest
+
+OPTION = "[ExportTFRecords] publish"
+WRITERS = 4  # files under way at a time; a large one goes in several parts besides
+
+Bars = Callable[[int], Any]  # a bar for so many files
+Remote = Mapping[str, tuple[int, int]]  # an object's name -> size in bytes and mark
+
+
+class Sent(NamedTuple):
+    """A line of the journal: a file that was copied, and what the store then said of its copy."""
+
+    name: str  # below the address
+    digest: str  # of the file here
+    size_bytes: int
+    mark: int
+
+
+class Sending:
+    """A step that copies the export of the step before to an address, and notes what is there."""
+
+    suffix = "json"
+    path: Path
+    folder: Path
+    parents: list[Any]
+    bar: Bars
+
+    def destination(self) -> str:
+        """The address, as a person gave it; or nothing."""
+        return str(self.parents[0].config.publish)
+
+    def besides(self) -> Any:
+        """Each address has a journal of its own."""
+        return str(address(self.destination()))
+
+    @property
+    def came_in(self) -> str:
+        """The export: its folder's name stands for all that is in it."""
+        return digest([self.parents[0].records.name])
+
+    def build(self) -> None:
+        """Copy it."""
+        for other in self.folder.glob("*.json"):  # what was copied before is going to be replaced
+            other.unlink()
+        to, export = opened(self.destination()), self.parents[0].dataset
+        try:
+            count = send(export, to, self.folder / "sent.jsonl", self.bar)
+        except OSError as error:
+            raise ExportError(
+                f"{OPTION} = {self.destination()}: not all is copied ({error}); the export itself"
+                " is whole, and the same command goes on"
+            ) from None
+        names = list(names_in(export))
+        size = gigabytes(sum((export / name).stat().st_size for name in names))
+        files.write_json(self.path, {"address": str(to), "export": str(export), "files": names})
+        say(f"Publish: {len(names)} files, {size}, are at {to}; {count} of them were copied now")
+
+
+def must_be_address(text: str) -> None:
+    """Raise ValueError, saying what to give, for what names no object store."""
+    if text and not is_address(text):
+        raise ValueError(
+            "give an address, as s3://bucket/sets/dogs: on a file system the export lies anyway"
+        )
+
+
+def opened(destination: str) -> Address:
+    """The address; raises SettingsError where none is named, or nothing here can write to it."""
+    if not destination:
+        raise SettingsError(f"{OPTION} is empty: give the address that the export is to go to")
+    to = address(destination)
+    try:
+        to.check()
+    except ClosedError as error:
+        raise SettingsError(f"{OPTION} = {error}") from None
+    return to
+
+
+def send(export: Path, to: Address, journal: Path, bars: Bars) -> int:
+    """Let `to` hold the files of a finished export and nothing else; returns how many were copied.
+
+    A file whose copy is there as the journal knows it is not copied again. While others are,
+    there is no dataset.json, so whoever reads one sees the whole. Raises SettingsError where
+    objects are in the way that nobody here has copied, OSError for what the store says.
+    """
+    known = {name: Sent(name, *rest) for name, *rest in files.read_lines(journal)}
+    there = objects_at(to)
+    ours = {name: files.digest_file(export / name) for name in names_in(export)}
+    refuse_strangers(to, there.keys() - known.keys() - ours.keys())
+    new = [name for name in ours if not is_there(known.get(name), ours[name], there)]
+    old = there.keys() - ours.keys()
+    if not new and not old:
+        return 0
+    if DESCRIPTION in there:
+        (to / DESCRIPTION).remove()
+    files.write_lines(journal, [one for name, one in known.items() if name in there])
+    first = [name for name in new if name != DESCRIPTION]
+    with bars(len(first) + 1) as bar, journal.open("a") as lines:
+        copy = partial(copied, export, to, ours)
+        for one in ahead(copy, first, WRITERS):
+            lines.write(files.line_of(one))
+            lines.flush()
+            bar.advance(1)
+        for name in old - {DESCRIPTION}:
+            (to / name).remove()
+        lines.write(files.line_of(copy(DESCRIPTION)))
+        bar.advance(1)
+    return len(first) + 1
+
+
+def names_in(export: Path) -> Iterator[str]:
+    """The files of an export, by their paths below it."""
+    for path in sorted(export.rglob("*")):
+        if path.is_file():
+            yield path.relative_to(export).as_posix()
+
+
+def objects_at(to: Address) -> Remote:
+    """What is there already; nothing where there is no such folder yet."""
+    try:
+        return {each.name: (each.size_bytes, each.mark) for each in to.entries()}
+    except GoneError:
+        return {}
+
+
+def is_there(known: Sent | None, digest: str, there: Remote) -> bool:
+    """Whether the store holds the copy of a file as it was left."""
+    if known is None or known.digest != digest:
+        return False
+    return there.get(known.name) == (known.size_bytes, known.mark)
+
+
+def refuse_strangers(to: Address, names: set[str]) -> None:
+    """Raise SettingsError where a reader would take other objects for the dataset's."""
+    if names:
+        raise SettingsError(
+            f"{OPTION} = {to}: {len(names)} other objects are there, {min(names)!r} the first:"
+            " remove them, or name an address that holds nothing"
+        )
+
+
+def copied(export: Path, to: Address, digests: Mapping[str, str], name: str) -> Sent:
+    """Copy one file; raises RemoteError where the store did not get all of it."""
+    file = export / name
+    size, mark = (to / name).send(file)
+    if size != file.stat().st_size:
+        raise RemoteError(f"{to / name}: {size} bytes came there, and {file} has others")
+    return Sent(name, digests[name], size, mark)

@@ -1,0 +1,263 @@
+"""Object stores, s3://, gs:// and what else fsspec knows: what lies there, and its bytes.
+
+What follows from the network or the store is an OSError of one sentence, never a photo's fault.
+fsspec and the store's own package say how long they try, and as whom they come.
+"""
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple, TypeVar
+
+READERS = 8  # requests of one process under way at a time
+PARTS = 2  # of a large file that is copied, under way at a time: each takes 50 MB or more
+MARKS = ("ETag", "etag", "md5Hash", "content_md5", "sha256", "checksum", "sha", "crc32c")
+TIMES = ("LastModified", "last_modified", "mtime", "updated", "modified", "created")
+EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
+NO_CREDENTIALS = {"NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError"}
+UNKNOWN_BUCKET = {"ParamValidationError"}  # botocore's, of a name that no bucket can have
+
+Info = Mapping[str, Any]
+One = TypeVar("One")
+Other = TypeVar("Other")
+reached: set["Address"] = set()  # what this process has seen
+
+
+class SourceChangedError(OSError):
+    """The file is not the one that Ingest saw, or is gone: a reason to run again, not to drop."""
+
+
+class RemoteError(OSError):
+    """A store did not do what it was asked, for a reason that may pass."""
+
+
+class ClosedError(RemoteError):
+    """It will not, before somebody mends an address, a setting or a permission."""
+
+
+class GoneError(ClosedError):
+    """There is nothing at that address."""
+
+
+class Entry(NamedTuple):
+    """What a store says of one object."""
+
+    name: str  # below the folder that was listed
+    size_bytes: int
+    mark: int  # stands for its ETag or checksum, or else for its time; 0: the store says neither
+    is_file: bool
+
+
+@dataclass(frozen=True)
+class Address:
+    """A folder or an object in a store: what lies `below` a root, as s3://bucket/photos."""
+
+    root: str
+    below: str = ""
+
+    def __str__(self) -> str:
+        between = "/" if self.below and not self.root.endswith("/") else ""
+        return self.root + between + self.below
+
+    def __truediv__(self, name: str, /) -> "Address":
+        return Address(self.root, f"{self.below}/{name}" if self.below else name)
+
+    @property
+    def name(self) -> str:
+        return PurePosixPath(self.below or self.root).name
+
+    @property
+    def suffix(self) -> str:
+        return PurePosixPath(self.name).suffix
+
+    @property
+    def parent(self) -> "Address":
+        return Address(self.root, self.below.rpartition("/")[0])
+
+    def opened(self) -> tuple[Any, str]:
+        """fsspec's file system, and the path in it."""
+        from fsspec.core import url_to_fs
+
+        # A listing that is remembered would say of a changed object what it was.
+        system, root = url_to_fs(self.root, use_listings_cache=False)
+        root = root.rstrip("/")
+        return system, f"{root}/{self.below}" if root and self.below else root + self.below
+
+    def check(self) -> None:
+        """Raise ClosedError where nothing here reads such addresses."""
+        with spoken_for(self):
+            self.opened()
+
+    def entries(self) -> Iterator[Entry]:
+        """All objects below, in any order, listed folder by folder, several at a time.
+
+        Raises ClosedError where there is no such folder, RemoteError for what the store says.
+        """
+        with spoken_for(self):
+            system, root = self.opened()
+            for info in objects_below(system, root):
+                if info["name"] == root:
+                    raise NotADirectoryError
+                name = str(info["name"])[len(root) :].removeprefix("/")
+                if name and name[-1] != "/":  # which is how some programs mark a folder
+                    yield Entry(name, *facts(info), info.get("type") == "file")
+
+    def facts(self) -> tuple[int, int]:
+        """Size in bytes and mark of an object, as the store knows it now."""
+        with spoken_for(self):
+            system, path = self.opened()
+            return facts(system.info(path))
+
+    def read(self, number: int = -1, /) -> bytes:
+        """The bytes of an object, or the first of them."""
+        with spoken_for(self):
+            system, path = self.opened()
+            return bytes(system.cat_file(path, end=None if number < 0 else number))
+
+    def heads(self, names: list[str], number: int) -> list[bytes]:
+        """The first bytes of several objects below, which are not empty; none of one that is gone.
+
+        Asked for together, as far as the store's package can.
+        """
+        with spoken_for(self):
+            system, root = self.opened()
+            paths = [f"{root}/{name}" if root else name for name in names]
+            answers = system.cat_ranges(paths, 0, number, on_error="return") if paths else []
+            for answer in answers:
+                if isinstance(answer, Exception) and not isinstance(answer, FileNotFoundError):
+                    raise answer
+            return [b"" if isinstance(answer, Exception) else bytes(answer) for answer in answers]
+
+    def fetch(self, file: Path) -> None:
+        """Copy an object into a file of this machine."""
+        with spoken_for(self):
+            system, path = self.opened()
+            system.get_file(path, str(file))
+
+    def send(self, file: Path) -> tuple[int, int]:
+        """Copy a file of this machine to here; returns size in bytes and mark of the copy."""
+        with spoken_for(self):
+            system, path = self.opened()
+            system.makedirs(path.rpartition("/")[0], exist_ok=True)
+            few = {"max_concurrency": PARTS} if hasattr(system, "max_concurrency") else {}
+            system.put_file(str(file), path, **few)
+            return facts(system.info(path))
+
+    def remove(self) -> None:
+        """Let there be no such object."""
+        with spoken_for(self):
+            system, path = self.opened()
+            if system.exists(path):
+                system.rm_file(path)
+
+    def unseen(self) -> str:
+        """Why this process cannot read a folder, in words, where somebody has to mend it."""
+        if self in reached:
+            return ""
+        try:
+            with spoken_for(self):
+                system, path = self.opened()
+                system.info(path)
+        except ClosedError as error:
+            return f"does not see {error}"
+        except RemoteError:
+            return ""  # it may pass; what it breaks is tried again
+        reached.add(self)
+        return ""
+
+
+def address(text: str) -> Address:
+    """What a person gave, without what makes no difference."""
+    short = text.rstrip("/")
+    return Address(text if short.endswith(":") else short)
+
+
+def facts(info: Info) -> tuple[int, int]:
+    """Size in bytes of an object, and a number that stands for its content, or else its time."""
+    for name in (*MARKS, *TIMES):
+        if value := info.get(name):
+            value = value.timestamp() if isinstance(value, datetime) else value
+            value = round(value * 1e6) if isinstance(value, float) else str(value).strip('"')
+            known = hashlib.blake2b(f"{value}".encode(), digest_size=8).digest()
+            return int(info.get("size") or 0), int.from_bytes(known) >> 1
+    return int(info.get("size") or 0), 0
+
+
+def objects_below(system: Any, root: str) -> Iterator[Info]:
+    """What a store says of each object below a folder.
+
+    Folders are looked into one by one until there are as many as may be listed at a time.
+    """
+    waiting = deque([root])
+    while waiting and len(waiting) < READERS:
+        here = waiting.popleft()
+        for info in system.ls(here, detail=True):
+            name = str(info["name"])
+            if info["type"] != "directory":
+                yield info
+            elif name.rstrip("/") != here:
+                waiting.append(name)
+            else:  # an object's name goes on with //
+                all_below = system.find(here, detail=True).items()
+                yield from (info for name, info in all_below if name.startswith(f"{here}//"))
+    for some in ahead(lambda folder: list(system.find(folder, detail=True).values()), waiting):
+        yield from some
+
+
+def ahead(
+    work: Callable[[One], Other], things: Iterable[One], most: int = READERS
+) -> Iterator[Other]:
+    """What `work` makes of each, in order, while threads are at the next ones."""
+    with ThreadPoolExecutor(most, "objects") as pool:
+        waiting: deque[Future[Other]] = deque()
+        try:
+            for thing in things:
+                waiting.append(pool.submit(work, thing))
+                if len(waiting) >= most:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+@contextmanager
+def spoken_for(place: Address) -> Iterator[None]:
+    """Raise in one sentence what fsspec, or what it stands on, raises."""
+    try:
+        yield
+    except (RemoteError, MemoryError):
+        raise
+    except Exception as error:
+        kind, words = in_words(place, error)
+        raise kind(f"{place}: {words}") from error
+
+
+def in_words(place: Address, error: Exception) -> tuple[type[RemoteError], str]:
+    """What is wrong with a store, and the way out."""
+    name, said = type(error).__name__, " ".join(str(error).split())
+    protocol = place.root.partition(":")[0].lower()
+    if isinstance(error, ImportError):
+        extra = EXTRAS.get(protocol)
+        way_out = f"pip install 'atelier[{extra}]'" if extra else said
+        return ClosedError, f"the package that reads {protocol}:// is not installed: {way_out}"
+    if isinstance(error, FileNotFoundError):
+        return GoneError, "there is no such bucket, folder or object"
+    if isinstance(error, NotADirectoryError):
+        return ClosedError, "not a folder; give the one that holds the photos"
+    if isinstance(error, PermissionError):
+        return ClosedError, f"the store lets nobody in with these credentials ({said})"
+    if name in NO_CREDENTIALS:
+        way_out = "set them as the store's own tools want them (docs/scale.md, Object stores)"
+        return ClosedError, f"no credentials ({said}): {way_out}"
+    if isinstance(error, ValueError) or name in UNKNOWN_BUCKET:
+        return ClosedError, f"no address that can be read ({said})"
+    if isinstance(error, TimeoutError):
+        return RemoteError, "the store did not answer in time"
+    return RemoteError, f"the store cannot be reached, or refused ({said or name})"

@@ -1,0 +1,194 @@
+"""A finished export in an object store: all of it, dataset.json last, nothing twice."""
+
+import json
+
+import pytest
+
+from pipeline.dataset import sending
+from pipeline.dataset.export import ExportTFRecordsConfig
+from pipeline.dataset.publish import DESCRIPTION
+from pipeline.dataset.sending import SettingsError, send
+from pipeline.engine.progress import Bar
+from pipeline.photos.objects import Address, RemoteError, address
+from pipeline.tasks import Dataset, ExportTFRecords, Publish, Resize, Zoom
+from tests.kit.store import build, fresh, set_options
+from tests.kit.stores import BUCKET, Far, every_store
+
+FILES = {DESCRIPTION: b"{}", **{f"d-r{n}.tfrecords": bytes([n]) * (100 + n) for n in range(6)}}
+
+
+def export(folder, **files):
+    """An export with these files, named without their suffix, in place of FILES."""
+    folder.mkdir(parents=True)
+    for name, data in (FILES | {f"{n}.tfrecords": data for n, data in files.items()}).items():
+        (folder / name).write_bytes(data)
+    return folder
+
+
+def sent(folder, far):
+    """Copy an export; how many files were."""
+    bars = lambda total: Bar("", total, lambda *_: None)  # noqa: E731
+    return send(folder, address(far.address), folder.parent / "journal" / "sent.jsonl", bars)
+
+
+@pytest.fixture
+def watched(monkeypatch):
+    """What is copied and removed, in order."""
+    seen = []
+    for name in ("send", "remove"):
+        did = getattr(Address, name)
+
+        def noted(self, *given, name=name, did=did):
+            seen.append((name, self.name))
+            return did(self, *given)
+
+        monkeypatch.setattr(Address, name, noted)
+    return seen
+
+
+@pytest.fixture
+def memory(tmp_path):
+    return Far("memory", f"{BUCKET}/{tmp_path.name}/set")
+
+
+@every_store
+def test_all_is_copied_and_dataset_json_comes_last(far, tmp_path, watched):
+    one = export(tmp_path / "one")
+    assert sent(one, far) == len(FILES)
+    assert far.content() == FILES
+    assert watched[-1] == ("send", DESCRIPTION) and len(watched) == len(FILES)
+    assert sent(one, far) == 0
+    assert len(watched) == len(FILES)
+
+
+@every_store
+def test_of_another_export_only_what_differs_is_copied(far, tmp_path, watched):
+    sent(export(tmp_path / "one"), far)
+    two = export(tmp_path / "two", new=b"new", **{"d-r1": b"other"})
+    (two / "d-r0.tfrecords").unlink()
+    (two / DESCRIPTION).write_bytes(b'{"two": 2}')
+    watched.clear()
+    assert sent(two, far) == 3
+    assert far.content() == {path.name: path.read_bytes() for path in two.iterdir()}
+    assert watched[0] == ("remove", DESCRIPTION)  # before anything is half old and half new
+    assert sorted(watched[1:-1]) == [
+        ("remove", "d-r0.tfrecords"),
+        ("send", "d-r1.tfrecords"),
+        ("send", "new.tfrecords"),
+    ]
+    assert watched[-1] == ("send", DESCRIPTION)
+
+
+@every_store
+def test_a_copy_that_was_stopped_goes_on(far, tmp_path, monkeypatch, watched):
+    one, real = export(tmp_path / "one"), Address.send
+
+    def cut_off(self, file):
+        if self.name == "d-r4.tfrecords":
+            raise RemoteError("cut off")
+        return real(self, file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Address, "send", cut_off)
+        with pytest.raises(RemoteError):
+            sent(one, far)
+    assert DESCRIPTION not in far.content()
+    done = {name for did, name in watched if did == "send"}
+    assert done >= {f"d-r{n}.tfrecords" for n in range(4)}
+    watched.clear()
+    sent(one, far)
+    again = [name for _, name in watched]
+    assert "d-r4.tfrecords" in again and again[-1] == DESCRIPTION
+    assert not {f"d-r{n}.tfrecords" for n in range(4)} & set(again)
+    assert far.content() == FILES
+
+
+@every_store
+def test_a_copy_that_somebody_changed_is_made_anew(far, tmp_path):
+    one = export(tmp_path / "one")
+    sent(one, far)
+    far.put("d-r3.tfrecords", bytes(len(FILES["d-r3.tfrecords"])))
+    assert sent(one, far) == 2
+    assert far.content() == FILES
+
+
+def test_a_journal_that_a_crash_cut_short_is_taken_up(tmp_path, memory, watched):
+    one = export(tmp_path / "one")
+    sent(one, memory)
+    journal = tmp_path / "journal" / "sent.jsonl"
+    journal.write_text(journal.read_text()[:-20])  # in the line of dataset.json
+    for count in (1, 0):
+        watched.clear()
+        assert sent(one, memory) == count
+        assert watched == [("remove", DESCRIPTION), ("send", DESCRIPTION)][: 2 * count]
+
+
+def test_what_others_put_there_is_left_alone(tmp_path, memory, watched):
+    memory.put("mine/holiday.jpg", b"mine")
+    with pytest.raises(SettingsError) as raised:
+        sent(export(tmp_path / "one"), memory)
+    assert str(raised.value) == (
+        f"[ExportTFRecords] publish = {memory.address}: 1 other objects are there,"
+        " 'mine/holiday.jpg' the first: remove them, or name an address that holds nothing"
+    )
+    assert memory.content() == {"mine/holiday.jpg": b"mine"} and not watched
+
+
+def test_a_copy_of_another_size_is_no_copy(tmp_path, memory, monkeypatch):
+    monkeypatch.setattr(Address, "send", lambda self, file: (1, 1))
+    with pytest.raises(RemoteError, match=r"1 bytes came there, and .*d-r0.tfrecords has others"):
+        sent(export(tmp_path / "one"), memory)
+
+
+def test_a_finished_run_publishes_once(store, memory, watched, capsys):
+    assert build(Dataset())
+    set_options(ExportTFRecords_publish=memory.address)
+    assert not Dataset().complete() and ExportTFRecords().complete()
+    assert build(Dataset())
+    folder = ExportTFRecords().dataset
+    assert memory.content() == {path.name: path.read_bytes() for path in folder.iterdir()}
+    count = len(watched)
+    assert f"are at {memory.address}; {count} of them were copied now" in capsys.readouterr().out
+    assert json.loads(Publish().path.read_text())["address"] == memory.address
+    fresh()
+    assert Dataset().complete() and build(Dataset())
+    assert len(watched) == count
+    set_options(Dataset_size=16)
+    assert build(Dataset())
+    names = {path.name for path in ExportTFRecords().dataset.iterdir()}
+    assert memory.content().keys() == names and len(names) == count - 1
+    set_options(Dataset_size=32)  # what was there before is there no more
+    assert not Publish().complete() and build(Dataset())
+    assert len(memory.content()) == count
+
+
+def test_a_store_that_does_not_answer_leaves_the_export_whole(store, memory, monkeypatch, capsys):
+    set_options(ExportTFRecords_publish=memory.address)
+
+    def cut_off(*_):
+        raise RemoteError("memory://x: the store did not answer in time")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Address, "send", cut_off)
+        assert not build(Dataset())
+    said = f"[ExportTFRecords] publish = {memory.address}: not all is copied (memory://x: the store"
+    said += " did not answer in time); the export itself is whole, and the same command goes on"
+    assert said in capsys.readouterr().out
+    assert ExportTFRecords().complete() and (store / "report.html").is_file()
+    fresh()
+    assert build(Dataset()) and memory.content()
+
+
+def test_an_address_that_cannot_be_is_said_before_a_picture_is_written(store):
+    with pytest.raises(SettingsError, match=r"publish = '/here': give an address, as s3://bucket"):
+        ExportTFRecordsConfig(publish="/here")
+    with pytest.raises(SettingsError, match=r"^\[ExportTFRecords\] publish is empty: give the"):
+        sending.opened("")
+    set_options(ExportTFRecords_publish="nope://x")
+    assert build(Zoom())
+    with pytest.raises(SettingsError) as raised:
+        Resize().prepare(6)
+    assert str(raised.value) == (
+        "[ExportTFRecords] publish = nope://x: no address that can be read (Protocol not known:"
+        " nope)"
+    )
