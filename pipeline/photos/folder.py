@@ -290,8 +290,8 @@ def read_photo(item: Item) -> bytes:
 
 def is_frame(item: Item) -> bool:
     """Whether it is a frame of a video, which the store keeps as a PNG."""
-    ours = item.mtime_ns is None and item.path.parent.parent.name == "pictures"
-    return ours and not item.row.picture
+    path, ours = item.path, item.mtime_ns is None and not item.row.picture
+    return ours and path.parent.parent.name == "pictures" and path.suffix == ".png"
 
 
 def head_of_photo(item: Item, number: int) -> bytes:
