@@ -57,8 +57,8 @@ class ExportTFRecordsConfig(Settings):
     )
     pixels: Literal["auto", "raw", "png", "jpeg"] = option(
         AUTO,
-        "how layout sharded holds a picture: raw; png; jpeg, at [Dataset] quality where its file is"
-        " none; auto: as its file does, without coding it anew",
+        "how layout sharded holds a picture: raw; png; jpeg, at [Dataset] quality where it is none"
+        " yet; auto: as it was written, without coding it anew",
         later=True,
     )
     levels: Literal["auto", "all", "full"] = option(
