@@ -107,7 +107,8 @@ class Records:
         self.digest = joined_digest([digest for _, digest in found])
         if not len(self.places):
             raise DataError(f"{self.path} holds no records: write the dataset again")
-        check_listed(files[0].with_name(FILE))
+        for file in (*files, files[0].with_name(FILE)):
+            check_listed(file)
         self.shape: Size = (0, 0, 0)
         self.premultiplied = False
         self.shape = self.read(0).shape
@@ -216,15 +217,22 @@ def joined_digest(digests: Sequence[str]) -> str:
 
 
 def check_listed(path: Path) -> None:
-    """Raise DataError where the list beside a file has another digest of it."""
+    """Raise DataError where the list beside a file has another size or digest of it.
+
+    Whole records that are missing at the end leave a file without a fault of its own.
+    """
     listed = path.with_name(LISTED)
     if not (listed.is_file() and path.is_file()):
         return
     try:
-        known = json.loads(listed.read_bytes())["files"].get(path.name, {}).get("blake2b")
+        known = json.loads(listed.read_bytes())["files"].get(path.name, {})
+        other = known.get("bytes", size := path.stat().st_size) != size
+        digest = known.get("blake2b")
     except (ValueError, LookupError, TypeError, AttributeError):
         raise DataError(f"{listed} is damaged: {AGAIN}") from None
-    if known and hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest() != known:
+    if digest and not other:
+        other = hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest() != digest
+    if other:
         raise DataError(
             f"{path} is not what was written: {AGAIN}; if you changed it yourself, delete {listed}"
         )

@@ -7,6 +7,7 @@ import pytest
 from pipeline.dataset import whole
 from pipeline.dataset.export import LAYOUTS
 from tests.kit.exports import draw, rows, run
+from training.sources import DataError, open_source
 
 every_layout = pytest.mark.parametrize("layout", LAYOUTS)
 
@@ -56,3 +57,16 @@ def test_of_an_earlier_version_the_sizes_are_known_from_the_shapes(store):
     file = folder / "dataset-r03.tfrecords"
     file.write_bytes(file.read_bytes()[:-1])
     assert not whole.is_whole(folder)
+
+
+def test_the_trainer_refuses_what_is_not_what_was_written(store):
+    """Also a file that ends between two records, of which none has a fault."""
+    folder = run(store, labels="folder")
+    for name, keep in (("r04.tfrecords", 0.5), ("rxx.labels", 0.9), ("dataset.json", 0.9)):
+        (path,) = folder.glob(f"*{name}")
+        data = path.read_bytes()
+        path.write_bytes(data[: int(len(data) * keep)])
+        with pytest.raises(DataError, match=f"{name} is not what was written"):
+            open_source(folder)
+        path.write_bytes(data)
+    assert len(open_source(folder)) == 10
