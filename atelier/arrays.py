@@ -123,8 +123,13 @@ def load_arrays(path: Path, part: str = "") -> tuple[dict[str, NDArray[Any]], di
         if isinstance(error, OSError) and error.errno:
             raise
         # numpy's words for what is no file of its own advise to unpickle it.
-        why = "it holds no arrays" if "pickle" in str(error) else error
+        why = error if begins_as_zip(path) and "pickle" not in str(error) else "it holds no arrays"
         raise CheckpointError(f"{path} is broken or no checkpoint: {why}") from None
+
+
+def begins_as_zip(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"PK\3\4"
 
 
 def foreign(path: Path) -> str:
@@ -133,7 +138,7 @@ def foreign(path: Path) -> str:
         head = file.read(4)
     if head[:1] == b"\x80" and head[1:2] in b"\2\3\4\5":
         return "a pickle, as NVIDIA's trainers write their networks"
-    if head == b"PK\3\4":
+    if begins_as_zip(path):
         with suppress(*BROKEN), zipfile.ZipFile(path) as archive:
             if any(name.endswith("data.pkl") for name in archive.namelist()):
                 return "a file of PyTorch's"
