@@ -119,24 +119,41 @@ def styled_conv(
     """Modulate, convolve, demodulate, add noise [n or 1, h, w, 1] and bias, activate.
 
     Unfused: scaling x by the styles and the result by d equals convolving each sample with its own
-    demodulated kernel. The gain of the activation is moved in front of it.
+    demodulated kernel. Of an image alone the kernel is scaled. The gain of the activation is moved
+    in front of it.
     """
-    styles = modulate(row, layer)
-    factor = demodulation(styles, layer["weight"]) * (GAIN * coefficient(layer["weight"]))
-    x = x * tf.cast(styles, x.dtype)[:, None, None]
-    weight = tf.cast(layer["weight"], x.dtype)
-    x = conv_up(x, weight) if up else conv(x, weight)
-    x = x * tf.cast(4 * factor if up else factor, x.dtype)[:, None, None]
+    styles, weight = modulate(row, layer), layer["weight"]
+    factor = demodulation(styles, weight) * ((4 if up else 1) * GAIN * coefficient(weight))
+    # TensorFlow 2.21 aborts on a bias right behind the FIR filter: one of the two stays between.
+    alone, last = is_alone(x), not up or noise is not None
+    if alone:
+        weight = weight * (styles[0][:, None] * (factor[0] if last else 1))
+    else:
+        x = x * tf.cast(styles, x.dtype)[:, None, None]
+    x = (conv_up if up else conv)(x, tf.cast(weight, x.dtype))
+    if not (alone and last):
+        x = x * tf.cast(factor, x.dtype)[:, None, None]
     if noise is not None:
         x = x + tf.cast(noise * (GAIN * layer["noise_strength"]), x.dtype)
     return clamped(leaky(x + tf.cast(GAIN * layer["bias"], x.dtype)), clamp)
 
 
+def is_alone(x: Tensor) -> bool:
+    """Whether x is of one image, in a graph that no gradient is wanted of and that runs on a CPU.
+
+    Its kernels are then scaled instead, which are far smaller.
+    """
+    return x.shape[0] == 1 and winograd.ALLOWED.get()
+
+
 def to_rgb(x: Tensor, row: Tensor, layer: Layer, clamp: float = 0.0) -> Tensor:
     """A modulated 1x1 convolution to image channels, without demodulation; float32."""
-    styles = modulate(row, layer) * coefficient(layer["weight"])
-    x = x * tf.cast(styles, x.dtype)[:, None, None]
-    x = tf.nn.conv2d(x, tf.cast(layer["weight"], x.dtype), 1, "VALID")
+    styles, weight = modulate(row, layer) * coefficient(layer["weight"]), layer["weight"]
+    if is_alone(x):
+        weight = weight * styles[0][:, None]
+    else:
+        x = x * tf.cast(styles, x.dtype)[:, None, None]
+    x = tf.nn.conv2d(x, tf.cast(weight, x.dtype), 1, "VALID")
     return clamped(tf.cast(x, tf.float32) + layer["bias"], clamp)
 
 
