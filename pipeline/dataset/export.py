@@ -115,7 +115,7 @@ def write_export(
     ordered = table.take(layout.order(table))
     labels = labels_in(ordered, paths, config)
     if out.is_dir() and not whole.is_whole(out / config.name):
-        whole.forget_export(out, publish.UNFINISHED)
+        whole.forget_export(out)
     if not out.is_dir():
         rows = labels.one_hot() if labels else None
         content = Content(pictures_of(ordered, store), rows, ordered.column("id"), out.parent)

@@ -153,7 +153,8 @@ def pack_all(
     failures = crew.map_units(left.units, on, store, shared)
     if failures := failures + killers(folder):
         raise ExportError(
-            f"{len(failures)} of {len(content.items)} pictures are not packed yet; mend this and"
+            f"{len(failures)} of {len(plan.parts) or len(content.items)}"
+            f" {'files' if plan.parts else 'pictures'} are not packed yet; mend this and"
             f" run the same command again: {failures[0]}"
         )
     return folder / WHOLE

@@ -106,7 +106,9 @@ def send(export: Path, to: Address, journal: Path, bars: Bars) -> int:
         return 0
     if DESCRIPTION in there:
         (to / DESCRIPTION).remove()
-    files.write_lines(journal, [one for name, one in known.items() if name in there])
+    # What is only begun is known too: names of a later export may be others, and these ours.
+    begun = [Sent(name, "", 0, 0) for name in new]
+    files.write_lines(journal, [*(one for name, one in known.items() if name in there), *begun])
     first = [name for name in new if name != DESCRIPTION]
     with bars(len(first) + 1) as bar, journal.open("a") as lines:
         copy = partial(copied, export, to, ours)

@@ -13,7 +13,7 @@ from typing import Any
 
 from atelier import files
 from pipeline.dataset import archive, records
-from pipeline.dataset.publish import DESCRIPTION, leads
+from pipeline.dataset.publish import DESCRIPTION, UNFINISHED, leads
 
 LISTED = ".checksums.json"  # hidden, so that no reader takes it for a part of the dataset
 VOUCH = {".tfrecords": records.broken_records, ".zip": archive.broken_zip}  # for themselves
@@ -129,7 +129,8 @@ def other_bytes(path: Path, known: Mapping[str, Any]) -> str:
     return "is not what was written" if wrong else ""
 
 
-def forget_export(out: Path, unfinished: str) -> None:
+def forget_export(out: Path) -> None:
     """Remove a damaged export; what is half removed does not have the name of a whole one."""
-    files.remove(out.with_name(f"{out.name}{unfinished}"))
-    files.remove(out.rename(out.with_name(f"{out.name}{unfinished}")))
+    aside = out.with_name(f"{out.name}{UNFINISHED}")
+    files.remove(aside)
+    files.remove(out.rename(aside))

@@ -245,7 +245,7 @@ def in_words(place: Address, error: Exception) -> tuple[type[RemoteError], str]:
     protocol = place.root.partition(":")[0].lower()
     if isinstance(error, ImportError):
         extra = EXTRAS.get(protocol)
-        way_out = f"pip install 'atelier[{extra}]'" if extra else said
+        way_out = f"in a checkout .venv/bin/pip install -e '.[{extra}]'" if extra else said
         return ClosedError, f"the package that reads {protocol}:// is not installed: {way_out}"
     if isinstance(error, FileNotFoundError):
         return GoneError, "there is no such bucket, folder or object"

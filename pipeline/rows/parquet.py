@@ -177,10 +177,17 @@ def sound(path: Path, *more: type[Exception]) -> Iterator[None]:
     """Raise DamagedError for a file that is no Parquet any more, once it is out of the way.
 
     `more` say so, too. What the machine cannot read is another matter: it has an errno, and the
-    file may be whole.
+    file may be whole. A shard that is gone was listed: another reader may have set it aside.
     """
     try:
         yield
+    except FileNotFoundError:
+        if path.parent.name != SHARDS:
+            raise
+        set_aside(path)
+        raise DamagedError(
+            f"{path} is gone: give the same command again, and what it held is made anew"
+        ) from None
     except (*broken(), *more) as error:
         if isinstance(error, OSError) and error.errno:
             raise

@@ -21,7 +21,7 @@ PICTURES = "pictures"  # in a stage's folder
 KNOWN_OF_PICTURES = ("key", "path", "clip", "picture", "picture_digest", "drop")
 OWN = ("runs", "detectors")  # folders of trainings
 
-Kind = Literal["table", "picture", "vectors", "export", "page", "link", "own"]
+Kind = Literal["table", "picture", "vectors", "export", "page", "link", "own", "unread"]
 
 
 class Fault(NamedTuple):
@@ -32,21 +32,30 @@ class Fault(NamedTuple):
     kind: Kind
 
 
+Found = Fault | tuple[Path, str]  # of a look's own kind, where it says none
+
+
 class Look(NamedTuple):
     """A part of the work: at a file, or at a few."""
 
     at: Path
     kind: Kind
-    find: Callable[[], Iterator[tuple[Path, str]]]
+    find: Callable[[], Iterator[Found]]
     files: int = 1
 
     def faults(self) -> list[Fault]:
-        """What is found; what cannot be read at all is one, too."""
+        """What is found; what the machine did not read is one too, of which nothing is known."""
         try:
-            return [Fault(*found, self.kind) for found in self.find()]
+            return [
+                each if isinstance(each, Fault) else Fault(*each, self.kind) for each in self.find()
+            ]
         except OSError as error:
-            said = f"cannot be read ({error.strerror})"
-            return [Fault(Path(str(error.filename or self.at)), said, self.kind)]
+            return [unread(Path(str(error.filename or self.at)), error)]
+
+
+def unread(path: Path, error: OSError) -> Fault:
+    """A file that the machine did not read: it may be whole."""
+    return Fault(path, f"cannot be read ({error.strerror or error})", "unread")
 
 
 def looks(store: Path, stages: Collection[str]) -> Iterator[Look]:
@@ -132,13 +141,16 @@ def known_pictures(folder: Path) -> list[tuple[Path, bytes | None]]:
     return list(found.items())
 
 
-def look_at_pictures(known: Sequence[tuple[Path, bytes | None]]) -> Iterator[tuple[Path, str]]:
+def look_at_pictures(known: Sequence[tuple[Path, bytes | None]]) -> Iterator[Found]:
     """Each is compared with its digest; of those without one a PNG vouches for itself."""
     for path, digest in known:
         try:
             data = path.read_bytes()
         except FileNotFoundError:
             yield path, "is gone"
+            continue
+        except OSError as error:
+            yield unread(path, error)
             continue
         if digest and pictures.bytes_digest(data) != digest:
             yield path, "is not what was written"

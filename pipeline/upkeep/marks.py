@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import options, tasks
 from pipeline.dataset import publish
+from pipeline.dataset.export import RECORDS
 from pipeline.options import SettingsError
 from pipeline.rows import columns
 from pipeline.rows.shards import listed_shards
-from pipeline.stage import Stage, Step
+from pipeline.stage import Stage, Step, store
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,31 +38,31 @@ class Marks:
         return self.done - self.undone
 
 
-def marked(store: Path, more_recipes: Sequence[Path]) -> Marks:
+def marked(root: Path, more_recipes: Sequence[Path]) -> Marks:
     """What this command's settings, the repository's recipes and these reach in a store."""
     found = Marks()
     for path in RECIPES:
         for recipe in sorted(options.REPOSITORY.glob(path)):
-            mark_recipe(store, recipe, found)
+            mark_recipe(root, recipe, found)
     for recipe in more_recipes:
         if not recipe.is_file():
             raise SettingsError(f"--keep {recipe}: there is no such file")
-        mark_recipe(store, recipe, found)
+        mark_recipe(root, recipe, found, own=True)
     mark_settings(found, own=True)
     return found
 
 
-def mark_recipe(store: Path, recipe: Path, marks: Marks) -> None:
+def mark_recipe(root: Path, recipe: Path, marks: Marks, own: bool = False) -> None:
     """Mark what a recipe reaches in this store, whichever it names."""
     with options.recipe(recipe):
-        options.set_option("Store-root", str(store))
-        mark_settings(marks, own=False)
+        options.set_option("Store-root", str(root))
+        mark_settings(marks, own)
 
 
 def mark_settings(marks: Marks, own: bool) -> None:
     """Mark what is reached under the settings in force.
 
-    Those whose photos are not there reach no rows; this command's own then keep all.
+    Those whose photos are not there reach no rows; `own`, a person's, then keep all.
     """
     marks.folders |= {step.folder for step in stages()}
     known: dict[Step, bool] = {}
@@ -71,10 +72,10 @@ def mark_settings(marks: Marks, own: bool) -> None:
             if known[step]:
                 mark_step(step, marks)
             else:
-                marks.undone.add(step.folder)
+                mark_undone(step, marks)
     except SettingsError:
-        if own:
-            marks.undone |= {step.folder for step in in_order()}
+        for step in in_order() if own else []:
+            mark_undone(step, marks)
 
 
 def stages() -> list[Step]:
@@ -94,6 +95,13 @@ def in_order() -> list[Step]:
     for step in [*tasks.of_reference(), tasks.Report()]:
         visit(step)
     return list(found)
+
+
+def mark_undone(step: Step, marks: Marks) -> None:
+    """Keep all that a stage has begun: it goes on from there."""
+    marks.undone.add(step.folder)
+    if isinstance(step, tasks.ExportTFRecords):
+        marks.files |= set((store() / RECORDS).glob(unfinished(f"{step.key}-*")))
 
 
 def mark_step(step: Step, marks: Marks) -> None:

@@ -11,14 +11,16 @@ from pathlib import Path
 
 from atelier import files
 from pipeline import tasks
-from pipeline.dataset import publish, whole
 from pipeline.engine.progress import Bar
 from pipeline.rows import columns, memo, parquet, shards
 from pipeline.stage import Step
 from pipeline.upkeep.looks import Fault, looks
 from pipeline.upkeep.marks import KEYED
 
-KEPT = "it cannot be made again, and is left as it is: bring it back from a copy"
+LEFT = {  # what is not mended, and what a person may do
+    "own": "it cannot be made again, and is left as it is: bring it back from a copy",
+    "unread": "it may be whole, and is left as it is: look to the disk or the mount, and ask again",
+}
 TO_REPAIR = "verify --repair makes it again"
 REPAIRED = "out of the way"
 
@@ -32,11 +34,11 @@ def verify(store: Path, repair: bool, build: Callable[[], int]) -> int:
     for fault in found_in(store):
         faults.append(fault)
         derived = REPAIRED if repair else TO_REPAIR
-        print(f"{fault.path}: {fault.what}; {KEPT if fault.kind == 'own' else derived}")
+        print(f"{fault.path}: {fault.what}; {LEFT.get(fault.kind, derived)}")
     if not faults:
         print("every file is as it was written")
         return 0
-    derived_ones = [fault for fault in faults if fault.kind != "own"]
+    derived_ones = [fault for fault in faults if fault.kind not in LEFT]
     if not repair:
         return 1
     needed = in_recipe(derived_ones)
@@ -80,16 +82,10 @@ def mend(faults: Sequence[Fault]) -> None:
     """Take what is damaged out of the way, so that who needs it makes it again."""
     pictures = defaultdict[Path, set[Path]](set)
     for fault in faults:
-        if fault.kind == "table":
-            parquet.set_aside(fault.path)
-        elif fault.kind == "picture":
+        if fault.kind == "picture":
             pictures[stage_folder(fault.path)].add(fault.path)
-        elif fault.kind == "vectors":
-            shards.forget_made(fault.path.parent)
-        elif fault.kind == "export":
-            forget_export(fault.path.parents[1])
         else:
-            files.remove(fault.path)
+            AWAY[fault.kind](fault.path)
     for folder, damaged in pictures.items():
         for path in damaged:
             put_aside(path)
@@ -98,18 +94,8 @@ def mend(faults: Sequence[Fault]) -> None:
     shards.forget_cached()
 
 
-def forget_export(out: Path) -> None:
-    """Remove a damaged export; what the recipe does not make again is only out of the way."""
-    if not out.is_dir():
-        return
-    if is_made_again(out):
-        whole.forget_export(out, publish.UNFINISHED)
-    else:
-        put_aside(out)
-
-
 def is_made_again(out: Path) -> bool:
-    """Whether the recipe makes this export."""
+    """Whether the recipe makes exports of this kind, for the photos that are there now."""
     return out.name.startswith(f"{tasks.ExportTFRecords().key}-")
 
 
@@ -119,6 +105,15 @@ def put_aside(path: Path) -> None:
         aside = path.with_name(f"{path.name}{parquet.ASIDE}")
         files.remove(aside)
         path.rename(aside)
+
+
+AWAY: dict[str, Callable[[Path], None]] = {
+    "table": parquet.set_aside,
+    "vectors": lambda parts: shards.forget_made(parts.parent),
+    "export": lambda file: put_aside(file.parents[1]),  # not all are made again
+    "page": put_aside,
+    "link": files.remove,
+}
 
 
 def stage_folder(picture: Path) -> Path:

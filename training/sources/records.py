@@ -6,9 +6,10 @@ import os
 import re
 import resource
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import google_crc32c
 import numpy as np
@@ -25,6 +26,7 @@ LEVEL = re.compile(r"-r(\d\d)(-(\d{5,})-of-(\d{5,}))?\.tfrecords$", re.IGNORECAS
 OTHER_FILES = 512  # that a process has open at once, besides those of a dataset
 LISTED = ".checksums.json"  # beside a dataset of the pipeline: digests of what has none itself
 AGAIN = "write the dataset again (of a store: python -m pipeline verify --repair)"
+Listed = Mapping[str, Mapping[str, Any]]
 LEVELS = np.arange(256)
 # The colour whose product with an opacity is nearest to a level: [opacity, level].
 STRAIGHT = np.minimum(
@@ -107,8 +109,9 @@ class Records:
         self.digest = joined_digest([digest for _, digest in found])
         if not len(self.places):
             raise DataError(f"{self.path} holds no records: write the dataset again")
+        self.listed = listed_in(files[0].parent)
         for file in (*files, files[0].with_name(FILE)):
-            check_listed(file)
+            check_listed(file, self.listed)
         self.shape: Size = (0, 0, 0)
         self.premultiplied = False
         self.shape = self.read(0).shape
@@ -162,7 +165,7 @@ class Records:
             if others:
                 self.notes.append(f"{others[0].name} is not called {file.name}, so it is no labels")
             return np.zeros((len(self), 0), np.float32)
-        check_listed(file)
+        check_listed(file, self.listed)
         try:
             labels = np.load(file, allow_pickle=False)
         except (ValueError, EOFError):
@@ -216,25 +219,33 @@ def joined_digest(digests: Sequence[str]) -> str:
     return hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
 
 
-def check_listed(path: Path) -> None:
-    """Raise DataError where the list beside a file has another size or digest of it.
+def listed_in(folder: Path) -> Listed:
+    """What the list beside a dataset's files says of them; nothing where there is none."""
+    path = folder / LISTED
+    if not path.is_file():
+        return {}
+    try:
+        found: Listed = json.loads(path.read_bytes())["files"]
+        return {name: {**known} for name, known in found.items()}
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise DataError(f"{path} is damaged: {AGAIN}") from None
+
+
+def check_listed(path: Path, listed: Listed) -> None:
+    """Raise DataError where the list has another size or digest of a file.
 
     Whole records that are missing at the end leave a file without a fault of its own.
     """
-    listed = path.with_name(LISTED)
-    if not (listed.is_file() and path.is_file()):
+    known = listed.get(path.name, {})
+    if not known or not path.is_file():
         return
-    try:
-        known = json.loads(listed.read_bytes())["files"].get(path.name, {})
-        other = known.get("bytes", size := path.stat().st_size) != size
-        digest = known.get("blake2b")
-    except (ValueError, LookupError, TypeError, AttributeError):
-        raise DataError(f"{listed} is damaged: {AGAIN}") from None
+    other, digest = known.get("bytes") != path.stat().st_size, known.get("blake2b")
     if digest and not other:
         other = hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest() != digest
     if other:
         raise DataError(
-            f"{path} is not what was written: {AGAIN}; if you changed it yourself, delete {listed}"
+            f"{path} is not what was written: {AGAIN}; if you changed it yourself, delete"
+            f" {path.with_name(LISTED)}"
         )
 
 

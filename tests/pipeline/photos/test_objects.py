@@ -280,7 +280,11 @@ def test_an_address_that_cannot_be_is_one_sentence(tmp_path, monkeypatch):
     here = f"memory://{BUCKET}/{tmp_path.name}"
     for text, said in (
         ("nope://x", "no address that can be read (Protocol not known: nope)"),
-        ("gs://x/y", "the package that reads gs:// is not installed: pip install 'atelier[gs]'"),
+        (
+            "gs://x/y",
+            "the package that reads gs:// is not installed:"
+            " in a checkout .venv/bin/pip install -e '.[gs]'",
+        ),
         (f"{here}/a.jpg", "not a folder; give the one that holds the photos"),
         (f"{here}/none/", "there is no such bucket, folder or object"),
     ):

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.options import REPOSITORY
-from pipeline.tasks import Dataset
+from pipeline.tasks import Dataset, ExportTFRecords
 from pipeline.upkeep import garbage, marks
 from tests.kit.sound import copied, made_once, more_photos
 from tests.kit.store import (
@@ -73,7 +73,7 @@ def test_what_stays_is_what_a_new_store_would_hold(changed, capsys, monkeypatch)
     assert size(changed) - size(changed / "new") < 1.2 * size(changed / "new")
 
 
-def test_a_kill_in_the_middle_leaves_a_store_that_works(changed, monkeypatch):
+def test_a_kill_in_the_middle_leaves_a_store_that_works(made, changed, monkeypatch):
     fresh()
     heaps = list(garbage.heaps(changed, marks.marked(changed, [])))
     for heap in heaps[: len(heaps) // 2]:
@@ -81,10 +81,12 @@ def test_a_kill_in_the_middle_leaves_a_store_that_works(changed, monkeypatch):
     fresh()
     seen = [counting(monkeypatch, stage) for stage in marks.KEYED if hasattr(stage, "work")]
     assert Dataset().complete() and build(Dataset()) and not any(seen)
+    untouched = copied(made, changed.parent / "untouched")
+    collect(untouched)
+    whole = results(untouched)
+    set_options(Store_root=changed)
     collect(changed)
-    half = results(changed)
-    assert Dataset().complete()
-    assert half == {name: data for name, data in results(changed).items()}
+    assert results(changed) == whole and Dataset().complete()
 
 
 def test_strays_go_and_what_is_not_ours_stays(changed):
@@ -108,6 +110,16 @@ def test_strays_go_and_what_is_not_ours_stays(changed):
     assert not [path for path in strays if path.exists()]
     assert all(path.exists() for path in kept)
     assert {name: data for name, data in results(changed).items() if name in before} == before
+
+
+def test_an_export_that_was_interrupted_goes_on_after_it(changed):
+    export = ExportTFRecords()
+    begun = export.records.with_name(f"{export.records.name}.partial") / "to-do"
+    begun.parent.mkdir()
+    begun.write_text("x")
+    export.path.unlink()
+    collect(changed)
+    assert begun.exists()
 
 
 def test_a_stage_that_is_not_done_keeps_all(changed, made, capsys):

@@ -1,5 +1,6 @@
 """Verify: every damage of every kind of file is named; what is derived becomes what it was."""
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from pipeline.rows.parquet import ASIDE
 from pipeline.tasks import Dataset, Report, Resize, detects, in_use
 from pipeline.upkeep import verify
 from tests.kit.sound import copied, made_once, sound_files
-from tests.kit.store import build, counting, fresh, set_options, without_models
+from tests.kit.store import build, counting, fresh, results, set_options, without_models
 
 DERIVED = {
     "a manifest": "detect/*/*.parquet",
@@ -151,6 +152,33 @@ def test_what_no_recipe_reaches_is_set_aside_and_not_made_again(whole):
     set_options(Dataset_size=16)
     assert build(Resize())
     assert path.exists()
+
+
+@pytest.mark.parametrize("kind", ["picture", "export"])
+def test_what_the_machine_does_not_read_is_named_and_left(whole, kind, capsys, monkeypatch):
+    store, before = whole
+    failed = OSError(errno.EIO, "Input/output error")  # of a read: it names no file
+
+    def broken(*_):
+        raise failed
+
+    finds = {"picture": "look_at_pictures", "export": "whole.faults"}
+    monkeypatch.setattr(f"pipeline.upkeep.looks.{finds[kind]}", broken)
+    assert verified(store, repair=True) == 1
+    said = capsys.readouterr().out
+    assert "cannot be read (Input/output error); it may be whole, and is left as it is" in said
+    assert results(store) == before
+
+
+def test_an_export_of_other_photos_is_set_aside_and_not_removed(whole):
+    store, _ = whole
+    (export,) = [path for path in store.glob("records/*") if path.is_dir()]
+    older = export.with_name(f"{export.name.split('-')[0]}-{'0' * 20}")
+    shutil.copytree(export, older)
+    (records,) = older.glob("*/*r05.tfrecords")
+    flip(records)
+    assert verified(store, repair=True) == 0
+    assert export.is_dir() and older.with_name(f"{older.name}{ASIDE}").is_dir()
 
 
 def test_decisions_and_checkpoints_are_named_and_never_altered(whole, capsys):
