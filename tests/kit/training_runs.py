@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from tests.kit.commands import heard_by_default
 from training import config, loop, schedule, sources
 from training.minibatch import Minibatch
 from training.run import collapse
@@ -122,6 +123,7 @@ def start(arguments, script=COMMAND, **environment):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heard_by_default,
     )
 
 
