@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import log10
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def main() -> None:
             found = tell(Path(name), count, more)
         if asked.chart:
             lines = [line for line in files.read_lines(FIGURES) if line["photos"] != count]
-            files.write_lines(FIGURES, [*lines, *found])
+            files.write_lines(FIGURES, sorted([*lines, *found], key=itemgetter("photos")))
     if asked.chart:
         files.write(CHART, drawn(files.read_lines(FIGURES)))
 
