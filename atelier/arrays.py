@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from atelier import files
 from atelier.errors import Refusal
 
+ZIP = b"PK\3\4"  # how one begins
 SEAL = b"heads %08x"
 END_BYTES = 22  # of a zip's end, before its comment
 LOCAL_BYTES = 30  # of a member's head in a zip, before its name
@@ -123,22 +124,22 @@ def load_arrays(path: Path, part: str = "") -> tuple[dict[str, NDArray[Any]], di
         if isinstance(error, OSError) and error.errno:
             raise
         # numpy's words for what is no file of its own advise to unpickle it.
-        why = error if begins_as_zip(path) and "pickle" not in str(error) else "it holds no arrays"
+        is_ours = head_of(path) == ZIP and "pickle" not in str(error)
+        why = error if is_ours else "it holds no arrays"
         raise CheckpointError(f"{path} is broken or no checkpoint: {why}") from None
 
 
-def begins_as_zip(path: Path) -> bool:
+def head_of(path: Path) -> bytes:
     with path.open("rb") as file:
-        return file.read(4) == b"PK\3\4"
+        return file.read(len(ZIP))
 
 
 def foreign(path: Path) -> str:
     """Which other program's network a file is; it is not opened, for a pickle may run anything."""
-    with path.open("rb") as file:
-        head = file.read(4)
+    head = head_of(path)
     if head[:1] == b"\x80" and head[1:2] in b"\2\3\4\5":
         return "a pickle, as NVIDIA's trainers write their networks"
-    if begins_as_zip(path):
+    if head == ZIP:
         with suppress(*BROKEN), zipfile.ZipFile(path) as archive:
             if any(name.endswith("data.pkl") for name in archive.namelist()):
                 return "a file of PyTorch's"

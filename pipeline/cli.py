@@ -22,7 +22,7 @@ from pipeline.options import SettingsError, current
 from pipeline.report import chapters
 from pipeline.report.funnel import shortened
 from pipeline.review import session
-from pipeline.rows import shards
+from pipeline.rows import parquet, shards
 from pipeline.rows.manifest import facts
 from pipeline.stage import Stage, Step, store
 from pipeline.stages.ingest import IngestConfig
@@ -195,7 +195,7 @@ def build_task(task: luigi.Task) -> int:
 
 def forget_scan(ingest: Step) -> None:
     """Let Ingest read every file again."""
-    shutil.rmtree(ingest.folder / "parts", ignore_errors=True)
+    shutil.rmtree(ingest.folder / parquet.PARTS, ignore_errors=True)
     shards.forget_made(ingest.folder)
 
 

@@ -29,6 +29,7 @@ from pipeline.rows import columns, manifest, memo, pieces, shards
 from pipeline.rows.decisions import decided
 from pipeline.rows.manifest import Row, Told, Verdict, digest
 from pipeline.rows.memo import Memo, still_open
+from pipeline.rows.parquet import PARTS
 from pipeline.rows.pieces import Make
 from pipeline.rows.sharded import Sharded, Survey
 from pipeline.rows.shards import Rows
@@ -296,7 +297,7 @@ class Stage(Step):
 
     def results(self) -> Memo:
         """Its results, row by row."""
-        return Memo(self.folder / "parts", self.prefixes())
+        return Memo(self.folder / PARTS, self.prefixes())
 
     def build(self) -> None:
         made = self.done()
@@ -312,7 +313,7 @@ class Stage(Step):
 
     def make_again(self, keys: Collection[str]) -> None:
         """Do the rows of these keys anew; all else is as it was."""
-        memo.forget(self.folder / "parts", keys)
+        memo.forget(self.folder / PARTS, keys)
         shards.forget_made(self.folder)
         self.build()
 
@@ -335,7 +336,7 @@ class Stage(Step):
         names, prefixes = self.told_apart(), self.prefixes()
         keys = (self.keys(self.portion(prefix, names)).to_pylist() for prefix in prefixes)
         wanted = {key for some in keys for key in some if key}
-        done = memo.outcomes(self.folder / "parts", wanted)
+        done = memo.outcomes(self.folder / PARTS, wanted)
         return Counter(done.values()), len(wanted - done.keys())
 
     def do_open(

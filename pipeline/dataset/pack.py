@@ -21,6 +21,7 @@ from pipeline.engine.unit import Batch, Units
 from pipeline.photos.folder import read_photo
 from pipeline.rows import columns, manifest
 from pipeline.rows.manifest import Item
+from pipeline.rows.parquet import PARTS
 from training.sources import Source, open_source
 
 if TYPE_CHECKING:
@@ -210,7 +211,7 @@ def fact_of(item: Item) -> tuple[str, str, int, int | None]:
 
 def killers(folder: Path) -> list[str]:
     """Pictures that killed their workers, a sentence each; they count as not packed."""
-    found = list((folder / "parts").glob(f"{unit.KILLED}*.parquet"))
+    found = list((folder / PARTS).glob(f"{unit.KILLED}*.parquet"))
     rows = [row for part in found for row in manifest.read_manifest(part)]
     for part in found:
         part.unlink()

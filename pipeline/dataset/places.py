@@ -20,6 +20,7 @@ from pipeline.engine.crew import EngineConfig
 from pipeline.engine.unit import Unit, Units, keys_of
 from pipeline.rows import columns, memo
 from pipeline.rows.manifest import Item, Row
+from pipeline.rows.parquet import PARTS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,7 +45,7 @@ class Placed:
 
     def to_do(self, folder: Path, plan: Plan, content: Content, on: EngineConfig) -> ToDo:
         """The pictures whose writing is not remembered."""
-        done = memo.keys(folder / "parts")
+        done = memo.keys(folder / PARTS)
         units = Units(partial(cut_places, content.items, done, plan, self.write_items, on, folder))
         return ToDo(len(done), units, len(content.items) - len(done))
 

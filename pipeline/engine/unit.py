@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 from pipeline.rows import columns, manifest, memo, shards
 from pipeline.rows.manifest import Item, Place, Row, dropped
 from pipeline.rows.memo import KILLED
+from pipeline.rows.parquet import PARTS
 from pipeline.rows.pieces import Make, Tally
 
 if TYPE_CHECKING:
@@ -62,13 +63,8 @@ class Batch(Sequence[Item]):
     def keys(self) -> list[str]:
         return columns.ids(self.table, "key")
 
-    def facts(self) -> Iterator[tuple[str, str, int, int | None]]:
-        """Of each item its key, the path of its file, and the file's size and time as seen."""
-        for key, file, made, size, seen in zip(*self.values(FACTS), strict=True):
-            yield key, f"{self.store if made else self.source}/{file}", size, seen
-
     def digest(self) -> str:
-        """Stands for what `facts` gives of all items."""
+        """Stands for all items: their keys, and their files as seen."""
         own = columns.digest_table(self.table.select(FACTS))
         return f"{self.source} {self.store} {own}"
 
@@ -77,7 +73,7 @@ class Batch(Sequence[Item]):
 
     @cached_property
     def items(self) -> list[Item]:
-        told = self.values(("key", "file", "made", "seen_bytes", "seen_ns"))
+        told = self.values(FACTS)
         return [
             Item(key, row, (self.store if made else self.source) / file, size, seen)
             for row, key, file, made, size, seen in zip(
@@ -138,7 +134,7 @@ class Unit:
         """Do the work and write the part; returns how many rows were done."""
         outcomes = self.work(self.items, self.settings, self.folder)
         results = dict(zip((item.key for item in self.items), outcomes, strict=True))
-        memo.write_part(self.folder / "parts", results, self.shard)
+        memo.write_part(self.folder / PARTS, results, self.shard)
         return len(results)
 
     def split(self) -> list["Unit"]:
@@ -161,7 +157,7 @@ class Unit:
     def give_up(self, reason: str) -> None:
         """Record that these rows are dropped because they cannot be done."""
         results = {item.key: [dropped(item.row, reason)] for item in self.items}
-        memo.write_part(self.folder / "parts", results, self.shard, killed=True)
+        memo.write_part(self.folder / PARTS, results, self.shard, killed=True)
 
 
 @dataclass(frozen=True)

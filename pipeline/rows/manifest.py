@@ -105,9 +105,7 @@ PLACES: dict[str, Any] = {"path": "", "size_bytes": 0, "mtime_ns": 0, "clip": ""
 IN_MANIFEST = tuple(f.name for f in fields(Row) if f.name != "features")
 NUMBERS = ("measures.sharpness", "measures.light", "measures.colour")
 LATER = ("measures",)  # than the first release: they leave a digest as it was where they are None
-VOUCHING = (
-    "picture_digest",
-)  # say of a file whether it is whole, nothing of the row: in no digest
+VOUCHING = ("picture_digest",)  # of a file, whether it is whole; not of the row: in no digest
 values = attrgetter(*(name for name in IN_MANIFEST if name not in (*LATER, *VOUCHING)))
 
 
@@ -206,6 +204,11 @@ def read_manifest(path: Path) -> list[Row]:
     return rows_of(read_columns(path, IN_MANIFEST))
 
 
+def top_names(names: Sequence[str]) -> list[str]:
+    """The columns of which fields are named, too."""
+    return list(dict.fromkeys(name.partition(".")[0] for name in names))
+
+
 def read_columns(path: Path, names: Sequence[str]) -> "pa.Table":
     """These columns of one file, in this order; one that it lacks holds nothing.
 
@@ -214,7 +217,7 @@ def read_columns(path: Path, names: Sequence[str]) -> "pa.Table":
     import pyarrow as pa
 
     table = parquet.read_table(path, names)
-    names = list(dict.fromkeys(name.partition(".")[0] for name in names))
+    names = top_names(names)
     there = set(table.column_names)
     if there.issuperset(names):
         return table.select(list(names))

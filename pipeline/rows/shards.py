@@ -221,11 +221,6 @@ def of_each(found: Mapping[str, Any], prefixes: Sequence[str]) -> dict[str, dict
     return own
 
 
-def top_names(names: Sequence[str]) -> list[str]:
-    """The columns of which fields are named, too."""
-    return list(dict.fromkeys(name.partition(".")[0] for name in names))
-
-
 class Rows:
     """The rows of a manifest, or of memory, read shard by shard and only as far as asked for."""
 
@@ -253,7 +248,7 @@ class Rows:
     def tables(self, names: Sequence[str]) -> "Iterator[pa.Table]":
         """These columns, a table for each shard."""
         if self.held is not None:
-            yield self.held.select(top_names(names))
+            yield self.held.select(manifest.top_names(names))
         for shard in self.made:
             yield shard.table(names)
 
@@ -268,7 +263,7 @@ class Rows:
         import pyarrow as pa
 
         if not (self.made or self.held):
-            return columns.none().select(top_names(names))
+            return columns.none().select(manifest.top_names(names))
         return pa.concat_tables(self.tables(names))
 
     def at(self, numbers: Sequence[int]) -> list[Row]:

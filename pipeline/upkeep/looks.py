@@ -15,6 +15,7 @@ from pipeline.dataset.publish import DESCRIPTION
 from pipeline.report.chapters import is_whole_page
 from pipeline.rows import columns, decisions, manifest, parquet
 from pipeline.rows.parquet import PARTS, SHARDS
+from training.sources.records import LISTED
 
 AT_ONCE = 256  # pictures of one look
 PICTURES = "pictures"  # in a stage's folder
@@ -74,7 +75,7 @@ def looks(store: Path, stages: Collection[str]) -> Iterator[Look]:
 def looks_at_exports(store: Path) -> Iterator[Look]:
     """At every finished export, and at the links to the newest things."""
     for export in chain.from_iterable(map(subfolders, subfolders(store / "records"))):
-        if (export / DESCRIPTION).is_file() or (export / whole.LISTED).is_file():
+        if (export / DESCRIPTION).is_file() or (export / LISTED).is_file():
             yield Look(export, "export", partial(whole.faults, export))
     for link in (store / "dataset", store / "report.html"):
         if link.is_symlink():

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import options, tasks
-from pipeline.dataset import publish
+from pipeline.dataset import pack, publish
 from pipeline.dataset.export import RECORDS
 from pipeline.options import SettingsError
 from pipeline.rows import columns
@@ -101,7 +101,7 @@ def mark_undone(step: Step, marks: Marks) -> None:
     """Keep all that a stage has begun: it goes on from there."""
     marks.undone.add(step.folder)
     if isinstance(step, tasks.ExportTFRecords):
-        marks.files |= set((store() / RECORDS).glob(unfinished(f"{step.key}-*")))
+        marks.files |= set((store() / RECORDS).glob(f"{step.key}-*{publish.UNFINISHED}"))
 
 
 def mark_step(step: Step, marks: Marks) -> None:
@@ -112,15 +112,11 @@ def mark_step(step: Step, marks: Marks) -> None:
         return
     marks.files |= {shard.file for shard in listed_shards(step.path)}
     if isinstance(step, tasks.ExportTFRecords):
-        marks.files |= {step.records, step.records.with_name(unfinished(step.records.name))}
+        marks.files |= {step.records, pack.unfinished(step.records)}
     if isinstance(step, Stage):
         marks.files |= {step.file_of(prefix) for prefix in step.prefixes()}
         marks.keys[step.folder] += keys_of_rows(step)
         marks.pictures[step.folder] += list(pictures_of_rows(step))
-
-
-def unfinished(name: str) -> str:
-    return f"{name}{publish.UNFINISHED}"
 
 
 def keys_of_rows(step: Stage) -> "Iterator[pa.Array]":

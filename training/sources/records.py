@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atelier.listing import with_suffix
+from atelier.pictures import bytes_digest
 from training.sources.example import picture_in
 from training.sources.labels import parsed_json
 from training.sources.pictures import decoded_picture
@@ -24,7 +25,8 @@ from training.sources.stores import FILE
 
 LEVEL = re.compile(r"-r(\d\d)(-(\d{5,})-of-(\d{5,}))?\.tfrecords$", re.IGNORECASE)
 OTHER_FILES = 512  # that a process has open at once, besides those of a dataset
-LISTED = ".checksums.json"  # beside a dataset of the pipeline: digests of what has none itself
+# Beside a dataset of the pipeline, hidden from readers: digests of what has none itself.
+LISTED = ".checksums.json"
 AGAIN = "write the dataset again (of a store: python -m pipeline verify --repair)"
 Listed = Mapping[str, Mapping[str, Any]]
 LEVELS = np.arange(256)
@@ -241,7 +243,7 @@ def check_listed(path: Path, listed: Listed) -> None:
         return
     other, digest = known.get("bytes") != path.stat().st_size, known.get("blake2b")
     if digest and not other:
-        other = hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest() != digest
+        other = bytes_digest(path.read_bytes()).hex() != digest
     if other:
         raise DataError(
             f"{path} is not what was written: {AGAIN}; if you changed it yourself, delete"
