@@ -71,7 +71,8 @@ def parser() -> Parser:
     command("status", status, "say what is done and what is open; runs nothing")
     command("report", report, "write the report of what is done")
     gc = command("gc", collect_garbage, "list results that no recipe reaches")
-    gc.add_argument("--keep", action="append", default=[], type=path, help="a further luigi.cfg")
+    keep = "a further luigi.cfg; of the photos of this command where it names none"
+    gc.add_argument("--keep", action="append", default=[], type=path, help=keep)
     gc.add_argument("--delete", action="store_true", help="delete them after listing")
     check = command("verify", verify_store, "read every file of the store: is it as written?")
     check.add_argument("--repair", action="store_true", help="make again what is damaged")

@@ -53,9 +53,15 @@ def marked(root: Path, more_recipes: Sequence[Path]) -> Marks:
 
 
 def mark_recipe(root: Path, recipe: Path, marks: Marks, own: bool = False) -> None:
-    """Mark what a recipe reaches in this store, whichever it names."""
+    """Mark what a recipe reaches in this store, whichever it names.
+
+    A person's own that names no photos is meant for those of this command.
+    """
+    photos = options.recipe_value("Ingest", "source")
     with options.recipe(recipe):
         options.set_option("Store-root", str(root))
+        if own and not options.recipe_value("Ingest", "source"):
+            options.set_option("Ingest-source", photos)
         mark_settings(marks, own)
 
 
