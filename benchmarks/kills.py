@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -69,10 +70,15 @@ def tried(
     time.sleep(wait)
     kill(process.pid, victim, told)
     process.communicate()
-    done = run(folder, "run", **SMALL)
+    return wrong(folder, whole, SMALL)
+
+
+def wrong(folder: Path, whole: dict[str, bytes], options: dict[str, Any]) -> str:
+    """What is wrong after another run to its end; nothing where all is as it was."""
+    done = run(folder, "run", **options)
     if done.returncode:
         return f"the next run ends with {done.returncode}: {done.stderr[-300:]}"
-    if (checked := run(folder, "verify", **SMALL)).returncode:
+    if (checked := run(folder, "verify", **options)).returncode:
         return checked.stdout
     found = results(folder / "store")
     if found != whole:
