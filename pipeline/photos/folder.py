@@ -236,8 +236,13 @@ def described_object(entry: Entry, row: Row, hidden: bool, head: bytes) -> Row:
 
 def named_row(name: bytes) -> Row:
     """The row of a file by its path below the source."""
-    path = name.decode("utf-8", "backslashreplace")
+    path = in_text(name)
     return Row(id=hashlib.blake2b(path.encode(), digest_size=16).hexdigest(), path=path)
+
+
+def in_text(name: str | bytes) -> str:
+    """The name of a file as text, whatever its bytes are."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def described_by_name(path: Path, source: Path, hidden: bool) -> Row:

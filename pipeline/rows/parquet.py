@@ -93,13 +93,13 @@ def read_header(path: Path) -> dict[str, Any]:
         is_sealed = check_end(seal, end)
         known = pq.read_schema(pa.BufferReader(end)).metadata
         check_both(is_sealed, known)
-        found: dict[str, Any] = json.loads(known[HEADER])
+        found: dict[str, Any] = files.json_of(known[HEADER])
         return found
 
 
 def header_of(table: "pa.Table") -> dict[str, Any]:
     """What the header of a table that was read tells."""
-    found: dict[str, Any] = json.loads((table.schema.metadata or {})[HEADER])
+    found: dict[str, Any] = files.json_of((table.schema.metadata or {})[HEADER])
     return found
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from atelier.files import json_of
 from pipeline.rows import columns, manifest, parquet
 from pipeline.rows.columns import DIGITS, Numbers
 from pipeline.rows.manifest import Row
@@ -130,7 +131,7 @@ def listed_shards(path: Path) -> tuple[Shard, ...]:
     lines = zip(*manifest.read_columns(path, names).to_pydict().values(), strict=True)
     with parquet.sound(path, *parquet.UNTOLD):
         found = tuple(
-            Shard(prefix, path.parent / file, kept, json.loads(outcome), json.loads(tally))
+            Shard(prefix, path.parent / file, kept, json_of(outcome), json_of(tally))
             for prefix, file, kept, outcome, tally in lines
         )
         if digest_shards(found) != facts.kept_digest:

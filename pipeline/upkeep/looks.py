@@ -1,6 +1,5 @@
 """What a look at each file of a store tells: nothing is altered, and every byte is read."""
 
-import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from itertools import chain
@@ -10,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 from atelier import pictures
 from atelier.arrays import broken_arrays
 from atelier.containers import is_whole_png
+from atelier.files import json_of
 from pipeline.dataset import whole
 from pipeline.dataset.publish import DESCRIPTION
 from pipeline.report.chapters import is_whole_page
@@ -234,7 +234,7 @@ def broken_json(path: Path) -> str:
     lines = path.read_bytes().split(b"\n")[:-1] if path.suffix == ".jsonl" else [path.read_bytes()]
     for number, line in enumerate(lines, 1):
         try:
-            json.loads(line)
+            json_of(line)
         except ValueError:
             return f"line {number} is no JSON" if path.suffix == ".jsonl" else "is no JSON"
     return ""

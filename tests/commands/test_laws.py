@@ -1,5 +1,6 @@
 """Laws of the commands: whatever a person types is answered, and what cannot be in one sentence."""
 
+import io
 import os
 import re
 from functools import cache
@@ -315,3 +316,33 @@ def test_luigis_own_options_are_checked_too():
 )
 def test_tasks_of_somebody_else_are_left_alone(words, about_us):
     assert luigi_script.names_us(words) == about_us
+
+
+@every_command
+def test_a_path_that_cannot_be_is_one_sentence(command, capsys):
+    for action in command.actions:
+        if action.option_strings and action.type is ground.path:
+            flag = action.option_strings[0]
+            for value, told in (("", "it is empty: give a path"), (f"a/{'x' * 256}", "256 bytes")):
+                said = sentence(capsys, command.run(*command.filled(action), f"{flag}={value}"))
+                assert flag in said and told in said and value in said
+
+
+@pytest.mark.parametrize(
+    ("letters", "printed"),
+    [("utf-8", b"a\xff\xe6\x97\xa5"), ("latin-1", b"a\\udcff\\u65e5"), ("ascii", None)],
+)
+def test_any_name_can_be_printed(letters, printed, monkeypatch):
+    out = io.TextIOWrapper(io.BytesIO(), letters)
+    monkeypatch.setattr("sys.stdout", out)
+    assert ground.answered(lambda: print("a\udcff日", end="") or 0, "stopped") == 0
+    assert out.buffer.getvalue() == (printed or b"a\\udcff\\u65e5")
+
+
+def test_too_little_memory_is_one_sentence(capsys):
+    def command():
+        raise MemoryError("Unable to allocate 364. TiB")
+
+    assert ground.answered(command, "stopped") == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: this takes more memory than there is: close") and "364" in said
