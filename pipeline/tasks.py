@@ -59,11 +59,11 @@ class Ingest(Scanned, Stage):
 
     def row_key(self, row: Row) -> str:
         """Two folders may hold files of the same name, size and time."""
-        anew = ["anew"] if ingest.was_misread(row) else []
-        return digest([super().row_key(row), self.photo_folder.inode, *anew])
+        return digest([super().row_key(row), self.photo_folder.inode, *ingest.anew(row)])
 
     def build(self) -> None:
-        self.tell(ingest.gathered_rows(self.done(), self.folder, self.tally), Told())
+        made = ingest.gathered_rows(self.done(), self.folder, self.tally)
+        self.tell(made, Told(self.photo_folder.notes()))
 
 
 @settings(detect.DetectConfig)
@@ -392,7 +392,7 @@ class Dataset(luigi.WrapperTask):
 
     def requires(self) -> list[Step]:
         check_given(self.config)
-        return [Report(), *([Publish()] if current(export.ExportTFRecordsConfig).publish else [])]
+        return [*([Publish()] if current(export.ExportTFRecordsConfig).publish else []), Report()]
 
 
 STAGES: list[type[Step]] = [Ingest, Detect, Crop, Measure, FilterQuality, Embed, FilterPose]

@@ -44,6 +44,10 @@ AT_ONCE = 1 << 16  # files
 Thing = TypeVar("Thing")
 NO_TEXT = "file name is not UTF-8"
 ASKED = 1 << 10  # objects whose first bytes are asked for together
+BLIND = (
+    "neither a checksum nor a time: one that is replaced by another of its size is noticed with"
+    " --rescan only"
+)
 MENDS = "`python -m pipeline verify --repair` makes it again"
 
 
@@ -78,6 +82,13 @@ class PhotoFolder:
     def inode(self) -> int | str:
         """Tells it from other folders that hold files of the same name, size and time."""
         return self.root.stat().st_ino if isinstance(self.root, Path) else str(self.root)
+
+    def notes(self) -> list[str]:
+        """What a person should know: of which objects the store does not say when they change."""
+        if isinstance(self.root, Path):
+            return []
+        blind = sum(map(without_mark, self.scan.tables.values()))
+        return [f"{blind} objects have {BLIND}"] if blind else []
 
     def file(self, row: Row) -> Place:
         """Where the photo of a row of Ingest's lies."""
@@ -155,6 +166,14 @@ def listed_table(rows: Sequence[Row]) -> "pa.Table":
     values = zip(*map(attrgetter(*LISTED), rows), strict=True)
     made = [pa.array(own, kinds[name]) for name, own in zip(LISTED, values, strict=True)]
     return pa.table(made, list(LISTED))
+
+
+def without_mark(table: "pa.Table") -> int:
+    """How many objects of a shard of a scan have neither a checksum nor a time."""
+    import pyarrow.compute as pc
+
+    blind = pc.and_(pc.equal(table.column("mtime_ns"), 0), pc.is_null(table.column("drop")))
+    return int(pc.sum(blind).as_py() or 0)
 
 
 def batched(things: Iterable[Thing], size: int) -> Iterator[list[Thing]]:
@@ -333,10 +352,13 @@ def on_disk(item: Item) -> Iterator[Path]:
 
 @contextmanager
 def unchanged_object(item: Item, place: Address) -> Iterator[Address]:
-    """The object of an item, if at the end it still is the one that Ingest saw."""
+    """The object of an item, if at the end it still is the one that Ingest saw.
+
+    Where the store gives neither a checksum nor a time, by its size alone.
+    """
     try:
         yield place
-        if item.mtime_ns and place.facts() != (item.size_bytes, item.mtime_ns):
+        if item.mtime_ns is not None and place.facts() != (item.size_bytes, item.mtime_ns):
             raise SourceChangedError(f"{place} changed while this ran")
     except GoneError:
         raise SourceChangedError(f"{place} vanished while this ran") from None

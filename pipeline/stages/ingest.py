@@ -63,10 +63,10 @@ class IngestConfig(Settings):
     )
 
 
-def was_misread(row: Row) -> bool:
-    """Whether 0.1 may have had a wrong size of it, or a wrong reason to drop it."""
+def anew(row: Row) -> list[str]:
+    """A word for the key of what 0.1 may have had a wrong size of, or a wrong reason to drop."""
     suffix = Path(row.path).suffix.lower()
-    return row.drop is None and suffix not in VIDEOS | JPEGS
+    return ["anew"] if row.drop is None and suffix not in VIDEOS | JPEGS else []
 
 
 def describe(items: Sequence[Item], config: IngestConfig, folder: Path) -> Iterator[list[Row]]:
@@ -146,14 +146,14 @@ def came_in(scan: Scan) -> str:
 
 
 def any_misread(table: "pa.Table") -> bool:
-    """Whether `was_misread` is true of any row of a listing."""
+    """Whether `anew` says so of any row of a listing."""
     import pyarrow.compute as pc
 
     # Most names end so plainly that nobody needs to take them apart.
     ends = "|".join(re.escape(suffix) for suffix in sorted(VIDEOS | JPEGS))
     plain = pc.match_substring_regex(table.column("path"), f"(?i)(^|/)[^/.][^/]*({ends})$")
     odd = table.filter(pc.invert(plain)).select(["id", "path", "drop"])
-    return any(map(was_misread, manifest.rows_of(odd)))
+    return any(map(anew, manifest.rows_of(odd)))
 
 
 def listed_at(table: "pa.Table") -> Numbers:
