@@ -31,6 +31,10 @@ class UsageError(Refusal):
     """A command line that cannot be."""
 
 
+class PathError(UsageError, argparse.ArgumentTypeError):
+    """A word that names no path, be it read by a parser or later."""
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser that raises UsageError, and knows what a misspelt option was meant to be.
 
@@ -79,13 +83,13 @@ def refuse_unknown(
 
 
 def path(text: str) -> Path:
-    """The path that a word of a command line names; an address of an object store is none."""
+    """The path that a word of a command line names; raises PathError for an address and others."""
     try:
         check_path(text)
         if not text:
             raise ValueError("it is empty: give a path, as . for this folder")
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text}: {error}" if text else str(error)) from None
+        raise PathError(f"{text}: {error}" if text else str(error)) from None
     return Path(at_home(text))
 
 

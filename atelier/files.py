@@ -33,6 +33,11 @@ def is_name(text: str) -> bool:
     return bool(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", text))
 
 
+def is_text(path: Path) -> bool:
+    """Whether its name is UTF-8, as TensorFlow and others want what they open themselves."""
+    return not any("\udc80" <= letter <= "\udcff" for letter in str(path))
+
+
 @contextmanager
 def replacing(path: Path, lasting: bool = True) -> Iterator[Path]:
     """A name beside `path` for a file or a folder; it gets the final name once the context ends.

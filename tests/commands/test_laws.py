@@ -346,3 +346,29 @@ def test_too_little_memory_is_one_sentence(capsys):
     assert ground.answered(command, "stopped") == 1
     said = capsys.readouterr().err
     assert said.startswith("error: this takes more memory than there is: close") and "364" in said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["assess", "--model", "M", "--photos", "P", "--out", "x.csv", "--checkpoints"],
+        ["metrics", "--run", "R", "--checkpoint"],
+    ],
+)
+def test_a_path_that_is_read_later_is_one_sentence_too(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in ("M", "P", "R"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "R" / "config.json").write_text("{}")
+    cli = command_lines.CLIS["training"]
+    for value, told in (("s3://x/y", "give a path"), ("x" * 256, "256 bytes")):
+        said = sentence(capsys, cli.main([*words, value]))
+        assert told in said and value in said
+
+
+@pytest.mark.parametrize("words", [["distill", "--teacher", "T"], ["train"]])
+def test_a_run_has_a_name_that_tensorflow_can_write_to(words):
+    parser = command_lines.CLIS["training"].parser()
+    given = parser.parse_args([*words, "--data", "D", "--out", "run\udcff"])
+    with pytest.raises(Refusal, match="^out = run\udcff: this name is not UTF-8: choose another$"):
+        given.command(given)

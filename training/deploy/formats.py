@@ -10,6 +10,7 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from atelier.errors import Refusal
+from atelier.files import is_text
 from training.deploy.frozen import write_frozen, write_savedmodel
 from training.deploy.onnx_graph import write_onnx
 from training.deploy.tflite import write_tflite
@@ -80,6 +81,8 @@ def check_place(out: Path) -> None:
     """Raise DeployError where something is there already, or nothing can be written."""
     if out.exists() or out.is_symlink():
         raise DeployError(f"out = {out} exists already: choose another name, or remove it")
+    if not is_text(out.absolute()):
+        raise DeployError(f"out = {out}: this name is not UTF-8: choose another")
     above = next(place for place in out.absolute().parents if place.exists())
     try:
         with TemporaryFile(dir=above):

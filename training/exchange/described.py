@@ -80,7 +80,8 @@ def newest_of(run: Path, part: str) -> checkpoints.Checkpoint:
 def check_there(path: Path) -> None:
     """Raise NetworkFileError where there is no such file."""
     if not path.is_file():
-        raise NetworkFileError(f"{path} does not exist: name a run, a .npz or a .pkl")
+        what = "is no file" if path.exists() else "does not exist"
+        raise NetworkFileError(f"{path} {what}: name a run, a .npz or a .pkl")
 
 
 @lru_cache(maxsize=8)

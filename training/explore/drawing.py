@@ -114,7 +114,10 @@ def layers_command(given: argparse.Namespace) -> int:
 
 def directions_command(given: argparse.Namespace) -> int:
     """Directions, found, shown and kept."""
-    seeds, names = asked.parsed_seeds(given.seeds), [n.strip() for n in given.names.split(",") if n]
+    seeds, names = (
+        asked.parsed_seeds(given.seeds),
+        [n.strip() for n in given.names.split(",") if n.strip()],
+    )
     if len(names) > given.count or len(set(names)) < len(names):
         raise ConfigError(f"names = {given.names}: give at most {given.count}, each once")
     if given.save:
