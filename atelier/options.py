@@ -118,6 +118,11 @@ def converted(kind: Any, value: Any) -> Any:
         raise ValueError(f"give {KINDS[kind]}") from None
 
 
+def number_in(text: str) -> float:
+    """The number that a part of a value is, which is finite; ValueError says what to give."""
+    return float(converted(float, text))
+
+
 def at_home(path: str) -> str:
     """The path, with the home folder that a ~ at its beginning stands for."""
     return os.path.expanduser(path)
