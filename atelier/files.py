@@ -14,7 +14,8 @@ from typing import Any
 
 from atelier.errors import Refusal
 
-NAMING = "use letters, digits, _ - and . only"
+LONGEST = 200  # letters of a name that more is put behind
+NAMING = f"use letters, digits, _ - and . only, at most {LONGEST}"
 PARTIAL = re.compile(r"\..+\.(?P<host>[^.]*)-(?P<pid>\d+)\.partial")
 
 
@@ -30,7 +31,7 @@ def digest_file(path: Path) -> str:
 
 def is_name(text: str) -> bool:
     """Whether a folder can have this name anywhere, and is not hidden by it."""
-    return bool(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", text))
+    return bool(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", text)) and len(text) <= LONGEST
 
 
 def is_text(path: Path) -> bool:

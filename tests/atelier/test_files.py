@@ -84,7 +84,16 @@ def test_one_at_a_time_and_death_lets_go(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "good"), [("a-b_c.1", True), ("", False), (".a", False), ("a/b", False), ("ä", False)]
+    ("name", "good"),
+    [
+        ("a-b_c.1", True),
+        ("", False),
+        (".a", False),
+        ("a/b", False),
+        ("ä", False),
+        ("x" * 200, True),
+        ("x" * 201, False),
+    ],
 )
 def test_names_that_a_folder_can_have(name, good):
     assert files.is_name(name) is good
