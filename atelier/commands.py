@@ -191,9 +191,14 @@ def answer(command: Callable[[], int], stopped: str) -> int:
     except OSError as error:
         return said(f"error: {error}", 1)
     except MemoryError as error:
-        return said(f"error: {NO_MEMORY}{f' ({error})' if str(error) else ''}", 1)
+        return said(f"error: {memory_in_words(error)}", 1)
     except KeyboardInterrupt as end:
         return said(f"\n{end.args[0] if end.args else stopped}", stop.STOPPED)
+
+
+def memory_in_words(error: MemoryError) -> str:
+    """What is wrong, and the way out; numpy says for what it wanted how much."""
+    return NO_MEMORY + (f" ({error})" if str(error) else "")
 
 
 def ended(command: Callable[[], int]) -> int:

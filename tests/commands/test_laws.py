@@ -1,6 +1,7 @@
 """Laws of the commands: whatever a person types is answered, and what cannot be in one sentence."""
 
 import io
+import logging
 import os
 import re
 from functools import cache
@@ -392,3 +393,13 @@ def test_a_number_within_a_word_is_finite(option, capsys):
         for value in NO_NUMBERS:
             assert value in sentence(capsys, option.run(value))
     assert takes or (option.section.__name__, option.name) not in IN_WORDS
+
+
+def test_too_little_memory_of_a_task_is_one_sentence():
+    try:
+        raise MemoryError("Unable to allocate 364. TiB")
+    except MemoryError as error:
+        told = (type(error), error, error.__traceback__)
+    record = logging.LogRecord("luigi", logging.ERROR, "", 1, "failed", (), told)
+    text, code = luigi_script.sentence(record)
+    assert code == 1 and text.startswith("this takes more memory than there is: close")
