@@ -277,8 +277,8 @@ class Zoom(SetStage):
     shared = (PortraitConfig, DatasetConfig)
 
     def survey(self) -> Survey:
-        table = self.arriving(*zoom.READS)
-        return self.surveyed(zoom.chosen_parents(table, self.config, current(DatasetConfig)))
+        tables = self.arriving_shards(*zoom.READS)
+        return zoom.chosen_parents(tables, self.config, current(DatasetConfig))
 
     def decide(self, prefix: str, survey: Survey) -> Make:
         given = survey.verdicts[prefix], self.config, *self.read_too()
