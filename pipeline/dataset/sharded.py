@@ -18,12 +18,12 @@ from atelier import files, pictures
 from pipeline.dataset import growth, leaves, nvlabs, pack, publish, records
 from pipeline.dataset.ada_pytorch import are_classes
 from pipeline.dataset.labels import LabelRows
+from pipeline.dataset.ordered import Ordered
 from pipeline.dataset.pack import MODES, Content, Part, Plan, ToDo
 from pipeline.dataset.publish import ExportError
 from pipeline.dataset.records import Pixels, Shape
 from pipeline.engine.crew import EngineConfig
 from pipeline.engine.unit import Batch, Unit, Units, keys_of
-from pipeline.rows import columns
 from pipeline.rows.manifest import Item, Row
 from training.sources.records import straight
 
@@ -63,8 +63,8 @@ class ShardedLayout:
 
     def parts(self, content: Content, plan: Plan) -> Sequence[Part]:
         """The leaves that the pictures fall into, each with a digest of all that it holds."""
-        known = content.ids is not None
-        numbers = columns.leading(content.ids) if known else leaves.evenly(plan.count)
+        known = isinstance(content.items, Ordered)  # whose ids are digests, and sorted
+        numbers = content.items.numbers() if known else leaves.evenly(plan.count)
         sizes = leaves.leaf_sizes(numbers)
         how = (FORMAT, plan.shape, plan.pixels, plan.levels, plan.quality, plan.exact)
         told = (*how, version("pillow"))  # which reads and writes the pixels

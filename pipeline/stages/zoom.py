@@ -79,7 +79,9 @@ def chosen_parents(
         start += len(own)
     found = int(best.sum())
     notes = [f"{found} close-ups of {wanted} wanted; {len(best)} of {total} qualify"]
-    notes += [f"{count} passed over: {reason}" for reason, count in sorted(counted.items()) if count]
+    notes += [
+        f"{count} passed over: {reason}" for reason, count in sorted(counted.items()) if count
+    ]
     return Survey(Parents(names), Told(notes))
 
 
