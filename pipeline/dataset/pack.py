@@ -105,7 +105,7 @@ class Export(Layout, Protocol):
     """A layout of ExportTFRecords, which describes itself in dataset.json."""
 
     def order(self, table: "pa.Table") -> "pa.Array":
-        """The numbers of the rows, by `id` or their pictures' `name`, in the order of the dataset."""
+        """The numbers of the rows, with `id` and `name`, in the order of the dataset."""
 
     def to_write(self, plan: Plan, changed: int, exports: Path) -> int:
         """How many pictures are to be packed at most, if so many changed since earlier exports."""

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Iterator
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from weakref import finalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from pipeline.rows.columns import AT_ONCE
 if TYPE_CHECKING:
     import pyarrow as pa
 
-IN_MEMORY = 64 << 20  # bytes of what was put aside; what is more lies in a file
+IN_MEMORY = 16 << 20  # bytes of what was put aside; what is more lies in a file
 HEAP_DIGITS = 1  # of an id that say in which heap it lies: a sixteenth of all rows is one
 
 
@@ -34,7 +35,7 @@ class Aside:
 
     def __init__(self) -> None:
         self.held = io.BytesIO()
-        self.file: IO[bytes] | None = None  # which has no name, and goes with this process
+        self.file: IO[bytes] | None = None  # without a name: it is gone when nobody needs it
         self.length = 0
 
     def put(self, table: "pa.Table") -> Stretch:
@@ -43,7 +44,8 @@ class Aside:
         place = Stretch(self.length, len(data))
         self.length += len(data)
         if self.file is None and self.length > IN_MEMORY:
-            self.file = TemporaryFile()  # noqa: SIM115: it is closed with the last use of it
+            self.file = TemporaryFile()  # noqa: SIM115
+            finalize(self, self.file.close)
             self.file.write(self.held.getbuffer())
             self.held = io.BytesIO()
         (self.file or self.held).write(data)

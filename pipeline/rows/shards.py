@@ -253,7 +253,7 @@ class Rows:
             yield shard.table(names)
 
     def numbered(self, *names: str) -> "Iterator[pa.Table]":
-        """These columns, a table for each shard, with the number of each row as a further one, `at`."""
+        """The same with the number of each row as a further column, `at`."""
         start = 0
         for table in self.tables(names):
             yield columns.with_numbers(table, start)
