@@ -28,6 +28,13 @@ def none() -> "pa.Table":
     return rows_table([])
 
 
+def release() -> None:
+    """Give memory back that Arrow holds for tables to come: of ten million rows it is much."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
+
+
 def array(values: Any) -> "pa.Array":
     """A NumPy array as Arrow has it."""
     import pyarrow as pa
@@ -251,7 +258,8 @@ def in_order(table: "pa.Table", first: str, then: str) -> Numbers:
 
     heads = opening(table.column(first), 8).view(">u8").ravel().astype(np.uint64)
     order = np.argsort(heads, kind="stable")
-    same = heads[order][1:] == heads[order][:-1]
+    heads = heads[order]
+    same = heads[1:] == heads[:-1]
     tied = np.flatnonzero(np.append(same, False) | np.insert(same, 0, False))
     if len(tied):
         rows = table.select([first, then]).take(order[tied])
