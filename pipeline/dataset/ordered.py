@@ -25,6 +25,7 @@ class Ordered(Sequence[Item]):
     def __init__(self, table: "pa.Table", order: "pa.Array", store: Path) -> None:
         """`table` is as `narrowed` makes it, `order` the numbers of its rows."""
         self.table, self.order, self.store = table, order, store
+        self.near: tuple[int, Batch] | None = None
 
     def __len__(self) -> int:
         return len(self.order)
@@ -38,6 +39,19 @@ class Ordered(Sequence[Item]):
             place = range(len(self))[at]
             return self[place : place + 1].items[0]
         start, stop, _ = at.indices(len(self))
+        first = start - start % AT_ONCE
+        if stop <= first + AT_ONCE:
+            return self.portion(first)[start - first : max(stop - first, 0)]
+        return self.taken(start, stop)
+
+    def portion(self, first: int) -> Batch:
+        """Those from here on that are looked at together; what was asked for last is held."""
+        if self.near is None or self.near[0] != first:
+            self.near = first, self.taken(first, min(first + AT_ONCE, len(self)))
+        return self.near[1]
+
+    def taken(self, start: int, stop: int) -> Batch:
+        """The pictures from here to there."""
         some = self.order.slice(start, max(stop - start, 0))
         return pictures_of(self.table.take(some), self.store)
 
@@ -74,7 +88,8 @@ def narrowed(tables: "Iterable[pa.Table]") -> "pa.Table":
 
     They are read as they come: never do all paths exist together.
     """
-    table = columns.together(*map(parted_paths, tables)).unify_dictionaries()
+    parted = map(parted_paths, columns.in_portions(tables))
+    table = columns.together(*parted).unify_dictionaries()
     whole = {}
     for name in table.column_names:
         whole[name] = columns.combined(table.column(name))

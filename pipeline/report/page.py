@@ -187,7 +187,7 @@ def scored_rows(chapters: Sequence[Chapter]) -> Rows:
 
 def scores_of_rows(rows: Rows) -> Values:
     """The scores of those that have one."""
-    found = [columns.floats(table, "score") for table in rows.tables(["score"])]
+    found = [columns.floats(table, "score") for table in rows.numbered("score")]
     scores = np.concatenate(found)
     return scores[~np.isnan(scores)]
 
@@ -213,7 +213,7 @@ def charts(chapters: Sequence[Chapter], numbers: Mapping[str, float]) -> list[tu
 def photo_sides(rows: Rows) -> Values:
     """The longer side of every photo whose size is known."""
     found = []
-    for table in rows.tables(["width", "height"]):
+    for table in rows.numbered("width", "height"):
         width, height = (np.asarray(table.column(name)) for name in ("width", "height"))
         found.append(np.maximum(width, height)[width > 0])
     return np.concatenate(found)

@@ -69,8 +69,8 @@ class Heaps:
         self.aside = Aside()
         self.places: list[list[Stretch]] = [[] for _ in range(16**HEAP_DIGITS)]
         self.numbers: list[list[NDArray[np.int32]]] = [[] for _ in self.places]
-        for table in in_portions(tables):
-            self.add(table)
+        for table in columns.in_portions(tables, AT_ONCE):
+            self.add(table.combine_chunks())
 
     def add(self, table: "pa.Table") -> None:
         """Put some rows on their heaps."""
@@ -97,18 +97,6 @@ class Heaps:
                 prefixes = shards.leaves(np.sort(numbers), f"{heap:0{HEAP_DIGITS}x}")
                 # What is taken from a table in one piece takes a fifth of the time.
                 yield from shards.parted(whole.combine_chunks(), numbers, prefixes)
-
-
-def in_portions(tables: "Iterable[pa.Table]") -> "Iterator[pa.Table]":
-    """The same rows in tables of about AT_ONCE."""
-    waiting: list[pa.Table] = []
-    for table in tables:
-        waiting.append(table)
-        if sum(map(len, waiting)) >= AT_ONCE:
-            yield columns.together(*waiting).combine_chunks()
-            waiting.clear()
-    if waiting:
-        yield columns.together(*waiting).combine_chunks()
 
 
 def compressed(table: "pa.Table") -> memoryview:

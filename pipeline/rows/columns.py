@@ -1,7 +1,7 @@
 """Rows as Arrow columns: what is done to very many of them without a Python object for each."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -60,6 +60,18 @@ def together(*tables: "pa.Table") -> "pa.Table":
     import pyarrow as pa
 
     return pa.concat_tables(tables)
+
+
+def in_portions(tables: "Iterable[pa.Table]", rows: int = AT_ONCE) -> "Iterator[pa.Table]":
+    """The same rows in tables of at least so many: what a small table costs is its number."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(map(len, waiting)) >= rows:
+            yield together(*waiting)
+            waiting.clear()
+    if waiting:
+        yield together(*waiting)
 
 
 def with_numbers(table: "pa.Table", start: int = 0) -> "pa.Table":

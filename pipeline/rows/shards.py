@@ -253,9 +253,9 @@ class Rows:
             yield shard.table(names)
 
     def numbered(self, *names: str) -> "Iterator[pa.Table]":
-        """The same with the number of each row as a further column, `at`."""
+        """The same with the number of each row as a further column, `at`; tables of many rows."""
         start = 0
-        for table in self.tables(names):
+        for table in columns.in_portions(self.tables(names)):
             yield columns.with_numbers(table, start)
             start += len(table)
 
