@@ -33,11 +33,11 @@ class Ordered(Sequence[Item]):
     @overload
     def __getitem__(self, at: int) -> Item: ...
     @overload
-    def __getitem__(self, at: slice) -> Batch: ...
-    def __getitem__(self, at: int | slice) -> Item | Batch:
+    def __getitem__(self, at: slice) -> Sequence[Item]: ...
+    def __getitem__(self, at: int | slice) -> Item | Sequence[Item]:
         if isinstance(at, int):
             place = range(len(self))[at]
-            return self[place : place + 1].items[0]
+            return self.taken(place, place + 1)[0]
         start, stop, _ = at.indices(len(self))
         first = start - start % AT_ONCE
         if stop <= first + AT_ONCE:
@@ -57,7 +57,7 @@ class Ordered(Sequence[Item]):
 
     def __iter__(self) -> Iterator[Item]:
         for start in self.starts():
-            yield from self[start : start + AT_ONCE]
+            yield from self.portion(start)
 
     def starts(self) -> range:
         """Where portions begin that are looked at together."""
@@ -78,7 +78,7 @@ class Ordered(Sequence[Item]):
 
     def digest(self) -> str:
         """Stands for all of them: their ids, and their files."""
-        found = [self[start : start + AT_ONCE].digest() for start in self.starts()]
+        found = [self.portion(start).digest() for start in self.starts()]
         whole = "".join(found).encode()
         return found[0] if len(found) == 1 else hashlib.blake2b(whole, digest_size=10).hexdigest()
 

@@ -48,6 +48,9 @@ def test_portions_give_what_all_at_once_do(items, monkeypatch):
     own, order = items
     keys, numbers = [item.key for item in own], own.numbers()
     monkeypatch.setattr(ordered, "AT_ONCE", 4)
+    own = Ordered(own.table, own.order, STORE)
+    for start, stop in ((0, 4), (5, 7), (6, 13), (21, 23), (23, 23)):
+        assert [item.key for item in own[start:stop]] == keys[start:stop]
     assert [item.key for item in own] == keys == [f"{n:06x}" for n in order]
     assert own.numbers().tolist() == numbers.tolist() == order
     assert [len(some) for some in own.portions("id")] == [4, 4, 4, 4, 4, 3]
@@ -57,7 +60,7 @@ def test_portions_give_what_all_at_once_do(items, monkeypatch):
 def test_a_digest_stands_for_ids_files_and_order(items, at_once, monkeypatch):
     monkeypatch.setattr(ordered, "AT_ONCE", at_once)
     own, order = items
-    table, seen = own.table, [own.digest()]
+    table, seen = own.table, [Ordered(own.table, own.order, STORE).digest()]
     seen.append(Ordered(table, columns.array(order[::-1]), STORE).digest())
     seen.append(Ordered(table, columns.array(order[1:]), STORE).digest())
     seen.append(Ordered(table, columns.array(order), Path("/other")).digest())
