@@ -94,7 +94,7 @@ def narrowed(tables: "Iterable[pa.Table]") -> "pa.Table":
     for name in table.column_names:
         whole[name] = columns.combined(table.column(name))
         table = table.drop_columns(name)  # so that no two columns exist twice
-    columns.release()
+        columns.release()
     return columns.table_of(whole)
 
 
