@@ -78,7 +78,7 @@ def pack_ready(
     elif chosen in export.LAYOUTS:
         classes = ready.labels.shape[1] if ready.labels is not None else 0
         numbers = [str(number) for number in range(classes)] or None
-        names = columns.array(ready.names)
+        names = [columns.array(ready.names)]
         export.describe(whole, plan, export.LAYOUTS[chosen], names, numbers, {})
     publish.publish(whole, out)
     pack.clear(out)

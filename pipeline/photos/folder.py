@@ -17,8 +17,6 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-import numpy as np
-
 from atelier.containers import is_whole_png
 from atelier.listing import HEAD, HIDDEN, head_of, is_hidden, kind_by_content, kind_by_name, walk
 from atelier.options import is_address
@@ -33,7 +31,8 @@ from pipeline.photos.objects import (
     address,
     ahead,
 )
-from pipeline.rows import columns, manifest, shards
+from pipeline.rows import columns, manifest
+from pipeline.rows.aside import Aside, Heaps, Stretch
 from pipeline.rows.manifest import Item, Place, Row, digest, dropped
 
 if TYPE_CHECKING:
@@ -109,14 +108,14 @@ class Scanned:
 
     def prefixes(self) -> list[str]:
         """Those that go on go by what the files hold, and are others."""
-        return list(self.photo_folder.scan.tables)
+        return list(self.photo_folder.scan.digests)
 
     def portion(self, prefix: str, names: Sequence[str] = manifest.IN_MANIFEST) -> "pa.Table":
         """These columns of the rows of a shard."""
         return self.photo_folder.scan.table(prefix).select(list(names))
 
     def unread(self, prefix: str) -> "pa.Table":
-        """They are in memory already."""
+        """They lie in no file that others see."""
         return self.portion(prefix)
 
     def portion_digest(self, prefix: str) -> str:
@@ -128,12 +127,17 @@ class Scanned:
 class Scan:
     """All files of a folder, in shards by the digests of their paths, each sorted by path."""
 
-    tables: "Mapping[str, pa.Table]"
+    aside: Aside
+    places: Mapping[str, Stretch]  # of each shard's table
     digests: Mapping[str, str]
+
+    def listed(self, prefix: str) -> "pa.Table":
+        """What the listing says of the files of a shard, the columns LISTED."""
+        return self.aside.get(self.places[prefix])
 
     def table(self, prefix: str) -> "pa.Table":
         """The rows of a shard."""
-        return columns.completed(self.tables[prefix])
+        return columns.completed(self.listed(prefix))
 
     @cached_property
     def digest(self) -> str:
@@ -144,18 +148,17 @@ class Scan:
 
 def scanned(rows: Iterable[Row]) -> Scan:
     """What a listing found, as columns: a row is gone before the next hundred thousand come."""
-    import pyarrow as pa
+    aside, places, digests = Aside(), dict[str, Stretch](), dict[str, str]()
+    for prefix, own in Heaps(map(listed_table, batched(rows, AT_ONCE))).shards():
+        table = own.sort_by([("path", "ascending")])
+        places[prefix] = aside.put(table)
+        digests[prefix] = columns.digest_table(table) if prefix else digest_alone(table)
+    return Scan(aside, places, digests)
 
-    seen = [listed_table(some) for some in batched(rows, AT_ONCE)]
-    whole = pa.concat_tables(seen).combine_chunks()
-    numbers = np.concatenate([columns.leading(table.column("id")) for table in seen])
-    seen.clear()  # of ten million files it is a gigabyte
-    prefixes = shards.leaves(np.sort(numbers))
-    parts = shards.parted(whole, numbers, prefixes)
-    tables = {prefix: own.sort_by([("path", "ascending")]) for prefix, own in parts}
-    if prefixes == [""]:
-        return Scan(tables, {"": manifest.digest_rows(manifest.rows_of(tables[""]))})
-    return Scan(tables, {prefix: columns.digest_table(table) for prefix, table in tables.items()})
+
+def digest_alone(table: "pa.Table") -> str:
+    """Stands for the files of the only shard."""
+    return manifest.digest_rows(manifest.rows_of(table))
 
 
 def listed_table(rows: Sequence[Row]) -> "pa.Table":

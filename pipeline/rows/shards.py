@@ -253,6 +253,13 @@ class Rows:
         for shard in self.made:
             yield shard.table(names)
 
+    def numbered(self, *names: str) -> "Iterator[pa.Table]":
+        """The same with the number of each row as a further column, `at`; tables of many rows."""
+        start = 0
+        for table in columns.in_portions(self.tables(names)):
+            yield columns.with_numbers(table, start)
+            start += len(table)
+
     def part(self, number: int, names: Sequence[str]) -> "pa.Table":
         """These columns of one shard; of memory there is one."""
         if self.held is not None:
