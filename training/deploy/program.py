@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
+from training.deploy import phases
 from training.deploy.folding import Folded, fold
 from training.exchange.opening import OpenedGenerator
 from training.networks import layers, winograd
@@ -100,6 +101,9 @@ class Program(tf.Module):
         """The convolution of `styled`, in the form that its kernel was folded for."""
         if f"{name}/mixed" in self.values:
             return winograd.convolved(x, tf.convert_to_tensor(self.values[f"{name}/mixed"]))
+        if f"{name}/even" in self.values:
+            kernels = {each: self.values[f"{name}/{each}"] for each in phases.PHASES}
+            return phases.raised(x, kernels)
         kernel = self.values[f"{name}/kernel"]
         return raised(x, kernel) if up else tf.nn.conv2d(x, kernel, 1, "SAME")
 
@@ -138,11 +142,16 @@ class StudentProgram(Program):
 
 
 def program(
-    opened: OpenedGenerator, start: Start = "z", psi: float | None = None, fast: bool = False
+    opened: OpenedGenerator,
+    start: Start = "z",
+    psi: float | None = None,
+    mixed: bool = False,
+    phased: bool = False,
 ) -> Program:
-    """The program of the averaged generator of a file; `fast` is told of in `winograd`."""
+    """The program of the averaged generator of a file; `fold` says what the last two are."""
     kind = StudentProgram if isinstance(opened.config, StudentConfig) else Program
-    return kind(opened.config, fold(opened.arrays["G_ema"], opened.config, fast), start, psi)
+    folded = fold(opened.arrays["G_ema"], opened.config, mixed, phased)
+    return kind(opened.config, folded, start, psi)
 
 
 def raised(x: Tensor, kernel: Tensor) -> Tensor:

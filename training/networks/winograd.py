@@ -95,10 +95,11 @@ def convolved(x: Tensor, kernel: Tensor) -> Tensor:
     rows = strip_of(height)
     before, behind = strip_matrices(rows)
     tiles, kernels = rows // ROWS, [part[None] for part in tf.unstack(kernel)]
-    x = tf.pad(tf.reshape(x, [n, height, width * inputs]), [[0, 0], [1, 1], [0, 0]])
-    strips = []
+    x, strips = tf.reshape(x, [n, height, width * inputs]), []
     for top in range(0, height, rows):
-        mixed = tf.matmul(before, x[:, top : top + rows + TAPS - 1])
+        first, last = max(top - 1, 0), min(top + rows + 1, height)
+        seen = before[:, first - top + 1 : last - top + 1]  # all but what lies beyond the edges
+        mixed = tf.matmul(seen, x[:, first:last])
         mixed = tf.reshape(mixed, [n, PRODUCTS, tiles, width, inputs])
         products = [
             tf.nn.conv2d(part, each, 1, "SAME")

@@ -22,7 +22,7 @@ def found(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [1, None])
 def test_a_fast_program_draws_the_same(found, count):
-    made, inputs = program(found, fast=True), export.example_inputs(found.network(), "z", [5])
+    made, inputs = program(found, mixed=True), export.example_inputs(found.network(), "z", [5])
     assert any(name.endswith("mixed") for name in made.values)
     drawn = made.traced(count)(**{name: tf.constant(value) for name, value in inputs.items()})
     own = export.drawn_here(found.network(), inputs)

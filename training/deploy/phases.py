@@ -1,0 +1,43 @@
+"""A transposed convolution as four plain ones, one for each phase of its rows and columns.
+
+LiteRT takes half the time for them: as one operation it reaches half its rate of convolutions.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from training.networks import layers
+from training.networks.parameters import Tensor
+
+EVEN, ODD = slice(0, None, 2), slice(1, 2)  # the taps of a kernel of 3 that such rows take
+PHASES = {"even": (EVEN, EVEN), "right": (EVEN, ODD), "below": (ODD, EVEN), "odd": (ODD, ODD)}
+
+
+def split(kernel: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """A kernel [3, 3, i, o] -> those of the phases, by name; together they are as large."""
+    return {name: kernel[taps] for name, taps in PHASES.items()}
+
+
+def raised(x: Tensor, kernels: dict[str, Tensor]) -> Tensor:
+    """x [n, h, w, i] to twice the size with the kernels of `split`, and the FIR filter.
+
+    It is what `program.raised` does. Odd rows and columns are made with one more, of zeros.
+    """
+    parts = {name: phase(x, kernel) for name, kernel in kernels.items()}
+    n, height, width, outputs = parts["even"].shape
+    n = tf.shape(x)[0] if n is None else n
+    rows = [
+        tf.reshape(tf.stack([parts[left], parts[right]], 3), [n, height, 2 * width * outputs])
+        for left, right in (("even", "right"), ("below", "odd"))
+    ]
+    whole = tf.reshape(tf.stack(rows, 2), [n, 2 * height, 2 * width, outputs])
+    return layers.taps_over(whole, (1, 0), 1)
+
+
+def phase(x: Tensor, kernel: Tensor) -> Tensor:
+    """x [n, h, w, i] -> [n, h + 1, w + 1, o], zeros beyond the edges."""
+    before = [size - 1 for size in kernel.shape[:2]]
+    x = tf.pad(x, [[0, 0], *([each, 1] for each in before), [0, 0]])
+    return tf.nn.conv2d(x, kernel, 1, "VALID")
