@@ -92,7 +92,7 @@ def bench(
         except DeployError as error:
             note(f"{what}: {error}")
             continue
-        made = program(opened, **FORMATS[to].kernels(quantize))
+        made = program(opened, "z", None, **FORMATS[to].kernels(quantize))
         found = timing.timed(to, quantize, made, inputs)
         rates = timing.plain(to, quantize)
         for threads, (rate, *rest), most in zip(THREADS, found, rates, strict=True):

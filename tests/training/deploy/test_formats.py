@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def generators(folder):
-    """By kind and start: the generator, what its program takes, and the generator's own pictures."""
+    """By kind and start: the generator, what its program takes, its own pictures."""
     made = {}
     for kind, start in STARTS:
         found = opened(kind, folder / f"{kind}.npz")
