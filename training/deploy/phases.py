@@ -23,21 +23,16 @@ def split(kernel: NDArray[Any]) -> dict[str, NDArray[Any]]:
 def raised(x: Tensor, kernels: dict[str, Tensor]) -> Tensor:
     """x [n, h, w, i] to twice the size with the kernels of `split`, and the FIR filter.
 
-    It is what `program.raised` does. Odd rows and columns are made with one more, of zeros.
+    It is what `program.raised` does. Behind a row and a column of zeros each phase is a convolution
+    that needs no other; of odd rows and columns the first one is zeros then.
     """
-    parts = {name: phase(x, kernel) for name, kernel in kernels.items()}
+    x = tf.pad(x, [[0, 0], [1, 0], [1, 0], [0, 0]])
+    parts = {name: tf.nn.conv2d(x, kernel, 1, "SAME") for name, kernel in kernels.items()}
     n, height, width, outputs = parts["even"].shape
     n = tf.shape(x)[0] if n is None else n
     rows = [
         tf.reshape(tf.stack([parts[left], parts[right]], 3), [n, height, 2 * width * outputs])
-        for left, right in (("even", "right"), ("below", "odd"))
+        for left, right in (("odd", "below"), ("right", "even"))
     ]
     whole = tf.reshape(tf.stack(rows, 2), [n, 2 * height, 2 * width, outputs])
-    return layers.taps_over(whole, (1, 0), 1)
-
-
-def phase(x: Tensor, kernel: Tensor) -> Tensor:
-    """x [n, h, w, i] -> [n, h + 1, w + 1, o], zeros beyond the edges."""
-    before = [size - 1 for size in kernel.shape[:2]]
-    x = tf.pad(x, [[0, 0], *([each, 1] for each in before), [0, 0]])
-    return tf.nn.conv2d(x, kernel, 1, "VALID")
+    return layers.taps_over(whole, (0, 1), 1)
