@@ -42,7 +42,7 @@ def fold(
             for name, array in folded_conv(wide, f"{start}/{conv}", up).items():
                 found[f"{block}/{conv}/{name}"] = array
         if phased and level:
-            split = phases.split(found.pop(f"{block}/conv0/kernel")[::-1, ::-1].swapaxes(2, 3))
+            split = phases.in_phases(found.pop(f"{block}/conv0/kernel")[::-1, ::-1].swapaxes(2, 3))
             found |= {f"{block}/conv0/{name}": kernel for name, kernel in split.items()}
         if mixed and winograd.pays(*config.shape.size(level), config.fmaps(level)):
             kernel = found.pop(f"{block}/conv1/kernel")

@@ -15,13 +15,13 @@ EVEN, ODD = slice(0, None, 2), slice(1, 2)  # the taps of a kernel of 3 that suc
 PHASES = {"even": (EVEN, EVEN), "right": (EVEN, ODD), "below": (ODD, EVEN), "odd": (ODD, ODD)}
 
 
-def split(kernel: NDArray[Any]) -> dict[str, NDArray[Any]]:
+def in_phases(kernel: NDArray[Any]) -> dict[str, NDArray[Any]]:
     """A kernel [3, 3, i, o] -> those of the phases, by name; together they are as large."""
     return {name: kernel[taps] for name, taps in PHASES.items()}
 
 
 def raised(x: Tensor, kernels: dict[str, Tensor]) -> Tensor:
-    """x [n, h, w, i] to twice the size with the kernels of `split`, and the FIR filter.
+    """x [n, h, w, i] to twice the size with the kernels of `in_phases`, and the FIR filter.
 
     It is what `program.raised` does. Behind a row and a column of zeros each phase is a convolution
     that needs no other; of odd rows and columns the first one is zeros then.
