@@ -35,14 +35,25 @@ class Format:
     told: str
     libraries: tuple[str, ...] = ()  # that writing and running it take, of the extra deploy
     quantizes: bool = False
-    fast: bool = False  # whether it takes a program that is made for TensorFlow's convolutions
+    mixed: bool = False  # whether it draws faster with kernels of `winograd`, ...
+    phased: bool = False  # ... and of `phases`
+
+    def kernels(self, quantize: str) -> dict[str, bool]:
+        """How `program` makes them; quantized ones stay small, and mixed are twice as large."""
+        return {"mixed": self.mixed and not quantize, "phased": self.phased}
 
 
 FORMATS = {
-    "savedmodel": Format("", write_savedmodel, "TensorFlow's folder", fast=True),
-    "frozen": Format(".pb", write_frozen, "one file of a GraphDef", fast=True),
+    "savedmodel": Format("", write_savedmodel, "TensorFlow's folder", mixed=True),
+    "frozen": Format(".pb", write_frozen, "one file of a GraphDef", mixed=True),
     "tflite": Format(
-        ".tflite", write_tflite, "LiteRT, a picture at a time", ("ai_edge_litert",), quantizes=True
+        ".tflite",
+        write_tflite,
+        "LiteRT, a picture at a time",
+        ("ai_edge_litert",),
+        quantizes=True,
+        mixed=True,
+        phased=True,
     ),
     "onnx": Format(".onnx", write_onnx, "ONNX Runtime", ("tf2onnx", "onnx", "onnxruntime")),
 }
