@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from training.batches import encode
 from training.draws import Draws
-from training.networks import winograd
+from training.networks import layers, winograd
 from training.networks.generator import Generator, Maps
 from training.networks.parameters import Tensor
 
@@ -78,7 +78,8 @@ class Sampler:
         return self.generator.truncate(w, psi, cutoff)
 
     def drawn(self, ws: Tensor, start: Tensor, maps: Maps | None) -> Tensor:
-        with winograd.allowed(not tf.config.list_logical_devices("GPU")):
+        on_cpu = not tf.config.list_logical_devices("GPU")
+        with layers.without_gradients(), winograd.allowed(on_cpu):
             return self.synthesized(ws, start, maps)
 
     def synthesized(self, ws: Tensor, start: Tensor, maps: Maps | None) -> Tensor:

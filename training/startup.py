@@ -12,6 +12,8 @@ LARGEST = 32 << 20  # bytes: what glibc takes as M_MMAP_THRESHOLD, at most
 KEPT = 1 << 30  # bytes that may lie free
 NOISE = re.compile(rb"(I\d{4} |.* I tensorflow/|WARNING: All log messages before absl)")
 GIVEN = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")
+# What TensorFlow loads of Keras when all else is there, and does without where it is missing.
+KERAS = "keras.src.optimizers"
 
 
 def keep_memory() -> bool:
@@ -28,7 +30,8 @@ def keep_memory() -> bool:
 def load_tensorflow() -> None:
     """Import TensorFlow without what it prints whatever it is told; its errors are printed.
 
-    A fork reads along, so that they are even where they end the process.
+    A fork reads along, so that they are even where they end the process. Keras, a fifth of the
+    time, is left to those who ask for it.
     """
     if "tensorflow" in sys.modules or "TF_CPP_MAX_VLOG_LEVEL" in os.environ:
         return
@@ -41,9 +44,11 @@ def load_tensorflow() -> None:
     os.close(read)
     os.dup2(write, 2)
     os.close(write)
+    sys.modules[KERAS] = None  # type: ignore[assignment]  # Python's way to say: there is none
     try:
         import tensorflow  # noqa: F401
     finally:
+        del sys.modules[KERAS]
         os.dup2(screen, 2)
         os.close(screen)
         os.waitpid(child, 0)

@@ -18,6 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # Graphs this small are not worth optimising: half of the time of these tests would go there.
 COMMAND = """
 import sys
+from training import startup
+startup.load_tensorflow()
 import tensorflow as tf
 tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 from training import devices

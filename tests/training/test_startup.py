@@ -55,6 +55,23 @@ def loading(folder, source):
     return done.returncode, done.stdout, done.stderr
 
 
+KERAS = """
+from training import startup
+startup.load_tensorflow()
+import sys
+import tensorflow as tf
+assert "keras" not in sys.modules
+tf.keras.layers.Dense(1).build([None, 2])
+assert tf.keras.optimizers.Adam(1e-3).learning_rate.dtype == tf.float32
+"""
+
+
+@pytest.mark.slow
+def test_keras_is_loaded_once_it_is_asked_for():
+    done = subprocess.run([sys.executable, "-c", KERAS], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 NOISE = r"I0000 00:00:1795642662.2 21233 port.cc:153] oneDNN custom operations are on.\n"
 SAYS = f"import os; os.write(2, b'{NOISE}'); os.write(2, b'E0000 a driver is broken\\n')\n"
 

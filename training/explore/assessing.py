@@ -15,6 +15,7 @@ from training.exchange.pickles import NetworkFileError
 from training.explore.asked import Floats, Look
 from training.explore.model import Model, open_model
 from training.explore.sheets import Pixels, sheet
+from training.networks import layers
 from training.networks.architecture import NetworkConfig
 from training.sources import DataError, labels, open_store
 from training.sources.pictures import MODES, decoded_picture
@@ -112,7 +113,8 @@ class Judge:
 
     def batch(self, pixels: Any, known: Any) -> Any:
         """uint8 images and labels -> scores [n, 1]."""
-        return self.network(decode(pixels), known if self.config.labels else None)
+        with layers.without_gradients():
+            return self.network(decode(pixels), known if self.config.labels else None)
 
 
 def assess(model: Model, photos: Path, label: int | None = None) -> tuple[list[Scored], list[str]]:

@@ -18,6 +18,7 @@ GAIN = math.sqrt(2)  # what the leaky ReLU is multiplied by
 LRMUL = 0.01  # the learning rate of the mapping networks, relative to that of the rest
 
 KEEPING = ContextVar("KEEPING", default=False)
+FIXED = ContextVar("FIXED", default=False)
 
 
 def normalise(x: Tensor) -> Tensor:
@@ -163,31 +164,17 @@ def blur(x: Tensor, pad: int) -> Tensor:
     The filter is symmetric, so the gradient is the same filter with the complementary padding.
     """
 
-    @tf.custom_gradient  # type: ignore[untyped-decorator]
-    def run(x: Tensor) -> Any:
-        return depthwise(x, pad, 1), lambda upstream: blur(upstream, 3 - pad)
-
-    return run(x)
+    return linear(lambda x: depthwise(x, pad, 1), lambda upstream: blur(upstream, 3 - pad), x)
 
 
 def down2(x: Tensor) -> Tensor:
     """FIR filter, then every second pixel: [n, h, w, c] -> [n, h / 2, w / 2, c]."""
-
-    @tf.custom_gradient  # type: ignore[untyped-decorator]
-    def run(x: Tensor) -> Any:
-        return depthwise(x, 1, 2), lambda upstream: up2(upstream) / 4
-
-    return run(x)
+    return linear(lambda x: depthwise(x, 1, 2), lambda upstream: up2(upstream) / 4, x)
 
 
 def up2(x: Tensor) -> Tensor:
     """Zero insertion, then the FIR filter with gain 4: [n, h, w, c] -> [n, 2 h, 2 w, c]."""
-
-    @tf.custom_gradient  # type: ignore[untyped-decorator]
-    def run(x: Tensor) -> Any:
-        return interleaved(x), lambda upstream: down2(upstream) * 4
-
-    return run(x)
+    return linear(interleaved, lambda upstream: down2(upstream) * 4, x)
 
 
 def bilinear2(x: Tensor) -> Tensor:
@@ -198,22 +185,40 @@ def bilinear2(x: Tensor) -> Tensor:
     """
     _, height, width, _ = x.shape
 
-    @tf.custom_gradient  # type: ignore[untyped-decorator]
-    def raise_(x: Tensor) -> Any:
+    def larger(x: Tensor) -> Tensor:
         large = tf.raw_ops.ResizeBilinear(
             images=x, size=[2 * height, 2 * width], half_pixel_centers=True
         )
-        return tf.cast(large, x.dtype), lower
+        return tf.cast(large, x.dtype)
 
-    @tf.custom_gradient  # type: ignore[untyped-decorator]
-    def lower(x: Tensor) -> Any:
+    def smaller(x: Tensor) -> Tensor:
         wide = tf.cast(x, tf.float32)
         small = tf.raw_ops.ResizeBilinearGrad(
             grads=wide, original_image=wide[:, :height, :width], half_pixel_centers=True
         )
-        return tf.cast(small, x.dtype), raise_
+        return tf.cast(small, x.dtype)
 
-    return raise_(x)
+    def raised(x: Tensor) -> Tensor:
+        return linear(larger, lowered, x)
+
+    def lowered(x: Tensor) -> Tensor:
+        return linear(smaller, raised, x)
+
+    return raised(x)
+
+
+def linear(
+    operation: Callable[[Tensor], Tensor], transpose: Callable[[Tensor], Tensor], x: Tensor
+) -> Tensor:
+    """A linear operation on x, whose gradient is its transpose on what comes back."""
+    if FIXED.get():
+        return operation(x)
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def run(x: Tensor) -> Any:
+        return operation(x), transpose
+
+    return run(x)
 
 
 def depthwise(x: Tensor, pad: int, stride: int) -> Tensor:
@@ -240,6 +245,19 @@ def interleaved(x: Tensor) -> Tensor:
 
 
 @contextmanager
+def without_gradients() -> Iterator[None]:
+    """While a graph is traced that no gradient is wanted of.
+
+    TensorFlow never lets go of a graph with a gradient of its own in it, nor of the weights there.
+    """
+    token = FIXED.set(True)
+    try:
+        yield
+    finally:
+        FIXED.reset(token)
+
+
+@contextmanager
 def keeping() -> Iterator[None]:
     """While a gradient of a gradient is traced: keep all activations, it needs them anyway."""
     token = KEEPING.set(True)
@@ -257,7 +275,7 @@ def recompute(function: Callable[..., Any], inputs: Sequence[Tensor]) -> Any:
     Memory is saved inside tf.function alone, and by first-order gradients alone; for those of R1
     and path length, which come out right but take twice the work and more memory, see `keeping`.
     """
-    if KEEPING.get():
+    if KEEPING.get() or FIXED.get():
         return function(*inputs)
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]

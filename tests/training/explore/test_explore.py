@@ -1,7 +1,11 @@
 """What the commands stand on: seeds, levels, ways, parts, directions, D's company."""
 
+<<<<<<< HEAD
 import os
 import resource
+=======
+import gc
+>>>>>>> lighter
 
 import numpy as np
 import pytest
@@ -36,6 +40,32 @@ def test_a_seed_is_one_picture_whatever_is_drawn_with_it(models, kind, noise):
     assert (among[2] != among[5]).any() or kind == "NVIDIA's"
     together = model.pictures(model.styles([2, 5, 9], look), [2, 5, 9])
     np.testing.assert_array_equal(together[1], alone)
+
+
+def graphs():
+    """How many graphs there are, each with the weights that it uses."""
+    gc.collect()
+    kind = type(tf.Graph())
+    return sum(isinstance(thing, kind) for thing in gc.get_objects())
+
+
+def used(file):
+    """A model draws and judges; the graphs while it does."""
+    model = open_model(file, "const", ("G_ema", "D"))
+    next(model.drawn([1], Look()))
+    judge = assessing.Judge(model) if "D" in model.opened.arrays else None
+    if judge:
+        judge(judge.company[:1], judge.company_labels[:1])
+    return graphs()
+
+
+@every_kind
+def test_a_model_that_nobody_needs_any_more_is_let_go(models, kind):
+    """TensorFlow keeps graphs for good in which an operation has a gradient of its own."""
+    used(models[kind])
+    before = graphs()
+    assert used(models[kind]) > before
+    assert graphs() == before
 
 
 def test_the_latent_of_a_seed_is_nvidias(models):
