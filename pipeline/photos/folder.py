@@ -86,7 +86,7 @@ class PhotoFolder:
         """What a person should know: of which objects the store does not say when they change."""
         if isinstance(self.root, Path):
             return []
-        blind = sum(map(without_mark, self.scan.tables.values()))
+        blind = sum(map(without_mark, map(self.scan.table, self.scan.digests)))
         return [f"{blind} objects have {BLIND}"] if blind else []
 
     def file(self, row: Row) -> Place:

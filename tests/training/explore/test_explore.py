@@ -1,11 +1,8 @@
 """What the commands stand on: seeds, levels, ways, parts, directions, D's company."""
 
-<<<<<<< HEAD
+import gc
 import os
 import resource
-=======
-import gc
->>>>>>> lighter
 
 import numpy as np
 import pytest
