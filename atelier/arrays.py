@@ -1,5 +1,6 @@
 """Arrays by name in one .npz file, with what describes them; it holds no code."""
 
+import errno
 import json
 import shutil
 import struct
@@ -8,6 +9,7 @@ import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,12 @@ SEAL = b"heads %08x"
 END_BYTES = 22  # of a zip's end, before its comment
 LOCAL_BYTES = 30  # of a member's head in a zip, before its name
 SPARE = 64 * 2**20  # bytes that stay free on the disk
-ODD = (struct.error, NotImplementedError, RuntimeError)  # of heads that say what cannot be
+ODD = (
+    struct.error,
+    NotImplementedError,
+    RuntimeError,
+    TokenError,
+)  # of heads that say what cannot be
 BROKEN = (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile, zlib.error, *ODD)
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -91,6 +98,11 @@ def check_heads(path: Path) -> None:
             raise ValueError("it does not end where it should")
 
 
+def of_the_machine(error: Exception) -> bool:
+    """Whether the disk or the network failed: of a broken zip a place that is none is sought."""
+    return isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)
+
+
 def broken_arrays(path: Path) -> str:
     """What is wrong with a file of arrays, in words; all of it is read."""
     try:
@@ -99,7 +111,7 @@ def broken_arrays(path: Path) -> str:
             bad = archive.testzip()
         return f"{bad} in it is damaged" if bad else ""
     except BROKEN as error:
-        if isinstance(error, OSError) and error.errno:
+        if of_the_machine(error):
             raise
         return f"is damaged ({error})"
 
@@ -117,16 +129,38 @@ def load_arrays(path: Path, part: str = "") -> tuple[dict[str, NDArray[Any]], di
     try:
         check_heads(path)
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            about = json.loads(file["about"].tobytes())
+            about = files.json_of(np.asarray(file["about"]).tobytes())
+            if not isinstance(about, dict):
+                raise ValueError("it does not say what is in it")
             named = [name for name in file.files if name != "about" and name.startswith(part)]
             return {name: file[name] for name in named}, about
     except BROKEN as error:
-        if isinstance(error, OSError) and error.errno:
+        if of_the_machine(error):
             raise
         # numpy's words for what is no file of its own advise to unpickle it.
         is_ours = head_of(path) == ZIP and "pickle" not in str(error)
         why = error if is_ours else "it holds no arrays"
         raise CheckpointError(f"{path} is broken or no checkpoint: {why}") from None
+
+
+def load_array(path: Path) -> NDArray[Any]:
+    """The numbers of a .npy; raises ValueError, saying what is wrong, for whatever else it is."""
+    try:
+        with path.open("rb") as file:
+            found = np.lib.format.read_array(file, allow_pickle=False)
+    except BROKEN as error:
+        if of_the_machine(error):
+            raise
+        raise ValueError("is no array of numpy's") from None
+    if not are_numbers(found):
+        raise ValueError("is no array of finite numbers")
+    return found
+
+
+def are_numbers(array: NDArray[Any]) -> bool:
+    """Whether all of it can be real numbers of float32: no words, no NaN, nothing infinite."""
+    with np.errstate(over="ignore"):
+        return array.dtype.kind in "fiub" and bool(np.isfinite(array.astype(np.float32)).all())
 
 
 def head_of(path: Path) -> bytes:

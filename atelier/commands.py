@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import fields
+from io import TextIOWrapper
 from pathlib import Path
 from traceback import walk_tb
 from types import TracebackType
@@ -16,16 +17,22 @@ from atelier.errors import Refusal
 from atelier.options import (
     Section,
     at_home,
+    check_path,
     check_range,
     converted,
     nearest,
-    refuse_address,
     shown,
 )
+
+NO_MEMORY = "this takes more memory than there is: close other programs, or ask for less at a time"
 
 
 class UsageError(Refusal):
     """A command line that cannot be."""
+
+
+class PathError(UsageError, argparse.ArgumentTypeError):
+    """A word that names no path, be it read by a parser or later."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -76,11 +83,13 @@ def refuse_unknown(
 
 
 def path(text: str) -> Path:
-    """The path that a word of a command line names; an address of an object store is none."""
+    """The path that a word of a command line names; raises PathError for an address and others."""
     try:
-        refuse_address(text)
+        check_path(text)
+        if not text:
+            raise ValueError("it is empty: give a path, as . for this folder")
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text}: {error}") from None
+        raise PathError(f"{text}: {error}" if text else str(error)) from None
     return Path(at_home(text))
 
 
@@ -148,6 +157,7 @@ def answered(command: Callable[[], int], stopped: str) -> int:
 
     `stopped` is said after Ctrl-C, SIGTERM and SIGHUP. A fault of ours is raised.
     """
+    print_any_name()
     with stop.heard():
         code = answer(command, stopped)
         try:
@@ -155,6 +165,16 @@ def answered(command: Callable[[], int], stopped: str) -> int:
         except OSError:  # no second sentence
             sys.stdout = None  # type: ignore[assignment]
         return code
+
+
+def print_any_name() -> None:
+    """Let any file's name be printed: its own bytes, or as a terminal of few letters can show it.
+
+    Standard error does so by itself.
+    """
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        is_utf8 = sys.stdout.encoding.lower() in ("utf-8", "utf8")
+        sys.stdout.reconfigure(errors="surrogateescape" if is_utf8 else "backslashreplace")
 
 
 def answer(command: Callable[[], int], stopped: str) -> int:
@@ -170,8 +190,15 @@ def answer(command: Callable[[], int], stopped: str) -> int:
         return 1
     except OSError as error:
         return said(f"error: {error}", 1)
+    except MemoryError as error:
+        return said(f"error: {memory_in_words(error)}", 1)
     except KeyboardInterrupt as end:
         return said(f"\n{end.args[0] if end.args else stopped}", stop.STOPPED)
+
+
+def memory_in_words(error: MemoryError) -> str:
+    """What is wrong, and the way out; numpy says for what it wanted how much."""
+    return NO_MEMORY + (f" ({error})" if str(error) else "")
 
 
 def ended(command: Callable[[], int]) -> int:

@@ -14,7 +14,8 @@ from typing import Any
 
 from atelier.errors import Refusal
 
-NAMING = "use letters, digits, _ - and . only"
+LONGEST = 200  # letters of a name that more is put behind
+NAMING = f"use letters, digits, _ - and . only, at most {LONGEST}"
 PARTIAL = re.compile(r"\..+\.(?P<host>[^.]*)-(?P<pid>\d+)\.partial")
 
 
@@ -30,7 +31,12 @@ def digest_file(path: Path) -> str:
 
 def is_name(text: str) -> bool:
     """Whether a folder can have this name anywhere, and is not hidden by it."""
-    return bool(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", text))
+    return bool(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", text)) and len(text) <= LONGEST
+
+
+def is_text(path: Path) -> bool:
+    """Whether its name is UTF-8, as TensorFlow and others want what they open themselves."""
+    return not any("\udc80" <= letter <= "\udcff" for letter in str(path))
 
 
 @contextmanager
@@ -58,8 +64,13 @@ def replacing(path: Path, lasting: bool = True) -> Iterator[Path]:
 
 def partial_of(path: Path) -> Path:
     """Where this process writes what will be `path`."""
-    host = socket.gethostname().replace(".", "_")
-    return path.with_name(f".{path.name}.{host}-{os.getpid()}.partial")
+    host = socket.gethostname().replace(".", "_")[:64]
+    end = f".{host}-{os.getpid()}.partial"
+    name, room = os.fsencode(path.name), os.pathconf("/", "PC_NAME_MAX") - len(end) - 1
+    if len(name) > room:  # two long names differ by their digests
+        digest = hashlib.sha256(name).hexdigest()[:16].encode()
+        name = name[: room - len(digest)] + digest
+    return path.with_name(f".{os.fsdecode(name)}{end}")
 
 
 def write(path: Path, data: bytes | str, lasting: bool = True) -> None:
@@ -78,6 +89,14 @@ def write_lines(path: Path, rows: Iterable[Any]) -> None:
     write(path, "".join(map(line_of, rows)))
 
 
+def json_of(text: str | bytes, **how: Any) -> Any:
+    """What JSON says; raises ValueError for whatever is none, however deep or long it is."""
+    try:
+        return json.loads(text, **how)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
 def line_of(row: Any) -> str:
     """A JSON value as a line of such a file."""
     return json.dumps(row) + "\n"
@@ -89,10 +108,11 @@ def read_lines(path: Path) -> list[Any]:
     A last line that a crash cut short is left out. Raises BrokenLineError for any other.
     """
     rows = []
-    lines = path.read_text().splitlines() if path.exists() else []
+    lines = path.read_bytes().split(b"\n") if path.exists() else []
+    lines = lines[:-1] if lines and not lines[-1] else lines
     for number, line in enumerate(lines, start=1):
         try:
-            rows.append(json.loads(line))
+            rows.append(json_of(line))
         except ValueError as error:
             if number < len(lines):
                 raise BrokenLineError(
@@ -112,7 +132,7 @@ def sync(path: Path) -> None:
 
 def sweep(folder: Path) -> None:
     """Remove what processes of this machine that died left half-written below a folder."""
-    own = socket.gethostname().replace(".", "_")
+    own = socket.gethostname().replace(".", "_")[:64]
     for path in folder.rglob(".*.partial"):
         found = PARTIAL.fullmatch(path.name)
         if found and found["host"] == own and not Path(f"/proc/{found['pid']}").exists():

@@ -19,6 +19,7 @@ Keyed = Literal["value", "content", "never"]
 
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
 ADDRESS = re.compile(r"[A-Za-z][\w+.-]*(::[\w+.-]*)*://")
+NAME_MAX = "PC_NAME_MAX"  # bytes of a name
 TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -85,8 +86,8 @@ class Section:
             check_range(value, known["low"], known["high"])
             if known["check"]:
                 known["check"](value)
-            if known["path"] and not known["remote"]:
-                refuse_address(value)
+            if known["path"]:
+                check_path(value, known["remote"])
         except ValueError as error:
             raise cls.refusal(f"{cls.called(name)} = {value!r}: {error}") from None
         return value
@@ -117,6 +118,11 @@ def converted(kind: Any, value: Any) -> Any:
         raise ValueError(f"give {KINDS[kind]}") from None
 
 
+def number_in(text: str) -> float:
+    """The number that a part of a value is, which is finite; ValueError says what to give."""
+    return float(converted(float, text))
+
+
 def at_home(path: str) -> str:
     """The path, with the home folder that a ~ at its beginning stands for."""
     return os.path.expanduser(path)
@@ -127,10 +133,18 @@ def is_address(text: str) -> bool:
     return ADDRESS.match(text) is not None
 
 
-def refuse_address(path: str) -> None:
-    """Raise ValueError, saying what to give, where it is none of this machine's paths."""
+def check_path(path: str, remote: bool = False) -> None:
+    """Raise ValueError, saying what to give, where it is none of this machine's paths.
+
+    What lies in an object store is one where it may be `remote`.
+    """
     if is_address(path):
-        raise ValueError("it lies on a file system: give a path, not an address")
+        if not remote:
+            raise ValueError("it lies on a file system: give a path, not an address")
+        return
+    longest, most = max(len(os.fsencode(n)) for n in path.split(os.sep)), os.pathconf("/", NAME_MAX)
+    if longest > most:
+        raise ValueError(f"a name in it has {longest} bytes: that of a file has at most {most}")
 
 
 def yes_no_or_number(value: Any) -> bool | float:

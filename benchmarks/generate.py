@@ -103,8 +103,9 @@ def export(model: Path, folder: Path, forms: list[str]) -> float:
 
     opened = open_generator(model)
     for form in forms:
-        fast = form != "plain" and FORMATS[FORMS[form]].fast
-        FORMATS[FORMS[form]].write(program(opened, fast=fast), folder / form, "")
+        to = FORMATS[FORMS[form]]
+        kernels = {} if form == "plain" else to.kernels("")
+        to.write(program(opened, **kernels), folder / form, "")
     np.savez(folder / "inputs.npz", **example_inputs(opened.network(), "z", [0]))
     return operations(opened.config)
 

@@ -90,7 +90,7 @@ def grow(
             watching.start()
         table = rows_table(sorted(own, key=lambda row: row.id))
         began = time.perf_counter()
-        export.write_export(table, dict, exports / number, store, config, dataset, on, quiet)
+        export.write_export([table], dict, exports / number, store, config, dataset, on, quiet)
         took.append(time.perf_counter() - began)
         held.append(inodes(exports / number))
     stop.set()

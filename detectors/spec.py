@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from atelier.options import at_home
+from atelier.options import at_home, number_in
 from detectors.base import FaceFactors, Spec
 from detectors.kinds import FORMS, KINDS
 from detectors.labelmap import holes, read_label_map
@@ -67,10 +67,10 @@ def read_option(what: str, key: str, value: str) -> Any:
             case "names":
                 return tuple(name.strip() for name in value.split("|"))
             case "face":
-                side, x, y = map(float, value.split(":"))
+                side, x, y = map(number_in, value.split(":"))
                 return FaceFactors(side, x, y)
             case "min_score":
-                return within(float(value), 0, 1)
+                return within(number_in(value), 0, 1)
             case "long_side":
                 return int(within(int(value), 32, 4096))
     except ValueError:

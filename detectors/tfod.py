@@ -1,6 +1,5 @@
 """Detectors that are TensorFlow models with the signature of the Object Detection API."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atelier.boxes import NOWHERE, Box
+from atelier.files import json_of
 from atelier.pictures import Pixels
 from detectors.base import UNUSABLE, Detection, Spec, large_enough, ordered
 from detectors.graphs import Graph, Values, open_graph
@@ -53,7 +53,7 @@ def exported_side(folder: Path) -> int | None:
     if not path.is_file():
         return None
     try:
-        return int(within(int(json.loads(path.read_text())["long_side"]), 32, 4096))
+        return int(within(int(json_of(path.read_bytes())["long_side"]), 32, 4096))
     except (ValueError, TypeError, KeyError):
         raise ValueError(
             f"{path} names no long_side of 32 to 4096 pixels: export the detector again"

@@ -18,7 +18,7 @@ from luigi.rpc import RPCError
 from luigi.task_register import Register
 
 from atelier import stop
-from atelier.commands import answered, refuse_unknown, said, say
+from atelier.commands import answered, memory_in_words, refuse_unknown, said, say
 from atelier.errors import Refusal
 from atelier.options import nearest
 from pipeline import options, tasks
@@ -32,6 +32,7 @@ from pipeline.stage import store
 NAME = "luigi"
 KEPT = "stopped; what is finished is kept: the same command goes on"
 LOG = logging.getLogger("luigi-interface")
+TOLD = Refusal | OSError | MemoryError | SystemExit | RPCError  # what is said in one sentence
 
 
 def begin(known: Sequence[type[luigi.Task]]) -> None:
@@ -182,8 +183,10 @@ def sentence(record: logging.LogRecord) -> tuple[str, int] | None:
     None for all else; no text where it is that nobody reads what is printed.
     """
     error = record.exc_info[1] if record.exc_info and is_failure(record) else None
-    while error is not None and not isinstance(error, Refusal | OSError | SystemExit | RPCError):
+    while error is not None and not isinstance(error, TOLD):
         error = error.__cause__
+    if isinstance(error, MemoryError):
+        return memory_in_words(error), 1
     if isinstance(error, SystemExit):
         return "", stop.STOPPED
     if isinstance(error, RPCError):

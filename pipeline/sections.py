@@ -6,7 +6,7 @@ from typing import Literal
 
 from PIL import ImageColor
 
-from atelier.options import at_home, option
+from atelier.options import at_home, number_in, option
 from pipeline.options import Settings, located, recipe_value
 from training.exchange.described import describe_model
 
@@ -118,4 +118,4 @@ class PortraitConfig(Settings):
         if not self.shrink.strip():
             return self.face_share, 1.0
         least, _, most = self.shrink.partition("-")
-        return float(least), float(most)
+        return number_in(least), number_in(most)

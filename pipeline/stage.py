@@ -184,6 +184,7 @@ class Step(Sharded, luigi.Task):
         try:
             self.build()
         finally:
+            columns.release()
             if multiprocessing.parent_process():  # a worker process of Luigi's ends with its task
                 cluster.end()
 

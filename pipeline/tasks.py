@@ -59,11 +59,11 @@ class Ingest(Scanned, Stage):
 
     def row_key(self, row: Row) -> str:
         """Two folders may hold files of the same name, size and time."""
-        anew = ["anew"] if ingest.was_misread(row) else []
-        return digest([super().row_key(row), self.photo_folder.inode, *anew])
+        return digest([super().row_key(row), self.photo_folder.inode, *ingest.anew(row)])
 
     def build(self) -> None:
-        self.tell(ingest.gathered_rows(self.done(), self.folder, self.tally), Told())
+        made = ingest.gathered_rows(self.done(), self.folder, self.tally)
+        self.tell(made, Told(self.photo_folder.notes()))
 
 
 @settings(detect.DetectConfig)
@@ -277,8 +277,8 @@ class Zoom(SetStage):
     shared = (PortraitConfig, DatasetConfig)
 
     def survey(self) -> Survey:
-        table = self.arriving(*zoom.READS)
-        return self.surveyed(zoom.chosen_parents(table, self.config, current(DatasetConfig)))
+        tables = self.arriving_shards(*zoom.READS)
+        return zoom.chosen_parents(tables, self.config, current(DatasetConfig))
 
     def decide(self, prefix: str, survey: Survey) -> Make:
         given = survey.verdicts[prefix], self.config, *self.read_too()
@@ -329,10 +329,10 @@ class ExportTFRecords(whole.Published, SetStage):
 
     def write_records(self) -> list[str]:
         """Pack the pictures that came in."""
-        table = self.arriving(*export.READS)
+        tables = (table for _, table in self.arriving_shards(*export.reads(self.config)))
         given = self.places.paths, self.records, store(), self.config, current(DatasetConfig)
-        with self.bar(len(table)) as bar:
-            return export.write_export(table, *given, current(EngineConfig), bar.advance)
+        with self.bar(self.parents[0].made().outcome().get("kept", 0)) as bar:
+            return export.write_export(tables, *given, current(EngineConfig), bar.advance)
 
 
 @settings(page.ReportConfig)
@@ -392,7 +392,7 @@ class Dataset(luigi.WrapperTask):
 
     def requires(self) -> list[Step]:
         check_given(self.config)
-        return [Report(), *([Publish()] if current(export.ExportTFRecordsConfig).publish else [])]
+        return [*([Publish()] if current(export.ExportTFRecordsConfig).publish else []), Report()]
 
 
 STAGES: list[type[Step]] = [Ingest, Detect, Crop, Measure, FilterQuality, Embed, FilterPose]

@@ -14,7 +14,7 @@ from training import presets, sources, startup
 from training.config import SECTIONS, Config, ConfigError, configure
 from training.deploy.cli import add_deploy
 from training.exchange import tuning
-from training.explore.asked import check_model
+from training.explore.asked import check_folder, check_model
 from training.explore.commands import add_commands
 from training.features.client import STANDINS, Net
 from training.networks.architecture import Pair, saved_pair
@@ -221,6 +221,7 @@ def import_command(given: argparse.Namespace) -> int:
     from training.exchange.conversion import ALL, import_run, train_words
     from training.exchange.opening import open_generator
 
+    check_folder(given.out)
     opened = open_generator(given.file, ALL)
     written = import_run(opened, given.out)
     print(f"{opened.source}, {opened.config.width} x {opened.config.height}, now in {written}")

@@ -46,7 +46,7 @@ class ArchitectureConfig(Options):
     fmap_max: int = option(512, "feature maps of a layer, at most", low=1)
     z_dim: int = option(512, "length of the latent z", low=1)
     w_dim: int = option(512, "length of the style w", low=1)
-    mapping_layers: int = option(8, "dense layers of the mapping network", low=1)
+    mapping_layers: int = option(8, "dense layers of the mapping network", low=1, high=64)
     mbstd_group: int = option(
         4, "images per group of minibatch standard deviation; 0: the whole batch", low=0
     )
@@ -57,7 +57,7 @@ class ArchitectureConfig(Options):
         "resnet", "how D's levels are joined", later=True
     )
     d_mapping_layers: int = option(
-        0, "dense layers of D's that a label goes through", low=0, later=True
+        0, "dense layers of D's that a label goes through", low=0, high=64, later=True
     )
     epilogue_channels: int = option(
         0, "of D's last hidden layer; 0: as many as its lowest level has", low=0, later=True

@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from atelier import cuda
 from atelier.errors import Refusal
+from atelier.files import json_of
 from training.config import Config, ConfigError
 from training.networks.parameters import Tensor
 
@@ -271,7 +272,7 @@ def cluster() -> tuple[int, int]:
     if not text:
         return 0, 1
     try:
-        known = json.loads(text)
+        known = json_of(text)
         workers, task = known["cluster"]["worker"], known["task"]
         if set(known["cluster"]) != {"worker"} or task["type"] != "worker":
             raise ValueError

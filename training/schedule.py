@@ -3,6 +3,8 @@
 import math
 from itertools import pairwise
 
+from atelier.options import number_in
+
 Steps = tuple[tuple[float, float], ...]  # (kimg, value from there on)
 
 # kimg between two lines of statistics, by resolution (NVlabs' table for its growing networks).
@@ -17,7 +19,7 @@ def steps(text: str) -> Steps:
     parts = [part.strip() for part in str(text).split(",")]
     pairs = [part.split(":") if ":" in part else ["0", part] for part in parts]
     try:
-        found = tuple((float(kimg), float(value)) for kimg, value in pairs)
+        found = tuple((number_in(kimg), number_in(value)) for kimg, value in pairs)
     except ValueError:
         raise ValueError("write kimg:value pairs, for example 0:1e-3, 20000:1e-4") from None
     kimgs = [kimg for kimg, _ in found]

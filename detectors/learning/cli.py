@@ -1,12 +1,12 @@
 """The command line: train, export, evaluate."""
 
 import argparse
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import fields
 
 from atelier.commands import Parser, add_options, path, run_command, say
+from atelier.files import json_of
 from atelier.options import at_home
 from atelier.stop import STOPPED
 from detectors.learning.options import (
@@ -78,7 +78,7 @@ def export_command(given: argparse.Namespace) -> int:
 
     export.check_place(given.out)
     try:
-        metrics = json.loads((given.run / METRICS).read_text())
+        metrics = json_of((given.run / METRICS).read_bytes())
     except FileNotFoundError:
         raise LearningError(f"{given.run} is not finished: run its training again first") from None
     model = network.build_detector(config, len(known["classes"]))

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from atelier.files import json_of
 from atelier.options import OptionError, Section, option
 
 ROOM = 1.5  # stored pictures have up to this many times the network's side, for zooming in
@@ -159,7 +160,7 @@ def differing(config: LearningConfig, saved: Mapping[str, Any]) -> Iterator[str]
 def saved_config(out: Path) -> dict[str, Any] | None:
     """What config.json of a run holds; None where there is no run."""
     try:
-        found = json.loads((out / RUN).read_text())
+        found = json_of((out / RUN).read_bytes())
     except FileNotFoundError:
         return None
     except ValueError as error:

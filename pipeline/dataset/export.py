@@ -1,7 +1,7 @@
 """ExportTFRecords: the pictures -> a dataset as one of NVlabs' programs reads it."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -13,14 +13,13 @@ from pipeline.dataset import pack, publish, records, sending, whole
 from pipeline.dataset.ada_pytorch import ZipLayout
 from pipeline.dataset.labels import Labels, labels_of
 from pipeline.dataset.nvlabs import NvlabsLayout
+from pipeline.dataset.ordered import Ordered, narrowed
 from pipeline.dataset.pack import Content, Export, Plan, Progress
 from pipeline.dataset.publish import ExportError
 from pipeline.dataset.records import Shape
 from pipeline.dataset.sharded import ShardedLayout
 from pipeline.engine.crew import EngineConfig
-from pipeline.engine.unit import Batch
 from pipeline.options import Settings, keyed
-from pipeline.rows import columns
 from pipeline.sections import DatasetConfig
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 Paths = Callable[[], Mapping[str, str]]  # a photo's id -> its path, or that of its video
 
-READS = ("id", "photo", "picture", "picture_digest")
+READS = ("id", "picture", "picture_digest")
 CHANNELS = {"grey": 1, "rgb": 3, "rgba": 4}
 LIBRARIES = ("numpy", "pillow", "google-crc32c")
 LAYOUTS: Mapping[str, Export] = {
@@ -92,7 +91,7 @@ class ExportTFRecordsConfig(Settings):
 
 
 def write_export(
-    table: "pa.Table",
+    tables: "Iterable[pa.Table]",
     paths: Paths,
     out: Path,
     store: Path,
@@ -103,53 +102,45 @@ def write_export(
 ) -> list[str]:
     """Make `out`/<name>/ from the kept rows; returns notes for the person who runs it.
 
-    Of the rows the columns READS are given. What an unfinished run of the same export left is
-    taken over. Raises ExportError, or SettingsError for labels that do not fit.
+    Of the rows the columns that `reads` names are given. What an unfinished run of the same export
+    left is taken over. Raises ExportError, or SettingsError for labels that do not fit.
     """
+    table = narrowed(tables)
     if not len(table):
         raise ExportError(
             "no picture is left to export: `python -m pipeline status` says where the photos went"
         )
     layout, shape = LAYOUTS[config.layout], shape_of(dataset)
     held = held_as(config, dataset)
-    ordered = table.take(layout.order(table))
-    labels = labels_in(ordered, paths, config)
+    items = Ordered(table, layout.order(table), store)
+    labels = labels_in(items.portions("photo"), paths, config)
     if out.is_dir() and not whole.is_whole(out / config.name):
         whole.forget_export(out)
     if not out.is_dir():
         rows = labels.one_hot() if labels else None
-        content = Content(pictures_of(ordered, store), rows, ordered.column("id"), out.parent)
+        content = Content(items, rows, out.parent)
         plan = pack.plan_of(content, layout, config.name, shape, **held)
         made = pack.pack_all(content, plan, layout, out, store, on, progress)
         layout.finish(made / config.name, plan, rows)
         described = {"ExportTFRecords": keyed(config), "Dataset": keyed(dataset)}
         classes = labels.classes if labels else None
-        describe(made / config.name, plan, layout, ordered.column("id"), classes, described)
+        describe(made / config.name, plan, layout, items.portions("id"), classes, described)
         publish.publish(made, out)
     pack.clear(out)
     return layout.notes(shape)
 
 
-def labels_in(table: "pa.Table", paths: Paths, config: ExportTFRecordsConfig) -> Labels | None:
-    """The labels of rows, as far as there are to be any."""
-    photos = columns.ids(table, "photo") if config.labels != "none" else []
-    return labels_of(photos, paths, config.labels)
+def reads(config: ExportTFRecordsConfig) -> tuple[str, ...]:
+    """The columns of the rows that are looked at; photos for the sake of their labels."""
+    return (*READS, *(["photo"] if config.labels != "none" else []))
 
 
-def pictures_of(ordered: "pa.Table", store: Path) -> Batch:
-    """The pictures of the rows, as work for whoever packs them."""
-    import pyarrow as pa
-
-    count = len(ordered)
-    told = {
-        "key": ordered.column("id"),
-        "file": ordered.column("picture"),
-        "made": pa.repeat(True, count),
-        "seen_bytes": pa.repeat(0, count),
-        "seen_ns": pa.nulls(count, pa.int64()),
-    }
-    own = {name: ordered.column(name) for name in READS}
-    return Batch(pa.table(own | told).combine_chunks(), store, store)
+def labels_in(
+    photos: "Iterable[pa.ChunkedArray]", paths: Paths, config: ExportTFRecordsConfig
+) -> Labels | None:
+    """The labels of these photos, as far as there are to be any."""
+    asked = photos if config.labels != "none" else []
+    return labels_of([name for some in asked for name in some.to_pylist()], paths, config.labels)
 
 
 def make_newest(out: Path, link: Path, config: ExportTFRecordsConfig) -> None:
@@ -172,7 +163,8 @@ def check_export(
     records and the pictures still to write.
     `photos` has the photo of each picture, in the column of that name.
     """
-    labels_in(photos, paths, config)
+    if config.labels != "none":
+        labels_in([photos.column("photo")], paths, config)
     if config.publish:
         sending.opened(config.publish)
     plan = Plan(config.name, shape_of(dataset), len(photos), **held_as(config, dataset))
@@ -207,14 +199,14 @@ def describe(
     folder: Path,
     plan: Plan,
     layout: Export,
-    ids: "pa.Array | pa.ChunkedArray",
+    ids: "Iterable[pa.Array | pa.ChunkedArray]",
     classes: Sequence[str] | None,
     config: Mapping[str, Any],
 ) -> None:
     """Write dataset.json: what is in the dataset, in which order, made by what."""
     facts = {
         "name": plan.name,
-        "pictures": len(ids),
+        "pictures": plan.count,
         "shape": plan.shape,
         **layout.facts(folder, plan, classes),
         "config": config,
@@ -224,8 +216,8 @@ def describe(
     told = json.dumps(facts, indent=1).removesuffix("\n}")
     with (folder / publish.DESCRIPTION).open("w") as file:
         file.write(f'{told},\n "order": [\n  ')
-        for start in range(0, len(ids), columns.AT_ONCE):
-            some = ids.slice(start, columns.AT_ONCE).to_pylist()
-            file.write(",\n  " * bool(start) + json.dumps(some, separators=(",\n  ", ""))[1:-1])
+        for number, some in enumerate(ids):
+            told = json.dumps(some.to_pylist(), separators=(",\n  ", ""))[1:-1]
+            file.write(",\n  " * bool(number) + told)
         file.write("\n ]\n}\n")
     whole.list_files(folder)

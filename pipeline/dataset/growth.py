@@ -1,7 +1,6 @@
 """Files of earlier exports that a new one keeps: by hard links, so that they take no room."""
 
 import errno
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -76,7 +75,7 @@ def parts_in(description: Path, folder: Path) -> list[Known]:
                 Part(each["holds"], each["pictures"]),
                 {folder / name: size for name, size in each["files"].items()},
             )
-            for each in json.loads(description.read_bytes()).get("parts", [])
+            for each in files.json_of(description.read_bytes()).get("parts", [])
         ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return []
@@ -97,7 +96,7 @@ def held_already(plan: Plan, exports: Path) -> int:
     counts = [0]
     for path in finished_exports(exports):
         with suppress(OSError, ValueError, KeyError, TypeError):
-            told = json.loads(path.read_bytes())
+            told = files.json_of(path.read_bytes())
             if (told["pixels"], told["all_levels"], told["shape"]) == facts:
                 counts.append(int(told["pictures"]))
     return max(counts)

@@ -13,13 +13,14 @@ import numpy as np
 from atelier import pictures
 from pipeline.dataset import mending, publish
 from pipeline.dataset.labels import LabelRows
+from pipeline.dataset.ordered import Ordered
 from pipeline.dataset.publish import ExportError
 from pipeline.dataset.records import Pixels, Shape
 from pipeline.engine import crew, unit
 from pipeline.engine.crew import EngineConfig
-from pipeline.engine.unit import Batch, Units
+from pipeline.engine.unit import Units
 from pipeline.photos.folder import read_photo
-from pipeline.rows import columns, manifest
+from pipeline.rows import manifest
 from pipeline.rows.manifest import Item
 from pipeline.rows.parquet import PARTS
 from training.sources import Source, open_source
@@ -39,7 +40,6 @@ class Content:
 
     items: Sequence[Item]
     labels: LabelRows | None = None
-    ids: "pa.ChunkedArray | None" = None  # hex digits, sorted; None: a picture is only its place
     earlier: Path | None = None  # where exports lie whose files may be kept
 
 
@@ -105,7 +105,7 @@ class Export(Layout, Protocol):
     """A layout of ExportTFRecords, which describes itself in dataset.json."""
 
     def order(self, table: "pa.Table") -> "pa.Array":
-        """The numbers of the rows, with `id` and `picture`, in the order of the dataset."""
+        """The numbers of the rows, with `id` and `name`, in the order of the dataset."""
 
     def to_write(self, plan: Plan, changed: int, exports: Path) -> int:
         """How many pictures are to be packed at most, if so many changed since earlier exports."""
@@ -127,8 +127,8 @@ def plan_of(content: Content, layout: Layout, name: str, shape: Shape, **more: A
 
 def have_distinct_keys(items: Sequence[Item]) -> bool:
     """Whether no two items have one key."""
-    if isinstance(items, Batch):
-        return columns.are_distinct(items.table.column("key"))
+    if isinstance(items, Ordered):
+        return items.are_distinct()
     return len({item.key for item in items}) == len(items)
 
 
@@ -194,7 +194,7 @@ def prepare(folder: Path, plan: Plan, layout: Layout, content: Content) -> None:
     hasher = hashlib.blake2b(repr(told).encode())
     hasher.update("".join(part.holds for part in plan.parts).encode())
     items = content.items
-    for fact in [items.digest()] if isinstance(items, Batch) else map(fact_of, items):
+    for fact in [items.digest()] if isinstance(items, Ordered) else map(fact_of, items):
         hasher.update(repr(fact).encode())
     to_do = folder / "to-do"
     same = to_do.is_file() and to_do.read_text() == hasher.hexdigest()

@@ -56,11 +56,7 @@ class Placed:
 
 def by_name(table: "pa.Table") -> columns.Numbers:
     """The numbers of the rows in the order of their pictures' file names."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    names = pc.replace_substring_regex(table.column("picture"), "^.*/", "")
-    return columns.in_order(pa.table({"name": names, "id": table.column("id")}), "name", "id")
+    return columns.in_order(table, "name", "id")
 
 
 def shuffled(count: int) -> columns.Numbers:

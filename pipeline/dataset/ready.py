@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atelier import pictures
+from atelier.files import LONGEST
 from atelier.listing import is_hidden, is_photo, with_suffix
 from pipeline.dataset import export, pack, publish, unpacked
 from pipeline.dataset.labels import LabelRows
@@ -49,6 +50,8 @@ def chosen_layout(source: Path, out: Path, asked: str | None) -> str:
     """
     if out.exists():
         raise SettingsError(f"{out} exists already: remove it, or give another name")
+    if len(os.fsencode(out.name)) > LONGEST:
+        raise SettingsError(f"{out}: its files need room for more: give a shorter name")
     if not source.exists():
         raise SettingsError(f"{source} is not there: give a folder of pictures, or a dataset")
     chosen = asked or by_suffix(out) or ("pictures" if is_dataset(source) else "nvlabs")
@@ -75,7 +78,7 @@ def pack_ready(
     elif chosen in export.LAYOUTS:
         classes = ready.labels.shape[1] if ready.labels is not None else 0
         numbers = [str(number) for number in range(classes)] or None
-        names = columns.array(ready.names)
+        names = [columns.array(ready.names)]
         export.describe(whole, plan, export.LAYOUTS[chosen], names, numbers, {})
     publish.publish(whole, out)
     pack.clear(out)

@@ -1,7 +1,9 @@
 """A finished export, copied to an object store: what is there stays, dataset.json comes last."""
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from contextlib import suppress
+from functools import lru_cache, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,8 +14,10 @@ from pipeline.dataset.publish import DESCRIPTION, ExportError, gigabytes
 from pipeline.options import SettingsError
 from pipeline.photos.objects import Address, ClosedError, GoneError, RemoteError, address, ahead
 from pipeline.rows.manifest import digest
+from training.sources.records import LISTED
 
 OPTION = "[ExportTFRecords] publish"
+ON_DISK = ("file", "local")  # protocols of fsspec's
 WRITERS = 4  # files under way at a time; a large one goes in several parts besides
 
 Bars = Callable[[int], Any]  # a bar for so many files
@@ -46,6 +50,19 @@ class Sending:
         """Each address has a journal of its own."""
         return str(address(self.destination()))
 
+    def complete(self) -> bool:
+        """Whether it is there; where not, whether it can be, which is asked before all work."""
+        done = bool(super().complete())  # type: ignore[misc]
+        if not done:
+            name = self.parents[0].config.name
+            check_target(self.destination(), self.folder.parents[1], self.journal, name)
+        return done
+
+    @property
+    def journal(self) -> Path:
+        """What was copied, and what the store said of it."""
+        return self.folder / "sent.jsonl"
+
     @property
     def came_in(self) -> str:
         """The export: its folder's name stands for all that is in it."""
@@ -57,7 +74,7 @@ class Sending:
             other.unlink()
         to, export = opened(self.destination()), self.parents[0].dataset
         try:
-            count = send(export, to, self.folder / "sent.jsonl", self.bar)
+            count = send(export, to, self.journal, self.bar)
         except OSError as error:
             raise ExportError(
                 f"{OPTION} = {self.destination()}: not all is copied ({error}); the export itself"
@@ -89,6 +106,28 @@ def opened(destination: str) -> Address:
     return to
 
 
+@lru_cache
+def check_target(destination: str, store: Path, journal: Path, name: str) -> None:
+    """Raise SettingsError where a dataset of this name cannot be put, or is not to be.
+
+    Objects that are there already and nobody here has copied are in the way; of those the first is
+    enough. Raises OSError for what the store says.
+    """
+    to, own = opened(destination), (f"{name}-", f"{name}.", DESCRIPTION, LISTED)
+    if to.protocol in ON_DISK and Path(to.opened()[1]).resolve().is_relative_to(store):
+        raise SettingsError(
+            f"{OPTION} = {to}: it lies in the store {store}, which holds results: give another"
+        )
+    known = copies_in(journal)
+    try:
+        to.check_folder()
+        with suppress(GoneError):  # the folder comes with what is put into it
+            names = (each.name for each in to.entries() if each.name not in known)
+            refuse_strangers(to, {*islice((n for n in names if not n.startswith(own)), 1)})
+    except ClosedError as error:
+        raise SettingsError(f"{OPTION} = {error}") from None
+
+
 def send(export: Path, to: Address, journal: Path, bars: Bars) -> int:
     """Let `to` hold the files of a finished export and nothing else; returns how many were copied.
 
@@ -96,7 +135,7 @@ def send(export: Path, to: Address, journal: Path, bars: Bars) -> int:
     there is no dataset.json, so whoever reads one sees the whole. Raises SettingsError where
     objects are in the way that nobody here has copied, OSError for what the store says.
     """
-    known = {name: Sent(name, *rest) for name, *rest in files.read_lines(journal)}
+    known = copies_in(journal)
     there = objects_at(to)
     ours = {name: files.digest_file(export / name) for name in names_in(export)}
     refuse_strangers(to, there.keys() - known.keys() - ours.keys())
@@ -121,6 +160,11 @@ def send(export: Path, to: Address, journal: Path, bars: Bars) -> int:
         lines.write(files.line_of(copy(DESCRIPTION)))
         bar.advance(1)
     return len(first) + 1
+
+
+def copies_in(journal: Path) -> dict[str, Sent]:
+    """What a journal knows of each file."""
+    return {name: Sent(name, *rest) for name, *rest in files.read_lines(journal)}
 
 
 def names_in(export: Path) -> Iterator[str]:
@@ -149,8 +193,8 @@ def refuse_strangers(to: Address, names: set[str]) -> None:
     """Raise SettingsError where a reader would take other objects for the dataset's."""
     if names:
         raise SettingsError(
-            f"{OPTION} = {to}: {len(names)} other objects are there, {min(names)!r} the first:"
-            " remove them, or name an address that holds nothing"
+            f"{OPTION} = {to}: other objects are there, as {min(names)!r}: remove them, or name an"
+            " address that holds nothing"
         )
 
 

@@ -18,12 +18,12 @@ from atelier import files, pictures
 from pipeline.dataset import growth, leaves, nvlabs, pack, publish, records
 from pipeline.dataset.ada_pytorch import are_classes
 from pipeline.dataset.labels import LabelRows
+from pipeline.dataset.ordered import Ordered
 from pipeline.dataset.pack import MODES, Content, Part, Plan, ToDo
 from pipeline.dataset.publish import ExportError
 from pipeline.dataset.records import Pixels, Shape
 from pipeline.engine.crew import EngineConfig
 from pipeline.engine.unit import Batch, Unit, Units, keys_of
-from pipeline.rows import columns
 from pipeline.rows.manifest import Item, Row
 from training.sources.records import straight
 
@@ -63,8 +63,8 @@ class ShardedLayout:
 
     def parts(self, content: Content, plan: Plan) -> Sequence[Part]:
         """The leaves that the pictures fall into, each with a digest of all that it holds."""
-        known = content.ids is not None
-        numbers = columns.leading(content.ids) if known else leaves.evenly(plan.count)
+        items = content.items
+        numbers = items.numbers() if isinstance(items, Ordered) else leaves.evenly(plan.count)
         sizes = leaves.leaf_sizes(numbers)
         how = (FORMAT, plan.shape, plan.pixels, plan.levels, plan.quality, plan.exact)
         told = (*how, version("pillow"))  # which reads and writes the pixels
@@ -72,7 +72,7 @@ class ShardedLayout:
         found = []
         for start, end in part_spans(sizes):
             own = labels[start:end].tolist() if labels is not None else None
-            held = repr((told, facts_of(content.items[start:end]), own)).encode()
+            held = repr((told, facts_of(items[start:end]), own)).encode()
             found.append(Part(hashlib.blake2b(held, digest_size=10).hexdigest(), end - start))
         return found
 

@@ -89,7 +89,7 @@ def files_of(folder: Path) -> Listed:
     if not path.is_file():
         return described_files(folder / DESCRIPTION, (folder / DESCRIPTION).stat().st_mtime_ns)
     text = path.read_bytes().decode()
-    found: Listed = json.loads(text)["files"]
+    found: Listed = files.json_of(text)["files"]
     if text_of(found) != text:
         raise ValueError("it is not what was written")
     return found
@@ -98,7 +98,7 @@ def files_of(folder: Path) -> Listed:
 @lru_cache(maxsize=4)
 def described_files(description: Path, _: int) -> Listed:
     """The files that dataset.json names, with their sizes where the shapes tell them."""
-    told = json.loads(description.read_text())
+    told = files.json_of(description.read_bytes())
     sizes = {
         level["file"]: told["pictures"] * records.record_bytes(tuple(level["shape"]))
         for level in told.get("levels", [])

@@ -149,7 +149,7 @@ def started(pid: int) -> str | None:
 def read_holder(path: Path) -> dict[str, object] | None:
     """Who holds the lock; nobody where there is none, or nothing that can be read."""
     try:
-        found = json.loads(path.read_text())
+        found = files.json_of(path.read_bytes())
     except (FileNotFoundError, ValueError):
         return None
     return found if isinstance(found, dict) and {"host", "pid", "started"} <= set(found) else None

@@ -17,8 +17,6 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-import numpy as np
-
 from atelier.containers import is_whole_png
 from atelier.listing import HEAD, HIDDEN, head_of, is_hidden, kind_by_content, kind_by_name, walk
 from atelier.options import is_address
@@ -33,7 +31,8 @@ from pipeline.photos.objects import (
     address,
     ahead,
 )
-from pipeline.rows import columns, manifest, shards
+from pipeline.rows import columns, manifest
+from pipeline.rows.aside import Aside, Heaps, Stretch
 from pipeline.rows.manifest import Item, Place, Row, digest, dropped
 
 if TYPE_CHECKING:
@@ -44,6 +43,10 @@ AT_ONCE = 1 << 16  # files
 Thing = TypeVar("Thing")
 NO_TEXT = "file name is not UTF-8"
 ASKED = 1 << 10  # objects whose first bytes are asked for together
+BLIND = (
+    "neither a checksum nor a time: one that is replaced by another of its size is noticed with"
+    " --rescan only"
+)
 MENDS = "`python -m pipeline verify --repair` makes it again"
 
 
@@ -79,6 +82,13 @@ class PhotoFolder:
         """Tells it from other folders that hold files of the same name, size and time."""
         return self.root.stat().st_ino if isinstance(self.root, Path) else str(self.root)
 
+    def notes(self) -> list[str]:
+        """What a person should know: of which objects the store does not say when they change."""
+        if isinstance(self.root, Path):
+            return []
+        blind = sum(map(without_mark, map(self.scan.table, self.scan.digests)))
+        return [f"{blind} objects have {BLIND}"] if blind else []
+
     def file(self, row: Row) -> Place:
         """Where the photo of a row of Ingest's lies."""
         return (self.store if row.clip else self.root) / row.path
@@ -98,14 +108,14 @@ class Scanned:
 
     def prefixes(self) -> list[str]:
         """Those that go on go by what the files hold, and are others."""
-        return list(self.photo_folder.scan.tables)
+        return list(self.photo_folder.scan.digests)
 
     def portion(self, prefix: str, names: Sequence[str] = manifest.IN_MANIFEST) -> "pa.Table":
         """These columns of the rows of a shard."""
         return self.photo_folder.scan.table(prefix).select(list(names))
 
     def unread(self, prefix: str) -> "pa.Table":
-        """They are in memory already."""
+        """They lie in no file that others see."""
         return self.portion(prefix)
 
     def portion_digest(self, prefix: str) -> str:
@@ -117,12 +127,17 @@ class Scanned:
 class Scan:
     """All files of a folder, in shards by the digests of their paths, each sorted by path."""
 
-    tables: "Mapping[str, pa.Table]"
+    aside: Aside
+    places: Mapping[str, Stretch]  # of each shard's table
     digests: Mapping[str, str]
+
+    def listed(self, prefix: str) -> "pa.Table":
+        """What the listing says of the files of a shard, the columns LISTED."""
+        return self.aside.get(self.places[prefix])
 
     def table(self, prefix: str) -> "pa.Table":
         """The rows of a shard."""
-        return columns.completed(self.tables[prefix])
+        return columns.completed(self.listed(prefix))
 
     @cached_property
     def digest(self) -> str:
@@ -133,18 +148,17 @@ class Scan:
 
 def scanned(rows: Iterable[Row]) -> Scan:
     """What a listing found, as columns: a row is gone before the next hundred thousand come."""
-    import pyarrow as pa
+    aside, places, digests = Aside(), dict[str, Stretch](), dict[str, str]()
+    for prefix, own in Heaps(map(listed_table, batched(rows, AT_ONCE))).shards():
+        table = own.sort_by([("path", "ascending")])
+        places[prefix] = aside.put(table)
+        digests[prefix] = columns.digest_table(table) if prefix else digest_alone(table)
+    return Scan(aside, places, digests)
 
-    seen = [listed_table(some) for some in batched(rows, AT_ONCE)]
-    whole = pa.concat_tables(seen).combine_chunks()
-    numbers = np.concatenate([columns.leading(table.column("id")) for table in seen])
-    seen.clear()  # of ten million files it is a gigabyte
-    prefixes = shards.leaves(np.sort(numbers))
-    parts = shards.parted(whole, numbers, prefixes)
-    tables = {prefix: own.sort_by([("path", "ascending")]) for prefix, own in parts}
-    if prefixes == [""]:
-        return Scan(tables, {"": manifest.digest_rows(manifest.rows_of(tables[""]))})
-    return Scan(tables, {prefix: columns.digest_table(table) for prefix, table in tables.items()})
+
+def digest_alone(table: "pa.Table") -> str:
+    """Stands for the files of the only shard."""
+    return manifest.digest_rows(manifest.rows_of(table))
 
 
 def listed_table(rows: Sequence[Row]) -> "pa.Table":
@@ -155,6 +169,14 @@ def listed_table(rows: Sequence[Row]) -> "pa.Table":
     values = zip(*map(attrgetter(*LISTED), rows), strict=True)
     made = [pa.array(own, kinds[name]) for name, own in zip(LISTED, values, strict=True)]
     return pa.table(made, list(LISTED))
+
+
+def without_mark(table: "pa.Table") -> int:
+    """How many objects of a shard of a scan have neither a checksum nor a time."""
+    import pyarrow.compute as pc
+
+    blind = pc.and_(pc.equal(table.column("mtime_ns"), 0), pc.is_null(table.column("drop")))
+    return int(pc.sum(blind).as_py() or 0)
 
 
 def batched(things: Iterable[Thing], size: int) -> Iterator[list[Thing]]:
@@ -236,8 +258,13 @@ def described_object(entry: Entry, row: Row, hidden: bool, head: bytes) -> Row:
 
 def named_row(name: bytes) -> Row:
     """The row of a file by its path below the source."""
-    path = name.decode("utf-8", "backslashreplace")
+    path = in_text(name)
     return Row(id=hashlib.blake2b(path.encode(), digest_size=16).hexdigest(), path=path)
+
+
+def in_text(name: str | bytes) -> str:
+    """The name of a file as text, whatever its bytes are."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def described_by_name(path: Path, source: Path, hidden: bool) -> Row:
@@ -328,10 +355,13 @@ def on_disk(item: Item) -> Iterator[Path]:
 
 @contextmanager
 def unchanged_object(item: Item, place: Address) -> Iterator[Address]:
-    """The object of an item, if at the end it still is the one that Ingest saw."""
+    """The object of an item, if at the end it still is the one that Ingest saw.
+
+    Where the store gives neither a checksum nor a time, by its size alone.
+    """
     try:
         yield place
-        if item.mtime_ns and place.facts() != (item.size_bytes, item.mtime_ns):
+        if item.mtime_ns is not None and place.facts() != (item.size_bytes, item.mtime_ns):
             raise SourceChangedError(f"{place} changed while this ran")
     except GoneError:
         raise SourceChangedError(f"{place} vanished while this ran") from None

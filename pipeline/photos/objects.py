@@ -88,10 +88,23 @@ class Address:
         root = root.rstrip("/")
         return system, f"{root}/{self.below}" if root and self.below else root + self.below
 
+    @property
+    def protocol(self) -> str:
+        return self.root.partition(":")[0].lower()
+
     def check(self) -> None:
         """Raise ClosedError where nothing here reads such addresses."""
         with spoken_for(self):
             self.opened()
+
+    def check_folder(self) -> None:
+        """Raise ClosedError or RemoteError where nothing can be put below: no bucket, or a file."""
+        with spoken_for(self):
+            system, path = self.opened()
+            if self.protocol in EXTRAS:
+                system.info(path.partition("/")[0])
+            if system.exists(path) and system.isfile(path):
+                raise ClosedError(f"{self}: an object has this name: give that of a folder")
 
     def entries(self) -> Iterator[Entry]:
         """All objects below, in any order, listed folder by folder, several at a time.
@@ -143,7 +156,8 @@ class Address:
         """Copy a file of this machine to here; returns size in bytes and mark of the copy."""
         with spoken_for(self):
             system, path = self.opened()
-            system.makedirs(path.rpartition("/")[0], exist_ok=True)
+            if self.protocol not in EXTRAS:  # those have no folders: a bucket would be made
+                system.makedirs(path.rpartition("/")[0], exist_ok=True)
             few = {"max_concurrency": PARTS} if hasattr(system, "max_concurrency") else {}
             system.put_file(str(file), path, **few)
             return facts(system.info(path))
@@ -242,11 +256,13 @@ def spoken_for(place: Address) -> Iterator[None]:
 def in_words(place: Address, error: Exception) -> tuple[type[RemoteError], str]:
     """What is wrong with a store, and the way out."""
     name, said = type(error).__name__, " ".join(str(error).split())
-    protocol = place.root.partition(":")[0].lower()
     if isinstance(error, ImportError):
-        extra = EXTRAS.get(protocol)
+        extra = EXTRAS.get(place.protocol)
         way_out = f"in a checkout .venv/bin/pip install -e '.[{extra}]'" if extra else said
-        return ClosedError, f"the package that reads {protocol}:// is not installed: {way_out}"
+        return (
+            ClosedError,
+            f"the package that reads {place.protocol}:// is not installed: {way_out}",
+        )
     if isinstance(error, FileNotFoundError):
         return GoneError, "there is no such bucket, folder or object"
     if isinstance(error, NotADirectoryError):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from atelier import files
 from atelier.pictures import bytes_digest
-from pipeline.photos.folder import bytes_of
+from pipeline.photos.folder import bytes_of, in_text
 from pipeline.report import page
 from pipeline.report.page import Chapter, ReportConfig
 from pipeline.report.sheets import Listed
@@ -40,7 +40,7 @@ def write_report(path: Path, steps: Sequence[Step], config: ReportConfig) -> Non
     for step in steps:
         numbers |= manifest.facts(step.path).numbers
     photo = page.opener(lambda row: folder.file(found) if (found := files_of(row)) else None)
-    told = chapters(steps), config, str(folder.root), numbers
+    told = chapters(steps), config, in_text(str(folder.root)), numbers
     files.write(path, sealed_page(page.page(*told, photo, own_picture).encode()))
 
 

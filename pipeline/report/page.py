@@ -1,9 +1,9 @@
 """What became of every photo, on one page that needs nothing else: rows in, HTML out."""
 
-import heapq
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import chain
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from pipeline.options import Settings
 from pipeline.photos.folder import bytes_of
 from pipeline.photos.thumbnails import Open, contact_sheet
 from pipeline.report.charts import histogram
+from pipeline.report.choices import Extreme, Fair
 from pipeline.report.funnel import Chapter, Line, funnel, funnel_text
 from pipeline.report.quality import copy_sheets, lowest_sheets, quality_charts
 from pipeline.report.sheets import Gallery, Listed, Sheet
@@ -75,7 +76,7 @@ def page(
     return template.render(
         source=source,
         lines=funnel(chapters),
-        close_ups=int(columns.is_said(ends(chapters, "parent"), "parent").sum()),
+        close_ups=sum(int(are_close(table).sum()) for table in ends(chapters, "parent")),
         anchor=anchor,
         charts=charts(chapters, numbers),
         parts=[
@@ -94,16 +95,15 @@ def opener(path_of: Callable[[Row], Place | None]) -> Open:
     return lambda row: bytes_of(path_of(row))
 
 
-def ends(chapters: Sequence[Chapter], *names: str) -> "pa.Table":
-    """These columns of the rows that came through everything; `at` are their numbers."""
+def ends(chapters: Sequence[Chapter], *names: str) -> "Iterator[pa.Table]":
+    """These columns of the rows that came through everything, by shard; `at` are their numbers."""
     rows = chapters[-1].rows if chapters else Rows.of([])
-    return columns.kept(columns.with_numbers(rows.columns(*names, "drop")))
+    return map(columns.kept, rows.numbered(*names, "drop"))
 
 
-def some(names: Iterable[str], number: int) -> list[int]:
-    """A fair choice that stays the same while the source grows: the smallest hashes of the ids."""
-    ranked = ((blake2b(name.encode()).digest(), at) for at, name in enumerate(names))
-    return [at for _, at in heapq.nsmallest(number, ranked)]
+def are_close(table: "pa.Table") -> columns.Mask:
+    """Which rows are close-ups."""
+    return columns.is_said(table, "parent")
 
 
 def anchor(stage: str, reason: str) -> str:
@@ -115,18 +115,19 @@ def kept_sheets(
     chapters: Sequence[Chapter], config: ReportConfig, gallery: Gallery
 ) -> Iterable[Sheet]:
     """What is in the dataset: portraits, and close-ups apart."""
-    table = ends(chapters, "id", "parent")
-    close = columns.is_said(table, "parent")
-    for name, title, close_ups, number in (
-        ("kept", "Kept", False, 2 * config.per_reason),
-        ("close-ups", "Close-ups", True, config.per_reason),
+    portraits, close_ups = Fair(2 * config.per_reason), Fair(config.per_reason)
+    for table in ends(chapters, "id", "parent"):
+        close = are_close(table)
+        for choice, own in ((portraits, ~close), (close_ups, close)):
+            group = table.filter(columns.array(own))
+            choice.see(columns.ids(group), columns.ids(group, "at"))
+    for name, title, choice in (
+        ("kept", "Kept", portraits),
+        ("close-ups", "Close-ups", close_ups),
     ):
-        group = table.filter(columns.array(close == close_ups))
-        if len(group):
-            numbers = columns.ids(group, "at")
-            chosen = [numbers[at] for at in some(columns.each(group), number)]
-            pictures = [gallery.kept(row) for row in chapters[-1].rows.at(chosen)]
-            yield Sheet(name, title, len(group), pictures)
+        if choice.total:
+            pictures = [gallery.kept(row) for row in chapters[-1].rows.at(choice.rows)]
+            yield Sheet(name, title, choice.total, pictures)
 
 
 def drop_sheets(
@@ -134,22 +135,25 @@ def drop_sheets(
 ) -> Iterable[Sheet]:
     """One sheet for each reason of each stage, in the order of the funnel."""
     for chapter, line in zip(chapters, funnel(chapters), strict=True):
-        groups = dropped_rows(chapter, line) if line.reasons else {}
+        groups = dropped_rows(chapter, line, config.per_reason) if line.reasons else {}
         for reason, count in line.reasons.items():
-            group = groups.get(reason, groups.get(OTHER, []))
-            chosen = [group[at][0] for at in some([own for _, own in group], config.per_reason)]
+            chosen = (groups.get(reason) or groups.get(OTHER) or Fair(0)).rows
             pictures = [gallery.dropped(row) for row in chapter.rows.at(chosen)]
             yield Sheet(anchor(chapter.stage, reason), reason, count, pictures)
 
 
-def dropped_rows(chapter: Chapter, line: Line) -> dict[str, list[tuple[int, str]]]:
-    """Reason -> the numbers and ids of the rows that a stage dropped for it."""
-    table = columns.with_numbers(chapter.rows.columns("id", "drop"))
-    table = table.filter(columns.array(~columns.is_kept(table)))
-    reasons = columns.short_reasons(table).to_pylist()
-    groups: dict[str, list[tuple[int, str]]] = {}
-    for at, own, reason in zip(columns.ids(table, "at"), columns.ids(table), reasons, strict=True):
-        groups.setdefault(reason if reason in line.reasons else OTHER, []).append((int(at), own))
+def dropped_rows(chapter: Chapter, line: Line, most: int) -> dict[str, Fair]:
+    """Reason -> a choice of the rows that a stage dropped for it."""
+    groups: dict[str, Fair] = {}
+    for table in chapter.rows.numbered("id", "drop"):
+        own = table.filter(columns.array(~columns.is_kept(table)))
+        found: dict[str, list[tuple[str, int]]] = {}
+        reasons = columns.short_reasons(own).to_pylist()
+        rows = zip(columns.ids(own), columns.ids(own, "at"), strict=True)
+        for row, reason in zip(rows, reasons, strict=True):
+            found.setdefault(reason if reason in line.reasons else OTHER, []).append(row)
+        for reason, some in found.items():
+            groups.setdefault(reason, Fair(most)).see(*zip(*some, strict=True))
     return groups
 
 
@@ -159,35 +163,39 @@ def strip(
     """The pictures on both sides of the limit: where a person judges whether it is right."""
     if limit is None:
         return
-    rows, table = scored_rows(chapters)
-    kept, scores = columns.is_kept(table), columns.floats(table, "score")
-    names, numbers = columns.ids(table), columns.ids(table, "at")
-    for name, title, group, sign in (
-        ("just-kept", "Just kept", np.flatnonzero(kept), -1),
-        ("just-refused", "Just refused", np.flatnonzero(~kept), 1),
+    rows = scored_rows(chapters)
+    kept, refused = Extreme(config.per_reason), Extreme(config.per_reason)
+    for table in rows.numbered("id", "score", "drop"):
+        scores, own = columns.floats(table, "score"), columns.is_kept(table)
+        for choice, side, sign in ((kept, own, -1), (refused, ~own, 1)):
+            group = side & ~np.isnan(scores)
+            choice.see(table.filter(columns.array(group)), sign * scores[group])
+    for name, title, choice in (
+        ("just-kept", "Just kept", kept),
+        ("just-refused", "Just refused", refused),
     ):
-        ranked = ((sign * scores[at], names[at], int(numbers[at])) for at in group.tolist())
-        nearest = [number for *_, number in heapq.nsmallest(config.per_reason, ranked)]
-        if nearest:
-            pictures = [gallery.valued(row, f"{row.score:.1f}") for row in rows.at(nearest)]
-            yield Sheet(name, title, len(group), pictures)
+        if choice.rows:
+            pictures = [gallery.valued(row, f"{row.score:.1f}") for row in rows.at(choice.rows)]
+            yield Sheet(name, title, choice.total, pictures)
 
 
-def scored_rows(chapters: Sequence[Chapter]) -> "tuple[Rows, pa.Table]":
-    """The rows of the stage that scored them, and id, score and drop of those with a score."""
-    for chapter in chapters:
-        if chapter.stage == SCORING:
-            seen = ~np.isnan(columns.floats(chapter.rows.columns("score"), "score"))
-            if seen.any():
-                table = columns.with_numbers(chapter.rows.columns("id", "score", "drop"))
-                return chapter.rows, table.filter(columns.array(seen))
-    return Rows.of([]), columns.with_numbers(Rows.of([]).columns("id", "score", "drop"))
+def scored_rows(chapters: Sequence[Chapter]) -> Rows:
+    """The rows of the stage that scores them."""
+    named = [chapter.rows for chapter in chapters if chapter.stage == SCORING]
+    return named[0] if named else Rows.of([])
+
+
+def scores_of_rows(rows: Rows) -> Values:
+    """The scores of those that have one."""
+    found = [columns.floats(table, "score") for table in rows.numbered("score")]
+    scores = np.concatenate(found)
+    return scores[~np.isnan(scores)]
 
 
 def charts(chapters: Sequence[Chapter], numbers: Mapping[str, float]) -> list[tuple[str, str]]:
     """(title, SVG) of every distribution that there is something to show of."""
     sides = photo_sides(chapters[0].rows if chapters else Rows.of([]))
-    scores = columns.floats(scored_rows(chapters)[1], "score")
+    scores = scores_of_rows(scored_rows(chapters))
     pixels = "longer side, in pixels"
     share = "height of the face, as a share of the picture's"
     portraits, close_ups = shares(chapters)
@@ -204,25 +212,29 @@ def charts(chapters: Sequence[Chapter], numbers: Mapping[str, float]) -> list[tu
 
 def photo_sides(rows: Rows) -> Values:
     """The longer side of every photo whose size is known."""
-    table = rows.columns("width", "height")
-    width, height = (np.asarray(table.column(name)) for name in ("width", "height"))
-    return np.asarray(np.maximum(width, height)[width > 0])
+    found = []
+    for table in rows.numbered("width", "height"):
+        width, height = (np.asarray(table.column(name)) for name in ("width", "height"))
+        found.append(np.maximum(width, height)[width > 0])
+    return np.concatenate(found)
 
 
 def shares(chapters: Sequence[Chapter]) -> tuple[Values, Values]:
     """The face's share of each picture of the dataset: of its portraits, and of its close-ups."""
-    table = ends(chapters, "face", "rectangle", "parent")
-    found = face_shares(table)
-    close = columns.is_said(table, "parent")
-    return found[~close & ~np.isnan(found)], found[close & ~np.isnan(found)]
+    portraits, close_ups = [np.empty(0)], [np.empty(0)]
+    for table in ends(chapters, "face", "rectangle", "parent"):
+        found, close = face_shares(table), are_close(table)
+        known = ~np.isnan(found)
+        portraits.append(found[~close & known])
+        close_ups.append(found[close & known])
+    return np.concatenate(portraits), np.concatenate(close_ups)
 
 
 def short_sides(chapters: Sequence[Chapter]) -> Values:
     """The longer side of each portrait that was dropped for too few pixels."""
     found = [np.empty(0, np.int64)]
-    for chapter in chapters:
-        if TOO_FEW in chapter.rows.outcome():
-            table = columns.dropped_for(chapter.rows.columns("rectangle", "drop"), TOO_FEW)
-            edges, there = columns.boxes(table, "rectangle")
-            found.append(np.maximum(*columns.spans(edges))[there])
+    few = (chapter for chapter in chapters if TOO_FEW in chapter.rows.outcome())
+    for whole in chain.from_iterable(each.rows.tables(["rectangle", "drop"]) for each in few):
+        edges, there = columns.boxes(columns.dropped_for(whole, TOO_FEW), "rectangle")
+        found.append(np.maximum(*columns.spans(edges))[there])
     return np.concatenate(found)

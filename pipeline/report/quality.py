@@ -1,14 +1,14 @@
 """What the report shows of quality: copies side by side, the lowest of each measure, its spread."""
 
-import heapq
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.photos.thumbnails import Thumbnail
 from pipeline.report.charts import histogram
+from pipeline.report.choices import Extreme
 from pipeline.report.funnel import Chapter
 from pipeline.report.sheets import Gallery, Sheet
 from pipeline.rows import columns
@@ -33,12 +33,16 @@ UNITS = {
 }
 
 
-def measured_rows(chapters: Sequence[Chapter]) -> "tuple[Rows, pa.Table]":
-    """The rows of the stage that measured them; number, id and measures of those measured."""
+def measured_rows(chapters: Sequence[Chapter]) -> Rows:
+    """The rows of the stage that measured them."""
     named = [chapter.rows for chapter in chapters if chapter.stage == "Measure"]
-    rows = named[0] if named else Rows.of([])
-    table = columns.with_numbers(rows.columns("id", *NUMBERS))
-    return rows, table.filter(table.column("measures").is_valid())
+    return named[0] if named else Rows.of([])
+
+
+def measures_of(rows: Rows) -> "Iterator[pa.Table]":
+    """Number, id and measures of those that were measured, by shard."""
+    for table in rows.numbered("id", *NUMBERS):
+        yield table.filter(table.column("measures").is_valid())
 
 
 def copy_sheets(chapters: Sequence[Chapter], most: int, gallery: Gallery) -> Iterator[Sheet]:
@@ -46,18 +50,33 @@ def copy_sheets(chapters: Sequence[Chapter], most: int, gallery: Gallery) -> Ite
     named = [chapter.rows for chapter in chapters if chapter.stage == "FilterQuality"]
     if not named or COPY not in named[0].outcome():
         return
-    table = named[0].columns("id", "drop")
-    groups: dict[str, list[int]] = {}
-    for at, drop in enumerate(columns.ids(table, "drop")):
-        reason, _, other = (drop or "").partition(": ")
-        if reason == COPY:
-            groups.setdefault(other, []).append(at)
-    best = {name: at for at, name in enumerate(columns.ids(table)) if name in groups}
+    groups = copied_rows(named[0])
     ranked = sorted(groups, key=lambda name: (-len(groups[name]), name))[:most]
+    best = numbers_of(named[0], ranked)
     for number, name in enumerate(ranked):
         group = [best[name], *groups[name]]
         pictures = [sized(gallery, row) for row in named[0].at(group[: most + 1])]
         yield Sheet(f"copies-{number}", "The first stays", len(group), pictures)
+
+
+def copied_rows(rows: Rows) -> dict[str, list[int]]:
+    """The id of what stays -> the numbers of what it replaces."""
+    groups: dict[str, list[int]] = {}
+    for table in rows.numbered("drop"):
+        own = columns.dropped_for(table, COPY)
+        for at, drop in zip(columns.ids(own, "at"), columns.ids(own, "drop"), strict=True):
+            groups.setdefault(drop.partition(": ")[2], []).append(at)
+    return groups
+
+
+def numbers_of(rows: Rows, names: Sequence[str]) -> dict[str, int]:
+    """The numbers of the rows of these ids; of several the last."""
+    tables = (columns.among(table, "id", names) for table in rows.numbered("id"))
+    return {
+        name: at
+        for own in tables
+        for name, at in zip(columns.ids(own), columns.ids(own, "at"), strict=True)
+    }
 
 
 def sized(gallery: Gallery, row: Row) -> Thumbnail:
@@ -68,34 +87,27 @@ def sized(gallery: Gallery, row: Row) -> Thumbnail:
 
 def lowest_sheets(chapters: Sequence[Chapter], most: int, gallery: Gallery) -> Iterator[Sheet]:
     """The portraits with the lowest, and brightest, of each measure, the worst first."""
-    rows, table = measured_rows(chapters)
-    names = columns.ids(table)
-    for name, title, low, _ in WORST:
-        pick = heapq.nsmallest if low else heapq.nlargest
-        values = columns.floats(table, "measures", name)
-        few = ((values[at], names[at], at) for at in worst_of(values if low else -values, most))
-        worst = pick(most, few)
-        if worst:
-            numbers = columns.ids(table, "at")
-            shown = rows.at([numbers[at] for *_, at in worst])
+    rows = measured_rows(chapters)
+    choices = [Extreme(most, low) for _, _, low, _ in WORST]
+    for table in measures_of(rows):
+        for choice, (name, *_) in zip(choices, WORST, strict=True):
+            choice.see(table, columns.floats(table, "measures", name))
+    for choice, (name, title, *_) in zip(choices, WORST, strict=True):
+        if choice.rows:
+            shown = rows.at(choice.rows)
             pictures = [gallery.valued(row, f"{getattr(row.measures, name):.4g}") for row in shown]
-            yield Sheet(f"lowest-{title.replace(' ', '-')}", title, len(table), pictures)
-
-
-def worst_of(values: NDArray[Any], number: int) -> list[int]:
-    """Which values are among the least so many; all that are equal to the last of them."""
-    if len(values) <= number or not number:
-        return list(range(len(values)))
-    last = np.partition(values, number - 1)[number - 1]
-    return np.flatnonzero(~(values > last)).tolist()
+            yield Sheet(f"lowest-{title.replace(' ', '-')}", title, choice.total, pictures)
 
 
 def quality_charts(chapters: Sequence[Chapter]) -> Iterator[tuple[str, str]]:
     """(title, SVG) of each measure's spread: one for each limit of it, or one without."""
-    _, table = measured_rows(chapters)
+    found: dict[str, list[NDArray[np.float64]]] = {name: [] for name in UNITS}
+    for table in measures_of(measured_rows(chapters)):
+        for name, some in found.items():
+            some.append(columns.floats(table, "measures", name))
     numbers = {name: n for chapter in chapters for name, n in chapter.numbers.items()}
     for name, unit in UNITS.items():
-        values = columns.floats(table, "measures", name)
+        values = np.concatenate(found.pop(name))
         limits: list[tuple[float | None, bool]] = [
             (numbers[option], low)
             for measure, _, low, option in WORST

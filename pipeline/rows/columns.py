@@ -1,7 +1,7 @@
 """Rows as Arrow columns: what is done to very many of them without a Python object for each."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -28,6 +28,13 @@ def none() -> "pa.Table":
     return rows_table([])
 
 
+def release() -> None:
+    """Give memory back that Arrow holds for tables to come: of ten million rows it is much."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
+
+
 def array(values: Any) -> "pa.Array":
     """A NumPy array as Arrow has it."""
     import pyarrow as pa
@@ -41,6 +48,13 @@ def completed(table: "pa.Table") -> "pa.Table":
     return with_columns(blank, **{name: table.column(name) for name in table.column_names})
 
 
+def table_of(found: "Mapping[str, pa.Array]") -> "pa.Table":
+    """These columns as a table."""
+    import pyarrow as pa
+
+    return pa.table(dict(found))
+
+
 def together(*tables: "pa.Table") -> "pa.Table":
     """The rows of several tables of the same columns, one after the other."""
     import pyarrow as pa
@@ -48,11 +62,23 @@ def together(*tables: "pa.Table") -> "pa.Table":
     return pa.concat_tables(tables)
 
 
-def with_numbers(table: "pa.Table") -> "pa.Table":
-    """The table with the number of each row as a further column, `at`."""
+def in_portions(tables: "Iterable[pa.Table]", rows: int = AT_ONCE) -> "Iterator[pa.Table]":
+    """The same rows in tables of at least so many: what a small table costs is its number."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(map(len, waiting)) >= rows:
+            yield together(*waiting)
+            waiting.clear()
+    if waiting:
+        yield together(*waiting)
+
+
+def with_numbers(table: "pa.Table", start: int = 0) -> "pa.Table":
+    """The table with the number of each row as a further column, `at`; the first has `start`."""
     import pyarrow as pa
 
-    return table.append_column("at", pa.array(np.arange(len(table))))
+    return table.append_column("at", pa.array(np.arange(start, start + len(table))))
 
 
 def kept(table: "pa.Table") -> "pa.Table":
@@ -124,10 +150,12 @@ def where(table: "pa.Table", name: str, value: str) -> "pa.Table":
     return table.filter(pc.equal(table.column(name), value))
 
 
-def each(table: "pa.Table", name: str = "id") -> Iterator[Any]:
-    """The values of a column, without a list of them all."""
-    for start in range(0, len(table), AT_ONCE):
-        yield from table.column(name).slice(start, AT_ONCE).to_pylist()
+def among(table: "pa.Table", name: str, values: Sequence[str]) -> "pa.Table":
+    """The rows with one of these values in a column."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return table.filter(pc.is_in(table.column(name), pa.array(values, pa.string())))
 
 
 def ids(table: "pa.Table", name: str = "id") -> list[Any]:
@@ -208,13 +236,15 @@ def opening(column: Any, length: int) -> NDArray[np.uint8]:
     """The first so many bytes of strings, [rows, length]; zeros behind the end of a shorter one."""
     whole = combined(column)
     _, offsets, data = whole.buffers()
+    found = np.zeros((len(whole), length), np.uint8)
     if not len(whole) or data is None:
-        return np.zeros((len(whole), length), np.uint8)
+        return found
     ends, held = np.frombuffer(offsets, np.int32)[: len(whole) + 1], np.frombuffer(data, np.uint8)
-    found = np.empty((len(whole), length), np.uint8)
-    for byte in range(length):
-        at = np.minimum(ends[:-1] + byte, len(held) - 1)
-        found[:, byte] = np.where(ends[:-1] + byte < ends[1:], held[at], 0)
+    for start in range(0, len(whole), AT_ONCE):
+        own = ends[start : start + AT_ONCE + 1]
+        for byte in range(length):
+            at = np.minimum(own[:-1] + byte, len(held) - 1)
+            found[start : start + AT_ONCE, byte] = np.where(own[:-1] + byte < own[1:], held[at], 0)
     return found
 
 
@@ -222,9 +252,10 @@ def are_distinct(column: Any) -> bool:
     """Whether no two strings are equal; they are compared one by one only where sums are equal."""
     import pyarrow.compute as pc
 
-    words = opening(column, WORDS * 8).view(np.uint64)
     odd = np.random.default_rng(0).integers(1 << 63, size=WORDS, dtype=np.uint64) * 2 + 1
-    sums = np.sort((words * odd).sum(axis=1, dtype=np.uint64))
+    portions = (column.slice(start, AT_ONCE) for start in range(0, len(column), AT_ONCE))
+    words = (opening(some, WORDS * 8).view(np.uint64) for some in portions)
+    sums = np.sort(np.concatenate([(own * odd).sum(axis=1, dtype=np.uint64) for own in words]))
     if not (sums[1:] == sums[:-1]).any():
         return True
     return int(pc.count_distinct(column).as_py()) == len(column)
@@ -239,7 +270,8 @@ def in_order(table: "pa.Table", first: str, then: str) -> Numbers:
 
     heads = opening(table.column(first), 8).view(">u8").ravel().astype(np.uint64)
     order = np.argsort(heads, kind="stable")
-    same = heads[order][1:] == heads[order][:-1]
+    heads = heads[order]
+    same = heads[1:] == heads[:-1]
     tied = np.flatnonzero(np.append(same, False) | np.insert(same, 0, False))
     if len(tied):
         rows = table.select([first, then]).take(order[tied])
@@ -275,6 +307,8 @@ def combined(column: Any) -> "pa.Array":
     import pyarrow as pa
 
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    if len(chunks) == 1 and chunks[0].offset == 0:
+        return chunks[0]
     whole = pa.concat_arrays(chunks) if chunks else pa.array([], column.type)
     return whole if whole.offset == 0 else whole.take(pa.array(np.arange(len(whole))))
 

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, Literal
 from atelier.boxes import Box
 from atelier.commands import say
 from atelier.errors import Refusal
+from atelier.files import json_of
 
 Action = Literal["accept", "refuse", "open"]
 ACTIONS = ("accept", "refuse", "open")  # open: undone, nothing is decided
@@ -101,7 +102,7 @@ def vouched(line: bytes) -> dict[str, Any]:
 
     Lines of earlier versions, and those that a person wrote, have none.
     """
-    said: dict[str, Any] = json.loads(line)
+    said: dict[str, Any] = json_of(line)
     if found := CHECK.search(line):
         if zlib.crc32(line[: found.start()] + b"}") != int(found[1], 16):
             raise ValueError("it is not what was written")

@@ -8,6 +8,7 @@ those.
 
 import io
 import json
+import os
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -67,6 +68,7 @@ def checked_table(path: Path, names: Sequence[str] | None = None) -> "pa.Table":
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    check_is_file(path)
     data = path.read_bytes()
     is_sealed = check_seal(*halves(memoryview(data)))
     with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
@@ -74,6 +76,12 @@ def checked_table(path: Path, names: Sequence[str] | None = None) -> "pa.Table":
         there = set(file.schema_arrow.names)
         wanted = None if names is None else [n for n in names if n.partition(".")[0] in there]
         return file.read(wanted, use_threads=False)
+
+
+def check_is_file(path: Path) -> None:
+    """Raise BrokenSealError where a folder, a pipe or a link to nowhere has the name of a file."""
+    if os.path.lexists(path) and not path.is_file():
+        raise BrokenSealError("it is no file")
 
 
 def broken() -> tuple[type[Exception], ...]:
@@ -89,17 +97,18 @@ def read_header(path: Path) -> dict[str, Any]:
     import pyarrow.parquet as pq
 
     with sound(path, *UNTOLD):
+        check_is_file(path)
         seal, end = end_of(path)
         is_sealed = check_end(seal, end)
         known = pq.read_schema(pa.BufferReader(end)).metadata
         check_both(is_sealed, known)
-        found: dict[str, Any] = json.loads(known[HEADER])
+        found: dict[str, Any] = files.json_of(known[HEADER])
         return found
 
 
 def header_of(table: "pa.Table") -> dict[str, Any]:
     """What the header of a table that was read tells."""
-    found: dict[str, Any] = json.loads((table.schema.metadata or {})[HEADER])
+    found: dict[str, Any] = files.json_of((table.schema.metadata or {})[HEADER])
     return found
 
 
@@ -201,7 +210,7 @@ def sound(path: Path, *more: type[Exception]) -> Iterator[None]:
 def set_aside(path: Path) -> None:
     """Take a damaged file out of the way, and what was made of it in its stage."""
     with suppress(OSError):  # in a store that cannot be written
-        if path.is_file():
+        if os.path.lexists(path):
             path.replace(path.with_name(f"{path.name}{ASIDE}"))
         if path.parent.name in (SHARDS, PARTS):
             stage = path.parent.parent

@@ -1,6 +1,6 @@
 """What a stage knows of its rows as shards: which come in, and what it made of each."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,7 +97,13 @@ class Sharded:
 
     def arriving(self, *names: str) -> "pa.Table":
         """These columns of all rows that come in."""
-        return columns.kept(self.parents[0].made().columns(*names, "drop"))
+        return columns.together(*(table for _, table in self.arriving_shards(*names)))
+
+    def arriving_shards(self, *names: str) -> "Iterator[tuple[str, pa.Table]]":
+        """The same, shard by shard, each with its prefix."""
+        chosen = manifest.top_names(names)
+        for shard in shards.listed_shards(self.parents[0].path):
+            yield shard.prefix, columns.kept(shard.table((*names, "drop"))).select(chosen)
 
     def incoming(self) -> list[Row]:
         """The rows that come in, in order."""

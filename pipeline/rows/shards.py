@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from atelier.files import json_of
 from pipeline.rows import columns, manifest, parquet
 from pipeline.rows.columns import DIGITS, Numbers
 from pipeline.rows.manifest import Row
@@ -130,7 +131,7 @@ def listed_shards(path: Path) -> tuple[Shard, ...]:
     lines = zip(*manifest.read_columns(path, names).to_pydict().values(), strict=True)
     with parquet.sound(path, *parquet.UNTOLD):
         found = tuple(
-            Shard(prefix, path.parent / file, kept, json.loads(outcome), json.loads(tally))
+            Shard(prefix, path.parent / file, kept, json_of(outcome), json_of(tally))
             for prefix, file, kept, outcome, tally in lines
         )
         if digest_shards(found) != facts.kept_digest:
@@ -251,6 +252,13 @@ class Rows:
             yield self.held.select(manifest.top_names(names))
         for shard in self.made:
             yield shard.table(names)
+
+    def numbered(self, *names: str) -> "Iterator[pa.Table]":
+        """The same with the number of each row as a further column, `at`; tables of many rows."""
+        start = 0
+        for table in columns.in_portions(self.tables(names)):
+            yield columns.with_numbers(table, start)
+            start += len(table)
 
     def part(self, number: int, names: Sequence[str]) -> "pa.Table":
         """These columns of one shard; of memory there is one."""

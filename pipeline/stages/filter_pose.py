@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from atelier.options import option
+from atelier.options import number_in, option
 from pipeline.options import Settings
 from pipeline.rows import columns
 from pipeline.rows.manifest import Told, Verdict
@@ -79,8 +79,8 @@ def parsed(limit: str) -> tuple[str, float]:
     words = limit.strip().lower()
     for kind in ("best", "q"):
         if words.startswith(kind):
-            return kind, float(words.removeprefix(kind))
-    return "number", float(words)
+            return kind, number_in(words.removeprefix(kind))
+    return "number", number_in(words)
 
 
 def scores_for(names: Sequence[str], vectors: Vectors, likeness: "Likeness") -> Array:

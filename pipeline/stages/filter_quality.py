@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atelier.names import matched
-from atelier.options import option
+from atelier.options import number_in, option
 from atelier.tables import TableError, read_table
 from pipeline.options import Settings, current
 from pipeline.rows import columns, manifest
@@ -157,8 +157,8 @@ def limit_of(text: str) -> tuple[str, float]:
     if not words:
         return "none", 0.0
     if words.startswith("worst"):
-        return "worst", float(words.removeprefix("worst"))
-    return "number", float(words)
+        return "worst", number_in(words.removeprefix("worst"))
+    return "number", number_in(words)
 
 
 def filter_quality(
@@ -262,7 +262,7 @@ def scores_of(
     try:
         for line, cells in read_table(Path(config.scores), ("file", "score")):
             try:
-                told[cells["file"]] = float(cells["score"])
+                told[cells["file"]] = number_in(cells["score"])
             except ValueError:
                 config.refuse("scores", f"line {line}: {cells['score']!r} is no number")
     except (TableError, OSError) as error:

@@ -24,6 +24,7 @@ from pipeline.photos.folder import (
     read_photos,
 )
 from pipeline.rows import columns, manifest, shards
+from pipeline.rows.aside import Heaps
 from pipeline.rows.columns import Numbers
 from pipeline.rows.manifest import PLACES, Item, Row, digest, dropped
 from pipeline.rows.shards import Rows, Shard
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 JPEGS = {".jpg", ".jpeg", ".jpe", ".jfif"}
 LARGE = 64 << 20  # bytes; a file above is looked at before it is read
 DESCRIBED = ("id", "photo", *PLACES, "format", "width", "height", "drop")  # what Ingest knows
-TOGETHER = 1 << 20  # rows that are brought in order at a time
 PIXEL_BYTES = 8  # of a pixel in the largest format, four channels of 16 bits
 
 
@@ -63,10 +63,10 @@ class IngestConfig(Settings):
     )
 
 
-def was_misread(row: Row) -> bool:
-    """Whether 0.1 may have had a wrong size of it, or a wrong reason to drop it."""
+def anew(row: Row) -> list[str]:
+    """A word for the key of what 0.1 may have had a wrong size of, or a wrong reason to drop."""
     suffix = Path(row.path).suffix.lower()
-    return row.drop is None and suffix not in VIDEOS | JPEGS
+    return ["anew"] if row.drop is None and suffix not in VIDEOS | JPEGS else []
 
 
 def describe(items: Sequence[Item], config: IngestConfig, folder: Path) -> Iterator[list[Row]]:
@@ -141,19 +141,19 @@ def folder_of(photos: str, config: IngestConfig, store: Path) -> PhotoFolder:
 
 def came_in(scan: Scan) -> str:
     """Stands for a folder; one with files that 0.1 misread is another one than it saw."""
-    anew = any(map(any_misread, scan.tables.values()))
+    anew = any(map(any_misread, map(scan.listed, scan.digests)))
     return digest([scan.digest, "anew"]) if anew else scan.digest
 
 
 def any_misread(table: "pa.Table") -> bool:
-    """Whether `was_misread` is true of any row of a listing."""
+    """Whether `anew` says so of any row of a listing."""
     import pyarrow.compute as pc
 
     # Most names end so plainly that nobody needs to take them apart.
     ends = "|".join(re.escape(suffix) for suffix in sorted(VIDEOS | JPEGS))
     plain = pc.match_substring_regex(table.column("path"), f"(?i)(^|/)[^/.][^/]*({ends})$")
     odd = table.filter(pc.invert(plain)).select(["id", "path", "drop"])
-    return any(map(was_misread, manifest.rows_of(odd)))
+    return any(map(anew, manifest.rows_of(odd)))
 
 
 def listed_at(table: "pa.Table") -> Numbers:
@@ -171,48 +171,15 @@ def gathered_rows(
 
     What shards there are follows from the ids of all rows; then each is written that is not there.
     """
-    numbers = [columns.leading(each.column("id")) for each in described.tables(["id"])]
-    ordered = np.sort(np.concatenate(numbers))
-    prefixes = shards.leaves(ordered)
-    if prefixes == [""]:
+    if len(described) <= shards.MOST_ROWS:
         return Rows((), settled(described.columns(*DESCRIBED)))
     made, known = list[Shard](), shards.recorded(folder)
-    for some in grouped(prefixes, ordered):
-        for prefix, table in collected(described, numbers, some):
-            file = shards.sharded_file(folder, prefix, columns.digest_table(table))
-            own = known.get(file) if file.is_file() else None
-            made.append(own or shards.found_or_made(file, prefix, partial(settled, table), tally))
+    for prefix, some in Heaps(described.tables(DESCRIBED)).shards():
+        table = some.take(columns.in_order(some, "id", "path"))
+        file = shards.sharded_file(folder, prefix, columns.digest_table(table))
+        own = known.get(file) if file.is_file() else None
+        made.append(own or shards.found_or_made(file, prefix, partial(settled, table), tally))
     return Rows(made)
-
-
-def grouped(prefixes: Sequence[str], numbers: Numbers) -> Iterator[list[str]]:
-    """The prefixes, in groups of at most so many rows as are held together."""
-    group, count = list[str](), 0
-    for prefix in prefixes:
-        start, end = np.searchsorted(numbers, shards.bounds(prefix))
-        if group and count + int(end - start) > TOGETHER:
-            yield group
-            group, count = [], 0
-        group.append(prefix)
-        count += int(end - start)
-    yield group
-
-
-def collected(
-    described: Rows, numbers: Sequence[Numbers], prefixes: Sequence[str]
-) -> "Iterator[tuple[str, pa.Table]]":
-    """The rows of each of these prefixes from all of the listing, sorted."""
-    import pyarrow as pa
-
-    low, high = shards.bounds(prefixes[0])[0], shards.bounds(prefixes[-1])[1]
-    inside = [(own >= low) & (own < high) for own in numbers]
-    tables = described.tables(DESCRIBED)
-    whole = pa.concat_tables(
-        table.filter(pa.array(mask)) for table, mask in zip(tables, inside, strict=True)
-    ).combine_chunks()  # which takes from a table in few pieces five times as fast
-    known = np.concatenate([own[mask] for own, mask in zip(numbers, inside, strict=True)])
-    for prefix, table in shards.parted(whole, known, prefixes):
-        yield prefix, table.take(columns.in_order(table, "id", "path"))
 
 
 def settled(table: "pa.Table", _: str = "") -> "pa.Table":

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, TypeGuard
 
 from atelier.errors import Refusal
+from atelier.files import json_of
 from detectors import Spec, findable
 from pipeline.stages.rules import (
     EYE_LINE,
@@ -38,12 +39,16 @@ class RuleError(Refusal):
 def parse(text: str) -> tuple[Rule, ...]:
     """The rules of a JSON list; raises RuleError."""
     try:
-        given = json.loads(text, parse_constant=no_number)
+        given = json_of(text, parse_constant=no_number)
     except json.JSONDecodeError as error:
         raise RuleError(
             f"no JSON: {error.msg} at line {error.lineno}, column {error.colno}; words stand in"
             ' "double quotes"'
         ) from None
+    except RuleError:
+        raise
+    except ValueError as error:
+        raise RuleError(f"no JSON that can be read: {error}") from None
     if not isinstance(given, list):
         raise RuleError("give a list of rules: [{...}, {...}]")
     return tuple(parse_rule(number, rule) for number, rule in enumerate(given, start=1))

@@ -1,23 +1,28 @@
 """Choose close-ups: pictures of the face alone, cut from the source photo. No pixels here."""
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from atelier.boxes import Box, aligned
 from atelier.options import option
 from pipeline.options import Settings
 from pipeline.photos.geometry import around
 from pipeline.rows import columns, manifest
-from pipeline.rows.columns import Mask, Numbers
-from pipeline.rows.manifest import Row, Told, Verdict
+from pipeline.rows.columns import Mask
+from pipeline.rows.manifest import Row, Told
+from pipeline.rows.sharded import Survey
 from pipeline.sections import DatasetConfig, PortraitConfig
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+Ranks = NDArray[np.uint64]
 
 READS = ("id", "face", "rectangle")
 SAME_PICTURE = 0.75  # of face_share: a parent whose face is larger is nearly its own close-up
@@ -34,20 +39,50 @@ class ZoomConfig(Settings):
     seed: int = option(0, "another seed, another choice among the photos that qualify", low=0)
 
 
-def chosen_parents(table: "pa.Table", config: ZoomConfig, dataset: DatasetConfig) -> Verdict:
+class Parents(Mapping[str, Mapping[str, str]]):
+    """A verdict by shard, of which only the ids are held, as columns."""
+
+    def __init__(self, names: "Mapping[str, pa.Array]") -> None:
+        self.names = names
+
+    def __getitem__(self, prefix: str) -> dict[str, str]:
+        return dict.fromkeys(self.names[prefix].to_pylist(), "close-up")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def chosen_parents(
+    tables: "Iterable[tuple[str, pa.Table]]", config: ZoomConfig, dataset: DatasetConfig
+) -> Survey:
     """The ids of the rows that get a close-up, and what was passed over.
 
-    From the columns READS of all rows. Those with the smallest hash(seed, id) are
+    From the columns READS of all rows, shard by shard. Those with the smallest hash(seed, id) are
     taken: while the source grows, a choice leaves only for a newcomer with a smaller hash.
     """
-    reasons, able = passed_over(table, config, dataset)
-    names = columns.ids(table.filter(columns.array(able)))
-    wanted = int(len(table) * config.share / (1 - config.share))
-    found = [names[at] for at in least(names, config.seed)[:wanted].tolist()]
-    notes = [f"{len(found)} close-ups of {wanted} wanted; {len(names)} of {len(table)} qualify"]
-    counted = sorted((reason, int(mask.sum())) for reason, mask in reasons.items())
-    notes += [f"{count} passed over: {reason}" for reason, count in counted if count]
-    return Verdict(dict.fromkeys(found, "close-up"), Told(notes))
+    names, ranks, total = dict[str, Any](), [np.empty((0, 2), np.uint64)], 0
+    counted: Counter[str] = Counter()
+    for prefix, table in tables:
+        reasons, able = passed_over(table, config, dataset)
+        counted.update({reason: int(mask.sum()) for reason, mask in reasons.items()})
+        own = columns.combined(table.filter(columns.array(able)).column("id"))
+        ranks.append(ranked(own.to_pylist(), config.seed))
+        names[prefix] = own
+        total += len(table)
+    wanted = int(total * config.share / (1 - config.share))
+    best, start = least(np.concatenate(ranks), wanted), 0
+    for prefix, own in names.items():
+        names[prefix] = own.filter(columns.array(best[start : start + len(own)]))
+        start += len(own)
+    found = int(best.sum())
+    notes = [f"{found} close-ups of {wanted} wanted; {len(best)} of {total} qualify"]
+    notes += [
+        f"{count} passed over: {reason}" for reason, count in sorted(counted.items()) if count
+    ]
+    return Survey(Parents(names), Told(notes))
 
 
 def passed_over(
@@ -72,11 +107,23 @@ def passed_over(
     return reasons, there & ~close & ~few
 
 
-def least(names: Sequence[str], seed: int) -> Numbers:
-    """The numbers of the ids, the one with the smallest hash(seed, id) first."""
+def ranked(names: Sequence[str], seed: int) -> Ranks:
+    """hash(seed, id) of each id, [n, 2]: the halves of it, as numbers."""
     hashes = b"".join(rank(name, seed) for name in names)
-    halves = np.frombuffer(hashes, ">u8").reshape(-1, 2)
-    return np.lexsort((halves[:, 1], halves[:, 0]))
+    return np.frombuffer(hashes, ">u8").reshape(-1, 2).astype(np.uint64)
+
+
+def least(ranks: Ranks, wanted: int) -> Mask:
+    """Which are among the smallest so many; the second half counts where the first is equal."""
+    if wanted >= len(ranks) or not wanted:
+        return np.full(len(ranks), bool(wanted))
+    first = ranks[:, 0]
+    last = np.partition(first, wanted - 1)[wanted - 1]
+    chosen = first < last
+    tied = np.flatnonzero(first == last)
+    order = np.argsort(ranks[tied, 1], kind="stable")
+    chosen[tied[order[: wanted - int(chosen.sum())]]] = True
+    return np.asarray(chosen)
 
 
 def rank(name: str, seed: int) -> bytes:

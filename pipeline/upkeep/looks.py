@@ -1,6 +1,5 @@
 """What a look at each file of a store tells: nothing is altered, and every byte is read."""
 
-import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from itertools import chain
@@ -10,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 from atelier import pictures
 from atelier.arrays import broken_arrays
 from atelier.containers import is_whole_png
+from atelier.files import json_of
 from pipeline.dataset import whole
 from pipeline.dataset.publish import DESCRIPTION
 from pipeline.report.chapters import is_whole_page
@@ -23,6 +23,8 @@ KNOWN_OF_PICTURES = ("key", "path", "clip", "picture", "picture_digest", "drop")
 OWN = ("runs", "detectors")  # folders of trainings
 
 Kind = Literal["table", "picture", "vectors", "export", "page", "link", "own", "unread"]
+
+FILES: tuple[Kind, ...] = ("table", "page", "own")  # a look at one of these is at a single file
 
 
 class Fault(NamedTuple):
@@ -45,7 +47,12 @@ class Look(NamedTuple):
     files: int = 1
 
     def faults(self) -> list[Fault]:
-        """What is found; what the machine did not read is one too, of which nothing is known."""
+        """What is found; what the machine did not read is one too, of which nothing is known.
+
+        What is no file, as a pipe or a link that leads nowhere, is not opened: one could wait.
+        """
+        if self.kind in FILES and not self.at.is_file():
+            return [Fault(self.at, "is no file", self.kind)]
         try:
             return [
                 each if isinstance(each, Fault) else Fault(*each, self.kind) for each in self.find()
@@ -68,7 +75,7 @@ def looks(store: Path, stages: Collection[str]) -> Iterator[Look]:
     if kept.is_file():
         yield Look(kept, "own", partial(look_at_decisions, kept))
     for path in chain.from_iterable(sorted((store / name).rglob("*")) for name in OWN):
-        if path.is_file() and path.suffix in BY_SUFFIX and not path.name.startswith("."):
+        if path.suffix in BY_SUFFIX and not path.is_dir() and not path.name.startswith("."):
             yield Look(path, "own", partial(look_at_own, path))
 
 
@@ -145,11 +152,11 @@ def known_pictures(folder: Path) -> list[tuple[Path, bytes | None]]:
 def look_at_pictures(known: Sequence[tuple[Path, bytes | None]]) -> Iterator[Found]:
     """Each is compared with its digest; of those without one a PNG vouches for itself."""
     for path, digest in known:
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError:
+        if not path.is_file():
             yield path, "is gone"
             continue
+        try:
+            data = path.read_bytes()
         except OSError as error:
             yield unread(path, error)
             continue
@@ -234,7 +241,7 @@ def broken_json(path: Path) -> str:
     lines = path.read_bytes().split(b"\n")[:-1] if path.suffix == ".jsonl" else [path.read_bytes()]
     for number, line in enumerate(lines, 1):
         try:
-            json.loads(line)
+            json_of(line)
         except ValueError:
             return f"line {number} is no JSON" if path.suffix == ".jsonl" else "is no JSON"
     return ""

@@ -101,7 +101,7 @@ def is_made_again(out: Path) -> bool:
 
 def put_aside(path: Path) -> None:
     """Give a file or folder another name, if it is still there."""
-    if path.exists():
+    if os.path.lexists(path):
         aside = path.with_name(f"{path.name}{parquet.ASIDE}")
         files.remove(aside)
         path.rename(aside)

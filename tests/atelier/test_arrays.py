@@ -1,12 +1,14 @@
 """Arrays in a file come back as they were, or the file is refused in one sentence."""
 
+import io
 import random
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
 
-from atelier.arrays import CheckpointError, broken_arrays, load_arrays, save_arrays
+from atelier.arrays import CheckpointError, broken_arrays, load_array, load_arrays, save_arrays
 
 
 def test_arrays_and_what_describes_them_come_back(tmp_path):
@@ -64,3 +66,54 @@ def test_a_file_of_an_earlier_version_has_no_seal(tmp_path):
     np.savez(tmp_path / "a.npz", allow_pickle=False, about=np.frombuffer(b"{}", np.uint8))
     assert broken_arrays(tmp_path / "a.npz") == ""
     assert load_arrays(tmp_path / "a.npz") == ({}, {})
+
+
+def head(text):
+    """A .npy whose head says this."""
+    return b"\x93NUMPY\x01\x00v\x00" + text.ljust(117).encode() + b"\n"
+
+
+def npy(array, save=np.save):
+    data = io.BytesIO()
+    save(data, array)
+    return data.getvalue()
+
+
+NO_NUMBERS = {
+    "empty": b"",
+    "a zip's beginning": b"PK\3\4",
+    "a zip": npy(np.zeros(3), np.savez),
+    "an odd head": head("{'descr': [[[, 'shape': (5,)}"),
+    "a negative shape": head("{'descr': '<f4', 'fortran_order': False, 'shape': (-5,)}"),
+    "words": npy(np.full(3, "x")),
+    "pairs": npy(np.zeros(3, [("a", "f4")])),
+    "complex": npy(np.zeros(3, complex)),
+    "dates": npy(np.zeros(3, "M8[s]")),
+    "objects": npy(np.array([{}], object)),
+    "NaN": npy(np.float32([0, np.nan])),
+    "infinite": npy(np.float32([np.inf])),
+    "too large for float32": npy(np.array([1e300])),
+}
+
+
+@pytest.mark.parametrize("data", NO_NUMBERS.values(), ids=NO_NUMBERS)
+def test_what_is_no_array_of_finite_numbers_is_said(tmp_path, data):
+    (tmp_path / "a.npy").write_bytes(data)
+    with pytest.raises(ValueError, match=r"^is no array of (numpy's|finite numbers)$"):
+        load_array(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("kind", ["f2", "f8", ">f4", "i1", "u8", "?"])
+def test_numbers_of_any_kind_are_read(tmp_path, kind):
+    np.save(tmp_path / "a.npy", np.arange(2).astype(kind))
+    assert load_array(tmp_path / "a.npy").tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("about", [b"", b"[]", b"3", b"null", b"[" * 200_000, b"\xff", b"9" * 5000])
+def test_a_file_that_does_not_say_what_is_in_it_is_refused(tmp_path, about):
+    np.savez(tmp_path / "a.npz", allow_pickle=False, about=np.frombuffer(about, np.uint8))
+    with zipfile.ZipFile(tmp_path / "b.npz", "w") as archive:
+        archive.writestr("about", about)
+    for name in ("a.npz", "b.npz"):
+        with pytest.raises(CheckpointError, match="is broken or no checkpoint"):
+            load_arrays(tmp_path / name)

@@ -84,7 +84,52 @@ def test_one_at_a_time_and_death_lets_go(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "good"), [("a-b_c.1", True), ("", False), (".a", False), ("a/b", False), ("ä", False)]
+    ("name", "good"),
+    [
+        ("a-b_c.1", True),
+        ("", False),
+        (".a", False),
+        ("a/b", False),
+        ("ä", False),
+        ("x" * 200, True),
+        ("x" * 201, False),
+    ],
 )
 def test_names_that_a_folder_can_have(name, good):
     assert files.is_name(name) is good
+
+
+LONG = ["x" * 255, "x" * 254 + "y", "é" * 127, "x" * 251 + ".png"]
+
+
+@pytest.mark.parametrize("write", [files.write, files.write_json, lambda p, _: (p.mkdir(), p)])
+def test_any_name_that_a_file_can_have_is_written(tmp_path, write):
+    for name in LONG:
+        write(tmp_path / name, "one")
+        with files.replacing(tmp_path / name):
+            partial = files.partial_of(tmp_path / name)
+            partial.mkdir() if (tmp_path / name).is_dir() else partial.touch()
+            assert files.PARTIAL.fullmatch(partial.name)
+    assert sorted(os.listdir(tmp_path)) == sorted(LONG)
+    assert len({files.partial_of(tmp_path / name) for name in LONG}) == len(LONG)
+
+
+NO_JSON = [
+    b"",
+    b"{",
+    b"[" * 200_000,
+    b'{"a":' * 200_000,
+    b"9" * 5000,
+    b"\xff\xfe",
+    b"\xc3(",
+    b"'a'",
+]
+
+
+@pytest.mark.parametrize("text", NO_JSON, ids=lambda text: repr(text[:6]))
+def test_whatever_is_no_json_is_a_value_error(text, tmp_path):
+    with pytest.raises(ValueError):
+        files.json_of(text)
+    (tmp_path / "rows.jsonl").write_bytes(text + b"\n{}\n")
+    with pytest.raises(files.BrokenLineError, match=r"rows\.jsonl line 1 is no JSON"):
+        files.read_lines(tmp_path / "rows.jsonl")

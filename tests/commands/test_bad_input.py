@@ -151,7 +151,7 @@ NAMES = [
 
 
 def test_any_name_is_fine(folder):
-    source = folder / "it's <b>\n%s 日本"
+    source = folder / "it's <b>\n%s 日本\udcff"
     for number, name in enumerate(NAMES):
         save(source / name / f"{name}.png", photo(30 + number, size=(80, 80)))
     more = {"Ingest_source": source, "ExportTFRecords_labels": "folder", "store": "a %s store"}

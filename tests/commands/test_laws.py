@@ -315,3 +315,33 @@ def test_luigis_own_options_are_checked_too():
 )
 def test_tasks_of_somebody_else_are_left_alone(words, about_us):
     assert luigi_script.names_us(words) == about_us
+
+
+@every_command
+def test_a_path_that_cannot_be_is_one_sentence(command, capsys):
+    for action in command.actions:
+        if action.option_strings and action.type is ground.path:
+            flag = action.option_strings[0]
+            for value, told in (("", "it is empty: give a path"), (f"a/{'x' * 256}", "256 bytes")):
+                said = sentence(capsys, command.run(*command.filled(action), f"{flag}={value}"))
+                assert flag in said and told in said and value in said
+
+
+NUMBERS = ("0.5", "best 0.5", "0.1-0.9")
+IN_WORDS = {
+    ("FilterPoseConfig", "limit"),
+    ("FilterQualityConfig", "dark"),
+    ("PortraitConfig", "shrink"),
+}
+NO_NUMBERS = ("nan", "inf", "-inf", "1e999", "best nan", "worst inf", "qnan", "0-inf", "0:nan")
+
+
+@pytest.mark.parametrize("option", PIPELINE, ids=str)
+def test_a_number_within_a_word_is_finite(option, capsys):
+    """What takes numbers in some form, and no word, takes none that is infinite or no number."""
+    takes = [value for value in NUMBERS if option.kind is str and option.run(value) == 0]
+    if takes and option.run("word"):
+        capsys.readouterr()
+        for value in NO_NUMBERS:
+            assert value in sentence(capsys, option.run(value))
+    assert takes or (option.section.__name__, option.name) not in IN_WORDS

@@ -217,3 +217,11 @@ def test_a_name_that_three_modules_share_takes_its_noun():
             if isinstance(node, ast.FunctionDef) and node.name not in EVERY_COMMAND_HAS:
                 modules[node.name].append(module)
     assert {name: found for name, found in modules.items() if len(found) > 2} == {}
+
+
+OF_OUR_CHILDREN = {"training.deploy.bench", "training.deploy.phone", "training.features.frames"}
+
+
+def test_json_is_read_where_whatever_is_none_is_a_value_error():
+    read = {name for name, path in house.modules().items() if "json.loads(" in path.read_text()}
+    assert read - OF_OUR_CHILDREN == {"atelier.files"}

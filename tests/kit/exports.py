@@ -57,7 +57,8 @@ def run(
 ) -> Path:
     config = ExportTFRecordsConfig(**options)
     tell = (lambda _: None) if progress is None else progress.append
-    write_export(rows_table(some or rows()), photos, store / out, store, config, dataset, on, tell)
+    tables = [rows_table(some or rows())]
+    write_export(tables, photos, store / out, store, config, dataset, on, tell)
     return store / out / config.name
 
 

@@ -4,7 +4,7 @@ import json
 import os
 import resource
 import shutil
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import islice
 
 import numpy as np
@@ -171,3 +171,43 @@ def test_tensorflow_reads_them(tmp_path, pixels):
         np.testing.assert_array_equal(seen, source.read(number))
         assert each["label"] == source.labels[number].argmax()
         assert each["format"] == ("" if pixels == "raw" else pixels)
+
+
+@pytest.mark.parametrize("layout", ["nvlabs", "sharded"])
+def test_what_the_list_beside_a_dataset_names_has_to_be_there(tmp_path, layout):
+    more = {"levels": "all"} if layout == "sharded" else {}
+    folder = run(drawn(tmp_path), layout=layout, labels="folder", **more)
+    open_source(folder)
+    for pattern in ("*-r04*", "*.labels"):  # what would be learnt instead: 8 x 8, or no classes
+        gone = [(path, path.read_bytes()) for path in folder.glob(pattern)]
+        for path, _ in gone:
+            path.unlink()
+        with pytest.raises(DataError, match=rf"{gone[0][0].name[:12]}.* is gone: .*; if you rem"):
+            open_source(folder)
+        for path, data in gone:
+            path.write_bytes(data)
+    for path in folder.glob("*-r03*"):
+        path.unlink()
+    open_source(folder)  # which nobody reads
+
+
+@pytest.mark.parametrize("array", [np.full((COUNT, 2), "x"), np.full((COUNT, 2), np.nan), None])
+def test_labels_that_are_no_numbers_are_refused(tmp_path, array):
+    folder = run(drawn(tmp_path), labels="folder")
+    (folder / records.LISTED).unlink()
+    with next(folder.glob("*.labels")).open("wb") as file:
+        np.savez(file, array) if array is None else np.save(file, array)
+    with pytest.raises(DataError, match=r"rxx\.labels is no array of .*: write the"):
+        open_source(folder)
+
+
+@pytest.mark.parametrize("name", [records.LISTED, "dataset.json"])
+def test_what_lies_beside_a_dataset_is_read_or_refused_whatever_it_holds(tmp_path, name):
+    folder = run(
+        drawn(tmp_path, "RGBA"), dataset=DatasetConfig(size="16", format="png", channels="rgba")
+    )
+    for text in (b"", b"[]", b"3", b"null", b"[" * 200_000, b"9" * 5000, b"\xff"):
+        (folder / records.LISTED).unlink(missing_ok=True)
+        (folder / name).write_bytes(text)
+        with suppress(DataError):
+            open_source(folder)

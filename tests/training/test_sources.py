@@ -2,8 +2,9 @@
 
 import io
 import json
+import random
 import zipfile
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import islice
 
 import numpy as np
@@ -217,3 +218,18 @@ def test_identity_is_of_the_content_not_the_place(tmp_path):
     assert same[0] == same[1]
     draw(two, 4)
     assert sources.dataset_identity(open_source(two)) != same[0]
+
+
+def test_whatever_happens_to_a_zip_it_is_read_or_refused(tmp_path):
+    path, chance = tmp_path / "a.zip", random.Random(6)
+    with zipfile.ZipFile(path, "w") as archive:
+        for picture in draw(tmp_path / "pictures", 2).iterdir():
+            archive.write(picture, picture.name)
+    data = path.read_bytes()
+    for _ in range(300):
+        changed = bytearray(data)
+        changed[-chance.randrange(1, 200)] = chance.randrange(256)
+        path.write_bytes(bytes(changed))
+        with suppress(DataError):
+            source = sources.open_source(path)
+            source.read(0)

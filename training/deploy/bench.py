@@ -78,9 +78,8 @@ def bench(
     opened: OpenedGenerator, batch: int, seconds: float, note: Callable[[str], None]
 ) -> Iterator[Figure]:
     """Each way by threads, `batch` pictures at a time; what lacks its library is noted."""
-    made = {fast: program(opened, fast=fast) for fast in (False, True)}
     student = isinstance(opened.config, StudentConfig)
-    work = 2.0 * size_of(made[False]).multiply_adds if student else operations(opened.config)
+    work = 2.0 * size_of(program(opened)).multiply_adds if student else operations(opened.config)
     timing = Timing(batch, seconds)
     for threads, most in zip(THREADS, timing.plain(OWN, ""), strict=True):
         rate, *rest = own_figures(opened.path, threads, batch, seconds)
@@ -93,7 +92,8 @@ def bench(
         except DeployError as error:
             note(f"{what}: {error}")
             continue
-        found = timing.timed(to, quantize, made[FORMATS[to].fast], inputs)
+        made = program(opened, "z", None, **FORMATS[to].kernels(quantize))
+        found = timing.timed(to, quantize, made, inputs)
         rates = timing.plain(to, quantize)
         for threads, (rate, *rest), most in zip(THREADS, found, rates, strict=True):
             yield Figure(what, threads, rate, rate * work / most, *rest)

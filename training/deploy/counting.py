@@ -38,6 +38,6 @@ def multiply_adds(op: Any) -> Any:
         return math.prod(op.outputs[0].shape) * math.prod(op.inputs[1].shape[:3])
     if op.type == "Conv2DBackpropInput":
         return math.prod(op.inputs[2].shape) * math.prod(op.inputs[1].shape[:3])
-    if op.type == "MatMul":
+    if op.type in ("MatMul", "BatchMatMulV2"):
         return math.prod(op.inputs[0].shape) * int(op.outputs[0].shape[-1])
     return 0

@@ -57,7 +57,7 @@ def export_program(
     They are drawn in a process of its own that knows nothing of Atelier. Raises DeployError where
     a float32 format draws others; no file is there then.
     """
-    made = program(opened, start, psi, FORMATS[to].fast)
+    made = program(opened, start, psi, **FORMATS[to].kernels(quantize))
     generator = opened.network()
     with replacing(path) as partial, TemporaryDirectory() as folder:
         FORMATS[to].write(made, partial, quantize)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.deploy import phases
 from training.networks import winograd
 from training.networks.architecture import GeneratorConfig, StudentConfig
 from training.networks.layers import GAIN, LRMUL
@@ -19,10 +20,13 @@ Folded = dict[str, Array]  # "mapping/fc0/weight" -> float32
 UP = 4  # the gain of zero insertion
 
 
-def fold(arrays: Mapping[str, Array], config: GeneratorConfig, fast: bool = False) -> Folded:
+def fold(
+    arrays: Mapping[str, Array], config: GeneratorConfig, mixed: bool = False, phased: bool = False
+) -> Folded:
     """The parameters of G (as `generator_table` names them) -> those of a `Program`.
 
-    With `fast` the kernels that it pays for are those of `winograd`.
+    With `mixed` the kernels that it pays for are those of `winograd`; with `phased` those that go
+    up are split into `phases`.
     """
     wide = {name: np.asarray(array, np.float64) for name, array in arrays.items()}
     found = folded_mapping(wide, config)
@@ -37,7 +41,10 @@ def fold(arrays: Mapping[str, Array], config: GeneratorConfig, fast: bool = Fals
             up = conv == "conv0"
             for name, array in folded_conv(wide, f"{start}/{conv}", up).items():
                 found[f"{block}/{conv}/{name}"] = array
-        if fast and winograd.pays(*config.shape.size(level), config.fmaps(level)):
+        if phased and level:
+            split = phases.in_phases(found.pop(f"{block}/conv0/kernel")[::-1, ::-1].swapaxes(2, 3))
+            found |= {f"{block}/conv0/{name}": kernel for name, kernel in split.items()}
+        if mixed and winograd.pays(*config.shape.size(level), config.fmaps(level)):
             kernel = found.pop(f"{block}/conv1/kernel")
             found[f"{block}/conv1/mixed"] = winograd.mixed_kernel(kernel)
         for name, array in folded_modulated(wide, f"{start}/torgb").items():

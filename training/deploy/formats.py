@@ -10,6 +10,7 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from atelier.errors import Refusal
+from atelier.files import is_text
 from training.deploy.frozen import write_frozen, write_savedmodel
 from training.deploy.onnx_graph import write_onnx
 from training.deploy.tflite import write_tflite
@@ -34,14 +35,25 @@ class Format:
     told: str
     libraries: tuple[str, ...] = ()  # that writing and running it take, of the extra deploy
     quantizes: bool = False
-    fast: bool = False  # whether it takes a program that is made for TensorFlow's convolutions
+    mixed: bool = False  # whether it draws faster with kernels of `winograd`, ...
+    phased: bool = False  # ... and of `phases`
+
+    def kernels(self, quantize: str) -> dict[str, bool]:
+        """How `program` makes them; quantized ones stay small, and mixed are twice as large."""
+        return {"mixed": self.mixed and not quantize, "phased": self.phased}
 
 
 FORMATS = {
-    "savedmodel": Format("", write_savedmodel, "TensorFlow's folder", fast=True),
-    "frozen": Format(".pb", write_frozen, "one file of a GraphDef", fast=True),
+    "savedmodel": Format("", write_savedmodel, "TensorFlow's folder", mixed=True),
+    "frozen": Format(".pb", write_frozen, "one file of a GraphDef", mixed=True),
     "tflite": Format(
-        ".tflite", write_tflite, "LiteRT, a picture at a time", ("ai_edge_litert",), quantizes=True
+        ".tflite",
+        write_tflite,
+        "LiteRT, a picture at a time",
+        ("ai_edge_litert",),
+        quantizes=True,
+        mixed=True,
+        phased=True,
     ),
     "onnx": Format(".onnx", write_onnx, "ONNX Runtime", ("tf2onnx", "onnx", "onnxruntime")),
 }
@@ -80,6 +92,8 @@ def check_place(out: Path) -> None:
     """Raise DeployError where something is there already, or nothing can be written."""
     if out.exists() or out.is_symlink():
         raise DeployError(f"out = {out} exists already: choose another name, or remove it")
+    if not is_text(out.absolute()):
+        raise DeployError(f"out = {out}: this name is not UTF-8: choose another")
     above = next(place for place in out.absolute().parents if place.exists())
     try:
         with TemporaryFile(dir=above):

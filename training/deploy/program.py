@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
+from training.deploy import phases
 from training.deploy.folding import Folded, fold
 from training.exchange.opening import OpenedGenerator
 from training.networks import layers, winograd
@@ -100,13 +101,19 @@ class Program(tf.Module):
         """The convolution of `styled`, in the form that its kernel was folded for."""
         if f"{name}/mixed" in self.values:
             return winograd.convolved(x, tf.convert_to_tensor(self.values[f"{name}/mixed"]))
+        if f"{name}/even" in self.values:
+            kernels = {each: self.values[f"{name}/{each}"] for each in phases.PHASES}
+            return phases.raised(x, kernels)
         kernel = self.values[f"{name}/kernel"]
         return raised(x, kernel) if up else tf.nn.conv2d(x, kernel, 1, "SAME")
 
     def to_rgb(self, x: Tensor, w: Tensor, name: str) -> Tensor:
         """Modulate and convolve to image channels."""
-        x = x * self.dense(w, f"{name}/affine")[:, None, None]
-        x = tf.nn.conv2d(x, self.values[f"{name}/kernel"], 1, "VALID")
+        styles, kernel = self.dense(w, f"{name}/affine"), self.values[f"{name}/kernel"][0, 0]
+        _, height, width, inputs = x.shape
+        # The kernel is modulated: it is far smaller than x.
+        x = tf.reshape(x, [-1, height * width, inputs]) @ (styles[:, :, None] * kernel)
+        x = tf.reshape(x, [-1, height, width, self.config.channels])
         return layers.clamped(x + self.values[f"{name}/bias"], self.config.conv_clamp)
 
     def dense(self, x: Tensor, name: str) -> Tensor:
@@ -125,24 +132,34 @@ class StudentProgram(Program):
         for level in range(config.top + 1):
             block = config.block(level)
             if level:
-                x = self.modulated(layers.bilinear2(x), rows[2 * level - 1], f"{block}/conv0")
-            x = self.modulated(x, rows[2 * level], f"{block}/conv1")
+                x = self.activated(layers.bilinear2(x), rows[2 * level - 1], f"{block}/conv0")
+            x = self.activated(x, rows[2 * level], f"{block}/conv1")
         last = f"{config.block(config.top)}/torgb"
-        return self.to_rgb(layers.bilinear2(x), rows[2 * config.top + 1], last)
+        image = self.modulated(layers.bilinear2(x), rows[2 * config.top + 1], last)
+        return layers.clamped(image, config.conv_clamp)
+
+    def activated(self, x: Tensor, w: Tensor, name: str) -> Tensor:
+        """`modulated`, then the leaky ReLU."""
+        return layers.clamped(layers.leaky(self.modulated(x, w, name)), self.config.conv_clamp)
 
     def modulated(self, x: Tensor, w: Tensor, name: str) -> Tensor:
-        """Scale by the styles, convolve, add the bias, activate."""
+        """Scale by the styles, convolve, add the bias."""
         x = x * self.dense(w, f"{name}/affine")[:, None, None]
         x = tf.nn.conv2d(x, self.values[f"{name}/kernel"], 1, "SAME")
-        return layers.clamped(layers.leaky(x + self.values[f"{name}/bias"]), self.config.conv_clamp)
+        return x + self.values[f"{name}/bias"]
 
 
 def program(
-    opened: OpenedGenerator, start: Start = "z", psi: float | None = None, fast: bool = False
+    opened: OpenedGenerator,
+    start: Start = "z",
+    psi: float | None = None,
+    mixed: bool = False,
+    phased: bool = False,
 ) -> Program:
-    """The program of the averaged generator of a file; `fast` is told of in `winograd`."""
+    """The program of the averaged generator of a file; `fold` says what the last two are."""
     kind = StudentProgram if isinstance(opened.config, StudentConfig) else Program
-    return kind(opened.config, fold(opened.arrays["G_ema"], opened.config, fast), start, psi)
+    folded = fold(opened.arrays["G_ema"], opened.config, mixed, phased)
+    return kind(opened.config, folded, start, psi)
 
 
 def raised(x: Tensor, kernel: Tensor) -> Tensor:

@@ -80,7 +80,8 @@ def newest_of(run: Path, part: str) -> checkpoints.Checkpoint:
 def check_there(path: Path) -> None:
     """Raise NetworkFileError where there is no such file."""
     if not path.is_file():
-        raise NetworkFileError(f"{path} does not exist: name a run, a .npz or a .pkl")
+        what = "is no file" if path.exists() else "does not exist"
+        raise NetworkFileError(f"{path} {what}: name a run, a .npz or a .pkl")
 
 
 @lru_cache(maxsize=8)
@@ -139,10 +140,12 @@ def configs_in(
     """The configs of G and D in what a file of ours says of them; D's may be missing."""
     try:
         network = about["network"]
+        if "counters" in about and not isinstance(about["counters"]["seen"], int):
+            raise ValueError("it counts no images")
         if "G" in network and "D" not in network:
             return saved_generator(network["G"]), None
         pair = saved_pair(network)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{path} does not say what network it is of: {error}") from None
     return pair.generator, pair.discriminator
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atelier.arrays import CheckpointError, load_arrays
+from atelier.arrays import CheckpointError, are_numbers, load_arrays
 from training.exchange.described import (
     WORDS,
     ModelFile,
@@ -145,6 +145,11 @@ def own_arrays(
             raise CheckpointError(
                 f"{path} is no generator of its network: {name} is {there}, not {entry.shape};"
                 " write it again from its checkpoint"
+            )
+        if not are_numbers(value):
+            raise CheckpointError(
+                f"{path} holds no finite numbers in {part}/{name}: name another file, or an earlier"
+                " checkpoint of its run"
             )
         found[name] = value.astype(np.float32, copy=False)
     return found

@@ -1,5 +1,6 @@
 """Fine-tuning: what a run takes over from the model that its `resume_from` names."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -52,8 +53,8 @@ def begun_from(given: Mapping[str, Any]) -> Described | None:
 
     A run goes on without what it was begun from.
     """
-    path = Path(given.get("resume_from") or "")
-    return describe_model(path) if given.get("resume_from") and path.exists() else None
+    path = given.get("resume_from")
+    return describe_model(Path(path)) if path and os.path.exists(path) else None
 
 
 def with_model(given: Mapping[str, Any], model: Described) -> dict[str, Any]:

@@ -128,9 +128,21 @@ def check_folder(path: Path, name: str = "out") -> None:
                 place.rmdir()
 
 
-def check_file(path: Path, suffixes: Sequence[str] = PICTURES, name: str = "out") -> None:
-    """Raise ConfigError unless a file of one of these kinds can be written here."""
-    if path.suffix.lower() not in suffixes or path.is_dir():
+def check_file(
+    path: Path, suffixes: Sequence[str] = PICTURES, name: str = "out", read: Sequence[Path] = ()
+) -> None:
+    """Raise ConfigError unless a file of one of these kinds can be written here.
+
+    What is `read`, a file or all that lies in a folder, is not to be written over.
+    """
+    if path.suffix.lower() not in suffixes or (path.exists() and not path.is_file()):
         kinds = " or ".join(suffixes[:2])
         raise ConfigError(f"{name} = {path}: name a file that ends with {kinds}")
+    if path.exists() and any(is_in(path, each) for each in read):
+        raise ConfigError(f"{name} = {path}: this is what is read: choose another name")
     check_folder(path.parent, name)
+
+
+def is_in(path: Path, other: Path) -> bool:
+    """Whether a file is the other, or lies in it."""
+    return path.resolve().is_relative_to(other.resolve()) or path.samefile(other)

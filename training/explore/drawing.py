@@ -114,11 +114,14 @@ def layers_command(given: argparse.Namespace) -> int:
 
 def directions_command(given: argparse.Namespace) -> int:
     """Directions, found, shown and kept."""
-    seeds, names = asked.parsed_seeds(given.seeds), [n.strip() for n in given.names.split(",") if n]
+    seeds, names = (
+        asked.parsed_seeds(given.seeds),
+        [n.strip() for n in given.names.split(",") if n.strip()],
+    )
     if len(names) > given.count or len(set(names)) < len(names):
         raise ConfigError(f"names = {given.names}: give at most {given.count}, each once")
     if given.save:
-        asked.check_file(given.save, ARRAYS, "save")
+        asked.check_file(given.save, ARRAYS, "save", [given.model])
     model = opened_for_file(given)
     from training.explore import directions, sweeps
 
@@ -139,9 +142,10 @@ def directions_command(given: argparse.Namespace) -> int:
 
 def project_command(given: argparse.Namespace) -> int:
     """A picture, found again."""
-    check_projection(given)
     if not given.photo.is_file():
         raise ConfigError(f"photo = {given.photo}: there is no such file")
+    asked.check_model(given.model)
+    check_projection(given)
     model = opened_for_file(given, parts=("G_ema", "D"))
     from training.explore import projecting
     from training.explore.assessing import photo_of
@@ -173,10 +177,10 @@ def project_command(given: argparse.Namespace) -> int:
 
 def check_projection(given: argparse.Namespace) -> None:
     """Raise ConfigError where a file that a projection is to write cannot be."""
-    asked.check_file(given.out)
-    for name, kinds in (("film", FILM), ("save", ARRAYS)):
+    asked.check_file(given.out, read=[given.photo])
+    for name, kinds, read in (("film", FILM, []), ("save", ARRAYS, [given.model])):
         if getattr(given, name):
-            asked.check_file(getattr(given, name), kinds, name)
+            asked.check_file(getattr(given, name), kinds, name, read)
 
 
 def psnr(one: Pixels, other: Pixels) -> float:
@@ -189,9 +193,9 @@ def assess_command(given: argparse.Namespace) -> int:
     """The scores of photos in a table, the extremes on a sheet, all over training in a chart."""
     for name, kinds in (("sheet", asked.PICTURES), ("chart", CHART)):
         if getattr(given, name):
-            asked.check_file(getattr(given, name), kinds, name)
+            asked.check_file(getattr(given, name), kinds, name, [given.photos])
     asked.check_model(given.model)
-    asked.check_file(given.out, TABLE)
+    asked.check_file(given.out, TABLE, read=[given.photos])
     files = checkpoints_of(given)
     startup.load_tensorflow()
     logging.getLogger("tensorflow").setLevel("ERROR")  # each checkpoint is traced anew: as meant

@@ -2,8 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from math import isfinite
+from numbers import Integral, Real
 from typing import Any, Literal
 
+MOST = 2**24  # of anything that a network counts
+DEEPEST = 64  # dense layers of a mapping
 SMALLEST = 3  # pixels: no side of the lowest level is shorter
 
 
@@ -72,9 +76,25 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         if self.dtype not in ("float32", "bfloat16"):
             raise ValueError(f"dtype is float32 or bfloat16, not {self.dtype!r}")
+        for f in fields(self):
+            self.check_number(f.name, f.type)
         self.at_least(1, "fmap_base", "fmap_max")
         self.at_least(0, "labels", "conv_clamp", "half_levels")
         _ = self.shape.levels
+
+    def check_number(self, name: str, kind: Any) -> None:
+        """Raise ValueError for a field that is no number: what a file says may be anything.
+
+        One beyond all reason would take all memory before it is seen not to fit.
+        """
+        value, kinds = getattr(self, name), {int: Integral, float: Real}
+        if kind not in kinds:
+            return
+        if not isinstance(value, kinds[kind]) or isinstance(value, bool) or not isfinite(value):
+            raise ValueError(f"{name} is a number, not {value!r}")
+        most = DEEPEST if name == "mapping_layers" else MOST
+        if kind is int and getattr(self, name) > most:
+            raise ValueError(f"{name} is at most {most}, not {value}")
 
     def at_least(self, low: int, *names: str) -> None:
         """Raise ValueError for a field that is less."""

@@ -3,7 +3,8 @@
 Four rows of a result, each of three rows of taps, take 12 products of rows. Interpolation through
 six points takes six, of mixtures of six rows of the image with mixtures of the taps (Lavin and Gray
 2016, whose nested form loses more digits). Each product is a convolution along the width; the
-mixtures are matrix products over strips of the image, which stay in the cache.
+mixtures are matrix products over strips of the image, which stay in the cache. In bfloat16 they
+are rounded too: config-f's pictures of 256 pixels are then 48.7 dB from those in float32, not 50.3.
 """
 
 from collections.abc import Iterator
@@ -20,7 +21,8 @@ Matrix = NDArray[np.float64]
 ROWS, TAPS = 4, 3  # of a result that are made together, of a kernel
 POINTS = (0.0, 0.625, -0.625, 1.5, -1.5)  # and infinity: of those tried they round least
 PRODUCTS = len(POINTS) + 1
-STRIPS = (32, 28, 24, 20, 16)  # rows of a strip, the best first
+STRIPS = (16, 20, 24, 28, 32)  # rows of a strip; in float32 the first that fits, else the last
+NARROWEST = 32  # pixels: what is narrower has fewer rows than the mixtures are worth
 CHANNELS = 128  # with fewer the mixtures cost what the products save
 
 ALLOWED = ContextVar("ALLOWED", default=False)
@@ -38,18 +40,18 @@ def allowed(yes: bool = True) -> Iterator[None]:
 
 def taken(x: Tensor, weight: Tensor) -> bool:
     """Whether this convolution of x [n, h, w, i] is done so."""
-    plain = weight.shape[0] != TAPS or x.dtype != tf.float32 or not ALLOWED.get()
-    return not plain and pays(*x.shape[1:])
+    return weight.shape[0] == TAPS and ALLOWED.get() and pays(*x.shape[1:])
 
 
 def pays(height: int, width: int, channels: int) -> bool:
     """Whether it is faster for an image of this size than a convolution, on a CPU."""
-    return strip_of(height) > 0 and width >= STRIPS[0] and channels >= CHANNELS
+    return strip_of(height) > 0 and width >= NARROWEST and channels >= CHANNELS
 
 
-def strip_of(height: int) -> int:
+def strip_of(height: int, dtype: tf.DType = tf.float32) -> int:
     """How many rows a strip of such an image has; 0: it cannot be cut."""
-    return next((rows for rows in STRIPS if height % rows == 0), 0)
+    strips = STRIPS if dtype == tf.float32 else STRIPS[::-1]
+    return next((rows for rows in strips if height % rows == 0), 0)
 
 
 def mixtures() -> tuple[Matrix, Matrix, Matrix]:
@@ -73,7 +75,7 @@ def mixed_kernel(kernel: NDArray[np.float64]) -> NDArray[np.float64]:
 def convolution(x: Tensor, weight: Tensor) -> Tensor:
     """What tf.nn.conv2d(x, weight, 1, "SAME") is, of a kernel [3, 3, i, o]."""
     taps = tf.constant(mixtures()[1], tf.float32)
-    return convolved(x, tf.tensordot(taps, weight, 1))
+    return convolved(x, tf.cast(tf.tensordot(taps, tf.cast(weight, tf.float32), 1), x.dtype))
 
 
 def strip_matrices(rows: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -92,18 +94,19 @@ def convolved(x: Tensor, kernel: Tensor) -> Tensor:
     """x [n, h, w, i] with a `mixed_kernel` [6, 3, i, o] -> [n, h, w, o], zeros beyond the edges."""
     n, height, width, inputs = x.shape
     n, outputs = tf.shape(x)[0] if n is None else n, kernel.shape[3]
-    rows = strip_of(height)
+    rows = strip_of(height, x.dtype)
     before, behind = strip_matrices(rows)
     tiles, kernels = rows // ROWS, [part[None] for part in tf.unstack(kernel)]
-    x = tf.pad(tf.reshape(x, [n, height, width * inputs]), [[0, 0], [1, 1], [0, 0]])
-    strips = []
+    x, strips = tf.reshape(x, [n, height, width * inputs]), []
     for top in range(0, height, rows):
-        mixed = tf.matmul(before, x[:, top : top + rows + TAPS - 1])
+        first, last = max(top - 1, 0), min(top + rows + 1, height)
+        seen = before[:, first - top + 1 : last - top + 1]  # all but what lies beyond the edges
+        mixed = tf.matmul(tf.cast(seen, x.dtype), x[:, first:last])
         mixed = tf.reshape(mixed, [n, PRODUCTS, tiles, width, inputs])
         products = [
             tf.nn.conv2d(part, each, 1, "SAME")
             for part, each in zip(tf.unstack(mixed, axis=1), kernels, strict=True)
         ]
         product = tf.reshape(tf.concat(products, 1), [n, PRODUCTS * tiles, width * outputs])
-        strips.append(tf.matmul(behind, product))
+        strips.append(tf.matmul(tf.cast(behind, x.dtype), product))
     return tf.reshape(tf.concat(strips, 1), [n, height, width, outputs])

@@ -8,6 +8,7 @@ from typing import Any
 
 from atelier.commands import say
 from atelier.errors import Refusal
+from atelier.files import is_text
 from training.config import Config, ConfigError
 from training.run import folder
 
@@ -15,8 +16,13 @@ MANY_EPOCHS = 1000
 
 
 def check_apart(config: Config) -> None:
-    """Raise ConfigError where the run would lie in its own dataset, and become part of it."""
+    """Raise ConfigError where the run would lie in its own dataset, and become part of it.
+
+    Or where TensorFlow could not write its part of it.
+    """
     data, out = Path(config.data.data).resolve(), Path(config.run.out).resolve()
+    if not is_text(out):
+        raise ConfigError(f"out = {config.run.out}: this name is not UTF-8: choose another")
     if config.run.out and data.is_dir() and out.is_relative_to(data):
         raise ConfigError(
             f"out = {config.run.out} lies in data = {config.data.data}, and the run's own pictures"

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 
 TREE = (b"moov", b"udta", b"meta", b"ilst")  # where iTunes' comment lies
+SIZES = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsz")  # where the frames' sizes are
 COMMENT = b"\xa9cmt"
 TEXT = (1).to_bytes(4, "big") + bytes(4)  # of UTF-8, in no language
 
@@ -17,22 +19,31 @@ class Film:
     def __init__(self, path: Path, size: Sequence[int], per_second: float) -> None:
         import cv2
 
-        self.path, self.named = path, path.with_suffix(".mp4")  # OpenCV goes by the suffix
-        kind = cv2.VideoWriter.fourcc(*"mp4v")
-        self.writer = cv2.VideoWriter(str(self.named), kind, per_second, list(size))
+        self.path, self.frames, kind = path, 0, cv2.VideoWriter.fourcc(*"mp4v")
+        with TemporaryDirectory(prefix="atelier-") as folder:
+            # OpenCV goes by the suffix, and dies of a name that is not UTF-8.
+            named = Path(folder, "film.mp4")
+            named.symlink_to(path.absolute())
+            self.writer = cv2.VideoWriter(str(named), kind, per_second, list(size))
         if not self.writer.isOpened():
             raise OSError(f"{path.parent}: OpenCV has no mp4 writer here; write pictures instead")
 
     def write(self, pixels: NDArray[np.uint8]) -> None:
         """One more frame, [H, W, 3]."""
+        self.frames += 1
         self.writer.write(np.ascontiguousarray(pixels[:, :, ::-1]))
 
     def close(self, comment: str = "") -> None:
-        """Finish the file."""
+        """Finish the file; raises OSError where not all of it was written, which OpenCV hides."""
         self.writer.release()
+        data = self.path.read_bytes()
+        if (found := frames_in(data)) != self.frames:
+            raise OSError(
+                f"{self.path.parent}: {found} of {self.frames} frames of a film could be written:"
+                " make room on that disk, and run the same command again"
+            )
         if comment:
-            self.named.write_bytes(commented(self.named.read_bytes(), comment))
-        self.named.replace(self.path)
+            self.path.write_bytes(commented(data, comment))
 
 
 def even(side: float) -> int:
@@ -51,6 +62,17 @@ def boxes(data: bytes, start: int, end: int) -> list[tuple[bytes, int, int]]:
         found.append((data[start + 4 : start + 8], start, start + size))
         start += max(size, 8)
     return found
+
+
+def frames_in(data: bytes) -> int:
+    """How many frames a finished film has; of one that is not finished none."""
+    start, end = 0, len(data)
+    for name in SIZES:
+        inner = next((box for box in boxes(data, start, end) if box[0] == name), None)
+        if inner is None or inner[2] > end:
+            return 0
+        start, end = inner[1] + 8, inner[2]
+    return int.from_bytes(data[start + 8 : start + 12], "big")
 
 
 def way_to_list(data: bytes) -> list[tuple[int, int]]:

@@ -7,6 +7,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from atelier.files import json_of
 from training.config import BEFORE, ArchitectureConfig, Config, ConfigError
 
 # Where these differ it is another run; everything else may change between two commands.
@@ -39,7 +40,7 @@ def saved_run(run: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        known: dict[str, Any] = json.loads(path.read_text())
+        known: dict[str, Any] = json_of(path.read_bytes())
     except ValueError:
         raise ConfigError(f"{path} is no JSON: restore it, or choose another out") from None
     return known

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from atelier.files import json_of
 from atelier.names import matched
 from atelier.tables import text_of
 from training.sources.source import DataError
@@ -77,15 +78,15 @@ def parsed_json(where: str, data: bytes) -> Any:
     """What the JSON says; raises DataError with the line."""
     try:
         text = text_of(data)
-        return json.loads(text)
+        return json_of(text)
     except UnicodeDecodeError:
         raise DataError(f"{where} is no text: save it as UTF-8") from None
-    except RecursionError:
-        raise DataError(f"{where} is nested too deeply: {PAIR}") from None
     except json.JSONDecodeError as error:
         comma = text[: error.pos].rstrip().endswith(",") and text[error.pos :][:1] in ("]", "}")
         said = "a comma with nothing after it: take it out" if comma else f"no JSON ({error.msg})"
         raise DataError(f"{where} line {error.lineno}, column {error.colno}: {said}") from None
+    except ValueError as error:
+        raise DataError(f"{where}: {error}: {PAIR}") from None
 
 
 def labels_by_name(where: str, label_of: dict[str, Any], names: Sequence[str]) -> list[Any]:

@@ -1,7 +1,6 @@
 """TFRecords of equally large images, in one file as NVlabs' or in many, their labels beside."""
 
 import hashlib
-import json
 import os
 import re
 import resource
@@ -15,6 +14,8 @@ import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
+from atelier.arrays import load_array
+from atelier.files import json_of
 from atelier.listing import with_suffix
 from atelier.pictures import bytes_digest
 from training.sources.example import picture_in
@@ -112,6 +113,7 @@ class Records:
         if not len(self.places):
             raise DataError(f"{self.path} holds no records: write the dataset again")
         self.listed = listed_in(files[0].parent)
+        check_complete(files[0], self.listed)
         for file in (*files, files[0].with_name(FILE)):
             check_listed(file, self.listed)
         self.shape: Size = (0, 0, 0)
@@ -169,9 +171,9 @@ class Records:
             return np.zeros((len(self), 0), np.float32)
         check_listed(file, self.listed)
         try:
-            labels = np.load(file, allow_pickle=False)
-        except (ValueError, EOFError):
-            raise DataError(f"{file} is no array of numpy's: write the dataset again") from None
+            labels = load_array(file)
+        except ValueError as error:
+            raise DataError(f"{file} {error}: write the dataset again") from None
         if labels.ndim != 2 or len(labels) < len(self):
             raise DataError(
                 f"{file} has shape {labels.shape}: {len(self)} records need as many rows"
@@ -227,10 +229,24 @@ def listed_in(folder: Path) -> Listed:
     if not path.is_file():
         return {}
     try:
-        found: Listed = json.loads(path.read_bytes())["files"]
+        found: Listed = json_of(path.read_bytes())["files"]
         return {name: {**known} for name, known in found.items()}
     except (ValueError, LookupError, TypeError, AttributeError):
         raise DataError(f"{path} is damaged: {AGAIN}") from None
+
+
+def check_complete(file: Path, listed: Listed) -> None:
+    """Raise DataError where the list has labels, or a higher level, of a dataset that are gone.
+
+    Without them the lower level would be learnt, or no classes.
+    """
+    own = (Path(name) for name in listed if name.startswith(f"{prefix(file)}-r"))
+    for name in (name for name in own if name.suffix == ".labels" or level(name) > level(file)):
+        if not file.with_name(name.name).exists():
+            raise DataError(
+                f"{file.with_name(name.name)} is gone: {AGAIN}; if you removed it yourself, delete"
+                f" {file.with_name(LISTED)}"
+            )
 
 
 def check_listed(path: Path, listed: Listed) -> None:

@@ -3,12 +3,12 @@
 import hashlib
 import json
 import zipfile
-import zlib
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from atelier.arrays import BROKEN, of_the_machine
 from atelier.listing import is_hidden, kind_by_content, walk
 from atelier.names import name_key
 from training.sources.source import DataError
@@ -59,7 +59,9 @@ class ZipStore:
         self.path = path
         try:
             self.file = zipfile.ZipFile(path)
-        except zipfile.BadZipFile:
+        except BROKEN as error:
+            if of_the_machine(error):
+                raise
             raise DataError(f"{path} is no zip, or a part of one: make it again") from None
         entries = [entry for entry in self.file.infolist() if not entry.is_dir()]
         names = sorted(entry.filename for entry in entries)
@@ -82,13 +84,9 @@ class ZipStore:
         """What `reading` gives; raises DataError for what cannot be unpacked."""
         try:
             return reading()
-        except (
-            zipfile.BadZipFile,
-            RuntimeError,
-            NotImplementedError,
-            EOFError,
-            zlib.error,
-        ) as error:
+        except BROKEN as error:
+            if of_the_machine(error):
+                raise
             raise DataError(f"{self.path}/{name}: {error}: make the zip again") from None
 
 

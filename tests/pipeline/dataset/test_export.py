@@ -186,7 +186,14 @@ def test_a_resumed_run_counts_the_room_it_has(
 def test_no_pictures_is_an_error(store: Path) -> None:
     with pytest.raises(ExportError, match="no picture is left"):
         write_export(
-            rows_table([]), dict, store / "one", store, ExportTFRecordsConfig(), SMALL, HERE, print
+            [rows_table([])],
+            dict,
+            store / "one",
+            store,
+            ExportTFRecordsConfig(),
+            SMALL,
+            HERE,
+            print,
         )
 
 

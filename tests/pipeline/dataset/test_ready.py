@@ -227,6 +227,7 @@ def test_a_broken_picture_in_a_zip_is_named_and_mended_from_there(tmp_path: Path
         ("ready", "x.zip", "nvlabs", r"x.zip: layout nvlabs makes a folder: leave out .zip"),
         ("ready", "x.zip", "pictures", r"x.zip: layout pictures makes a folder"),
         ("ready", "ready", "pictures", r"ready exists already: remove it"),
+        ("ready", "ä" * 101, "zip", r"ä: its files need room for more: give a shorter name"),
         ("none.zip", "x", None, r"none.zip is not there"),
         ("half.zip", "x", None, r"half.zip is no zip, or a part of one"),
         ("mixed.zip", "x", None, r"b.png is 8 x 16 RGB, but a.png is 16 x 16 RGB"),

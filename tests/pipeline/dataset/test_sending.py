@@ -27,8 +27,11 @@ def export(folder, **files):
 
 def sent(folder, far):
     """Copy an export; how many files were."""
-    bars = lambda total: Bar("", total, lambda *_: None)  # noqa: E731
-    return send(folder, address(far.address), folder.parent / "journal" / "sent.jsonl", bars)
+    return send(folder, address(far.address), folder.parent / "journal" / "sent.jsonl", no_bar)
+
+
+def no_bar(total):
+    return Bar("", total, lambda *_: None)
 
 
 @pytest.fixture
@@ -128,8 +131,8 @@ def test_what_others_put_there_is_left_alone(tmp_path, memory, watched):
     with pytest.raises(SettingsError) as raised:
         sent(export(tmp_path / "one"), memory)
     assert str(raised.value) == (
-        f"[ExportTFRecords] publish = {memory.address}: 1 other objects are there,"
-        " 'mine/holiday.jpg' the first: remove them, or name an address that holds nothing"
+        f"[ExportTFRecords] publish = {memory.address}: other objects are there, as"
+        " 'mine/holiday.jpg': remove them, or name an address that holds nothing"
     )
     assert memory.content() == {"mine/holiday.jpg": b"mine"} and not watched
 
@@ -192,3 +195,29 @@ def test_an_address_that_cannot_be_is_said_before_a_picture_is_written(store):
         "[ExportTFRecords] publish = nope://x: no address that can be read (Protocol not known:"
         " nope)"
     )
+
+
+def test_a_target_that_cannot_be_is_said_before_all_work(store, memory, watched, capsys):
+    memory.put("mine.jpg", b"mine")
+    inside = f"file://{store}/records/copy"
+    for address_, told in (
+        (memory.address, "other objects are there, as 'mine.jpg': remove them, or"),
+        (f"{memory.address}/mine.jpg", "an object has this name: give that of a folder"),
+        (inside, f"it lies in the store {store}, which holds results: give another"),
+    ):
+        set_options(ExportTFRecords_publish=address_)
+        with pytest.raises(SettingsError) as raised:
+            Dataset().complete()
+        assert str(raised.value).startswith(f"[ExportTFRecords] publish = {address_}: {told}")
+        assert not build(Dataset())
+    assert not list(store.glob("*/*/*.parquet")) and not watched
+
+
+@pytest.mark.slow
+def test_a_bucket_that_is_not_there_is_said_and_never_made(s3, store, tmp_path):
+    set_options(ExportTFRecords_publish="s3://mistyped/sets/dogs")
+    with pytest.raises(SettingsError, match="mistyped/sets/dogs: there is no such bucket"):
+        Dataset().complete()
+    with pytest.raises(OSError, match="there is no such bucket"):
+        send(export(tmp_path / "one"), address("s3://mistyped/x"), tmp_path / "j.jsonl", no_bar)
+    assert "mistyped" not in Far("s3", "").system.ls("")

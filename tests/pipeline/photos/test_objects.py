@@ -187,6 +187,21 @@ def test_a_photo_that_goes_or_changes_meanwhile_is_no_drop(source):
             pass
 
 
+def test_a_store_that_says_neither_checksum_nor_time_is_trusted_in_sizes_and_said(
+    source, monkeypatch, capsys
+):
+    monkeypatch.setattr(objects, "MARKS", ())
+    monkeypatch.setattr(objects, "TIMES", ())
+    assert build(Ingest())
+    assert "Ingest: 6 objects have neither a checksum nor a time: one" in capsys.readouterr().out
+    row = next(row for row in Ingest().rows() if row.path == "0.png")
+    item = Item("k", row, Ingest().photo_folder.root / "0.png", row.size_bytes, row.mtime_ns)
+    assert row.mtime_ns == 0 and len(folder.read_photo(item)) == row.size_bytes
+    source.put("0.png", bytes(row.size_bytes + 1))
+    with pytest.raises(folder.SourceChangedError, match=r"0\.png changed while this ran"):
+        folder.read_photo(item)
+
+
 def test_what_follows_from_the_network_fails_a_unit_and_is_no_drop(source, monkeypatch, capsys):
     read, seen = source.system.cat_file, counting(monkeypatch, Ingest)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
@@ -14,6 +15,7 @@ from atelier.boxes import Box
 from detectors.base import Detection
 from pipeline.photos.thumbnails import thumbnail
 from pipeline.report.charts import histogram
+from pipeline.report.choices import Extreme, Fair
 from pipeline.report.page import (
     Chapter,
     ReportConfig,
@@ -21,7 +23,6 @@ from pipeline.report.page import (
     funnel,
     funnel_text,
     page,
-    some,
 )
 from pipeline.rows.manifest import Measures, Row, dropped, passed_on
 from pipeline.rows.shards import Rows
@@ -251,10 +252,40 @@ def test_written_pictures_are_shown_as_they_are(chapters):
     assert sorted(seen) == sorted(row.id for row in rows)
 
 
+def chosen(shards):
+    """The numbers of six rows, which are seen in pieces."""
+    choice, start = Fair(6), 0
+    for names in shards:
+        choice.see(names, range(start, start + len(names)))
+        start += len(names)
+    assert choice.total == start
+    return choice.rows
+
+
 def test_choice_stays_when_the_source_grows():
     names = [source(number).id for number in range(40)]
-    few, more = some(names[:20], 6), some(names, 6)
+    few, more = chosen([names[:20]]), chosen([names])
     assert [at for at in more if at < 20] == few[: sum(at < 20 for at in more)]
+
+
+@pytest.mark.parametrize("cut", [0, 1, 7, 20, 39, 40])
+def test_shards_give_the_choice_of_all_rows(cut):
+    names = [source(number).id for number in range(40)]
+    assert chosen([names[:cut], names[cut:]]) == chosen([names])
+
+
+@pytest.mark.parametrize("low", [True, False])
+@pytest.mark.parametrize("cut", [0, 3, 11, 19, 20])
+def test_shards_give_the_extremes_of_all_rows(cut, low):
+    values = np.random.default_rng(cut).integers(0, 6, 20).astype(float)
+    names = [f"{number * 7 % 20:02}" for number in range(20)]
+    table = pa.table({"id": names, "at": range(20)})
+    choice = Extreme(5, low)
+    for start, end in ((0, cut), (cut, 20)):
+        choice.see(table.slice(start, end - start), values[start:end])
+    ranked = sorted(zip(values, names, range(20), strict=True), reverse=not low)
+    assert choice.rows == [at for *_, at in ranked[:5]]
+    assert choice.total == 20
 
 
 def test_copies_bear_the_name_of_the_one_that_was_kept():

@@ -18,9 +18,9 @@ def rows(count):
 
 def zoomed(given, config=None, size="128"):
     table, config, dataset = rows_table(given), config or ZoomConfig(), DatasetConfig(size)
-    parents, (notes, _) = zoom.chosen_parents(table, config, dataset)
-    made = zoom.with_close_ups(table, parents, config, PortraitConfig(), dataset)
-    return rows_of(made), notes
+    survey = zoom.chosen_parents([("", table)], config, dataset)
+    made = zoom.with_close_ups(table, survey.verdicts[""], config, PortraitConfig(), dataset)
+    return rows_of(made), survey.told.notes
 
 
 def test_close_ups_are_the_wanted_share_of_the_dataset():
@@ -86,3 +86,24 @@ def test_what_is_passed_over_is_counted(face, size, said):
     out, notes = zoomed([replace(rows(1)[0], face=face)], ZoomConfig(share=0.6), size)
     assert len(out) == 1
     assert any(note.startswith(said) for note in notes)
+
+
+@pytest.mark.parametrize("share", [0, 0.28, 0.9])
+def test_rows_in_several_pieces_give_the_choice_of_one(share):
+    given = [replace(row, id=f"{n % 5}{n:03d}") for n, row in enumerate(rows(90))]
+    given[7:9] = [replace(row, face=None) for row in given[7:9]]
+    pieces = [(f"{n}", rows_table(given[n::5])) for n in range(5)]
+    config, dataset = ZoomConfig(share=share), DatasetConfig("128")
+    several = zoom.chosen_parents([*pieces, ("5", rows_table([]))], config, dataset)
+    one = zoom.chosen_parents([("", rows_table(given))], config, dataset)
+    assert several.told == one.told
+    assert several.verdicts["5"] == {}
+    found = [own for prefix in several.verdicts for own in several.verdicts[prefix].items()]
+    assert dict(found) == one.verdicts[""]
+    assert len(found) == min(int(90 * share / (1 - share)), 88)
+    assert all(name[0] == prefix for prefix, own in several.verdicts.items() for name in own)
+
+
+def test_ranks_that_begin_alike_are_told_apart_by_the_rest():
+    ranks = np.array([[5, 1], [7, 9], [7, 2], [9, 0], [7, 4]], np.uint64)
+    assert zoom.least(ranks, 3).tolist() == [True, False, True, False, True]

@@ -1,6 +1,7 @@
 """Verify: every damage of every kind of file is named; what is derived becomes what it was."""
 
 import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -93,6 +94,35 @@ def test_every_kind_of_damage_is_named(whole, where, capsys):
             assert verified(store) == 1
             assert f"{path}: " in capsys.readouterr().out
             path.write_bytes(data)
+
+
+def folder_for(path):
+    path.unlink()
+    path.mkdir()
+
+
+def pipe_for(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def loop_for(path):
+    path.unlink()
+    path.symlink_to(path.name)
+
+
+@pytest.mark.parametrize("other", [folder_for, pipe_for, loop_for])
+def test_what_is_no_file_is_not_waited_for(whole, other, capsys):
+    store, _ = whole
+    kinds = set(DERIVED) - {"their list", "a picture"}  # earlier stores have none of the first
+    paths = [next(iter(sorted(store.glob(DERIVED[kind])))) for kind in kinds]
+    for path in paths:
+        other(path)
+    assert verified(store) == 1
+    said = capsys.readouterr().out
+    assert all(f"{path}: is " in said for path in paths) and "may be whole" not in said
+    verify.mend([fault for fault in verify.found_in(store) if fault.kind != "own"])
+    assert not any(os.path.lexists(path) for path in paths)
 
 
 @pytest.mark.slow

@@ -26,35 +26,36 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def programs(folder):
-    """By kind and start: the program, what it takes, and the generator's own pictures."""
+def generators(folder):
+    """By kind and start: the generator, what its program takes, its own pictures."""
     made = {}
     for kind, start in STARTS:
         found = opened(kind, folder / f"{kind}.npz")
         inputs = export.example_inputs(found.network(), start, range(3))
         own = export.drawn_here(found.network(), inputs)
-        made[kind, start] = program(found, start), inputs, own
+        made[kind, start] = found, inputs, own
     return made
 
 
-def deployed(way, programs, folder):
+def deployed(way, generators, folder):
     """By kind and start: a file's outputs and the generator's own, all read by one process."""
     (to, quantize), places = way, []
     starts = QUANTIZED_STARTS if quantize else STARTS
     for kind, start in starts:
-        made, inputs, _ = programs[kind, start]
+        found, inputs, _ = generators[kind, start]
+        made = program(found, start, **FORMATS[to].kernels(quantize))
         stem = folder / f"{to}{quantize}-{kind}-{start}"
         FORMATS[to].write(made, stem, quantize)
         np.savez(f"{stem}-in.npz", **inputs)
         places += [stem, f"{stem}-in.npz", f"{stem}-out.npz"]
     export.run_apart(to, places, folder)
     outputs = [dict(np.load(place)) for place in places[2::3]]
-    return {one: (drawn, programs[one][2]) for one, drawn in zip(starts, outputs, strict=True)}
+    return {one: (drawn, generators[one][2]) for one, drawn in zip(starts, outputs, strict=True)}
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: "-".join(filter(None, way)))
-def test_a_file_draws_what_its_generator_draws(way, programs, folder):
-    for kind, (outputs, own) in deployed(way, programs, folder).items():
+def test_a_file_draws_what_its_generator_draws(way, generators, folder):
+    for kind, (outputs, own) in deployed(way, generators, folder).items():
         config = KINDS[kind[0]]
         shape = (3, config["height"], config["width"], config.get("channels", 3))
         assert {name: (x.dtype, x.shape) for name, x in outputs.items()} == {
@@ -69,12 +70,13 @@ def test_a_file_draws_what_its_generator_draws(way, programs, folder):
             assert difference.floats <= 2e-5 and difference.levels <= 1, (kind, difference)
 
 
-def test_only_plain_convolutions_and_dense_layers_are_in_the_program(programs):
-    graph = programs["rgba", "z"][0].traced().graph.as_graph_def()
+def test_only_plain_convolutions_and_dense_layers_are_in_the_program(generators):
+    graph = program(generators["rgba", "z"][0]).traced().graph.as_graph_def()
     assert not graph.library.function
     assert {node.device for node in graph.node} == {""}
     used = [node.op for node in graph.node]
     assert {"Conv2D", "Conv2DBackpropInput", "DepthwiseConv2dNative", "MatMul"} <= set(used)
     assert not {"Sqrt", "RandomStandardNormal", "StatelessRandomNormalV2"} & set(used)
-    # Levels 4, 8, 16: each with one of the same size and one to RGB, all but the first one raised.
-    assert [used.count(op) for op in ("Conv2D", "Conv2DBackpropInput")] == [6, 2]
+    # Levels 4, 8, 16: each with one of the same size and a product to RGB, two with one raised.
+    kinds = "Conv2D", "BatchMatMulV2", "Conv2DBackpropInput"
+    assert [used.count(op) for op in kinds] == [3, 3, 2]

@@ -40,7 +40,8 @@ def golden(test_data):
 def test_every_float32_program_draws_their_pictures(golden, to, tmp_path):
     places, wanted = [], []
     for name, (pickle, known) in golden.items():
-        made, file = program(open_generator(pickle)), tmp_path / f"{name}-model"
+        made = program(open_generator(pickle), **FORMATS[to].kernels(""))
+        file = tmp_path / f"{name}-model"
         FORMATS[to].write(made, file, "")
         for psi, image in IMAGES.items():
             inputs = {"z": known["z"].astype(np.float32), "psi": np.float32(psi)}

@@ -1,4 +1,4 @@
-"""The program with Winograd's convolutions draws what the generator draws, as the sampler does."""
+"""Programs with other kernels draw what the generator draws, as the sampler does."""
 
 import numpy as np
 import pytest
@@ -21,9 +21,12 @@ def found(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [1, None])
-def test_a_fast_program_draws_the_same(found, count):
-    made, inputs = program(found, fast=True), export.example_inputs(found.network(), "z", [5])
+@pytest.mark.parametrize("phased", [False, True])
+def test_a_fast_program_draws_the_same(found, count, phased):
+    made = program(found, mixed=True, phased=phased)
+    inputs = export.example_inputs(found.network(), "z", [5])
     assert any(name.endswith("mixed") for name in made.values)
+    assert any(name.endswith("even") for name in made.values) == phased
     drawn = made.traced(count)(**{name: tf.constant(value) for name, value in inputs.items()})
     own = export.drawn_here(found.network(), inputs)
     assert abs(drawn["float"] - own).numpy().max() <= 2e-5 * max(abs(own).max(), 1)
@@ -41,7 +44,19 @@ def test_the_sampler_draws_the_same(found):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the converter
 def test_a_converter_makes_no_constant_of_noise_and_bias(tmp_path):
-    made = program(opened("rgb", tmp_path / "g.npz", height=64, width=64))
+    made = program(opened("rgb", tmp_path / "g.npz", height=64, width=64), phased=True)
     FORMATS["tflite"].write(made, tmp_path / "file", "")
     weights = sum(value.numpy().nbytes for value in made.values.values())
     assert (tmp_path / "file").stat().st_size < weights + 200_000
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the converter
+def test_a_quantized_file_has_plain_kernels_and_float32_draws_the_same_with_mixed(found, tmp_path):
+    assert export.export_program(found, "tflite", tmp_path / "fast.tflite").floats <= 2e-5
+    export.export_program(found, "tflite", tmp_path / "small.tflite", quantize="float16")
+    sizes = {name: (tmp_path / f"{name}.tflite").stat().st_size for name in ("fast", "small")}
+    wide = 9 * 128**2  # weights of the one layer that is mixed
+    weights = sum(value.numpy().size for value in program(found).values.values())
+    assert abs(sizes["fast"] - 4 * (weights + wide)) < 200_000
+    assert abs(sizes["small"] - 2 * weights) < 200_000

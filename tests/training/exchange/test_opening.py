@@ -9,10 +9,13 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from atelier.arrays import CheckpointError, save_arrays
+from atelier.arrays import CheckpointError, load_arrays, save_arrays
 from atelier.errors import Refusal
 from tests.kit import nvidia_pickles as kit
 from tests.kit.nvidia_pickles import Call, pickled
+from tests.kit.small_models import DEPTH, KINDS, WIDTHS, small_model
+from training.exchange.conversion import begun_checkpoint
+from training.exchange.described import describe_model
 from training.exchange.opening import open_generator
 from training.exchange.pickles import NetworkFileError
 from training.networks.architecture import Pair
@@ -244,3 +247,45 @@ def test_whatever_happens_to_a_pickle_it_opens_or_is_refused(write, layout):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert min(outcomes.values()) > 0 and peak < 20e6
+
+
+SAID = {"G": {**KINDS["rgb"], **WIDTHS, **DEPTH}, "D": {**KINDS["rgb"], **WIDTHS}}
+SAYS = {"key": "0", "network": SAID, "counters": {"seen": 0, "minibatches": 0, "tally": {}}}
+WHAT_CANNOT_BE = [None, True, -1, 1.5, 10**9, 10**30, float("nan"), float("inf"), "x", "", [1], {}]
+
+
+def places(said, *above):
+    """The path of each thing that a file says."""
+    yield above
+    for name, value in said.items() if isinstance(said, dict) else ():
+        yield from places(value, *above, name)
+
+
+def with_other(said, path, value):
+    """The same, but for what stands at a path."""
+    if not path:
+        return value
+    return {**said, path[0]: with_other(said[path[0]], path[1:], value)}
+
+
+@pytest.mark.parametrize("path", [*places(SAYS)], ids=".".join)
+def test_whatever_a_file_says_of_its_networks_it_is_opened_or_refused(tmp_path, path):
+    arrays, _ = load_arrays(small_model(tmp_path / "1.npz", "rgb", discriminator=False))
+    for value in WHAT_CANNOT_BE:
+        save_arrays(tmp_path / "2.npz", arrays, with_other(SAYS, path, value))
+        for ask in (describe_model, open_generator, begun_checkpoint):
+            try:
+                ask(tmp_path / "2.npz")
+            except Refusal as error:
+                assert "2.npz" in str(error) and "\n" not in str(error)
+
+
+@pytest.mark.parametrize("kind", ["U1", "S1", "c8", "M8[s]", "nan", "inf"])
+def test_weights_that_are_no_finite_numbers_are_refused(tmp_path, kind):
+    arrays, about = load_arrays(small_model(tmp_path / "1.npz", "rgb"))
+    for name in ("G_ema/mapping/w_avg", "D/b4/out/bias"):
+        own = arrays[name]
+        other = own * float(kind) if kind in ("nan", "inf") else np.zeros(own.shape, kind)
+        save_arrays(tmp_path / "2.npz", {**arrays, name: other}, about)
+        with pytest.raises(CheckpointError, match=rf"2\.npz holds no finite numbers in {name}: "):
+            open_generator(tmp_path / "2.npz", ALL)

@@ -1,6 +1,8 @@
 """What the commands stand on: seeds, levels, ways, parts, directions, D's company."""
 
 import gc
+import os
+import resource
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ import tensorflow as tf
 
 from tests.kit.small_models import KINDS
 from training.config import ConfigError
-from training.explore import assessing, directions, parts, sheets, sweeps
+from training.explore import assessing, directions, parts, sheets, sweeps, writing
 from training.explore.asked import Look, parsed_levels, rows_of
 from training.explore.model import open_model
 from training.explore.paths import between, slerp
@@ -278,3 +280,33 @@ def test_of_few_photos_only_the_middle_one_is_among_the_best_and_the_worst(monke
     ]
     assessing.extremes(photos, 8)
     assert told == [(["best", "worst"], [["2.00", "1.00"], ["0.00", "1.00"]])]
+
+
+def noise(count, side=64):
+    return np.random.default_rng(0).integers(0, 256, (count, side, side, 3), np.uint8)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "日本.mp4", "\udcff.mp4", "x" * 251 + ".mp4"])
+def test_a_film_of_any_name_has_all_its_frames(tmp_path, name):
+    writing.write_frames(tmp_path / name, noise(3), 10, {"seeds": "0"})
+    assert os.listdir(tmp_path) == [name]
+    assert films.frames_in((tmp_path / name).read_bytes()) == 3
+
+
+def failing(frame):
+    """A frame, and then a fault."""
+    yield frame
+    1 / 0  # noqa: B018
+
+
+def test_a_film_that_was_not_written_whole_is_none(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"0 of 20 frames of a film could be written: make room"):
+            writing.write_frames(tmp_path / "a.mp4", noise(20), 10, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with pytest.raises(ZeroDivisionError):
+        writing.write_frames(tmp_path / "a.mp4", failing(noise(1)[0]), 10, {})
+    assert os.listdir(tmp_path) == []

@@ -282,3 +282,29 @@ def test_a_photo_that_cannot_be_read_is_left_out_with_its_reason(models, tmp_pat
     assert run(*words) == 0
     assert f"note: left out: {photos}/broken.png: " in capsys.readouterr().out
     assert len((tmp_path / "s.csv").read_text().splitlines()) == 3
+
+
+OVER = {  # command: the option that names what is written, and the file that would be lost
+    "project": [("--out", "photo.png"), ("--save", "model.npz")],
+    "assess": [("--sheet", "photos/photo.png"), ("--out", "photos/labels.csv")],
+    "directions": [("--save", "model.npz")],
+}
+
+
+@pytest.mark.parametrize("command", OVER)
+def test_what_a_command_reads_it_does_not_write_over(tmp_path, capsys, command):
+    small_model(tmp_path / "model.npz", "rgb")
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (16, 16)).save(tmp_path / "photos" / "photo.png")
+    (tmp_path / "photos" / "labels.csv").write_text("mine")
+    (tmp_path / "photo.png").symlink_to("photos/photo.png")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+    read = {"project": ["--photo", tmp_path / "photo.png"], "assess": ["--photos", "photos"]}
+    words = [command, "--model", tmp_path / "model.npz", *read.get(command, [])]
+    words = [tmp_path / word if word == "photos" else word for word in words]
+    for flag, name in OVER[command]:
+        others = {"--out": tmp_path / ("new.csv" if command == "assess" else "new.png")}
+        more = others | {flag: tmp_path / name}
+        said = sentence(capsys, *words, *(word for pair in more.items() for word in pair))
+        assert said.endswith(f"{name}: this is what is read: choose another name")
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before

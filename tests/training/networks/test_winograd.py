@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from training.networks import layers, winograd
 
-SIZES = [(32, 36), (40, 33), (64, 32)]  # strips of 32, of 20, two of 32
+SIZES = [(32, 36), (40, 33), (64, 32)]  # two strips of 16, two of 20, four of 16
 
 
 def drawn(height, width, inputs=3, outputs=5):
@@ -45,6 +45,20 @@ def test_a_kernel_mixed_before_gives_the_same():
     assert np.allclose(found, exact(x, kernel), atol=2e-5)
 
 
+def test_in_bfloat16_it_rounds_some_bits_more():
+    x, kernel = (tf.cast(each, tf.bfloat16) for each in drawn(64, 32, 16))
+    found = tf.cast(winograd.convolution(x, kernel), tf.float64).numpy()
+    wanted = exact(*(tf.cast(each, tf.float64).numpy() for each in (x, kernel)))
+    assert found.shape == wanted.shape
+    assert 1e-3 < np.std(found - wanted) / np.std(wanted) < 1e-2
+
+
+def test_strips_are_as_large_in_bytes():
+    assert [winograd.strip_of(64, kind) for kind in (tf.float32, tf.bfloat16)] == [16, 32]
+    assert [winograd.strip_of(40, kind) for kind in (tf.float32, tf.bfloat16)] == [20, 20]
+    assert not winograd.strip_of(34) and not winograd.strip_of(12, tf.bfloat16)
+
+
 def test_the_products_are_half_of_the_taps():
     rows = winograd.STRIPS[0]
     before, behind = winograd.strip_matrices(rows)
@@ -58,7 +72,7 @@ def test_it_is_taken_where_it_pays_and_is_allowed_alone():
         assert winograd.taken(x, weight)
         assert not winograd.taken(x, weight[:1, :1])
         assert not winograd.taken(x[..., :64], weight)
-        assert not winograd.taken(tf.cast(x, tf.bfloat16), weight)
+        assert winograd.taken(tf.cast(x, tf.bfloat16), weight)
         assert not winograd.taken(x[:, :31], weight)
     assert not winograd.taken(x, weight)
 
