@@ -16,6 +16,7 @@ from atelier.errors import Refusal
 
 LONGEST = 200  # letters of a name that more is put behind
 NAMING = f"use letters, digits, _ - and . only, at most {LONGEST}"
+HOST_MAX = 64  # bytes of a host's name in that of a half-written file
 PARTIAL = re.compile(r"\..+\.(?P<host>[^.]*)-(?P<pid>\d+)\.partial")
 
 
@@ -64,13 +65,17 @@ def replacing(path: Path, lasting: bool = True) -> Iterator[Path]:
 
 def partial_of(path: Path) -> Path:
     """Where this process writes what will be `path`."""
-    host = socket.gethostname().replace(".", "_")[:64]
-    end = f".{host}-{os.getpid()}.partial"
+    end = f".{own_host()}-{os.getpid()}.partial"
     name, room = os.fsencode(path.name), os.pathconf("/", "PC_NAME_MAX") - len(end) - 1
     if len(name) > room:  # two long names differ by their digests
         digest = hashlib.sha256(name).hexdigest()[:16].encode()
-        name = name[: room - len(digest)] + digest
+        name = name[: room - len(digest)].decode("utf-8", "ignore").encode() + digest
     return path.with_name(f".{os.fsdecode(name)}{end}")
+
+
+def own_host() -> str:
+    """This machine's name, as names of half-written files have it: of letters that part nothing."""
+    return socket.gethostname().replace(".", "_")[:HOST_MAX]
 
 
 def write(path: Path, data: bytes | str, lasting: bool = True) -> None:
@@ -132,7 +137,7 @@ def sync(path: Path) -> None:
 
 def sweep(folder: Path) -> None:
     """Remove what processes of this machine that died left half-written below a folder."""
-    own = socket.gethostname().replace(".", "_")[:64]
+    own = own_host()
     for path in folder.rglob(".*.partial"):
         found = PARTIAL.fullmatch(path.name)
         if found and found["host"] == own and not Path(f"/proc/{found['pid']}").exists():

@@ -44,11 +44,13 @@ def load_tensorflow() -> None:
     os.close(read)
     os.dup2(write, 2)
     os.close(write)
-    sys.modules[KERAS] = None  # type: ignore[assignment]  # Python's way to say: there is none
+    known = sys.modules.get(KERAS)
+    sys.modules[KERAS] = known  # type: ignore[assignment]  # None, as Python says: there is none
     try:
         import tensorflow  # noqa: F401
     finally:
-        del sys.modules[KERAS]
+        if known is None:
+            del sys.modules[KERAS]
         os.dup2(screen, 2)
         os.close(screen)
         os.waitpid(child, 0)

@@ -38,7 +38,8 @@ class Ordered(Sequence[Item]):
         if isinstance(at, int):
             place = range(len(self))[at]
             return self.taken(place, place + 1)[0]
-        start, stop, _ = at.indices(len(self))
+        start, stop, step = at.indices(len(self))
+        assert step == 1
         first = start - start % AT_ONCE
         if stop <= first + AT_ONCE:
             return self.portion(first)[start - first : max(stop - first, 0)]
@@ -70,7 +71,8 @@ class Ordered(Sequence[Item]):
 
     def numbers(self) -> Numbers:
         """The first digits of the ids."""
-        return np.concatenate([columns.leading(some) for some in self.portions("id")])
+        found = [columns.leading(some) for some in self.portions("id")]
+        return np.concatenate([np.empty(0, np.int64), *found])
 
     def are_distinct(self) -> bool:
         """Whether no two have one id."""

@@ -111,7 +111,7 @@ def check_target(destination: str, store: Path, journal: Path, name: str) -> Non
     """Raise SettingsError where a dataset of this name cannot be put, or is not to be.
 
     Objects that are there already and nobody here has copied are in the way; of those the first is
-    enough. Raises OSError for what the store says.
+    enough. A store that does not answer may do so once the export is there: the copy asks again.
     """
     to, own = opened(destination), (f"{name}-", f"{name}.", DESCRIPTION, LISTED)
     if to.protocol in ON_DISK and Path(to.opened()[1]).resolve().is_relative_to(store):
@@ -126,6 +126,8 @@ def check_target(destination: str, store: Path, journal: Path, name: str) -> Non
             refuse_strangers(to, {*islice((n for n in names if not n.startswith(own)), 1)})
     except ClosedError as error:
         raise SettingsError(f"{OPTION} = {error}") from None
+    except RemoteError:
+        return
 
 
 def send(export: Path, to: Address, journal: Path, bars: Bars) -> int:

@@ -86,7 +86,7 @@ class PhotoFolder:
         """What a person should know: of which objects the store does not say when they change."""
         if isinstance(self.root, Path):
             return []
-        blind = sum(map(without_mark, map(self.scan.table, self.scan.digests)))
+        blind = sum(map(blind_count, map(self.scan.listed, self.scan.digests)))
         return [f"{blind} objects have {BLIND}"] if blind else []
 
     def file(self, row: Row) -> Place:
@@ -171,7 +171,7 @@ def listed_table(rows: Sequence[Row]) -> "pa.Table":
     return pa.table(made, list(LISTED))
 
 
-def without_mark(table: "pa.Table") -> int:
+def blind_count(table: "pa.Table") -> int:
     """How many objects of a shard of a scan have neither a checksum nor a time."""
     import pyarrow.compute as pc
 

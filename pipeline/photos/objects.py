@@ -8,7 +8,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -19,6 +19,7 @@ PARTS = 2  # of a large file that is copied, under way at a time: each takes 50 
 MARKS = ("ETag", "etag", "md5Hash", "content_md5", "sha256", "checksum", "sha", "crc32c")
 TIMES = ("LastModified", "last_modified", "mtime", "updated", "modified", "created")
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
+BUCKETS = {"s3", "s3a"}  # gcsfs says of an empty bucket, too, that there is none
 NO_CREDENTIALS = {"NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError"}
 UNKNOWN_BUCKET = {"ParamValidationError"}  # botocore's, of a name that no bucket can have
 
@@ -90,7 +91,7 @@ class Address:
 
     @property
     def protocol(self) -> str:
-        return self.root.partition(":")[0].lower()
+        return self.root.rpartition("::")[2].partition(":")[0].lower()
 
     def check(self) -> None:
         """Raise ClosedError where nothing here reads such addresses."""
@@ -101,9 +102,10 @@ class Address:
         """Raise ClosedError or RemoteError where nothing can be put below: no bucket, or a file."""
         with spoken_for(self):
             system, path = self.opened()
-            if self.protocol in EXTRAS:
-                system.info(path.partition("/")[0])
-            if system.exists(path) and system.isfile(path):
+            if self.protocol in BUCKETS:
+                with suppress(PermissionError):  # who may write below may not look at all of it
+                    system.info(path.partition("/")[0])
+            if system.isfile(path):
                 raise ClosedError(f"{self}: an object has this name: give that of a folder")
 
     def entries(self) -> Iterator[Entry]:

@@ -42,8 +42,9 @@ class Extreme:
         self.best: list[tuple[float, str, int]] = []
 
     def see(self, table: "pa.Table", values: NDArray[Any]) -> None:
-        """Some more rows, with columns `id` and `at`, and what was measured of each."""
+        """Some more rows, with columns `id` and `at`, and what was measured; NaN is nothing."""
         self.total += len(table)
+        table, values = table.filter(columns.array(~np.isnan(values))), values[~np.isnan(values)]
         candidates = worst_of(values if self.low else -values, self.most)
         own = table.select(["id", "at"]).take(columns.array(np.array(candidates, np.int64)))
         few = zip(values[candidates], columns.ids(own), columns.ids(own, "at"), strict=True)

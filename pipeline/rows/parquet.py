@@ -6,9 +6,11 @@ Pages have checksums of their own besides; those of earlier versions have nothin
 those.
 """
 
+import errno
 import io
 import json
 import os
+import stat
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -80,8 +82,18 @@ def checked_table(path: Path, names: Sequence[str] | None = None) -> "pa.Table":
 
 def check_is_file(path: Path) -> None:
     """Raise BrokenSealError where a folder, a pipe or a link to nowhere has the name of a file."""
-    if os.path.lexists(path) and not path.is_file():
+    if os.path.lexists(path) and not is_file(path):
         raise BrokenSealError("it is no file")
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file, through links too; OSError where the machine cannot tell."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return False
+        raise
 
 
 def broken() -> tuple[type[Exception], ...]:

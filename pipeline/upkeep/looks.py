@@ -51,9 +51,9 @@ class Look(NamedTuple):
 
         What is no file, as a pipe or a link that leads nowhere, is not opened: one could wait.
         """
-        if self.kind in FILES and not self.at.is_file():
-            return [Fault(self.at, "is no file", self.kind)]
         try:
+            if self.kind in FILES and not parquet.is_file(self.at):
+                return [Fault(self.at, "is no file", self.kind)]
             return [
                 each if isinstance(each, Fault) else Fault(*each, self.kind) for each in self.find()
             ]
@@ -152,10 +152,10 @@ def known_pictures(folder: Path) -> list[tuple[Path, bytes | None]]:
 def look_at_pictures(known: Sequence[tuple[Path, bytes | None]]) -> Iterator[Found]:
     """Each is compared with its digest; of those without one a PNG vouches for itself."""
     for path, digest in known:
-        if not path.is_file():
-            yield path, "is gone"
-            continue
         try:
+            if not parquet.is_file(path):
+                yield path, "is gone"
+                continue
             data = path.read_bytes()
         except OSError as error:
             yield unread(path, error)

@@ -109,7 +109,7 @@ def test_any_name_that_a_file_can_have_is_written(tmp_path, write):
         with files.replacing(tmp_path / name):
             partial = files.partial_of(tmp_path / name)
             partial.mkdir() if (tmp_path / name).is_dir() else partial.touch()
-            assert files.PARTIAL.fullmatch(partial.name)
+            assert files.PARTIAL.fullmatch(partial.name) and files.is_text(partial)
     assert sorted(os.listdir(tmp_path)) == sorted(LONG)
     assert len({files.partial_of(tmp_path / name) for name in LONG}) == len(LONG)
 

@@ -133,16 +133,22 @@ def check_file(
 ) -> None:
     """Raise ConfigError unless a file of one of these kinds can be written here.
 
-    What is `read`, a file or all that lies in a folder, is not to be written over.
+    What is `read` is not to be written over, nor to get company: a file, the pictures of a folder,
+    the checkpoints of a run.
     """
     if path.suffix.lower() not in suffixes or (path.exists() and not path.is_file()):
         kinds = " or ".join(suffixes[:2])
         raise ConfigError(f"{name} = {path}: name a file that ends with {kinds}")
-    if path.exists() and any(is_in(path, each) for each in read):
+    if any(is_among(path, each) for each in read):
         raise ConfigError(f"{name} = {path}: this is what is read: choose another name")
     check_folder(path.parent, name)
 
 
-def is_in(path: Path, other: Path) -> bool:
-    """Whether a file is the other, or lies in it."""
-    return path.resolve().is_relative_to(other.resolve()) or path.samefile(other)
+def is_among(path: Path, read: Path) -> bool:
+    """Whether a file is, or would be, one of those that are read there."""
+    if not read.is_dir():
+        return path.exists() and read.exists() and path.samefile(read)
+    checkpoints = read / "checkpoints"
+    if checkpoints.is_dir():
+        return path.resolve().is_relative_to(checkpoints.resolve())
+    return path.suffix.lower() in PICTURES and path.resolve().is_relative_to(read.resolve())

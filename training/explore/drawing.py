@@ -114,12 +114,11 @@ def layers_command(given: argparse.Namespace) -> int:
 
 def directions_command(given: argparse.Namespace) -> int:
     """Directions, found, shown and kept."""
-    seeds, names = (
-        asked.parsed_seeds(given.seeds),
-        [n.strip() for n in given.names.split(",") if n.strip()],
-    )
+    seeds = asked.parsed_seeds(given.seeds)
+    names = [name.strip() for name in given.names.split(",") if name.strip()]
     if len(names) > given.count or len(set(names)) < len(names):
         raise ConfigError(f"names = {given.names}: give at most {given.count}, each once")
+    asked.check_model(given.model)
     if given.save:
         asked.check_file(given.save, ARRAYS, "save", [given.model])
     model = opened_for_file(given)

@@ -85,7 +85,7 @@ class ZipStore:
         try:
             return reading()
         except BROKEN as error:
-            if of_the_machine(error):
+            if of_the_machine(error) or name not in self.file.NameToInfo:
                 raise
             raise DataError(f"{self.path}/{name}: {error}: make the zip again") from None
 

@@ -172,7 +172,8 @@ def test_a_store_that_does_not_answer_leaves_the_export_whole(store, memory, mon
         raise RemoteError("memory://x: the store did not answer in time")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Address, "send", cut_off)
+        for asked in ("check_folder", "send"):
+            patch.setattr(Address, asked, cut_off)
         assert not build(Dataset())
     said = f"[ExportTFRecords] publish = {memory.address}: not all is copied (memory://x: the store"
     said += " did not answer in time); the export itself is whole, and the same command goes on"

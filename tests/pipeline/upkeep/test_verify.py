@@ -200,6 +200,26 @@ def test_what_the_machine_does_not_read_is_named_and_left(whole, kind, capsys, m
     assert results(store) == before
 
 
+def test_where_the_machine_fails_all_else_is_looked_at(whole, capsys, monkeypatch):
+    store, _ = whole
+    pictures = sorted(path for path in store.glob("resize/*/pictures/*/*"))
+    flip(pictures[-1])
+    for path in (pictures[0], next(store.glob("detect/*/*.parquet"))):
+        told = Path.stat
+
+        def failing(self, bad=path, told=told, **more):
+            if self == bad:
+                raise OSError(errno.EIO, "Input/output error", str(self))
+            return told(self, **more)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "stat", failing)
+            assert verified(store) == 1
+        said = capsys.readouterr().out
+        assert f"{path}: cannot be read (Input/output error)" in said
+        assert f"{pictures[-1]}: is not what was written" in said
+
+
 def test_an_export_of_other_photos_is_set_aside_and_not_removed(whole):
     store, _ = whole
     (export,) = [path for path in store.glob("records/*") if path.is_dir()]

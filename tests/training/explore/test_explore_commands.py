@@ -13,7 +13,9 @@ from pipeline.stages import filter_quality
 from tests.kit.small_models import KINDS, small_model
 from tests.kit.training_runs import draw
 from training import cli
+from training.config import ConfigError
 from training.exchange.opening import OpenedGenerator, open_generator
+from training.explore import asked
 from training.explore import model as drawing
 from training.run import films
 
@@ -286,7 +288,7 @@ def test_a_photo_that_cannot_be_read_is_left_out_with_its_reason(models, tmp_pat
 
 OVER = {  # command: the option that names what is written, and the file that would be lost
     "project": [("--out", "photo.png"), ("--save", "model.npz")],
-    "assess": [("--sheet", "photos/photo.png"), ("--out", "photos/labels.csv")],
+    "assess": [("--sheet", "photos/photo.png"), ("--sheet", "photos/new.png")],
     "directions": [("--save", "model.npz")],
 }
 
@@ -296,7 +298,6 @@ def test_what_a_command_reads_it_does_not_write_over(tmp_path, capsys, command):
     small_model(tmp_path / "model.npz", "rgb")
     (tmp_path / "photos").mkdir()
     Image.new("RGB", (16, 16)).save(tmp_path / "photos" / "photo.png")
-    (tmp_path / "photos" / "labels.csv").write_text("mine")
     (tmp_path / "photo.png").symlink_to("photos/photo.png")
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
     read = {"project": ["--photo", tmp_path / "photo.png"], "assess": ["--photos", "photos"]}
@@ -308,3 +309,16 @@ def test_what_a_command_reads_it_does_not_write_over(tmp_path, capsys, command):
         said = sentence(capsys, *words, *(word for pair in more.items() for word in pair))
         assert said.endswith(f"{name}: this is what is read: choose another name")
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
+
+
+def test_beside_what_is_read_a_file_can_be_written_again_and_again(tmp_path):
+    run, photos = tmp_path / "run", tmp_path / "photos"
+    for folder in (run / "checkpoints", photos):
+        folder.mkdir(parents=True)
+    for name, read in (("faces.npz", run), ("scores.csv", photos), ("x.csv", tmp_path / "none")):
+        file = (read if read.is_dir() else tmp_path) / name
+        for _ in range(2):
+            asked.check_file(file, (file.suffix,), read=[read])
+            file.touch()
+    with pytest.raises(ConfigError, match="this is what is read"):
+        asked.check_file(run / "checkpoints" / "0000000016.npz", (".npz",), read=[run])
