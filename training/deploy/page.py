@@ -84,6 +84,7 @@ def write_apart(page: Page, folder: Path) -> tuple[dict[str, Any], list[str]]:
     model = open_model(page.model)
     check_size(page.model, model.config.height, model.config.width)
     moves, notes = directions_of(model, page.directions)
+    # A browser fetches the file: kernels of twice the size would cost more than they save.
     write_parts(program(model.opened, phased=True), folder / "model.tflite")
     return about_model(model, page.title, moves, "browser"), notes
 
