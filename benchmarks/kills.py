@@ -57,7 +57,12 @@ def main() -> None:
                 print(f"kill {number} of {victim}: {said}", flush=True)
             shutil.rmtree(folder / "store", ignore_errors=True)
             print(f"{number + 1} of {asked.kills}", end="\r", file=sys.stderr, flush=True)
-    print("| what | times |\n|---|---|")
+    tell("what", told)
+
+
+def tell(head: str, told: Counter[str]) -> None:
+    """Print how often what became of it."""
+    print(f"| {head} | times |\n|---|---|")
     for what, times in sorted(told.items()):
         print(f"| {what} | {times} |")
 

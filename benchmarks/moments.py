@@ -24,7 +24,7 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.kills import SMALL, wrong
+from benchmarks.kills import SMALL, tell, wrong
 from tests.kit.commands import run
 from tests.kit.store import photo, results, save
 
@@ -47,17 +47,15 @@ def main() -> None:
         whole = results(folder / "undisturbed")
         told = Counter[str]()
         for number in range(1, len(moments) + 1, asked.every):
-            apart(counted, folder, "store", options, number)
-            said = apart(wrong, folder, whole, options) or "as it was"
-            what = f"{moments[number - 1][0]}: {said if said == 'as it was' else 'FAILED'}"
-            told[what] += 1
-            if said != "as it was":
+            done = apart(counted, folder, "store", options, number)
+            said = "it ran to its end" if done else apart(wrong, folder, whole, options)
+            event = moments[number - 1][0]
+            told[f"{event}: {'as it was' if said == '' else 'FAILED'}"] += 1
+            if said != "":
                 print(f"moment {number}, {moments[number - 1]}: {said}", flush=True)
             shutil.rmtree(folder / "store", ignore_errors=True)
             print(f"{number} of {len(moments)}", end="\r", file=sys.stderr, flush=True)
-    print("| killed before | times |\n|---|---|")
-    for what, times in sorted(told.items()):
-        print(f"| {what} | {times} |")
+    tell("killed before", told)
 
 
 def apart(work: Callable[..., Any], *given: Any) -> Any:

@@ -4,13 +4,13 @@ Ten million have to fit: of their paths the folders, which are few, are held onc
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.engine.unit import Batch
+from pipeline.engine.unit import Batch, Columnar
 from pipeline.rows import columns
 from pipeline.rows.columns import AT_ONCE, Numbers
 from pipeline.rows.manifest import Item
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Ordered(Sequence[Item]):
+class Ordered(Columnar):
     """Pictures of the store; each slice is a Batch of its own."""
 
     def __init__(self, table: "pa.Table", order: "pa.Array", store: Path) -> None:
@@ -30,19 +30,14 @@ class Ordered(Sequence[Item]):
     def __len__(self) -> int:
         return len(self.order)
 
-    @overload
-    def __getitem__(self, at: int) -> Item: ...
-    @overload
-    def __getitem__(self, at: slice) -> Sequence[Item]: ...
-    def __getitem__(self, at: int | slice) -> Item | Sequence[Item]:
-        if isinstance(at, int):
-            place = range(len(self))[at]
-            return self.taken(place, place + 1)[0]
-        start, stop, step = at.indices(len(self))
-        assert step == 1
+    def one(self, at: int) -> Item:
+        place = range(len(self))[at]
+        return self.taken(place, place + 1).one(0)
+
+    def some(self, start: int, stop: int) -> Batch:
         first = start - start % AT_ONCE
         if stop <= first + AT_ONCE:
-            return self.portion(first)[start - first : max(stop - first, 0)]
+            return self.portion(first).some(start - first, stop - first)
         return self.taken(start, stop)
 
     def portion(self, first: int) -> Batch:
@@ -53,8 +48,7 @@ class Ordered(Sequence[Item]):
 
     def taken(self, start: int, stop: int) -> Batch:
         """The pictures from here to there."""
-        some = self.order.slice(start, max(stop - start, 0))
-        return pictures_of(self.table.take(some), self.store)
+        return pictures_of(self.table.take(self.order.slice(start, stop - start)), self.store)
 
     def __iter__(self) -> Iterator[Item]:
         for start in self.starts():

@@ -25,7 +25,30 @@ Work = Callable[[Sequence[Item], Any, Path], Iterable[list[Row]]]
 FACTS = ("key", "file", "made", "seen_bytes", "seen_ns")
 
 
-class Batch(Sequence[Item]):
+class Columnar(Sequence[Item]):
+    """Items that lie in columns: neighbours are taken together."""
+
+    def one(self, at: int) -> Item:
+        """The item at a place, which may count from the end."""
+        raise NotImplementedError
+
+    def some(self, start: int, stop: int) -> "Batch":
+        """Those from here to there."""
+        raise NotImplementedError
+
+    @overload
+    def __getitem__(self, at: int) -> Item: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Item]: ...
+    def __getitem__(self, at: int | slice) -> Item | Sequence[Item]:
+        if isinstance(at, int):
+            return self.one(at)
+        start, stop, step = at.indices(len(self))
+        assert step == 1
+        return self.some(start, max(start, stop))
+
+
+class Batch(Columnar):
     """Items as columns, which travel as such: only the worker that does them makes rows of them.
 
     Besides the rows' own columns: `key`, and of the photo's place `file`, `seen_bytes`, `seen_ns`,
@@ -46,15 +69,11 @@ class Batch(Sequence[Item]):
     def __len__(self) -> int:
         return len(self.table)
 
-    @overload
-    def __getitem__(self, at: int) -> Item: ...
-    @overload
-    def __getitem__(self, at: slice) -> Sequence[Item]: ...
-    def __getitem__(self, at: int | slice) -> Item | Sequence[Item]:
-        if isinstance(at, int):
-            return self.items[at]
-        start, stop, _ = at.indices(len(self))
-        return Batch(self.table.slice(start, max(stop - start, 0)), self.source, self.store)
+    def one(self, at: int) -> Item:
+        return self.items[at]
+
+    def some(self, start: int, stop: int) -> "Batch":
+        return Batch(self.table.slice(start, stop - start), self.source, self.store)
 
     def __iter__(self) -> Iterator[Item]:
         return iter(self.items)
