@@ -178,6 +178,7 @@ class Crew:
     looked_at: set[str] = field(default_factory=set)
     refused: dict[str, str] = field(default_factory=dict)  # workers, and why
     silent: set[str] = field(default_factory=set)
+    listened_at: float = field(default_factory=time.monotonic)
 
     def do(self, units: Iterable[Unit]) -> list[str]:
         """First as cut, then what failed row by row, then who lost a worker alone."""
@@ -245,7 +246,13 @@ class Crew:
             say(f"worker {worker} is sent away, the others go on: it {lacking}")
 
     def tell_silent(self) -> None:
-        """Name the workers that are not heard of, once; the scheduler is going to give them up."""
+        """Name the workers that are not heard of, once; the scheduler is going to give them up.
+
+        They are asked for now and then, also while the others have work to do.
+        """
+        if time.monotonic() < self.listened_at + WAIT_SECONDS:
+            return
+        self.listened_at = time.monotonic()
         for worker, seconds in cluster.silent_for(self.client).items():
             if seconds > WAIT_SECONDS and worker not in self.silent:
                 self.silent.add(worker)
@@ -259,12 +266,12 @@ class Crew:
         from distributed import wait
 
         for _ in range(PATIENCE):
+            self.tell_silent()
             try:
                 with self.client.as_current():
                     return set(wait(list(futures), WAIT_SECONDS, "FIRST_COMPLETED").done)
             except TimeoutError:
                 if self.client.nthreads():
-                    self.tell_silent()
                     return set()
             except CancelledError:  # by a scheduler that lost its worker at that moment
                 return {future for future in futures if future.status != "pending"}

@@ -98,13 +98,14 @@ def test_a_worker_that_does_not_see_the_store_is_sent_away(tmp_path, scheduler, 
 def test_a_frozen_worker_is_named_and_its_work_goes_to_others(
     tmp_path, scheduler, capsys, monkeypatch
 ):
-    monkeypatch.setattr(crew, "WAIT_SECONDS", 4)
+    """It is said though the others have work all the while: 80 rows of 0.2 s, on two of them."""
+    monkeypatch.setattr(crew, "WAIT_SECONDS", 2)
     monkeypatch.setattr(cluster, "SILENT_SECONDS", 15)
     monkeypatch.setattr(cluster, "LOOK_SECONDS", 1)
     with joined(scheduler) as frozen:
         finish(tmp_path / "before", scheduler)
         frozen.send_signal(signal.SIGSTOP)
-        finish(tmp_path / "store", scheduler, work=works.measure)
+        finish(tmp_path / "store", scheduler, [f"{n:03d}" for n in range(80)], works.measure_slowly)
     assert "after 15 s its work goes to the others" in capsys.readouterr().out
 
 
