@@ -5,11 +5,11 @@ the whole of a photo 640 wide. So left = xmin - 1 and right = xmax, and back; no
 Of LabelImg's files only the names, sizes, classes and boxes are kept.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from itertools import groupby
 from pathlib import Path
 
-from detectors.annotations.check import annotated, distinct, known_classes, present
+from detectors.annotations.check import annotated, distinct, known_classes, named, present
 from detectors.annotations.photo import Annotated, AnnotationError, Annotations, Labelled
 from detectors.annotations.sizes import PhotoSizes
 from detectors.annotations.table import csv_entries, write_csv
@@ -27,13 +27,16 @@ __all__ = [
 
 
 def read_annotations(
-    path: Path, pictures: Path | None = None, classes: Collection[str] | None = None
+    path: Path,
+    pictures: Path | None = None,
+    classes: Collection[str] | None = None,
+    names: Iterable[str] | None = None,
 ) -> Annotations:
     """The photos of a CSV table or of a folder of XML files, in the order of their names.
 
     With `pictures`, the folder of the photos, sizes are compared with the real ones, and photos
-    that are not there are left out. With `classes`, another class is an error. Raises
-    AnnotationError.
+    that are not there are left out. With `names` of photos these stand for what was written, where
+    one of them is meant. With `classes`, another class is an error. Raises AnnotationError.
     """
     if not path.exists():
         raise AnnotationError(f"{path}: there is no such CSV file or folder of XML files")
@@ -43,8 +46,7 @@ def read_annotations(
         entries = list(voc_entries(path, sizes, found.warnings.append))
     else:
         entries = list(csv_entries(path))
-    if sizes:
-        entries = present(entries, sizes, found.warnings.append)
+    entries = present(entries, sizes, found.warnings.append) if sizes else named(entries, names)
     entries = known_classes(distinct(entries, found.warnings), classes)
     entries.sort(key=lambda entry: entry.filename)
     for filename, group in groupby(entries, key=lambda entry: entry.filename):

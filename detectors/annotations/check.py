@@ -1,7 +1,7 @@
 """What stands in an annotation file -> boxes that can be: mended with a warning, or refused."""
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from atelier.boxes import Box
 from atelier.names import matched, name_key
@@ -22,17 +22,27 @@ def present(
             warn(f"{places[said]}: no photo {said} in {sizes.folder}; left out")
         elif len(names) > 1:
             warn(f"{places[said]}: {said} may be {' or '.join(names)}; left out: give its path")
-    loose = [said for said in meant if len(meant[said]) == 1 and name_key(meant[said][0]) != said]
+    alone = {said: names[0] for said, names in meant.items() if len(names) == 1}
+    loose = [said for said, name in alone.items() if name_key(name) != name_key(said)]
     if loose:
         warn(
             f"{len(loose)} names are taken without their folder, suffix or capitals, as"
-            f" {loose[0]} for {meant[loose[0]][0]}"
+            f" {loose[0]} for {alone[loose[0]]}"
         )
-    return [
-        entry._replace(filename=meant[entry.filename][0])
-        for entry in entries
-        if len(meant[entry.filename]) == 1
-    ]
+    there = [entry for entry in entries if entry.filename in alone]
+    return [entry._replace(filename=alone[entry.filename]) for entry in there]
+
+
+def named(entries: Sequence[Entry], names: Iterable[str] | None) -> list[Entry]:
+    """The entries by the names of the photos that they mean; by one form where these are unknown.
+
+    Two photos may differ in the Unicode form of their names alone.
+    """
+    if names is None:
+        return [entry._replace(filename=name_key(entry.filename)) for entry in entries]
+    meant = matched((entry.filename for entry in entries), names)
+    alone = {said: found[0] for said, found in meant.items() if len(found) == 1}
+    return [entry._replace(filename=alone.get(entry.filename, entry.filename)) for entry in entries]
 
 
 def distinct(entries: Sequence[Entry], warnings: list[str]) -> list[Entry]:

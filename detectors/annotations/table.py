@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from atelier.names import name_key
 from atelier.tables import TableError, read_table, write_table
 from detectors.annotations.photo import (
     COLUMNS,
@@ -31,7 +30,7 @@ def csv_entries(path: Path) -> Iterator[Entry]:
     try:
         for number, line in read_table(path, COLUMNS):
             size, edges = (line["width"], line["height"]), tuple(line[name] for name in EDGES)
-            name, label = name_key(line["filename"]), line["class"].strip()
-            yield Entry(f"{path} line {number}", name, size, label, edges)
+            label = line["class"].strip()
+            yield Entry(f"{path} line {number}", line["filename"], size, label, edges)
     except TableError as error:
         raise AnnotationError(str(error)) from None

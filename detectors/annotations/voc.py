@@ -7,13 +7,14 @@ from itertools import chain, repeat
 from pathlib import Path, PurePosixPath
 
 from atelier import files
-from atelier.listing import with_suffix
+from atelier.listing import is_hidden, with_suffix
 from atelier.names import name_key
 from detectors.annotations.photo import EDGES, Annotated, AnnotationError, Entry, counted_from_1
 from detectors.annotations.sizes import PhotoSizes
 
 ENDS = {b"<!--": b"-->", b"<![CDATA[": b"]]>"}
 LANDMARK = re.compile(rb"<!--|<!\[CDATA\[|<object[\s>]")
+NO_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 DATABASE = "Atelier"  # the <database> of files written here; LabelImg makes it "Unknown"
 
 
@@ -22,11 +23,13 @@ def write_voc(folder: Path, photos: Iterable[Annotated]) -> None:
 
     Files of an earlier writing are replaced, and go where their photo is not written again.
     Raises AnnotationError, before anything is written, for two photos that differ in the suffix
-    only, and for a folder with XML files that were not written here.
+    only, a hidden one, and a folder with XML files that were not written here.
     """
     named: dict[Path, Annotated] = {}
     for photo in photos:
         path = folder / PurePosixPath(photo.filename).with_suffix(".xml")
+        if is_hidden(photo.filename):
+            raise AnnotationError(f"{path} would be hidden, and read by nobody: write CSV")
         if path in named:
             raise AnnotationError(
                 f"{named[path].filename} and {photo.filename} would share {path}: rename one of the"
@@ -76,7 +79,7 @@ def voc_tree(photo: Annotated) -> ElementTree.Element:
 
 def add(element: ElementTree.Element, **texts: object) -> None:
     for tag, text in texts.items():
-        ElementTree.SubElement(element, tag).text = str(text)
+        ElementTree.SubElement(element, tag).text = NO_XML.sub("?", str(text))
 
 
 def voc_entries(
@@ -132,8 +135,8 @@ def photo_of(
     """The photo that an XML file is about: the one of its own name, whatever `<filename>` says."""
     said = PurePosixPath(name_key(tag_text(tree, "filename"))).name
     own = PurePosixPath(name.as_posix())
-    same = PurePosixPath(said).stem == name_key(own.stem)
-    matching = [own.with_name(said)] if same else []
+    same = PurePosixPath(said).stem == name_key(own.stem).strip()
+    matching = [own.with_suffix(PurePosixPath(said).suffix)] if same else []
     if sizes:
         matching += sizes.of_stem(str(own.with_suffix("")))
         there = [str(path) for path in matching if str(path) in sizes]
@@ -141,6 +144,6 @@ def photo_of(
     else:
         suffix = PurePosixPath(said).suffix or ".jpg"
         found = str(matching[0] if matching else own.with_suffix(suffix))
-    if name_key(PurePosixPath(found).name) != said:
+    if name_key(PurePosixPath(found).name).strip() != said:
         warn(f"{file}: <filename> is {said!r}; taken as {found!r}, by its own name")
     return found

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from atelier.names import matched
 from detectors.annotations import (
     Annotated,
     AnnotationError,
@@ -52,17 +51,15 @@ def bring_in(path: Path, photos: Sequence[Photo], journal: Journal) -> tuple[int
     Photos go by their path below the source, or by what of it only one has: `names.matched`.
     Returns how many photos were accepted, and a sentence for each that was not.
     """
+    by_path = {photo.path: photo for photo in photos}
     try:
-        found = read_annotations(path)
+        found = read_annotations(path, names=by_path)
     except AnnotationError as error:
         raise SettingsError(f"--import {error}") from None
     warnings, number = list(found.warnings), 0
-    by_path = {photo.path: photo for photo in photos}
-    meant = matched((each.filename for each in found.photos), by_path)
     for each in found.photos:
         boxes = tuple(sorted(one.box for one in each.boxes if one.label == PORTRAIT))
-        paths = meant[each.filename]
-        photo = by_path[paths[0]] if len(paths) == 1 else None
+        photo = by_path.get(each.filename)
         if reason := refusal(each, photo, bool(boxes)):
             warnings.append(f"{path}: {each.filename}: {reason}")
         elif photo is not None:

@@ -66,6 +66,49 @@ def test_voc_to_and_fro_loses_nothing(tmp_path):
     assert found.warnings == []
 
 
+ODD_NAMES = [
+    *(
+        "a.JPG",
+        "A.jpg",
+        "new\nline.jpg",
+        "tab\there.jpg",
+        "--leading.jpg",
+        " lead.jpg",
+        "trail.jpg ",
+    ),
+    *("com,ma.jpg", 'quo"te.jpg', "'=1+1.jpg", "<b>&amp;.jpg", 'cl"3\n/z.jpg', "back\\slash.jpg"),
+    *(
+        "\u00e9.jpg",
+        "e\u0301.jpg",
+        "cl\u00e9/a.jpg",
+        "cle\u0301/a.jpg",
+        "nul\x01.jpg",
+        "bare",
+        "cr\rx.jpg",
+    ),
+]
+
+
+@pytest.mark.parametrize(("write", "out"), [(write_csv, "boxes.csv"), (write_voc, "xml")])
+def test_photos_of_any_name_come_back_each_with_its_own_box(tmp_path, write, out):
+    photos = [
+        Annotated(name, 90, 80, (Labelled("portrait", Box(at, 0, 90, 80)),))
+        for at, name in enumerate(sorted(ODD_NAMES))
+    ]
+    for name in ODD_NAMES:
+        (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (90, 80)).save(tmp_path / "photos" / name, "PNG")
+    write(tmp_path / out, photos)
+    assert read_annotations(tmp_path / out, names=ODD_NAMES).photos == photos
+    assert read_annotations(tmp_path / out, tmp_path / "photos").photos == photos
+
+
+def test_a_hidden_photo_is_written_to_no_xml_file_that_nobody_would_read(tmp_path):
+    with pytest.raises(AnnotationError, match=r"\.a\.xml would be hidden.*: write CSV"):
+        write_voc(tmp_path / "xml", [Annotated(".a.jpg", 9, 9)])
+    assert not (tmp_path / "xml").exists()
+
+
 def test_the_whole_photo_is_written_as_1_to_its_size(tmp_path):
     write_csv(tmp_path / "boxes.csv", PHOTOS[:1])
     assert (tmp_path / "boxes.csv").read_text() == (
