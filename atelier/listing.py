@@ -74,12 +74,12 @@ def kind_by_content(name: str, head: Callable[[], bytes]) -> Kind:
 KINDS: dict[Kind, set[str]] = {"photo": PHOTOS, "video": VIDEOS, "raw": RAW, "other": NO_PHOTOS}
 
 
-def walk(source: Path) -> Iterator[Path]:
-    """Every file below a folder; links are followed, a folder is walked once, so a loop ends.
+def walk(source: Path, but: Path | None = None) -> Iterator[Path]:
+    """Every file below a folder, but for those of one; links are followed, a folder is walked once.
 
-    Hidden folders come last: what they link to is found in its own place first.
+    So a loop ends. Hidden folders come last: what they link to is found in its own place first.
     """
-    seen: set[tuple[int, int]] = set()
+    seen = {inode(but)} if but and but.exists() else set()
     hidden: list[Path] = []
     yield from walk_apart(source, source, seen, hidden)
     for place in sorted(hidden):
@@ -92,11 +92,11 @@ def walk_apart(
     """The files below a place; hidden folders are put aside where there is a list for them."""
     on_error = raise_error if hidden is not None else pass_closed
     for folder, folders, names in os.walk(place, followlinks=True, onerror=on_error):
-        here, facts = Path(folder), os.stat(folder)
-        if (facts.st_dev, facts.st_ino) in seen:
+        here = Path(folder)
+        if inode(here) in seen:
             folders.clear()
             continue
-        seen.add((facts.st_dev, facts.st_ino))
+        seen.add(inode(here))
         below = here.relative_to(source)
         aside = {name for name in folders if is_hidden((below / name / "-").as_posix())}
         if hidden is not None:
@@ -104,6 +104,12 @@ def walk_apart(
             folders[:] = [name for name in folders if name not in aside]
         folders.sort()
         yield from (here / name for name in sorted(names))
+
+
+def inode(folder: Path) -> tuple[int, int]:
+    """Tells a folder from any other, whatever it is called."""
+    facts = folder.stat()
+    return facts.st_dev, facts.st_ino
 
 
 def counted(source: Path) -> dict[str, Path]:

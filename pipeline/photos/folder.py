@@ -195,7 +195,7 @@ def check_source(source: Path, store: Path, option: str) -> None:
         )
     inside = source.resolve()
     raw = (store / "raw").resolve()
-    if inside.is_relative_to(store) and not inside.is_relative_to(raw):
+    if inside.is_relative_to(store.resolve()) and not inside.is_relative_to(raw):
         raise SettingsError(
             f"{option} = {source}: it lies in the store {store}, which holds results; put photos"
             f" into {store / 'raw'} or elsewhere"
@@ -207,15 +207,15 @@ def listing(
 ) -> Iterator[Row]:
     """One row per file below `source`, in any order; what need not be read is dropped already.
 
-    Symbolic links are followed; a folder is walked once, so a loop ends. Reads the first bytes
-    of files whose suffix says nothing. Raises SettingsError, naming the option, for a source that
-    cannot be, or is empty; OSError for what a store says meanwhile.
+    Symbolic links are followed; a folder is walked once, so a loop ends; the store is left out.
+    Reads the first bytes of files whose suffix says nothing. Raises SettingsError, naming the
+    option, for a source that cannot be, or is empty; OSError for what a store says meanwhile.
     """
     if isinstance(source, Address):
         rows = described_objects(source, option, hidden)
     else:
         check_source(source, store, option)
-        rows = (described_by_name(path, source, hidden) for path in walk(source))
+        rows = (described_by_name(path, source, hidden) for path in walk(source, but=store))
     first = next(rows, None)
     if first is None:
         raise SettingsError(f"{option} = {source}: the folder is empty")
@@ -279,7 +279,7 @@ def described_by_name(path: Path, source: Path, hidden: bool) -> Row:
         if path.is_symlink() and error.errno in (errno.ENOENT, errno.ELOOP):
             return dropped(row, "broken link")
         raise
-    row = replace(row, size_bytes=facts.st_size, mtime_ns=facts.st_mtime_ns)
+    row = replace(row, size_bytes=facts.st_size, mtime_ns=time_of(facts))
     if not stat.S_ISREG(facts.st_mode):
         return dropped(row, "not a regular file")
     readable = os.access(path, os.R_OK)
@@ -289,6 +289,11 @@ def described_by_name(path: Path, source: Path, hidden: bool) -> Row:
     if not reason and row.path.encode() != given:
         reason = NO_TEXT
     return dropped(row, reason) if reason else row
+
+
+def time_of(facts: os.stat_result) -> int:
+    """When a file changed, in nanoseconds; the nearest of 64 bits, which end in the year 2262."""
+    return min(max(facts.st_mtime_ns, -(1 << 63)), (1 << 63) - 1)
 
 
 def no_photo(name: str, head: Callable[[], bytes]) -> str:
@@ -382,17 +387,7 @@ def unchanged(item: Item) -> Iterator[Readable]:
         raise SourceChangedError(f"{item.path} {why}") from None
     with file:
         seen = os.fstat(file.fileno())
-        now = seen.st_size, seen.st_mtime_ns
+        now = seen.st_size, time_of(seen)
         if item.mtime_ns is not None and now != (item.size_bytes, item.mtime_ns):
             raise SourceChangedError(f"{item.path} changed while this ran")
         yield file
-
-
-def bytes_of(path: Place | None) -> bytes | None:
-    """The bytes of a file for a page that does without it, None if it cannot be read."""
-    if path is None or (isinstance(path, Path) and not path.is_file()):
-        return None
-    try:
-        return read_photo(Item("", Row(""), path))
-    except OSError:
-        return None

@@ -4,6 +4,7 @@ import base64
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -11,7 +12,8 @@ from PIL import Image
 from atelier import pictures
 from atelier.boxes import Box, aligned, fitted
 from atelier.pictures import Pixels
-from pipeline.rows.manifest import Row
+from pipeline.photos.folder import read_photo
+from pipeline.rows.manifest import Item, Place, Row
 
 TALL = 160  # height of a thumbnail on the page, in CSS pixels
 WIDEST = 2 * TALL
@@ -103,3 +105,13 @@ def jpeg_uri(pixels: Pixels) -> str:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=QUALITY, optimize=True)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def bytes_of(path: Place | None) -> bytes | None:
+    """The bytes of a file for a page that does without it, None if it cannot be read."""
+    if path is None or (isinstance(path, Path) and not path.is_file()):
+        return None
+    try:
+        return read_photo(Item("", Row(""), path))
+    except OSError:
+        return None

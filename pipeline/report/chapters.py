@@ -5,7 +5,8 @@ from pathlib import Path
 
 from atelier import files
 from atelier.pictures import bytes_digest
-from pipeline.photos.folder import bytes_of, in_text
+from pipeline.photos.folder import in_text
+from pipeline.photos.thumbnails import bytes_of
 from pipeline.report import page
 from pipeline.report.page import Chapter, ReportConfig
 from pipeline.report.sheets import Listed

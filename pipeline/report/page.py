@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from atelier.options import option
 from pipeline.options import Settings
-from pipeline.photos.folder import bytes_of
-from pipeline.photos.thumbnails import Open, contact_sheet
+from pipeline.photos.thumbnails import Open, bytes_of, contact_sheet
 from pipeline.report.charts import histogram
 from pipeline.report.choices import Extreme, Fair
 from pipeline.report.funnel import Chapter, Line, funnel, funnel_text

@@ -112,6 +112,14 @@ def test_an_option_takes_hidden_ones(source):
     assert {row.path for row in rows if row.drop is None} >= {*COUNTED, *HIDDEN}
 
 
+def test_a_store_among_the_photos_is_left_out_under_every_name(source):
+    plain = by_ingest(source)
+    (source / "store" / "resize").mkdir(parents=True)
+    (source / "store" / "resize" / "a.png").write_bytes(content("a.png"))
+    (source / "alias").symlink_to(source / "store")
+    assert [row.path for row in folder.listing(source, source / "store") if not row.drop] == plain
+
+
 def test_the_folder_that_was_named_is_never_hidden(tmp_path):
     root = tmp_path / ".photos" / "@eaDir"
     root.mkdir(parents=True)

@@ -66,6 +66,13 @@ def test_strange_names_are_fine(store):
     assert all(rows[name].drop is None for name in names)
 
 
+@pytest.mark.parametrize("year", [1902, 1969, 1970, 2038, 2263, 2400])
+def test_a_photo_of_any_time_is_one(store, year):
+    seconds = (year - 1970) * 31_557_600
+    os.utime(store.parent / "photos" / "1.png", (seconds, seconds))
+    assert ingested()["1.png"].drop is None
+
+
 def test_links_are_followed_and_a_loop_ends(store):
     source = store.parent / "photos"
     (source / "loop").symlink_to(source)
