@@ -218,15 +218,20 @@ def answer_for_files(*scripts: str) -> None:
 
     def tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         modules = {frame.f_globals.get("__name__") for frame, _ in walk_tb(trace)}
-        if "configparser" not in modules:
+        told = " ".join(str(error).split())
+        if kind is ImportError and "luigi.configuration.core" in modules:
+            told = "a recipe is no TOML: call it *.cfg, and unset LUIGI_CONFIG_PARSER"
+        elif "configparser" not in modules:
             before(kind, error, trace)
             return
-        told = " ".join(str(error).split())
+        if "\\ufeff" in told:
+            told = "it begins with a byte order mark: save it as UTF-8 without one"
         sys.exit(said(f"error: luigi.cfg, or what LUIGI_CONFIG_PATH names: {told}", 2))
 
     if stop.is_command("-m", *scripts):
         sys.excepthook = tell
         filterwarnings("ignore", "Config file does not exist")  # which is said later, once
+        filterwarnings("ignore", "Config for .* parser added")  # it is read all the same
 
 
 def flush() -> None:

@@ -152,10 +152,15 @@ def located(path: str) -> Path:
 
 
 def find_repository_config() -> None:
-    """Let Luigi read the repository's luigi.cfg first, from any working directory."""
-    own = str(REPOSITORY / "luigi.cfg")
-    if own not in LuigiConfigParser._config_paths:
-        LuigiConfigParser._config_paths = [own, *LuigiConfigParser._config_paths]
+    """Let Luigi read the repository's luigi.cfg first, from any working directory.
+
+    The person's recipe comes last, whatever its name: one called *.ini Luigi leaves to others.
+    """
+    own, recipe = str(REPOSITORY / "luigi.cfg"), os.environ.get("LUIGI_CONFIG_PATH", "")
+    known = LuigiConfigParser._config_paths
+    more = [recipe] if recipe and recipe not in known else []
+    if own not in known or more:
+        LuigiConfigParser._config_paths = [own, *(path for path in known if path != own), *more]
         if not Path(own).is_file():  # installed, in a new project: what Luigi itself needs
             get_config().read_string(LUIGI)
         LuigiConfigParser.reload()
@@ -180,16 +185,14 @@ def check_recipe() -> None:
 
     Sections of ours begin with a capital letter; Luigi's own do not.
     """
-    recipe = os.environ.get("LUIGI_CONFIG_PATH", "")
-    if recipe and not Path(recipe).is_file():
-        raise SettingsError(f"LUIGI_CONFIG_PATH = {recipe}: there is no such file")
-    if recipe and not os.access(recipe, os.R_OK):
-        raise SettingsError(f"LUIGI_CONFIG_PATH = {recipe}: you may not read that file")
+    check_recipe_file(os.environ.get("LUIGI_CONFIG_PATH", ""))
     ours = {section(config): config for config in SECTIONS}
     lower = {name.lower() for name in ours}
     config = get_config()
+    for key in config.defaults():
+        raise SettingsError(f"[DEFAULT] {key}: no option is every section's: put it into its own")
     for name in config.sections():
-        if not name[:1].isupper() and name not in lower:
+        if not name.strip()[:1].isupper() and name.strip() not in lower:
             check_luigis(name)
             continue
         if name not in ours:
@@ -199,6 +202,16 @@ def check_recipe() -> None:
         for key in given.keys() - known:
             raise SettingsError(f"[{name}] {key}: there is no such option{nearest(key, known)}")
         ours[name](**given)
+
+
+def check_recipe_file(recipe: str) -> None:
+    """Raise SettingsError where LUIGI_CONFIG_PATH names a file that is no recipe."""
+    if recipe.endswith(".toml"):
+        raise SettingsError(f"LUIGI_CONFIG_PATH = {recipe}: a recipe is no TOML: call it *.cfg")
+    if recipe and not Path(recipe).is_file():
+        raise SettingsError(f"LUIGI_CONFIG_PATH = {recipe}: there is no such file")
+    if recipe and not os.access(recipe, os.R_OK):
+        raise SettingsError(f"LUIGI_CONFIG_PATH = {recipe}: you may not read that file")
 
 
 def check_luigis(section: str) -> None:

@@ -9,7 +9,13 @@ from collections.abc import Collection, Iterable
 from itertools import groupby
 from pathlib import Path
 
-from detectors.annotations.check import annotated, distinct, known_classes, named, present
+from detectors.annotations.check import (
+    annotated,
+    by_photo_names,
+    distinct,
+    known_classes,
+    present,
+)
 from detectors.annotations.photo import Annotated, AnnotationError, Annotations, Labelled
 from detectors.annotations.sizes import PhotoSizes
 from detectors.annotations.table import csv_entries, write_csv
@@ -46,7 +52,9 @@ def read_annotations(
         entries = list(voc_entries(path, sizes, found.warnings.append))
     else:
         entries = list(csv_entries(path))
-    entries = present(entries, sizes, found.warnings.append) if sizes else named(entries, names)
+    entries = (
+        present(entries, sizes, found.warnings.append) if sizes else by_photo_names(entries, names)
+    )
     entries = known_classes(distinct(entries, found.warnings), classes)
     entries.sort(key=lambda entry: entry.filename)
     for filename, group in groupby(entries, key=lambda entry: entry.filename):

@@ -33,7 +33,7 @@ def present(
     return [entry._replace(filename=alone[entry.filename]) for entry in there]
 
 
-def named(entries: Sequence[Entry], names: Iterable[str] | None) -> list[Entry]:
+def by_photo_names(entries: Sequence[Entry], names: Iterable[str] | None) -> list[Entry]:
     """The entries by the names of the photos that they mean; by one form where these are unknown.
 
     Two photos may differ in the Unicode form of their names alone.

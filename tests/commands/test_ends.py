@@ -114,6 +114,7 @@ def test_a_run_without_standard_error_goes_on(folder):
         (b"[Ingest]\nsource\n", "Source contains parsing errors: "),
         (b"[Ingest]\nsource = 1\nsource = 2\n", "option 'source' in section 'Ingest' already"),
         (b"[Ingest]\nsource = /\xe9\n", "can't decode byte 0xe9"),
+        (b"\xef\xbb\xbf[Ingest]\nsource = /x\n", "begins with a byte order mark: save it as UTF-8"),
         (None, "LUIGI_CONFIG_PATH = "),
     ],
 )
@@ -123,5 +124,15 @@ def test_a_recipe_that_cannot_be_read_is_one_sentence(tmp_path, recipe, said):
         path.write_bytes(recipe)
     words = [sys.executable, "-m", "pipeline", "status"]
     done = ended(words, env={"LUIGI_CONFIG_PATH": str(path)})
+    assert done.returncode == 2
+    assert said in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("suffix", [".cfg", ".conf", ".ini", ".toml", ".recipe", ""])
+def test_a_recipe_counts_whatever_it_is_called(tmp_path, suffix):
+    path = tmp_path / f"recipe{suffix}"
+    path.write_text("[Crop]\nmax_faces = 0\n")
+    done = ended([sys.executable, "-m", "pipeline", "status"], env={"LUIGI_CONFIG_PATH": str(path)})
+    said = "a recipe is no TOML: call it *.cfg" if suffix == ".toml" else "[Crop] max_faces = 0"
     assert done.returncode == 2
     assert said in done.stderr and done.stderr.count("\n") == 1

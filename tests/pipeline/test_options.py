@@ -52,6 +52,18 @@ def test_a_misspelt_section_in_the_file():
         options.check_recipe()
 
 
+@pytest.mark.parametrize("name", [" Crop", "Crop ", " crop", "DEFAULT"])
+def test_no_section_is_passed_over_for_how_it_is_written(name):
+    config = luigi.configuration.get_config()
+    config.read_string(f"[{name}]\nmax_faces = 3\n")
+    try:
+        with pytest.raises(SettingsError, match=rf"\[{name}\]"):
+            options.check_recipe()
+    finally:
+        config.remove_section(name)
+        config.defaults().clear()
+
+
 def test_luigi_cfg_holds_every_option_with_its_sentence():
     assert (ROOT / "luigi.cfg").read_text() == options.as_cfg()
 
