@@ -1,6 +1,7 @@
 """A command line: its options come from sections, its answers are one sentence and an exit code."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -24,6 +25,7 @@ from atelier.options import (
     shown,
 )
 
+NOWHERE = "the current folder is gone: go to one that is there, and run the same again"
 NO_MEMORY = "this takes more memory than there is: close other programs, or ask for less at a time"
 
 
@@ -189,11 +191,18 @@ def answer(command: Callable[[], int], stopped: str) -> int:
         sys.stdout = None  # type: ignore[assignment]
         return 1
     except OSError as error:
-        return said(f"error: {error}", 1)
+        return said(f"error: {error if error.filename or is_somewhere() else NOWHERE}", 1)
     except MemoryError as error:
         return said(f"error: {memory_in_words(error)}", 1)
     except KeyboardInterrupt as end:
         return said(f"\n{end.args[0] if end.args else stopped}", stop.STOPPED)
+
+
+def is_somewhere() -> bool:
+    """Whether the folder that this command was started in is still there."""
+    with suppress(FileNotFoundError):
+        return bool(os.getcwd())
+    return False
 
 
 def memory_in_words(error: MemoryError) -> str:

@@ -7,6 +7,7 @@ import errno
 import hashlib
 import os
 import stat
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -270,7 +271,9 @@ def in_text(name: str | bytes) -> str:
 def described_by_name(path: Path, source: Path, hidden: bool) -> Row:
     """What the directory entry alone says about a file."""
     given = os.fsencode(path.relative_to(source))
-    row = named_row(given)
+    row, letters = named_row(given), sys.getfilesystemencoding()
+    if letters != "utf-8" and not row.path.isascii():
+        raise SettingsError(f"{row.path!r}: names of files are {letters} here: set PYTHONUTF8=1")
     if not hidden and is_hidden(row.path):
         return dropped(row, HIDDEN)
     try:

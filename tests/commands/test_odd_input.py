@@ -2,6 +2,7 @@
 
 import io
 import logging
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +31,14 @@ def test_too_little_memory_is_one_sentence(capsys):
     assert ground.answered(command, "stopped") == 1
     said = capsys.readouterr().err
     assert said.startswith("error: this takes more memory than there is: close") and "364" in said
+
+
+def test_a_current_folder_that_is_gone_is_said(tmp_path, monkeypatch, capsys):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "here").rmdir()
+    assert ground.answered(lambda: len(str(Path("there").absolute())), "stopped") == 1
+    assert capsys.readouterr().err.startswith("error: the current folder is gone: go to")
 
 
 def test_too_little_memory_of_a_task_is_one_sentence():

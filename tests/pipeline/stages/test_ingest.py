@@ -73,6 +73,14 @@ def test_a_photo_of_any_time_is_one(store, year):
     assert ingested()["1.png"].drop is None
 
 
+def test_names_that_no_locale_of_few_letters_opens_are_said_before_the_work(store, monkeypatch):
+    monkeypatch.setattr("sys.getfilesystemencoding", lambda: "ascii")
+    assert len(list(folder.listing(store.parent / "photos", store))) == 6
+    save(store.parent / "photos" / "é.png", photo(50))
+    with pytest.raises(ValueError, match=r"'é\.png': .* ascii here: set PYTHONUTF8=1"):
+        list(folder.listing(store.parent / "photos", store))
+
+
 def test_links_are_followed_and_a_loop_ends(store):
     source = store.parent / "photos"
     (source / "loop").symlink_to(source)
