@@ -21,6 +21,7 @@ from pipeline.dataset.sharded import ShardedLayout
 from pipeline.engine.crew import EngineConfig
 from pipeline.options import Settings, keyed
 from pipeline.sections import DatasetConfig
+from training.sources.records import LISTED
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -211,6 +212,7 @@ def describe(
         **layout.facts(folder, plan, classes),
         "config": config,
         "versions": {library: version(library) for library in LIBRARIES},
+        "list": LISTED,
     }
     # A list of a million in lines of its own is written in Python, unless it is asked for so.
     told = json.dumps(facts, indent=1).removesuffix("\n}")

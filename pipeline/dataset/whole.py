@@ -1,7 +1,8 @@
 """Whether an export is as it was published: at a glance by sizes, and byte by byte.
 
 Beside its files lies a list of them, with their sizes, and of those whose content does not vouch
-for itself a digest. Records carry a checksum each, members of a zip do.
+for itself a digest. Records carry a checksum each, members of a zip do; that of its last record
+tells a file of records from others of the same size.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ from typing import Any
 from atelier import files, pictures
 from pipeline.dataset import archive, records
 from pipeline.dataset.publish import DESCRIPTION, UNFINISHED, leads
-from training.sources.records import LISTED
+from training.sources.records import LISTED, last_checksum
 
 VOUCH = {".tfrecords": records.broken_records, ".zip": archive.broken_zip}  # for themselves
 
@@ -50,6 +51,8 @@ def list_files(folder: Path) -> None:
 
 def about(path: Path) -> dict[str, Any]:
     size = {"bytes": path.stat().st_size}
+    if path.suffix == ".tfrecords":
+        return size | {"last": last_checksum(path)}
     return size if path.suffix in VOUCH else size | {"blake2b": digest_in(path)}
 
 
@@ -104,6 +107,8 @@ def described_files(description: Path, _: int) -> Listed:
         for level in told.get("levels", [])
     }
     sizes |= {told["file"]: None} if "file" in told else {}
+    for part in told.get("parts", []):
+        sizes |= part["files"]
     return {name: {"bytes": size} for name, size in sizes.items()}
 
 
@@ -115,14 +120,25 @@ def faults(folder: Path) -> Iterator[tuple[Path, str]]:
         name = LISTED if (folder / LISTED).is_file() else DESCRIPTION
         yield folder / name, f"is damaged ({error})"
         return
+    if lacks_list(folder):
+        yield folder / LISTED, "is gone"
     for name, known in listed.items():
         path = folder / name
         if said := wrong_size(path, known) or other_bytes(path, known):
             yield path, said
 
 
+def lacks_list(folder: Path) -> bool:
+    """Whether the list is gone; dataset.json of earlier versions tells of none."""
+    if (folder / LISTED).is_file():
+        return False
+    return bool(files.json_of((folder / DESCRIPTION).read_bytes()).get("list"))
+
+
 def other_bytes(path: Path, known: Mapping[str, Any]) -> str:
     """What the bytes of a file of the right size tell against it."""
+    if known.get("last") not in (None, last_checksum(path)):
+        return "holds other records than were written"
     if path.suffix in VOUCH:
         return VOUCH[path.suffix](path)
     wrong = "blake2b" in known and digest_in(path) != known["blake2b"]

@@ -252,12 +252,14 @@ def check_complete(file: Path, listed: Listed) -> None:
 def check_listed(path: Path, listed: Listed) -> None:
     """Raise DataError where the list has another size or digest of a file.
 
-    Whole records that are missing at the end leave a file without a fault of its own.
+    Whole records that are missing at the end leave a file without a fault of its own, and so does
+    another file in its place.
     """
     known = listed.get(path.name, {})
     if not known or not path.is_file():
         return
     other, digest = known.get("bytes") != path.stat().st_size, known.get("blake2b")
+    other = other or known.get("last") not in (None, last_checksum(path))
     if digest and not other:
         other = bytes_digest(path.read_bytes()).hex() != digest
     if other:
@@ -265,6 +267,13 @@ def check_listed(path: Path, listed: Listed) -> None:
             f"{path} is not what was written: {AGAIN}; if you changed it yourself, delete"
             f" {path.with_name(LISTED)}"
         )
+
+
+def last_checksum(path: Path) -> str:
+    """The last record's checksum, which ends the file: of another file it is another one."""
+    with path.open("rb") as file:
+        file.seek(max(path.stat().st_size - 4, 0))
+        return file.read().hex()
 
 
 def channels_last(planes: Pixels) -> Pixels:

@@ -1,6 +1,8 @@
 """An export's own account of itself: no damage of any of its files goes unnoticed."""
 
+import json
 import random
+import shutil
 
 import pytest
 
@@ -35,9 +37,26 @@ def test_every_damaged_byte_is_noticed(store, layout):
         path.write_bytes(data[: chance.randrange(len(data))])
         assert list(whole.faults(folder)) and not whole.is_whole(folder)
         path.unlink()
-        if path.name != whole.LISTED:
-            assert list(whole.faults(folder)) == [(path, "is gone")] and not whole.is_whole(folder)
+        assert list(whole.faults(folder)) == [(path, "is gone")]
+        assert path.name == whole.LISTED or not whole.is_whole(folder)
         path.write_bytes(data)
+
+
+@pytest.mark.parametrize("layout", ["nvlabs", "sharded"])
+def test_other_records_of_the_same_size_are_noticed_by_verify_and_by_the_trainer(store, layout):
+    how = {"layout": layout, "pixels": "raw" if layout == "sharded" else "auto"}
+    path = max(run(store, **how).glob("*.tfrecords"))
+    own = path.read_bytes()
+    for row in rows():
+        draw(store / row.picture, seed=100 + int(row.id, 16))
+    shutil.rmtree(store / "one")
+    other = max(run(store, **how).glob("*.tfrecords")).read_bytes()
+    assert len(other) == len(own) and other != own
+    assert len(open_source(path.parent)) == 10
+    path.write_bytes(own)
+    assert list(whole.faults(path.parent)) == [(path, "holds other records than were written")]
+    with pytest.raises(DataError, match=f"{path.name} is not what was written"):
+        open_source(path.parent)
 
 
 @every_layout
@@ -52,10 +71,38 @@ def test_a_damaged_export_is_written_again(store, layout):
 
 def test_of_an_earlier_version_the_sizes_are_known_from_the_shapes(store):
     folder = run(store)
-    (folder / whole.LISTED).unlink()
+    forget_list(folder)
     assert whole.is_whole(folder) and not list(whole.faults(folder))
     file = folder / "dataset-r03.tfrecords"
     file.write_bytes(file.read_bytes()[:-1])
+    assert not whole.is_whole(folder)
+
+
+def forget_list(folder):
+    """As versions without one left it."""
+    (folder / whole.LISTED).unlink()
+    told = json.loads((folder / "dataset.json").read_text())
+    (folder / "dataset.json").write_text(json.dumps({k: v for k, v in told.items() if k != "list"}))
+
+
+def test_a_list_of_an_earlier_version_tells_no_last_checksums(store):
+    folder = run(store, layout="sharded")
+    known = whole.files_of(folder)
+    plain = {
+        name: {key: value for key, value in each.items() if key != "last"}
+        for name, each in known.items()
+    }
+    assert plain != known
+    (folder / whole.LISTED).write_text(whole.text_of(plain))
+    assert not list(whole.faults(folder)) and len(open_source(folder)) == 10
+
+
+def test_without_its_list_a_sharded_export_is_known_by_its_parts(store):
+    folder = run(store, layout="sharded")
+    (folder / whole.LISTED).unlink()
+    assert whole.is_whole(folder)
+    assert list(whole.faults(folder)) == [(folder / whole.LISTED, "is gone")]
+    min(folder.glob("*.tfrecords")).unlink()
     assert not whole.is_whole(folder)
 
 
