@@ -358,10 +358,11 @@ def flattened(image: Image.Image, background: str, mode: str) -> Image.Image:
 
 
 def narrowed(image: Image.Image) -> Image.Image:
-    """16 bits a pixel to 8: 65535 becomes 255."""
+    """16 bits a pixel to 8: 65535 becomes 255; of pixels of 32 bits only those that 16 hold."""
     wide = np.asarray(image)
-    wide = wide if wide.dtype == np.uint16 else np.clip(wide, 0, 65535).astype(np.uint16)
-    return Image.fromarray(NARROWER[wide])
+    if wide.dtype != np.uint16 and not 0 <= wide.min() <= wide.max() <= 65535:
+        raise UnreadableError("32-bit pixels: nothing says which value is white")
+    return Image.fromarray(NARROWER[wide.astype(np.uint16, copy=False)])
 
 
 def open_picture(data: bytes) -> Image.Image:

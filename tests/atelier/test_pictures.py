@@ -176,6 +176,20 @@ def test_pieces_give_what_the_whole_gives(mode, orientation, monkeypatch):
     assert abs(middle[0] - middle[1]) < 2
 
 
+@pytest.mark.parametrize(
+    ("least", "most", "fits"), [(0, 65535, True), (0, 65536, False), (-1, 9, False)]
+)
+def test_pixels_of_32_bits_are_no_photo_where_16_do_not_hold_them(least, most, fits):
+    wide = np.linspace(least, most, 64).astype(np.int32).reshape(8, 8)
+    data = encoded(Image.fromarray(wide), "TIFF")
+    if fits:
+        assert (pictures.decode(data).min(), pictures.decode(data).max()) == (0, 255)
+        return
+    for decode in (pictures.decode, lambda data: pictures.decode_grey(data, 0)):
+        with pytest.raises(pictures.UnreadableError, match="32-bit pixels: nothing says which"):
+            decode(data)
+
+
 def test_a_file_that_changed_or_vanished_is_no_drop(tmp_path):
     path = tmp_path / "a.jpg"
     path.write_bytes(b"12345")
