@@ -281,11 +281,19 @@ def review(given: argparse.Namespace) -> int:
 
 
 def collect_garbage(given: argparse.Namespace) -> int:
+    check_there(store())
     lock.hold(store())
     return garbage.garbage(store(), given.keep, given.delete)
 
 
+def check_there(store: Path) -> None:
+    """Raise SettingsError for a store that nothing was written to: its name may be misspelt."""
+    if not store.is_dir():
+        raise SettingsError(f"[Store] root = {store}: there is no such store")
+
+
 def verify_store(given: argparse.Namespace) -> int:
+    check_there(store())
     try:
         lock.hold(store())
     except OSError:  # a store that cannot be written may be looked at

@@ -40,7 +40,9 @@ if TYPE_CHECKING:
 
 
 def must_be_folder(root: str) -> None:
-    """Raise ValueError, saying what to give, for a store that is to lie in an object store."""
+    """Raise ValueError, saying what to give, for a store in an object store, or nowhere."""
+    if not root:
+        raise ValueError("it is empty: give a folder, as data")
     if is_address(root):
         raise ValueError(
             "the store lies on a file system: give a folder; [ExportTFRecords] publish copies what"

@@ -95,6 +95,20 @@ def test_a_panorama_wider_than_imagemagick_takes_is_no_crash(folder):
     assert lines_of(folder, "Resize").endswith("4 kept, 0 dropped")
 
 
+@pytest.mark.parametrize(
+    "words", [("verify",), ("verify", "--repair"), ("gc",), ("gc", "--delete")]
+)
+def test_a_misspelt_store_is_not_said_to_be_in_order_nor_made(folder, words):
+    said = error(run(folder, *words, store="stroe"), code=2)
+    assert said == f"[Store] root = {folder}/stroe: there is no such store"
+    assert not (folder / "stroe").exists()
+
+
+def test_a_store_without_a_name_is_not_the_folder_of_the_code(folder):
+    said = error(run(folder, "run", Store_root=""), code=2)
+    assert said == "[Store] root = '': it is empty: give a folder, as data"
+
+
 def test_an_empty_folder_is_one_sentence(folder):
     (folder / "empty").mkdir()
     said = error(run(folder, "run", Ingest_source=folder / "empty"), code=2)
