@@ -1,4 +1,4 @@
-"""One way to compare the names of files, whoever wrote them down."""
+"""One way to compare the names of files and classes, whoever wrote them down."""
 
 import unicodedata
 from collections import Counter, defaultdict
@@ -32,13 +32,18 @@ def matched(said: Iterable[str], names: Iterable[str]) -> dict[str, list[str]]:
 
 def name_key(name: str) -> str:
     """The name as every table, list and archive has it: NFC, `/` between folders, no `./`."""
-    plain = unicodedata.normalize("NFC", name.replace("\\", "/"))
+    plain = in_one_form(name.replace("\\", "/"))
     return str(PurePosixPath(plain)) if plain else ""
 
 
 def caseless(name: str) -> str:
     """The key of a name without its capitals."""
-    return unicodedata.normalize("NFC", name_key(name).casefold())
+    return in_one_form(name_key(name).casefold())
+
+
+def in_one_form(text: str) -> str:
+    """The words in the Unicode form NFC: a Mac takes names of folders apart, others do not."""
+    return unicodedata.normalize("NFC", text)
 
 
 def stem(name: str) -> str:

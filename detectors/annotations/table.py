@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from atelier.names import in_one_form
 from atelier.tables import TableError, read_table, write_table
 from detectors.annotations.photo import (
     COLUMNS,
@@ -30,7 +31,7 @@ def csv_entries(path: Path) -> Iterator[Entry]:
     try:
         for number, line in read_table(path, COLUMNS):
             size, edges = (line["width"], line["height"]), tuple(line[name] for name in EDGES)
-            label = line["class"].strip()
+            label = in_one_form(line["class"].strip())
             yield Entry(f"{path} line {number}", line["filename"], size, label, edges)
     except TableError as error:
         raise AnnotationError(str(error)) from None

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from atelier import files
 from atelier.listing import is_hidden, with_suffix
-from atelier.names import name_key
+from atelier.names import in_one_form, name_key
 from detectors.annotations.photo import EDGES, Annotated, AnnotationError, Entry, counted_from_1
 from detectors.annotations.sizes import PhotoSizes
 
@@ -103,7 +103,9 @@ def voc_entries(
             yield Entry(f"{file} line 1", filename, size, "", ("", "", "", ""))
         for thing, line in zip(things, places, strict=False):
             edges = tuple(tag_text(thing, f"bndbox/{name}") for name in EDGES)
-            yield Entry(f"{file} line {line}", filename, size, tag_text(thing, "name"), edges)
+            yield Entry(
+                f"{file} line {line}", filename, size, in_one_form(tag_text(thing, "name")), edges
+            )
 
 
 def tag_text(tree: ElementTree.Element, tag: str) -> str:

@@ -8,11 +8,12 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from atelier.names import matched
+from atelier.names import in_one_form, matched
 from atelier.tables import TableError, read_table
 from pipeline.options import SettingsError
 
 MOST_CLASSES = 10_000
+LONGEST_NUMBER = 20  # digits, zeros in front of it included
 
 LabelRows = NDArray[np.float32]  # pictures, classes
 
@@ -54,7 +55,7 @@ def by_folder(paths: Sequence[str]) -> list[str]:
             f"[ExportTFRecords] labels = folder: {counted(loose)} in the source folder itself;"
             " move each photo into the folder of its class"
         )
-    return [names[0] for names in parts]
+    return [in_one_form(names[0]) for names in parts]
 
 
 def by_table(paths: Sequence[str], table: Path, others: Sequence[str] = ()) -> list[str]:
@@ -81,7 +82,7 @@ def read_labels(table: Path) -> dict[str, str]:
     label_of: dict[str, str] = {}
     try:
         for _, line in read_table(table, ("file", "label")):
-            file, label = line["file"], line["label"].strip()
+            file, label = line["file"], in_one_form(line["label"].strip())
             if label_of.setdefault(file, label) != label:
                 refuse_two(table, file, label_of[file], label)
     except TableError as error:
@@ -96,12 +97,13 @@ def refuse_two(table: Path, file: str, one: str, other: str) -> NoReturn:
 def numbered(labels: Sequence[str]) -> Labels:
     """Whole numbers count as class numbers from 0 on; names are numbered in sorted order."""
     if all(label.isascii() and label.isdigit() for label in labels):
+        for label in labels:
+            if len(label) > LONGEST_NUMBER or int(label) >= MOST_CLASSES:
+                raise SettingsError(
+                    f"[ExportTFRecords] labels: class number {label[:LONGEST_NUMBER]} is too high;"
+                    " number the classes from 0 on"
+                )
         indices = tuple(map(int, labels))
-        if max(indices) >= MOST_CLASSES:
-            raise SettingsError(
-                f"[ExportTFRecords] labels: class number {max(indices)} is too high; number the"
-                " classes from 0 on"
-            )
         return Labels(tuple(map(str, range(max(indices) + 1))), indices)
     classes = sorted(set(labels))
     index_of = {name: index for index, name in enumerate(classes)}

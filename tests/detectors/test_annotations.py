@@ -103,6 +103,20 @@ def test_photos_of_any_name_come_back_each_with_its_own_box(tmp_path, write, out
     assert read_annotations(tmp_path / out, tmp_path / "photos").photos == photos
 
 
+@pytest.mark.parametrize(("write", "out"), [(write_csv, "boxes.csv"), (write_voc, "xml")])
+def test_a_class_is_one_in_whatever_unicode_form_it_is_written(tmp_path, write, out):
+    box = Box(0, 0, 9, 9)
+    write(
+        tmp_path / out,
+        [
+            Annotated("a.jpg", 9, 9, (Labelled("caf\u00e9", box),)),
+            Annotated("b.jpg", 9, 9, (Labelled("cafe\u0301", box),)),
+        ],
+    )
+    photos = read_annotations(tmp_path / out).photos
+    assert {each.label for photo in photos for each in photo.boxes} == {"caf\u00e9"}
+
+
 def test_a_hidden_photo_is_written_to_no_xml_file_that_nobody_would_read(tmp_path):
     with pytest.raises(AnnotationError, match=r"\.a\.xml would be hidden.*: write CSV"):
         write_voc(tmp_path / "xml", [Annotated(".a.jpg", 9, 9)])

@@ -64,3 +64,24 @@ def test_a_line_of_another_photo_is_not_taken_for_this_one(tmp_path: Path) -> No
     table.write_text("file,label\ncats/1.png,cat\n")
     with pytest.raises(SettingsError, match=r"the photo .* is not in it"):
         by_table(["dogs/1.png"], table, others=["cats/1.png"])
+
+
+@pytest.mark.parametrize("source", ["folder", "table"])
+def test_a_class_is_one_in_whatever_unicode_form_it_is_written(tmp_path: Path, source: str) -> None:
+    names = ["cl\u00e9", "cle\u0301", "dog"]
+    paths = {f"p{n}": f"{name}/{n}.jpg" for n, name in enumerate(names)}
+    if source == "table":
+        source = str(tmp_path / "labels.csv")
+        lines = (f"{n}.jpg,{name}" for n, name in enumerate(names))
+        Path(source).write_text("\n".join(["file,label", *lines]))
+    found = labels_of(list(paths), lambda: paths, source)
+    assert found is not None
+    assert (found.classes, found.indices) == (("cl\u00e9", "dog"), (0, 0, 1))
+
+
+@pytest.mark.parametrize("number", ["10000", "9" * 5000])
+def test_a_class_number_that_is_too_high_is_an_error(tmp_path: Path, number: str) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_text(f"file,label\n0.jpg,0\n1.jpg,{number}\n")
+    with pytest.raises(SettingsError, match=r"class number \d{5,20} is too high"):
+        labels_of(["a", "b"], lambda: {"a": "0.jpg", "b": "1.jpg"}, str(table))
