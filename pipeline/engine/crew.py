@@ -30,6 +30,7 @@ HOPELESS = 32  # tries that fail one after the other: the rest will, too
 WAIT_SECONDS = 20
 PATIENCE = 6  # waits without any worker: on a busy machine a new one takes a minute
 MOST_KILLED = 4  # workers that one suspect may cost, and one more
+MOST_WORKERS = 1024  # of one machine: Dask begins them one by one, and hears no signal meanwhile
 ALL_DIE = 5  # photos in a row that kill a fresh worker: then it is not the photos
 
 Progress = Callable[[int], None]
@@ -45,7 +46,9 @@ class EngineConfig(Settings):
         " Dask scheduler, tcp://host:8786 or tls://host:8786, whose workers see the same folders",
         keyed="never",
     )
-    workers: int = option(0, "local worker processes; 0: one per core", low=0, keyed="never")
+    workers: int = option(
+        0, "local worker processes; 0: one per core", low=0, high=MOST_WORKERS, keyed="never"
+    )
     rows: int = option(
         0, "rows per unit of work; 0: chosen so that each worker gets several", low=0, keyed="never"
     )

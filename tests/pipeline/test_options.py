@@ -6,6 +6,7 @@ import pytest
 
 from atelier.options import option
 from pipeline import options, tasks
+from pipeline.engine.crew import EngineConfig
 from pipeline.options import SettingsError, current
 from pipeline.stages.crop import CropConfig
 from tests.kit.store import set_options
@@ -62,6 +63,12 @@ def test_no_section_is_passed_over_for_how_it_is_written(name):
     finally:
         config.remove_section(name)
         config.defaults().clear()
+
+
+def test_more_workers_than_a_machine_can_start_are_refused():
+    EngineConfig(workers=1024)
+    with pytest.raises(SettingsError, match=r"\[Engine\] workers = 100000: give a value between 0"):
+        EngineConfig(workers=100_000)
 
 
 def test_luigi_cfg_holds_every_option_with_its_sentence():
