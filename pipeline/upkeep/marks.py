@@ -1,5 +1,6 @@
 """What the recipes reach in a store: manifests, from them shards, rows, pictures and exports."""
 
+import configparser
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -59,10 +60,20 @@ def mark_recipe(root: Path, recipe: Path, marks: Marks, own: bool = False) -> No
     """
     photos = options.recipe_value("Ingest", "source")
     with options.recipe(recipe):
+        if own:
+            check_kept(recipe)
         options.set_option("Store-root", str(root))
         if own and not options.recipe_value("Ingest", "source"):
             options.set_option("Ingest-source", photos)
         mark_settings(marks, own)
+
+
+def check_kept(recipe: Path) -> None:
+    """Raise SettingsError where not all that a recipe says is understood: all of it is to stay."""
+    try:
+        options.check_recipe()
+    except (configparser.Error, UnicodeDecodeError, SettingsError) as error:
+        raise SettingsError(f"--keep {recipe}: {' '.join(str(error).split())}") from None
 
 
 def mark_settings(marks: Marks, own: bool) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.options import REPOSITORY
+from pipeline.options import REPOSITORY, SettingsError
 from pipeline.tasks import Dataset, ExportTFRecords
 from pipeline.upkeep import garbage, marks
 from tests.kit.sound import copied, made_once, more_photos
@@ -136,3 +136,20 @@ def test_the_recipes_of_the_repository_are_asked(changed):
     found = marks.Marks()
     marks.mark_recipe(changed, REPOSITORY / "luigi.cfg", found)
     assert found.folders and all(folder.is_relative_to(changed) for folder in found.folders)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [
+        (b"[dataset]\nsize = 128\n", r"\[dataset\]: there is no such section"),
+        (b"[Dataset]\nsise = 128\n", r"\[Dataset\] sise: there is no such option"),
+        (b"[Dataset]\nsize = huge\n", r"\[Dataset\] size = 'huge': give pixels"),
+        (b"size = 128\n", "File contains no section headers"),
+        (b"\xff\xd8", "can't decode byte 0xff"),
+    ],
+)
+def test_a_recipe_to_keep_that_is_not_understood_lets_nothing_go(tmp_path, recipe, said):
+    path = tmp_path / "mine.cfg"
+    path.write_bytes(recipe)
+    with pytest.raises(SettingsError, match=f"--keep {path}: .*{said}"):
+        marks.mark_recipe(tmp_path, path, marks.Marks(), own=True)
