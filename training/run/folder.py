@@ -4,11 +4,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from atelier.files import json_of
-from training.config import BEFORE, ArchitectureConfig, Config, ConfigError
+from training.config import BEFORE, NAMES, ArchitectureConfig, Config, ConfigError
+from training.networks.architecture import saved_pair
 
 # Where these differ it is another run; everything else may change between two commands.
 FIXED = (*(option.name for option in fields(ArchitectureConfig)), "labels", "seed", "begun_from")
@@ -36,14 +38,35 @@ def folder(config: Config, dataset: Mapping[str, Any]) -> Path:
 
 def saved_run(run: Path) -> dict[str, Any] | None:
     """config.json of a run, or None where there is none yet; raises ConfigError."""
-    path = run / "config.json"
+    path, way_out = run / "config.json", "restore it, or choose another out"
     if not path.exists():
         return None
     try:
         known: dict[str, Any] = json_of(path.read_bytes())
     except ValueError:
-        raise ConfigError(f"{path} is no JSON: restore it, or choose another out") from None
+        raise ConfigError(f"{path} is no JSON: {way_out}") from None
+    try:
+        check_whole(known)
+    except (LookupError, TypeError, ValueError, AttributeError):
+        raise ConfigError(f"{path} does not say all of a run: {way_out}") from None
     return known
+
+
+def check_whole(known: Mapping[str, Any]) -> None:
+    """Raise what Python raises where something that is read of a run is missing, or another kind.
+
+    A checkpoint repeats the network: one that is none would spoil what is saved from then on.
+    """
+    saved_pair(known["network"])
+    dataset_in_words(known["dataset"])
+    Path(known["dataset"]["path"])
+    options = current(known)
+    itemgetter(*NAMES)(options)
+    times = [each["kimg"] for each in (*known["changes"], *known["rollbacks"])]
+    if not all(isinstance(n, int | float) for n in (options["total_kimg"], *times)):
+        raise TypeError(times)
+    if not isinstance(known["key"], str):
+        raise TypeError(known["key"])
 
 
 def begin_run(
