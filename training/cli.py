@@ -238,8 +238,10 @@ def film_command(given: argparse.Namespace) -> int:
     frames = sorted((given.run / "grids").glob("fakes-*.png"))
     if not frames:
         raise ConfigError(f"run = {given.run}: there are no grids in it")
-    grids.write_film(given.run / "progress.mp4", frames)
-    print(f"{len(frames)} pictures in {given.run / 'progress.mp4'}")
+    shown = grids.write_film(given.run / "progress.mp4", frames)
+    for grid in sorted({*frames} - {*shown}):
+        print(f"note: left out: {grid} cannot be read")
+    print(f"{len(shown)} pictures in {given.run / 'progress.mp4'}")
     return 0
 
 

@@ -16,7 +16,8 @@ Row = dict[str, Any]
 
 def read_figures(run: Path) -> list[Row]:
     """All rows, in the order of measuring."""
-    return files.read_lines(run / "metrics.jsonl")
+    number = int | float
+    return files.read_lines(run / "metrics.jsonl", seen=int, metric=str, value=number, time=number)
 
 
 def write_figures(run: Path, new: Sequence[Row]) -> list[Row]:
