@@ -96,6 +96,10 @@ def check_same(
         )
     before, now = current(known), config.options()
     for name in (*FIXED, *config.FIXED):
+        if name not in before:
+            raise ConfigError(
+                f"{run} is a run of another command, which knows no {name}: choose another --out"
+            )
         if before[name] != now[name]:
             raise ConfigError(
                 f"{name} = {now[name]}, but {run} has {name} = {before[name]}: give that, or"
