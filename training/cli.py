@@ -284,10 +284,10 @@ def measure_run(
     from training.networks.student import new_generator
     from training.state import take_average
 
-    known = folder.saved_run(given.run)
-    if known is None:
+    if not (given.run / "config.json").exists():
         raise ConfigError(f"run = {given.run}: there is no config.json in it")
     found = chosen_checkpoints(given.run, given.checkpoint)
+    known = folder.whole_run(given.run) or {}
     source = sources.open_source(given.data or known["dataset"]["path"])
     own = {name: value for name, value in known["dataset"].items() if name != "path"}
     if own != (there := dict(sources.dataset_identity(source))):

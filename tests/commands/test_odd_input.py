@@ -2,14 +2,19 @@
 
 import io
 import logging
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from atelier import commands as ground
 from atelier.errors import Refusal
 from pipeline import luigi_script
 from tests.commands.test_laws import sentence
 from tests.kit import command_lines
+from tests.kit.store import ROOT
 
 
 @pytest.mark.parametrize(
@@ -21,6 +26,24 @@ def test_any_name_can_be_printed(letters, printed, monkeypatch):
     monkeypatch.setattr("sys.stdout", out)
     assert ground.answered(lambda: print("a\udcff日", end="") or 0, "stopped") == 0
     assert out.buffer.getvalue() == (printed or b"a\\udcff\\u65e5")
+
+
+def test_a_current_folder_that_is_gone_is_one_sentence(tmp_path, monkeypatch, capsys):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert ground.answered(lambda: len(str(Path("run").resolve())), "stopped") == 2
+    said = capsys.readouterr().err
+    assert said == "error: the current folder was removed: go to one that is there\n"
+
+
+@pytest.mark.slow
+def test_a_command_whose_standard_files_are_closed_does_its_work(tmp_path):
+    (tmp_path / "grids").mkdir()
+    Image.new("RGB", (32, 32)).save(tmp_path / "grids" / "fakes-1.png")
+    line = f"exec {sys.executable} -m training film --run {tmp_path} <&- >&- 2>&-"
+    assert subprocess.run(["sh", "-c", line], cwd=ROOT, timeout=300).returncode == 0
+    assert (tmp_path / "progress.mp4").stat().st_size
 
 
 def test_too_little_memory_is_one_sentence(capsys):

@@ -218,10 +218,10 @@ def test_a_config_json_of_another_form_is_refused(tmp_path):
     for other in others:
         file.write_text(other)
         with suppress(ConfigError):
-            known = folder.saved_run(run)
+            known = folder.whole_run(run)
             folder.check_same(run, known, wanted, dataset)
             folder.changed(known, wanted)
     for other in others[:5]:
         file.write_text(other)
         with pytest.raises(ConfigError, match="does not say all of a run: restore it"):
-            folder.saved_run(run)
+            folder.whole_run(run)

@@ -14,6 +14,7 @@ from training.networks.architecture import saved_pair
 
 # Where these differ it is another run; everything else may change between two commands.
 FIXED = (*(option.name for option in fields(ArchitectureConfig)), "labels", "seed", "begun_from")
+WAY_OUT = "restore it, or choose another out"
 NOT_SAVED = ("out", "device", "devices", "threads")  # of the machine, not of the run
 
 
@@ -38,25 +39,33 @@ def folder(config: Config, dataset: Mapping[str, Any]) -> Path:
 
 def saved_run(run: Path) -> dict[str, Any] | None:
     """config.json of a run, or None where there is none yet; raises ConfigError."""
-    path, way_out = run / "config.json", "restore it, or choose another out"
+    path = run / "config.json"
     if not path.exists():
         return None
     try:
         known: dict[str, Any] = json_of(path.read_bytes())
     except ValueError:
-        raise ConfigError(f"{path} is no JSON: {way_out}") from None
+        raise ConfigError(f"{path} is no JSON: {WAY_OUT}") from None
+    return known
+
+
+def whole_run(run: Path) -> dict[str, Any] | None:
+    """The same for whoever trains or measures: raises ConfigError unless it says all of a run.
+
+    A checkpoint repeats the network: one that is none would spoil what is saved from then on.
+    """
+    if not (run / "config.json").exists():
+        return None
+    known = saved_run(run)
     try:
-        check_whole(known)
+        check_whole(known or {})
     except (LookupError, TypeError, ValueError, AttributeError):
-        raise ConfigError(f"{path} does not say all of a run: {way_out}") from None
+        raise ConfigError(f"{run / 'config.json'} does not say all of a run: {WAY_OUT}") from None
     return known
 
 
 def check_whole(known: Mapping[str, Any]) -> None:
-    """Raise what Python raises where something that is read of a run is missing, or another kind.
-
-    A checkpoint repeats the network: one that is none would spoil what is saved from then on.
-    """
+    """Raise what Python raises where what is read of a run is missing, or of another kind."""
     saved_pair(known["network"])
     dataset_in_words(known["dataset"])
     Path(known["dataset"]["path"])
