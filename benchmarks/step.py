@@ -104,7 +104,9 @@ def minibatch(asked) -> Minibatch:
     config = presets.resolve("config-f", asked.size, asked.size, {**options, **ada, **widths})
     set_arithmetic(config.run.precision)
     state = new_state(config, network_configs(config, (asked.size, asked.size, 3), 0))
-    return Minibatch(state, config, np.zeros((1, 0), np.float32), rate_scale=1)
+    made = Minibatch(state, config, np.zeros((1, 0), np.float32), rate_scale=1)
+    made.use = "none" if asked.report else made.use
+    return made
 
 
 def print_graphs(asked: argparse.Namespace) -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from training import schedule
 from training.config import Config
 from training.devices import Replicas, uses_xla
+from training.networks import winograd
 from training.networks.parameters import Tensor
 from training.phases import Part, Phases, Share, Step
 from training.state import State
@@ -38,6 +39,7 @@ class Minibatch:
         rates = {"G": config.rate.g_lr, "D": config.rate.d_lr}
         self.rates = {network: schedule.steps(text) for network, text in rates.items()}
         xla = uses_xla(config)
+        self.use: winograd.Use = "none" if xla else winograd.on_cpu("learning")
         each = self.replicas.each
         self.takes = {step.name: each(self.taken(step), xla) for step in self.steps}
         self.shares = {step.name: each(self.shared(step), xla) for step in self.steps}
@@ -132,7 +134,11 @@ class Minibatch:
         return Part(seen, self.replicas.part(number), *more)
 
     def shared(self, step: Step) -> Callable[..., Share]:
-        return lambda *given: step.share(self.part(*given))
+        def share(*given: Tensor) -> Share:
+            with winograd.allowed(self.use):
+                return step.share(self.part(*given))
+
+        return share
 
     def meant(self, step: Step) -> Callable[..., Tensor]:
         return lambda *given: step.mean(self.part(*given)) if step.mean else None
@@ -142,7 +148,8 @@ class Minibatch:
 
     def taken(self, step: Step) -> Callable[..., Measures]:
         """Share and finish in one, where a minibatch is one round."""
-        return lambda *given: self.finished(step, *step.share(self.part(*given[:-1])), given[-1])
+        share = self.shared(step)
+        return lambda *given: self.finished(step, *share(*given[:-1]), given[-1])
 
     def finished(
         self, step: Step, gradients: list[Tensor], measures: Measures, rate: Tensor

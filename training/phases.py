@@ -7,7 +7,7 @@ samples i with i mod n = p, and gives its share of the mean over the minibatch.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import gcd
+from math import gcd, prod
 from typing import Any
 
 import tensorflow as tf
@@ -25,6 +25,8 @@ from training.state import State
 
 Weights = float | tuple[float, ...]  # of a loss, or of each of its terms
 Share = tuple[list[Tensor], dict[str, Tensor]]  # gradients, and numbers for the journal
+Seen = tuple[list[Tensor], Tensor, Tensor]  # gradients, the scores of fakes and of real images
+LARGE = 512 * 512  # pixels of an image
 
 
 @dataclass(frozen=True)
@@ -153,24 +155,48 @@ class Phases:
         return losses.path_lengths(generator, ws, noise, draws.noise), w
 
     def d_main(self, part: Part) -> Share:
-        """softplus(D(G(z))) + softplus(-D(x))."""
+        """softplus(D(G(z))) + softplus(-D(x)).
+
+        Of large images D sees the fakes first, which takes half the memory; of small ones, of whose
+        time the kernels take a part, fakes and real images at once.
+        """
         draws, networks = self.draws("d main", part, self.rounds, self.batch), self.state.networks
-        ws, w, fake_labels = self.styles(draws)
+        ws, w, labels = self.styles(draws)
         fakes = networks["G"].synthesize(ws, draws.noise)
-        with self.learning("D") as tape:
-            both = self.augmented(fakes, draws, "fake"), self.augmented(part.reals, draws, "real")
-            labels = None if fake_labels is None else tf.concat([fake_labels, part.labels], axis=0)
-            scores = networks["D"](tf.concat(both, axis=0), labels, batches=2)
-            fake, real = tf.split(scores, 2)
-            loss = tf.reduce_sum(losses.d_loss(real, fake)) / self.batch
-            total = loss * part.weight
-        return self.gradients(tape, total, "D"), {
+        seen = self.seen_in_turn if prod(fakes.shape[1:3]) >= LARGE else self.seen_at_once
+        gradients, fake, real = seen(part, draws, fakes, labels)
+        loss = tf.reduce_sum(losses.d_loss(real, fake)) / self.batch
+        return gradients, {
             "Loss/D/loss": loss,
             "Loss/scores/real": tf.reduce_sum(real) / self.batch,
             "Loss/scores/fake": tf.reduce_sum(fake) / self.batch,
             "Loss/signs/real": tf.reduce_sum(tf.sign(real)) / self.batch,
             "w": w,
         }
+
+    def seen_at_once(self, part: Part, draws: Draws, fakes: Tensor, labels: Tensor | None) -> Seen:
+        """D sees fakes and real images at once."""
+        with self.learning("D") as tape:
+            both = self.augmented(fakes, draws, "fake"), self.augmented(part.reals, draws, "real")
+            labels = None if labels is None else tf.concat([labels, part.labels], axis=0)
+            scores = self.state.networks["D"](tf.concat(both, axis=0), labels, batches=2)
+            fake, real = tf.split(scores, 2)
+            loss = tf.reduce_sum(losses.d_loss(real, fake)) / self.batch * part.weight
+        return self.gradients(tape, loss, "D"), fake, real
+
+    def seen_in_turn(self, part: Part, draws: Draws, fakes: Tensor, labels: Tensor | None) -> Seen:
+        """D sees fakes; once their gradients are there, real images."""
+        discriminator = self.state.networks["D"]
+        with self.learning("D") as tape:
+            fake = discriminator(self.augmented(fakes, draws, "fake"), labels)
+            loss = tf.reduce_sum(tf.nn.softplus(fake)) / self.batch * part.weight
+        of_fakes = self.gradients(tape, loss, "D")
+        with tf.control_dependencies(of_fakes):
+            reals = tf.identity(part.reals)
+        with self.learning("D") as tape:
+            real = discriminator(self.augmented(reals, draws, "real"), self.known(part.labels))
+            loss = tf.reduce_sum(tf.nn.softplus(-real)) / self.batch * part.weight
+        return [*map(tf.add, of_fakes, self.gradients(tape, loss, "D"))], fake, real
 
     def d_r1(self, part: Part) -> Share:
         """interval * gamma / 2 * |dD(x)/dx|^2."""

@@ -78,8 +78,7 @@ class Sampler:
         return self.generator.truncate(w, psi, cutoff)
 
     def drawn(self, ws: Tensor, start: Tensor, maps: Maps | None) -> Tensor:
-        on_cpu = not tf.config.list_logical_devices("GPU")
-        with layers.without_gradients(), winograd.allowed(on_cpu):
+        with layers.without_gradients(), winograd.allowed(winograd.on_cpu("drawing")):
             return self.synthesized(ws, start, maps)
 
     def synthesized(self, ws: Tensor, start: Tensor, maps: Maps | None) -> Tensor:

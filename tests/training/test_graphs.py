@@ -10,7 +10,7 @@ from training.minibatch import Minibatch
 from training.run import journal
 from training.state import network_configs, new_state
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("plain_graphs")]
+pytestmark = pytest.mark.slow
 LABELS = np.eye(2, dtype=np.float32)
 
 

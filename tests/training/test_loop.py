@@ -42,7 +42,6 @@ ALL = {
     "ada_target": -0.9,
     "mirror": True,
 }
-pytestmark = pytest.mark.usefixtures("plain_graphs")
 
 
 def curve(run):

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.kit.training_runs import small
+from training import phases
 from training.adam import Adam
 from training.minibatch import Minibatch, ada_p, follow
 from training.networks.architecture import GeneratorConfig
@@ -107,21 +108,83 @@ def test_another_list_of_steps_trains_as_well(tmp_path):
     assert moved == {"G", "G_ema", "adam_G"}
 
 
+def off(value, other):
+    """How far apart arrays are, as a share of the largest number."""
+    value, other = np.asarray(value), np.asarray(other)
+    return abs(value - other).max() / max(abs(value).max(), 1e-30)
+
+
+def each_step(config):
+    """What every step, and the whole minibatch, makes of the same beginning: numbers and gradients.
+
+    Gradients are read off the second moments, which are their squares after one step.
+    """
+    state = new_state(config, network_configs(config, (8, 8, 3), 0))
+    begin, counters = state.arrays(), {**state.counters(), "tally": {}}
+    minibatch = Minibatch(state, config, np.zeros((1, 0), np.float32), 1.0)
+    images = tf.random.stateless_uniform((4, 8, 8, 3), [1, 2], -1, 1)
+    seen, weight, rate = tf.constant(0, tf.int64), tf.constant(2.0), tf.constant(0.002)
+    found = {}
+    for step in minibatch.steps:
+        state.restore(begin, counters)
+        found |= minibatch.take(step, seen, images, tf.zeros((4, 0)), weight, rate)
+        moments = [value.ravel() for name, value in state.arrays().items() if "/v/" in name]
+        found[f"gradients/{step.name}"] = np.sqrt(np.concatenate(moments))
+    state.restore(begin, counters)
+    return found | minibatch(images, tf.zeros((4, 0)))
+
+
 @pytest.mark.slow
-@pytest.mark.usefixtures("plain_graphs")
 def test_xla_gives_the_same(tmp_path):
     """The steps of `xla = true` against TensorFlow's operations; warps have a test of their own."""
+    pipe = {**ALL, "augment_pipe": "color"}
+    plain, compiled = (
+        each_step(small(tmp_path, tmp_path, xla=xla, **pipe)) for xla in ("false", "true")
+    )
+    assert plain.keys() == compiled.keys()
+    assert {name: off(value, compiled[name]) for name, value in plain.items()} == {
+        name: pytest.approx(0, abs=1e-5) for name in plain
+    }
+
+
+@pytest.mark.slow
+def test_images_in_turn_give_what_images_at_once_give(tmp_path, monkeypatch):
+    """D's step on large images, with labels and ADA."""
+    config = small(tmp_path, tmp_path, labels=True, **ALL)
+    state = new_state(config, network_configs(config, (8, 8, 3), 2))
+    images, labels = tf.random.stateless_uniform((4, 8, 8, 3), [1, 2], -1, 1), np.eye(2)
+    one, seen = tf.constant(1.0), tf.constant(8, tf.int64)
     found = []
-    for xla in ("false", "true"):
-        config = small(tmp_path, tmp_path, xla=xla, **{**ALL, "augment_pipe": "color"})
-        state = new_state(config, network_configs(config, (8, 8, 3), 0))
-        images = tf.random.stateless_uniform((4, 8, 8, 3), [1, 2], -1, 1)
-        labels = np.zeros((1, 0), np.float32)
-        told = Minibatch(state, config, labels, 1.0)(images, tf.zeros((4, 0)))
-        found.append((state.arrays(), told))
-    (plain, told), (compiled, other) = found
+    for large in (phases.LARGE, 64):
+        monkeypatch.setattr(phases, "LARGE", large)
+        minibatch = Minibatch(state, config, labels.astype(np.float32), 1.0)
+        given = images, tf.constant(labels[[0, 1, 1, 0]], tf.float32), one, one
+        found.append(minibatch.shares["D"](seen, tf.constant(0, tf.int64), *given))
+    (plain, told), (turned, other) = found
     for name, value in told.items():
-        np.testing.assert_allclose(other[name], value, rtol=1e-4, atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(other[name], value, rtol=1e-5, atol=1e-6, err_msg=name)
+    for value, gradient in zip(plain, turned, strict=True):
+        np.testing.assert_allclose(gradient, value, atol=1e-5 * abs(value).numpy().max())
+
+
+@pytest.mark.slow
+def test_half_the_products_give_the_same(tmp_path):
+    """All steps, path length's and R1's too, of networks in which some convolutions are halved."""
+    found = []
+    for use in ("none", "learning"):
+        config = small(tmp_path, tmp_path, batch=8, fmap_base=512, fmap_max=64)
+        state = new_state(config, network_configs(config, (16, 16, 3), 0))
+        images = tf.random.stateless_uniform((8, 16, 16, 3), [1, 2], -1, 1)
+        minibatch = Minibatch(state, config, np.zeros((1, 0), np.float32), 1.0)
+        assert minibatch.use == "learning"
+        minibatch.use = use
+        found.append((minibatch(images, tf.zeros((8, 0))), state.arrays()))
+    (plain, moved), (halved, others) = found
     for name, value in plain.items():
-        if name.startswith(("adam", "loss")):
-            np.testing.assert_allclose(compiled[name], value, rtol=1e-3, atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(halved[name], value, rtol=1e-4, atol=1e-6, err_msg=name)
+    second = [name for name in moved if "/v/" in name and name.endswith("weight")]
+    assert len(second) > 20
+    for name in second:
+        largest = moved[name].max()
+        np.testing.assert_allclose(others[name], moved[name], atol=1e-4 * largest, err_msg=name)
+    assert any(not np.array_equal(others[name], moved[name]) for name in second)

@@ -77,8 +77,10 @@ def coefficient(weight: Tensor) -> float:
 def conv(x: Tensor, weight: Tensor, down: bool = False) -> Tensor:
     """Convolution of x with `weight` HWIO, same size, or FIR and stride 2 to half the size."""
     if not down:
-        same = winograd.taken(x, weight)
-        return winograd.convolution(x, weight) if same else tf.nn.conv2d(x, weight, 1, "SAME")
+        rows = winograd.strip_for(x, weight)
+        if rows:
+            return winograd.convolution(x, weight, rows)
+        return tf.nn.conv2d(x, weight, 1, "SAME")
     if weight.shape[0] == 1:
         return tf.nn.conv2d(down2(x), weight, 1, "VALID")
     return tf.nn.conv2d(blur(x, 2), weight, 2, "VALID")
@@ -144,7 +146,7 @@ def is_alone(x: Tensor) -> bool:
 
     Its kernels are then scaled instead, which are far smaller.
     """
-    return x.shape[0] == 1 and winograd.ALLOWED.get()
+    return x.shape[0] == 1 and winograd.USE.get() == "drawing"
 
 
 def to_rgb(x: Tensor, row: Tensor, layer: Layer, clamp: float = 0.0) -> Tensor:

@@ -5,11 +5,15 @@ six points takes six, of mixtures of six rows of the image with mixtures of the 
 2016, whose nested form loses more digits). Each product is a convolution along the width; the
 mixtures are matrix products over strips of the image, which stay in the cache. In bfloat16 they
 are rounded too: config-f's pictures of 256 pixels are then 48.7 dB from those in float32.
+
+The gradients, of any order, are such products as well, so a step of training takes half of them,
+too. Of a strip a gradient is padded to the image's size: there an image is one strip.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Literal
 
 import numpy as np
 import tensorflow as tf
@@ -21,41 +25,59 @@ Matrix = NDArray[np.float64]
 ROWS, TAPS = 4, 3  # of a result that are made together, of a kernel
 POINTS = (0.0, 0.625, -0.625, 1.5, -1.5)  # and infinity: of those tried they round least
 PRODUCTS = len(POINTS) + 1
-STRIPS = (
-    16,
-    20,
-    24,
-    28,
-    32,
-)  # rows of a strip: float32 takes the shortest that fits, bfloat16 the longest
+STRIPS = (16, 20, 24, 28, 32)  # rows: float32 takes the shortest that fits, bfloat16 the longest
 NARROWEST = 32  # pixels: what is narrower has fewer rows than the mixtures are worth
 CHANNELS = 128  # with fewer the mixtures cost what the products save
+# The same where gradients are wanted, of a batch.
+MOST_ROWS = 64  # in one strip a mixture costs more with each row
+LEAST_CHANNELS = 64  # up to 32 rows; of more rows as above
+LEAST_PIXELS = 2  # of the batch, for each channel: its kernel is mixed for all of them
 
-ALLOWED = ContextVar("ALLOWED", default=False)
+Use = Literal["none", "drawing", "learning"]
+USE: ContextVar[Use] = ContextVar("USE", default="none")
+
+
+def on_cpu(use: Use) -> Use:
+    """What is allowed where TensorFlow computes: there, or nothing on a GPU."""
+    return "none" if tf.config.list_logical_devices("GPU") else use
 
 
 @contextmanager
-def allowed(yes: bool = True) -> Iterator[None]:
-    """While a graph is traced that no gradient is wanted of: take it where it pays."""
-    token = ALLOWED.set(yes)
+def allowed(use: Use) -> Iterator[None]:
+    """While a graph for a CPU is traced: take it where it pays for pictures, or for gradients."""
+    token = USE.set(use)
     try:
         yield
     finally:
-        ALLOWED.reset(token)
+        USE.reset(token)
 
 
-def taken(x: Tensor, weight: Tensor) -> bool:
-    """Whether this convolution of x [n, h, w, i] is done so."""
-    return weight.shape[0] == TAPS and ALLOWED.get() and pays(*x.shape[1:])
+def strip_for(x: Tensor, weight: Tensor) -> int:
+    """How many rows a strip of x [n, h, w, i] has; 0: this convolution is not done so."""
+    count, height, width, channels = x.shape
+    if weight.shape[0] != TAPS:
+        return 0
+    if USE.get() == "drawing" and pays(height, width, channels):
+        return strip_of(height, x.dtype)
+    if USE.get() == "learning" and x.dtype == tf.float32:
+        return int(height) * learns(count, height, width, channels)
+    return 0
 
 
 def pays(height: int, width: int, channels: int) -> bool:
-    """Whether it is faster for an image of this size than a convolution, on a CPU."""
+    """Whether one image of this size is drawn faster than by a convolution, on a CPU."""
     return strip_of(height) > 0 and width >= NARROWEST and channels >= CHANNELS
 
 
+def learns(count: int | None, height: int, width: int, channels: int) -> bool:
+    """The same of a batch of so many and its gradients."""
+    least = LEAST_CHANNELS if height <= NARROWEST else CHANNELS
+    large = height % ROWS == 0 and height <= MOST_ROWS and channels >= least
+    return large and count is not None and count * height * width >= LEAST_PIXELS * channels
+
+
 def strip_of(height: int, dtype: tf.DType = tf.float32) -> int:
-    """How many rows a strip of such an image has; 0: it cannot be cut."""
+    """How many rows a strip of an image has where none overflows the cache; 0: it is not cut."""
     strips = STRIPS if dtype == tf.float32 else STRIPS[::-1]
     return next((rows for rows in strips if height % rows == 0), 0)
 
@@ -78,10 +100,11 @@ def mixed_kernel(kernel: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.tensordot(mixtures()[1], kernel, 1)
 
 
-def convolution(x: Tensor, weight: Tensor) -> Tensor:
-    """What tf.nn.conv2d(x, weight, 1, "SAME") is, of a kernel [3, 3, i, o]."""
+def convolution(x: Tensor, weight: Tensor, rows: int) -> Tensor:
+    """What tf.nn.conv2d(x, weight, 1, "SAME") is, of a kernel [3, 3, i, o]; `rows` a strip."""
     taps = tf.constant(mixtures()[1], tf.float32)
-    return convolved(x, tf.cast(tf.tensordot(taps, tf.cast(weight, tf.float32), 1), x.dtype))
+    kernel = tf.cast(tf.tensordot(taps, tf.cast(weight, tf.float32), 1), x.dtype)
+    return convolved(x, kernel, rows)
 
 
 def strip_matrices(rows: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -96,18 +119,22 @@ def strip_matrices(rows: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]
     return before.reshape(PRODUCTS * tiles, -1), behind.reshape(rows, PRODUCTS * tiles)
 
 
-def convolved(x: Tensor, kernel: Tensor) -> Tensor:
-    """x [n, h, w, i] with a `mixed_kernel` [6, 3, i, o] -> [n, h, w, o], zeros beyond the edges."""
+def convolved(x: Tensor, kernel: Tensor, rows: int = 0) -> Tensor:
+    """x [n, h, w, i] with a `mixed_kernel` [6, 3, i, o] -> [n, h, w, o], zeros beyond the edges.
+
+    A strip has so many rows; 0: `strip_of`.
+    """
     n, height, width, inputs = x.shape
     n, outputs = tf.shape(x)[0] if n is None else n, kernel.shape[3]
-    rows = strip_of(height, x.dtype)
+    rows = rows or strip_of(height, x.dtype)
     before, behind = strip_matrices(rows)
     tiles, kernels = rows // ROWS, [part[None] for part in tf.unstack(kernel)]
     x, strips = tf.reshape(x, [n, height, width * inputs]), []
     for top in range(0, height, rows):
         first, last = max(top - 1, 0), min(top + rows + 1, height)
         seen = before[:, first - top + 1 : last - top + 1]  # all but what lies beyond the edges
-        mixed = tf.matmul(tf.cast(seen, x.dtype), x[:, first:last])
+        part = x if last - first == height else x[:, first:last]
+        mixed = tf.matmul(tf.cast(seen, x.dtype), part)
         mixed = tf.reshape(mixed, [n, PRODUCTS, tiles, width, inputs])
         products = [
             tf.nn.conv2d(part, each, 1, "SAME")
@@ -115,4 +142,5 @@ def convolved(x: Tensor, kernel: Tensor) -> Tensor:
         ]
         product = tf.reshape(tf.concat(products, 1), [n, PRODUCTS * tiles, width * outputs])
         strips.append(tf.matmul(tf.cast(behind, x.dtype), product))
-    return tf.reshape(tf.concat(strips, 1), [n, height, width, outputs])
+    whole = strips[0] if len(strips) == 1 else tf.concat(strips, 1)
+    return tf.reshape(whole, [n, height, width, outputs])

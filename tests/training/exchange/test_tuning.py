@@ -206,7 +206,6 @@ def test_a_dataset_of_another_kind_is_refused_with_both(pickle, tmp_path, capsys
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("plain_graphs")
 def test_twenty_minibatches_from_a_pickle_are_those_from_an_npz(pickle, tmp_path):
     """The same network in two files, with all four steps: the same curve, to the bit."""
     own = tmp_path / "own.npz"

@@ -11,7 +11,7 @@ from training.networks.architecture import saved_pair
 from training.networks.discriminator import Discriminator
 from training.networks.generator import Generator
 
-pytestmark = [pytest.mark.real_data, pytest.mark.usefixtures("plain_graphs")]
+pytestmark = pytest.mark.real_data
 PAIRS = {
     "none": ("ada32", {}),
     "eight mapping layers and a clamp": (

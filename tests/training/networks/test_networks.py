@@ -52,7 +52,6 @@ def test_parameters_at_1024(widths, millions):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("plain_graphs")
 @pytest.mark.parametrize(
     "form",
     [

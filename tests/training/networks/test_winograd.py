@@ -30,7 +30,8 @@ def exact(x, kernel):
 @pytest.mark.parametrize("count", [2, None])
 def test_it_is_the_convolution(size, count):
     x, kernel = drawn(*size)
-    whole = tf.function(winograd.convolution, autograph=False)
+    rows = winograd.strip_of(size[0])
+    whole = tf.function(lambda x, kernel: winograd.convolution(x, kernel, rows), autograph=False)
     traced = whole.get_concrete_function(
         tf.TensorSpec([count, *x.shape[1:]]), tf.TensorSpec(kernel.shape)
     )
@@ -47,7 +48,7 @@ def test_a_kernel_mixed_before_gives_the_same():
 
 def test_in_bfloat16_it_rounds_some_bits_more():
     x, kernel = (tf.cast(each, tf.bfloat16) for each in drawn(64, 32, 16))
-    found = tf.cast(winograd.convolution(x, kernel), tf.float64).numpy()
+    found = tf.cast(winograd.convolution(x, kernel, 32), tf.float64).numpy()
     wanted = exact(*(tf.cast(each, tf.float64).numpy() for each in (x, kernel)))
     assert found.shape == wanted.shape
     assert 1e-3 < np.std(found - wanted) / np.std(wanted) < 1e-2
@@ -65,25 +66,63 @@ def test_the_products_are_half_of_the_taps():
     assert len(before) * 2 == rows * 3 and behind.shape == (rows, len(before))
 
 
-def test_it_is_taken_where_it_pays_and_is_allowed_alone():
-    x, weight = tf.zeros([1, 32, 32, 128]), tf.zeros([3, 3, 128, 8])
-    assert not winograd.taken(x, weight)
-    with winograd.allowed():
-        assert winograd.taken(x, weight)
-        assert not winograd.taken(x, weight[:1, :1])
-        assert not winograd.taken(x[..., :64], weight)
-        assert winograd.taken(tf.cast(x, tf.bfloat16), weight)
-        assert not winograd.taken(x[:, :31], weight)
-    assert not winograd.taken(x, weight)
+@pytest.mark.parametrize("size", [(8, 6), (12, 5), (64, 4)])
+def test_gradients_of_gradients_are_those_of_the_convolution(size):
+    """What R1 takes: of |gradient for x|^2 for the kernel; an image is one strip."""
+
+    def found(convolve):
+        x, kernel = (tf.constant(each, tf.float32) for each in drawn(*size))
+        with tf.GradientTape() as outer:
+            outer.watch(kernel)
+            with tf.GradientTape() as inner:
+                inner.watch([x, kernel])
+                loss = tf.reduce_sum(convolve(x, kernel) ** 3)
+            first = inner.gradient(loss, [x, kernel])
+            second = tf.reduce_sum(first[0] ** 2)
+        return [*first, outer.gradient(second, kernel)]
+
+    plain = found(lambda x, kernel: tf.nn.conv2d(x, kernel, 1, "SAME"))
+    other = found(lambda x, kernel: winograd.convolution(x, kernel, size[0]))
+    for one, two in zip(plain, other, strict=True):
+        assert abs(one - two).numpy().max() < 2e-5 * abs(one).numpy().max()
 
 
-def test_layers_convolve_so_where_it_is_allowed(monkeypatch):
+def rows(use, height=32, width=32, channels=128, taps=3, dtype=tf.float32, count=8):
+    """How many rows of such images are convolved so at once."""
+    with winograd.allowed(use):
+        x, weight = tf.zeros([count, height, width, channels], dtype), tf.zeros([taps, taps, 1, 1])
+        return winograd.strip_for(x, weight)
+
+
+def test_pictures_are_drawn_so_where_it_pays():
+    assert rows("drawing") == 16 and rows("drawing", dtype=tf.bfloat16) == 32
+    assert rows("none") == rows("drawing", taps=1) == 0
+    assert rows("drawing", channels=64) == rows("drawing", width=31) == 0
+
+
+def test_networks_learn_so_where_it_pays():
+    assert rows("learning") == 32 and rows("learning", 64) == 64
+    assert rows("learning", 8, 8, 64) == 8 and rows("learning", 8, 8, 64, count=1) == 0
+    assert rows("learning", taps=1) == rows("learning", dtype=tf.bfloat16) == 0
+    assert rows("learning", 64, channels=64) == rows("learning", channels=63) == 0
+    assert rows("learning", 10) == rows("learning", 128) == 0
+
+
+def test_what_is_allowed_ends():
+    with winograd.allowed("learning"):
+        pass
+    x, weight = tf.zeros([1, 32, 32, 128]), tf.zeros([3, 3, 128, 1])
+    assert not winograd.strip_for(x, weight)
+
+
+@pytest.mark.parametrize("use", ["drawing", "learning"])
+def test_layers_convolve_so_where_it_is_allowed(monkeypatch, use):
     x = tf.random.stateless_normal([1, 32, 32, 128], [1, 2])
     weight = tf.random.stateless_normal([3, 3, 128, 4], [3, 4])
     plain = layers.conv(x, weight)
     seen = []
     whole = winograd.convolution
     monkeypatch.setattr(winograd, "convolution", lambda *given: seen.append(1) or whole(*given))
-    with winograd.allowed():
+    with winograd.allowed(use):
         other = layers.conv(x, weight)
     assert seen and abs(other - plain).numpy().max() < 4e-6 * abs(plain).numpy().max()

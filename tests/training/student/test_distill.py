@@ -12,7 +12,7 @@ from training.exchange.opening import open_generator
 from training.networks.student import Student
 from training.run import checkpoints
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("plain_graphs")]
+pytestmark = pytest.mark.slow
 PARTS = ("G_ema", "G", "D")
 
 

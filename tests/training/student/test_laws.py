@@ -18,7 +18,7 @@ from training.networks.student import Student
 from training.run import grids
 from training.sampler import Sampler
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("plain_graphs")]
+pytestmark = pytest.mark.slow
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 OURS = [kind for kind in KINDS if kind not in ("NVIDIA's", "student")]
 
