@@ -83,7 +83,7 @@ def read_savedmodel(path: Path) -> Graph:
         run = signatures["serving_default"]
         check_constant(run.graph.as_graph_def())
         flat = constants(run)
-    names = words(sorted(run.structured_input_signature[1]))
+    names = signature_names(sorted(run.structured_input_signature[1]))
     specs = [tf.TensorSpec(x.shape, x.dtype, x.name) for x in flat.inputs]
     inputs = dict(zip(names, specs, strict=True))  # both in the order of the names
     outputs = dict(zip(sorted(run.structured_outputs), [x.name for x in flat.outputs], strict=True))
@@ -106,12 +106,12 @@ def read_frozen(path: Path) -> Graph:
     if not ends:
         raise ConvertError(f"{path} computes nothing that comes out: name a whole graph")
     specs = [tf.TensorSpec(x.shape, x.dtype, x.name) for op in given for x in op.outputs]
-    inputs = dict(zip(words([op.name for op in given]), specs, strict=True))
-    names = words([x.name.removesuffix(":0") for x in ends])
+    inputs = dict(zip(signature_names([op.name for op in given]), specs, strict=True))
+    names = signature_names([x.name.removesuffix(":0") for x in ends])
     return Graph(definition, inputs, dict(zip(names, [x.name for x in ends], strict=True)))
 
 
-def words(names: Sequence[str]) -> list[str]:
+def signature_names(names: Sequence[str]) -> list[str]:
     """Names as a signature can have them, model/in:1 as model_in_1, no two the same."""
     found: list[str] = []
     for name in names:

@@ -38,7 +38,7 @@ def tried(graph: Graph, given: dict[str, Any] | None = None) -> Trial:
             run = graph.function()[1]
             for inputs in [given] if given else suiting(graph):
                 try:
-                    return timed(run, inputs)
+                    return timed_calls(run, inputs)
                 except tf.errors.InvalidArgumentError as error:  # other inputs may do
                     failed = failed or reason(error)
         except (tf.errors.OpError, ValueError) as error:
@@ -46,7 +46,7 @@ def tried(graph: Graph, given: dict[str, Any] | None = None) -> Trial:
     return Trial(0.0, {}, failed)
 
 
-def timed(run: Any, given: dict[str, Any], calls: int = 5) -> Trial:
+def timed_calls(run: Any, given: dict[str, Any], calls: int = 5) -> Trial:
     """The fastest of some calls, after one that is not counted."""
     outputs, seconds = run(**given), []
     for _ in range(calls):
@@ -61,17 +61,18 @@ def suiting(graph: Graph) -> Iterator[dict[str, Any]]:
     known = []
     for whole, size, rank in product((0, 1), SIZES, RANKS):
         rng = np.random.default_rng(0)
-        shapes = {name: shape_of(spec.shape, size, rank) for name, spec in graph.inputs.items()}
+        shapes = {name: tried_shape(spec.shape, size, rank) for name, spec in graph.inputs.items()}
         kinds = [spec.dtype.is_integer for spec in graph.inputs.values()]
         if (shapes, whole * any(kinds)) in known:
             continue
         known.append((shapes, whole * any(kinds)))
         yield {
-            name: drawn(rng, shapes[name], spec.dtype, whole) for name, spec in graph.inputs.items()
+            name: input_drawn(rng, shapes[name], spec.dtype, whole)
+            for name, spec in graph.inputs.items()
         }
 
 
-def shape_of(shape: Any, size: int, rank: int) -> list[int]:
+def tried_shape(shape: Any, size: int, rank: int) -> list[int]:
     """A whole shape; where the rank is open that of a picture, as far as it goes."""
     if shape.rank is None:
         return [1, size, size, 3][:rank]
@@ -79,7 +80,7 @@ def shape_of(shape: Any, size: int, rank: int) -> list[int]:
     return [known or (size if axis else first) for axis, known in enumerate(shape.as_list())]
 
 
-def drawn(rng: np.random.Generator, shape: list[int], kind: Any, whole: int) -> Any:
+def input_drawn(rng: np.random.Generator, shape: list[int], kind: Any, whole: int) -> Any:
     """Random numbers, or the same whole number or empty text everywhere."""
     if kind == tf.string:
         return tf.fill(shape, "")

@@ -87,13 +87,13 @@ def load_directions(path: Path) -> tuple[dict[str, Direction], str]:
     """(directions by name, digest of the model's file); raises ConfigError."""
     try:
         arrays, about = load_arrays(path)
-        found = {n: kept(n, arrays[n], said) for n, said in about["directions"].items()}
+        found = {n: direction_of(n, arrays[n], said) for n, said in about["directions"].items()}
         return found, str(about["model"])
     except (CheckpointError, KeyError, TypeError, AttributeError, ValueError):
         raise ConfigError(f"{path} holds no directions: write it with `directions`") from None
 
 
-def kept(name: str, step: Any, said: Mapping[str, Any]) -> Direction:
+def direction_of(name: str, step: Any, said: Mapping[str, Any]) -> Direction:
     """A direction of a file; raises ValueError, or what Python does, where it is none."""
     levels, share = said["levels"], float(said["share"])
     whole = bool(levels) and all(type(level) is int and level >= 0 for level in levels)

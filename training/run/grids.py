@@ -66,7 +66,7 @@ def write_film(path: Path, grids: Sequence[Path], per_second: int = 8) -> Sequen
     """
     import cv2
 
-    frames = [grid for grid in grids if is_whole(grid)] or grids
+    frames = [grid for grid in grids if is_readable(grid)] or grids
     first = on_white(frames[0])
     scale = min(1.0, FILM_SIDE / max(first.shape[:2]))
     size = [films.even(side * scale) for side in (first.shape[1], first.shape[0])]
@@ -78,7 +78,7 @@ def write_film(path: Path, grids: Sequence[Path], per_second: int = 8) -> Sequen
     return frames
 
 
-def is_whole(path: Path) -> bool:
+def is_readable(path: Path) -> bool:
     """Whether a picture can be read to its end."""
     try:
         on_white(path)
