@@ -13,7 +13,7 @@ from training.run import grids, journal
 
 GOOD = {
     "stats.jsonl": {"seen": 4, "time": 1.5, "diversity": "nan"},
-    "metrics.jsonl": {"seen": 4, "metric": "fid2k", "value": 3, "time": 1.5},
+    "metrics.jsonl": {"seen": 4, "metric": "fid2k", "value": 3},
 }
 READ = {
     "stats.jsonl": lambda run: journal.read_stats(run / "stats.jsonl"),
