@@ -6,7 +6,8 @@
 
 These are the trainer's own steps, with their draws, Adam and running means. s/kimg counts G and D
 steps and the averages at every batch, path length at every 4th (half a batch), R1 at every 16th.
-The operations are those of the convolutions and matrix products in the graphs. `--report` runs
+The operations are those of the convolutions and matrix products in the graphs, so of a convolution
+with half the products half. `--report` runs
 nothing: it counts what of each graph a GPU would compute, and what it would have to ask the host.
 """
 
@@ -104,9 +105,8 @@ def minibatch(asked) -> Minibatch:
     config = presets.resolve("config-f", asked.size, asked.size, {**options, **ada, **widths})
     set_arithmetic(config.run.precision)
     state = new_state(config, network_configs(config, (asked.size, asked.size, 3), 0))
-    made = Minibatch(state, config, np.zeros((1, 0), np.float32), rate_scale=1)
-    made.use = "none" if asked.report else made.use
-    return made
+    use = "none" if asked.report else None
+    return Minibatch(state, config, np.zeros((1, 0), np.float32), rate_scale=1, use=use)
 
 
 def print_graphs(asked: argparse.Namespace) -> None:

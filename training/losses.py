@@ -15,7 +15,17 @@ def g_loss(scores_fake: Tensor) -> Tensor:
 
 def d_loss(scores_real: Tensor, scores_fake: Tensor) -> Tensor:
     """softplus(D(G(z))) + softplus(-D(x)) per sample [n] (Goodfellow et al. 2014, eq. 1)."""
-    return (tf.nn.softplus(scores_fake) + tf.nn.softplus(-scores_real))[:, 0]
+    return d_loss_fake(scores_fake) + d_loss_real(scores_real)
+
+
+def d_loss_fake(scores: Tensor) -> Tensor:
+    """The first half of `d_loss`."""
+    return tf.nn.softplus(scores)[:, 0]
+
+
+def d_loss_real(scores: Tensor) -> Tensor:
+    """The second half of `d_loss`."""
+    return tf.nn.softplus(-scores)[:, 0]
 
 
 def r1_penalty(

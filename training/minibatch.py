@@ -1,7 +1,7 @@
 """One minibatch: each step that is due, then the averages; nothing in it waits for the device."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from training.networks.parameters import Tensor
 from training.phases import Part, Phases, Share, Step
 from training.state import State
 
+T = TypeVar("T")
+
 Measures = dict[str, Any]  # tensors, and plain numbers of what the host decides
 NOTHING = 0.0  # for a part without a mean
 
@@ -21,7 +23,8 @@ NOTHING = 0.0  # for a part without a mean
 class Minibatch:
     """Trains a state on one batch after another; `rate_scale` is 1 until a collapse halves it.
 
-    `steps` are those of StyleGAN2, unless others are given.
+    `steps` are those of StyleGAN2, unless others are given. `use` says which convolutions take half
+    the products: on a CPU, without XLA, those that pay.
     """
 
     def __init__(
@@ -32,6 +35,7 @@ class Minibatch:
         rate_scale: float,
         replicas: Replicas | None = None,
         steps: Sequence[Step] = (),
+        use: winograd.Use | None = None,
     ) -> None:
         self.state, self.config, self.rate_scale = state, config, rate_scale
         self.replicas = replicas or Replicas()
@@ -39,7 +43,7 @@ class Minibatch:
         rates = {"G": config.rate.g_lr, "D": config.rate.d_lr}
         self.rates = {network: schedule.steps(text) for network, text in rates.items()}
         xla = uses_xla(config)
-        self.use: winograd.Use = "none" if xla else winograd.on_cpu("learning")
+        self.use = use or ("none" if xla else winograd.on_cpu("learning"))
         each = self.replicas.each
         self.takes = {step.name: each(self.taken(step), xla) for step in self.steps}
         self.shares = {step.name: each(self.shared(step), xla) for step in self.steps}
@@ -134,14 +138,19 @@ class Minibatch:
         return Part(seen, self.replicas.part(number), *more)
 
     def shared(self, step: Step) -> Callable[..., Share]:
-        def share(*given: Tensor) -> Share:
-            with winograd.allowed(self.use):
-                return step.share(self.part(*given))
-
-        return share
+        return self.halved(lambda *given: step.share(self.part(*given)))
 
     def meant(self, step: Step) -> Callable[..., Tensor]:
-        return lambda *given: step.mean(self.part(*given)) if step.mean else None
+        return self.halved(lambda *given: step.mean(self.part(*given)) if step.mean else None)
+
+    def halved(self, function: Callable[..., T]) -> Callable[..., T]:
+        """The function with the convolutions of `use`."""
+
+        def run(*given: Tensor) -> T:
+            with winograd.allowed(self.use):
+                return function(*given)
+
+        return run
 
     def finishing(self, step: Step) -> Callable[..., Measures]:
         return lambda *given: self.finished(step, *given)

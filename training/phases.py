@@ -157,8 +157,8 @@ class Phases:
     def d_main(self, part: Part) -> Share:
         """softplus(D(G(z))) + softplus(-D(x)).
 
-        Of large images D sees the fakes first, which takes half the memory; of small ones, of whose
-        time the kernels take a part, fakes and real images at once.
+        Of large images D sees the fakes first: the feature maps of one half are kept at a time. Of
+        small ones, of whose time the kernels take a part, it sees fakes and real images at once.
         """
         draws, networks = self.draws("d main", part, self.rounds, self.batch), self.state.networks
         ws, w, labels = self.styles(draws)
@@ -189,13 +189,13 @@ class Phases:
         discriminator = self.state.networks["D"]
         with self.learning("D") as tape:
             fake = discriminator(self.augmented(fakes, draws, "fake"), labels)
-            loss = tf.reduce_sum(tf.nn.softplus(fake)) / self.batch * part.weight
+            loss = tf.reduce_sum(losses.d_loss_fake(fake)) / self.batch * part.weight
         of_fakes = self.gradients(tape, loss, "D")
         with tf.control_dependencies(of_fakes):
             reals = tf.identity(part.reals)
         with self.learning("D") as tape:
             real = discriminator(self.augmented(reals, draws, "real"), self.known(part.labels))
-            loss = tf.reduce_sum(tf.nn.softplus(-real)) / self.batch * part.weight
+            loss = tf.reduce_sum(losses.d_loss_real(real)) / self.batch * part.weight
         return [*map(tf.add, of_fakes, self.gradients(tape, loss, "D"))], fake, real
 
     def d_r1(self, part: Part) -> Share:

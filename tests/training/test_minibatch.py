@@ -108,63 +108,85 @@ def test_another_list_of_steps_trains_as_well(tmp_path):
     assert moved == {"G", "G_ema", "adam_G"}
 
 
-def off(value, other):
-    """How far apart arrays are, as a share of the largest number."""
+def off(value, other, least=1e-30):
+    """How far apart arrays are, as a share of the largest number, which counts as `least`."""
     value, other = np.asarray(value), np.asarray(other)
-    return abs(value - other).max() / max(abs(value).max(), 1e-30)
+    return abs(value - other).max() / max(abs(value).max(), least)
 
 
-def each_step(config):
-    """What every step, and the whole minibatch, makes of the same beginning: numbers and gradients.
-
-    Gradients are read off the second moments, which are their squares after one step.
-    """
+def computed(config, **more):
+    """(the gradients of each step in its first round, what a minibatch of two rounds tells)."""
     state = new_state(config, network_configs(config, (8, 8, 3), 0))
-    begin, counters = state.arrays(), {**state.counters(), "tally": {}}
-    minibatch = Minibatch(state, config, np.zeros((1, 0), np.float32), 1.0)
-    images = tf.random.stateless_uniform((4, 8, 8, 3), [1, 2], -1, 1)
-    seen, weight, rate = tf.constant(0, tf.int64), tf.constant(2.0), tf.constant(0.002)
+    minibatch = Minibatch(state, config, np.zeros((1, 0), np.float32), 1.0, **more)
+    images, one, first = reals(), tf.constant(1.0), tf.constant(0, tf.int64)
     found = {}
     for step in minibatch.steps:
-        state.restore(begin, counters)
-        found |= minibatch.take(step, seen, images, tf.zeros((4, 0)), weight, rate)
-        moments = [value.ravel() for name, value in state.arrays().items() if "/v/" in name]
-        found[f"gradients/{step.name}"] = np.sqrt(np.concatenate(moments))
-    state.restore(begin, counters)
-    return found | minibatch(images, tf.zeros((4, 0)))
+        given = (images[::2], tf.zeros((2, 0))) if step.reals else (one, one)
+        found[step.name], _ = minibatch.shares[step.name](first, first, *given, one, one)
+    return found, minibatch(images, tf.zeros((4, 0)))
+
+
+def reals():
+    return tf.random.stateless_uniform((4, 8, 8, 3), [1, 2], -1, 1)
 
 
 @pytest.mark.slow
 def test_xla_gives_the_same(tmp_path):
     """The steps of `xla = true` against TensorFlow's operations; warps have a test of their own."""
-    pipe = {**ALL, "augment_pipe": "color"}
-    plain, compiled = (
-        each_step(small(tmp_path, tmp_path, xla=xla, **pipe)) for xla in ("false", "true")
+    more = {**ALL, "augment_pipe": "color", "accumulation": 2}
+    (plain, told), (compiled, other) = (
+        computed(small(tmp_path, tmp_path, xla=xla, **more)) for xla in ("false", "true")
     )
-    assert plain.keys() == compiled.keys()
-    assert {name: off(value, compiled[name]) for name, value in plain.items()} == {
-        name: pytest.approx(0, abs=1e-5) for name in plain
+    assert {name: off(value, other[name]) for name, value in told.items()} == {
+        name: pytest.approx(0, abs=1e-5) for name in told
     }
+    for name, gradients in plain.items():
+        largest = max(abs(value).numpy().max() for value in gradients)
+        for value, again in zip(gradients, compiled[name], strict=True):
+            assert off(value, again, 0.1 * largest) < 1e-5, name
+
+
+def test_xla_has_convolutions_of_its_own(tmp_path):
+    config = small(tmp_path, tmp_path, xla="true")
+    state = new_state(config, network_configs(config, (8, 8, 3), 0))
+    assert Minibatch(state, config, np.zeros((1, 0), np.float32), 1.0).use == "none"
 
 
 @pytest.mark.slow
 def test_images_in_turn_give_what_images_at_once_give(tmp_path, monkeypatch):
-    """D's step on large images, with labels and ADA."""
-    config = small(tmp_path, tmp_path, labels=True, **ALL)
+    """D's step on large images, with labels, ADA and two rounds."""
+    config = small(tmp_path, tmp_path, labels=True, accumulation=2, **ALL)
     state = new_state(config, network_configs(config, (8, 8, 3), 2))
-    images, labels = tf.random.stateless_uniform((4, 8, 8, 3), [1, 2], -1, 1), np.eye(2)
-    one, seen = tf.constant(1.0), tf.constant(8, tf.int64)
-    found = []
-    for large in (phases.LARGE, 64):
-        monkeypatch.setattr(phases, "LARGE", large)
-        minibatch = Minibatch(state, config, labels.astype(np.float32), 1.0)
-        given = images, tf.constant(labels[[0, 1, 1, 0]], tf.float32), one, one
-        found.append(minibatch.shares["D"](seen, tf.constant(0, tf.int64), *given))
-    (plain, told), (turned, other) = found
+    labels = np.eye(2, dtype=np.float32)
+    one, first = tf.constant(1.0), tf.constant(0, tf.int64)
+    given = reals()[::2], tf.constant(labels), one, one
+
+    def share():
+        return Minibatch(state, config, labels, 1.0).shares["D"](first, first, *given)
+
+    plain, told = share()
+    monkeypatch.setattr(phases, "LARGE", 64)
+    monkeypatch.setattr(phases.Phases, "seen_at_once", None)
+    turned, other = share()
     for name, value in told.items():
         np.testing.assert_allclose(other[name], value, rtol=1e-5, atol=1e-6, err_msg=name)
     for value, gradient in zip(plain, turned, strict=True):
         np.testing.assert_allclose(gradient, value, atol=1e-5 * abs(value).numpy().max())
+
+
+def test_real_images_wait_for_the_gradients_of_fakes(tmp_path, monkeypatch):
+    monkeypatch.setattr(phases, "LARGE", 64)
+    config = small(tmp_path, tmp_path)
+    state = new_state(config, network_configs(config, (8, 8, 3), 0))
+    minibatch = Minibatch(state, config, np.zeros((1, 0), np.float32), 1.0)
+    one, first = tf.constant(1.0), tf.constant(0, tf.int64)
+    share = tf.function(minibatch.shared(minibatch.steps[2]), autograph=False)
+    graph = share.get_concrete_function(first, first, reals(), tf.zeros((4, 0)), one, one).graph
+    waits = [each for each in graph.get_operations() if each.type == "Identity"]
+    waits = [each for each in waits if each.inputs[0].op.type == "Placeholder"]
+    assert [len(each.control_inputs) for each in waits if each.inputs[0].shape == (4, 8, 8, 3)] == [
+        len(state.adams["D"].variables)
+    ]
 
 
 @pytest.mark.slow
@@ -175,9 +197,7 @@ def test_half_the_products_give_the_same(tmp_path):
         config = small(tmp_path, tmp_path, batch=8, fmap_base=512, fmap_max=64)
         state = new_state(config, network_configs(config, (16, 16, 3), 0))
         images = tf.random.stateless_uniform((8, 16, 16, 3), [1, 2], -1, 1)
-        minibatch = Minibatch(state, config, np.zeros((1, 0), np.float32), 1.0)
-        assert minibatch.use == "learning"
-        minibatch.use = use
+        minibatch = Minibatch(state, config, np.zeros((1, 0), np.float32), 1.0, use=use)
         found.append((minibatch(images, tf.zeros((8, 0))), state.arrays()))
     (plain, moved), (halved, others) = found
     for name, value in plain.items():

@@ -10,6 +10,7 @@ The gradients, of any order, are such products as well, so a step of training ta
 too. Of a strip a gradient is padded to the image's size: there an image is one strip.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -28,9 +29,9 @@ PRODUCTS = len(POINTS) + 1
 STRIPS = (16, 20, 24, 28, 32)  # rows: float32 takes the shortest that fits, bfloat16 the longest
 NARROWEST = 32  # pixels: what is narrower has fewer rows than the mixtures are worth
 CHANNELS = 128  # with fewer the mixtures cost what the products save
-# The same where gradients are wanted, of a batch.
-MOST_ROWS = 64  # in one strip a mixture costs more with each row
-LEAST_CHANNELS = 64  # up to 32 rows; of more rows as above
+# Where gradients are wanted, of a batch, an image is one strip: a mixture costs more with each row.
+LEAST_ROWS = 8
+LEAST_CHANNELS = {32: 64, 64: 128}  # of an image of at most so many rows
 LEAST_PIXELS = 2  # of the batch, for each channel: its kernel is mixed for all of them
 
 Use = Literal["none", "drawing", "learning"]
@@ -60,7 +61,7 @@ def strip_for(x: Tensor, weight: Tensor) -> int:
     if USE.get() == "drawing" and pays(height, width, channels):
         return strip_of(height, x.dtype)
     if USE.get() == "learning" and x.dtype == tf.float32:
-        return int(height) * learns(count, height, width, channels)
+        return int(height) if learns(count, height, width, channels) else 0
     return 0
 
 
@@ -71,9 +72,10 @@ def pays(height: int, width: int, channels: int) -> bool:
 
 def learns(count: int | None, height: int, width: int, channels: int) -> bool:
     """The same of a batch of so many and its gradients."""
-    least = LEAST_CHANNELS if height <= NARROWEST else CHANNELS
-    large = height % ROWS == 0 and height <= MOST_ROWS and channels >= least
-    return large and count is not None and count * height * width >= LEAST_PIXELS * channels
+    if count is None or height % ROWS or height < LEAST_ROWS:
+        return False
+    least = next((least for rows, least in LEAST_CHANNELS.items() if height <= rows), math.inf)
+    return channels >= least and count * height * width >= LEAST_PIXELS * channels
 
 
 def strip_of(height: int, dtype: tf.DType = tf.float32) -> int:

@@ -5,4 +5,4 @@ import pytest
 
 @pytest.fixture(scope="module", autouse=True)
 def left_alone():
-    """In place of what the other tests of training have."""
+    """Overrides the fixture of the folder above: TensorFlow's optimiser stays on."""

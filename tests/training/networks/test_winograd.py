@@ -9,6 +9,11 @@ from training.networks import layers, winograd
 SIZES = [(32, 36), (40, 33), (64, 32)]  # two strips of 16, two of 20, four of 16
 
 
+@pytest.fixture(scope="module", autouse=True)
+def left_alone():
+    """Overrides that of the folder above: TensorFlow's optimiser stays on, as it is for users."""
+
+
 def drawn(height, width, inputs=3, outputs=5):
     numbers = np.random.default_rng(height)
     x = numbers.standard_normal((2, height, width, inputs))
@@ -106,6 +111,13 @@ def test_networks_learn_so_where_it_pays():
     assert rows("learning", taps=1) == rows("learning", dtype=tf.bfloat16) == 0
     assert rows("learning", 64, channels=64) == rows("learning", channels=63) == 0
     assert rows("learning", 10) == rows("learning", 128) == 0
+    assert rows("learning", 4, 4, 64, count=64) == 0
+
+
+def test_on_a_gpu_nothing_is_allowed(monkeypatch):
+    assert winograd.on_cpu("learning") == "learning"
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [kind])
+    assert winograd.on_cpu("learning") == "none"
 
 
 def test_what_is_allowed_ends():
