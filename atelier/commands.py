@@ -25,7 +25,6 @@ from atelier.options import (
     shown,
 )
 
-NOWHERE = "the current folder is gone: go to one that is there, and run the same again"
 NO_MEMORY = "this takes more memory than there is: close other programs, or ask for less at a time"
 
 
@@ -159,6 +158,7 @@ def answered(command: Callable[[], int], stopped: str) -> int:
 
     `stopped` is said after Ctrl-C, SIGTERM and SIGHUP. A fault of ours is raised.
     """
+    take_numbers()
     print_any_name()
     with stop.heard():
         code = answer(command, stopped)
@@ -167,6 +167,18 @@ def answered(command: Callable[[], int], stopped: str) -> int:
         except OSError:  # no second sentence
             sys.stdout = None  # type: ignore[assignment]
         return code
+
+
+def take_numbers() -> None:
+    """Open the null device in place of a standard file that is closed, as under some daemons.
+
+    Another file would get its number, and what is printed by a library would go into that.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def print_any_name() -> None:
@@ -191,18 +203,22 @@ def answer(command: Callable[[], int], stopped: str) -> int:
         sys.stdout = None  # type: ignore[assignment]
         return 1
     except OSError as error:
-        return said(f"error: {error if error.filename or is_somewhere() else NOWHERE}", 1)
+        if is_nowhere():
+            return said("error: the current folder was removed: go to one that is there", 2)
+        return said(f"error: {error}", 1)
     except MemoryError as error:
         return said(f"error: {memory_in_words(error)}", 1)
     except KeyboardInterrupt as end:
         return said(f"\n{end.args[0] if end.args else stopped}", stop.STOPPED)
 
 
-def is_somewhere() -> bool:
-    """Whether the folder that this command was started in is still there."""
-    with suppress(FileNotFoundError):
-        return bool(os.getcwd())
-    return False
+def is_nowhere() -> bool:
+    """Whether the current folder is gone, so that no relative path means anything."""
+    try:
+        os.getcwd()
+        return False
+    except FileNotFoundError:
+        return True
 
 
 def memory_in_words(error: MemoryError) -> str:

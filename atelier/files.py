@@ -107,10 +107,11 @@ def line_of(row: Any) -> str:
     return json.dumps(row) + "\n"
 
 
-def read_lines(path: Path) -> list[Any]:
+def read_lines(path: Path, **needed: Any) -> list[Any]:
     """One JSON value a line; none where there is no file.
 
-    A last line that a crash cut short is left out. Raises BrokenLineError for any other.
+    A last line that a crash cut short is left out. Raises BrokenLineError for any other, and for
+    one that has not what is `needed`: names, each with its type.
     """
     rows = []
     lines = path.read_bytes().split(b"\n") if path.exists() else []
@@ -123,7 +124,17 @@ def read_lines(path: Path) -> list[Any]:
                 raise BrokenLineError(
                     f"{path} line {number} is no JSON ({error}): mend the line or delete it"
                 ) from None
+            continue
+        if lacking := [name for name, kind in needed.items() if not has(rows[-1], name, kind)]:
+            raise BrokenLineError(
+                f"{path} line {number} does not say {lacking[0]}: mend the line or delete it"
+            )
     return rows
+
+
+def has(row: Any, name: str, kind: Any) -> bool:
+    """Whether a JSON value is an object that holds this, of this type."""
+    return isinstance(row, dict) and isinstance(row.get(name), kind)
 
 
 def sync(path: Path) -> None:

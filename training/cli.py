@@ -238,8 +238,10 @@ def film_command(given: argparse.Namespace) -> int:
     frames = sorted((given.run / "grids").glob("fakes-*.png"))
     if not frames:
         raise ConfigError(f"run = {given.run}: there are no grids in it")
-    grids.write_film(given.run / "progress.mp4", frames)
-    print(f"{len(frames)} pictures in {given.run / 'progress.mp4'}")
+    shown = grids.write_film(given.run / "progress.mp4", frames)
+    for grid in sorted({*frames} - {*shown}):
+        print(f"note: left out: {grid} cannot be read")
+    print(f"{len(shown)} pictures in {given.run / 'progress.mp4'}")
     return 0
 
 
@@ -282,10 +284,10 @@ def measure_run(
     from training.networks.student import new_generator
     from training.state import take_average
 
-    known = folder.saved_run(given.run)
-    if known is None:
+    if not (given.run / "config.json").exists():
         raise ConfigError(f"run = {given.run}: there is no config.json in it")
     found = chosen_checkpoints(given.run, given.checkpoint)
+    known = folder.whole_run(given.run) or {}
     source = sources.open_source(given.data or known["dataset"]["path"])
     own = {name: value for name, value in known["dataset"].items() if name != "path"}
     if own != (there := dict(sources.dataset_identity(source))):

@@ -148,7 +148,7 @@ def open_run(
 ) -> Run:
     """The run as its newest checkpoint left it, or a new one; config.json is written first."""
     dataset, about = sources.dataset_identity(source), plan.about
-    known = runs.saved_run(folder)
+    known = runs.whole_run(folder)
     if known is not None:
         runs.check_same(folder, known, config, dataset)
     known = known or runs.begin_run(config, dataset, about)

@@ -35,7 +35,8 @@ def load_tensorflow() -> None:
     """
     if "tensorflow" in sys.modules or "TF_CPP_MAX_VLOG_LEVEL" in os.environ:
         return
-    sys.stderr.flush()
+    if sys.stderr is not None:
+        sys.stderr.flush()
     screen, (read, write) = os.dup(2), os.pipe()
     child = os.fork()
     if not child:

@@ -91,7 +91,7 @@ def is_student(run: Path, data: Path, config: StudentTrainerConfig, digest: str)
         same = (
             known["teacher_sha256"] == digest and Path(known["data"]).parts[-2:] == data.parts[-2:]
         )
-    except (ConfigError, KeyError, TypeError):
+    except (ConfigError, LookupError, TypeError, AttributeError):
         return False  # of another kind
     given = config.options()
     fixed = {name: given[name] for name in ("name", "seed", "fmap_max") if given[name]}

@@ -125,7 +125,7 @@ def was_begun(run: Path, given: dict[str, str]) -> bool:
     try:
         saved = folder.saved_run(run) or {}
         return bool(saved["config"]["run"]["resume_from"] == given["resume_from"])
-    except (ConfigError, KeyError, TypeError):
+    except (ConfigError, LookupError, TypeError, AttributeError):
         return False
 
 
@@ -180,16 +180,21 @@ def is_of(run: Path, data: Path, config: Config) -> bool:
         given = [saved["config"]["data"]["data"]]
         given += [change["options"].get("data", "") for change in saved["changes"]]
         dataset = {name: value for name, value in saved["dataset"].items() if name != "path"}
-    except (ConfigError, KeyError, TypeError):
+        same = any(Path(path).parts[-2:] == data.parts[-2:] for path in given)
+    except (ConfigError, LookupError, TypeError, AttributeError):
         return False  # not written by a trainer of this version
-    same = any(Path(path).parts[-2:] == data.parts[-2:] for path in given)
     return same and run.name == f"{config.run.name}-{folder.key(config, dataset)}"
 
 
 def tell_runs(store: Path) -> Iterator[tuple[str, str]]:
     """Of each run what trains it, and a line: its name and how far it is."""
     for run in known_runs(store):
-        known = folder.current(folder.saved_run(run) or {})
+        try:
+            known = folder.current(folder.saved_run(run) or {})
+        except (KeyError, TypeError, AttributeError):
+            raise ConfigError(
+                f"{run / 'config.json'} does not say what a run is: restore it"
+            ) from None
         task = "DistillStyleGAN" if "teacher_sha256" in known else "TrainStyleGAN"
         yield task, f"{run.name}: {images_seen(run) / 1000:g} of {known['total_kimg']:g} kimg"
 

@@ -2,15 +2,19 @@
 
 import io
 import logging
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from atelier import commands as ground
 from atelier.errors import Refusal
 from pipeline import luigi_script
 from tests.commands.test_laws import sentence
 from tests.kit import command_lines
+from tests.kit.store import ROOT
 
 
 @pytest.mark.parametrize(
@@ -24,6 +28,24 @@ def test_any_name_can_be_printed(letters, printed, monkeypatch):
     assert out.buffer.getvalue() == (printed or b"a\\udcff\\u65e5")
 
 
+def test_a_current_folder_that_is_gone_is_one_sentence(tmp_path, monkeypatch, capsys):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert ground.answered(lambda: len(str(Path("run").resolve())), "stopped") == 2
+    said = capsys.readouterr().err
+    assert said == "error: the current folder was removed: go to one that is there\n"
+
+
+@pytest.mark.slow
+def test_a_command_whose_standard_files_are_closed_does_its_work(tmp_path):
+    (tmp_path / "grids").mkdir()
+    Image.new("RGB", (32, 32)).save(tmp_path / "grids" / "fakes-1.png")
+    line = f"exec {sys.executable} -m training film --run {tmp_path} <&- >&- 2>&-"
+    assert subprocess.run(["sh", "-c", line], cwd=ROOT, timeout=300).returncode == 0
+    assert (tmp_path / "progress.mp4").stat().st_size
+
+
 def test_too_little_memory_is_one_sentence(capsys):
     def command():
         raise MemoryError("Unable to allocate 364. TiB")
@@ -31,14 +53,6 @@ def test_too_little_memory_is_one_sentence(capsys):
     assert ground.answered(command, "stopped") == 1
     said = capsys.readouterr().err
     assert said.startswith("error: this takes more memory than there is: close") and "364" in said
-
-
-def test_a_current_folder_that_is_gone_is_said(tmp_path, monkeypatch, capsys):
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    (tmp_path / "here").rmdir()
-    assert ground.answered(lambda: len(str(Path("there").absolute())), "stopped") == 1
-    assert capsys.readouterr().err.startswith("error: the current folder is gone: go to")
 
 
 def test_too_little_memory_of_a_task_is_one_sentence():

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+from contextlib import suppress
 from dataclasses import asdict
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from atelier.arrays import save_arrays
 from tests.kit.training_runs import draw, rehearse, small
+from training import sources
 from training.config import BEFORE, NAMES, Config, ConfigError
 from training.devices import Agreement, Replicas
 from training.exchange.opening import open_generator
@@ -182,3 +184,44 @@ def test_a_watch_that_goes_on_hears_the_same():
     heard = [collapse.Watch(lines[:n]).hear(lines[n]) for n in range(120)]
     assert [what.seen for what in heard if what] == [100]
     assert collapse.found(lines) == heard[100]
+
+
+def test_a_copy_beside_the_checkpoints_is_none_of_them(tmp_path):
+    for name in ("0000000008", "0000000016", "0000000016 (copy)", "1e3", "٣"):
+        checkpoints.checkpoint_path(tmp_path, 0).parent.mkdir(exist_ok=True)
+        (tmp_path / "checkpoints" / f"{name}.npz").touch()
+    assert list(map(checkpoints.seen_at, checkpoints.list_checkpoints(tmp_path))) == [8, 16]
+
+
+def ways(known, path=()):
+    """(a path, a value of another kind) of everything that config.json says but options' values."""
+    for name in known:
+        yield (*path, name), 5 if isinstance(known[name], dict | list | str) else "five"
+        if isinstance(known[name], dict) and name != "config":
+            yield from ways(known[name], (*path, name))
+
+
+def test_a_config_json_of_another_form_is_refused(tmp_path):
+    """Whatever of it is missing or another kind; before, its network went into the checkpoints."""
+    data, run = draw(tmp_path / "data"), tmp_path / "run"
+    rehearse(data, run, total_kimg=0)
+    file, wanted = run / "config.json", small(data, run, total_kimg=0)
+    said, dataset = file.read_text(), sources.dataset_identity(sources.open_source(data))
+    others = ["[]", "null", "{}", '"text"', "5"]
+    for path, value in ways(json.loads(said)):
+        for gone in (True, False):
+            other = part = json.loads(said)
+            for name in path[:-1]:
+                part = part[name]
+            part.pop(path[-1]) if gone else part.update({path[-1]: value})
+            others.append(json.dumps(other))
+    for other in others:
+        file.write_text(other)
+        with suppress(ConfigError):
+            known = folder.whole_run(run)
+            folder.check_same(run, known, wanted, dataset)
+            folder.changed(known, wanted)
+    for other in others[:5]:
+        file.write_text(other)
+        with pytest.raises(ConfigError, match="does not say all of a run: restore it"):
+            folder.whole_run(run)

@@ -1,29 +1,19 @@
 """A graph that was trained on a GPU, made fit for a CPU: SavedModel, Keras file or frozen graph."""
 
-import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework import kernels
-from tensorflow.python.framework.convert_to_constants import (
-    convert_variables_to_constants_v2 as constants,
-)
 
-from atelier.errors import Refusal
 from atelier.files import replacing
+from training.deploy.reading import PICTURES, ConvertError, Graph, nodes_of, read_graph
+from training.deploy.trial import furthest, tried
 
 TO_NHWC, TO_NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
-# Operations whose data_format may be NCHW: their first input is the picture, as is output 0.
-PICTURES = {"Conv2D", "DepthwiseConv2dNative", "MaxPool", "AvgPool", "BiasAdd", "FusedBatchNorm"}
-PICTURES |= {"FusedBatchNormV2", "FusedBatchNormV3"}
 CPU = ("CPU", "DEFAULT")  # whose kernels run on one
-DIMENSION = 1  # of inputs whose signature leaves it open, when tried
 BY_AXIS = ("strides", "dilations", "ksize")
 INSTEAD = {
     **dict.fromkeys(
@@ -32,90 +22,6 @@ INSTEAD = {
     ),
     "NcclAllReduce": "the graph of one replica",
 }
-
-
-class ConvertError(Refusal):
-    """A graph that cannot be made fit for a CPU; the message names the operation."""
-
-
-@dataclass
-class Graph:
-    """Constants and operations, with the tensors that go in and come out, by name."""
-
-    definition: Any
-    inputs: dict[str, Any]  # name -> tf.TensorSpec, whose own name is the tensor's
-    outputs: dict[str, str]
-    changes: Counter[str] = field(default_factory=Counter)
-
-    def function(self) -> tuple[Any, Any]:
-        """The tf.function of the graph, for inputs by name, and the one signature traced of it."""
-        whole = tf.compat.v1.wrap_function(
-            lambda: tf.import_graph_def(self.definition, name=""), []
-        )
-        run = whole.prune([spec.name for spec in self.inputs.values()], [*self.outputs.values()])
-
-        def converted(**given: Any) -> dict[str, Any]:
-            found = run(*(given[name] for name in self.inputs))
-            return dict(zip(self.outputs, found, strict=True))
-
-        specs = {
-            name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in self.inputs.items()
-        }
-        traced = tf.function(converted, autograph=False)
-        return traced, traced.get_concrete_function(**specs)
-
-
-def read_graph(path: Path) -> Graph:
-    """The graph in a file or folder; raises ConvertError where there is none."""
-    if not path.exists():
-        raise ConvertError(f"{path} does not exist: name a SavedModel, a .keras or a .pb")
-    try:
-        if path.is_dir():
-            return read_savedmodel(path)
-        if path.suffix in (".keras", ".h5"):
-            with TemporaryDirectory() as folder:
-                model = tf.keras.models.load_model(path, compile=False, safe_mode=True)
-                model.export(folder, verbose=False)
-                return read_savedmodel(Path(folder))
-        return read_frozen(path)
-    except Refusal:
-        raise
-    except Exception as error:  # each library has its own
-        said = " ".join(str(error).split())[:200]
-        raise ConvertError(f"{path} is no SavedModel, Keras file or graph: {said}") from None
-
-
-def read_savedmodel(path: Path) -> Graph:
-    """The signature serving_default, its variables as constants."""
-    with tf.device("CPU"):
-        loaded = tf.saved_model.load(str(path))  # its variables live as long as it does
-        signatures = loaded.signatures
-        if "serving_default" not in signatures:
-            raise ConvertError(f"{path} has no signature serving_default: save it with one")
-        run = signatures["serving_default"]
-        flat = constants(run)
-    names = sorted(run.structured_input_signature[1])
-    specs = [tf.TensorSpec(x.shape, x.dtype, x.name) for x in flat.inputs]
-    inputs = dict(zip(names, specs, strict=True))  # both in the order of the names
-    outputs = dict(zip(sorted(run.structured_outputs), [x.name for x in flat.outputs], strict=True))
-    return Graph(flat.graph.as_graph_def(), inputs, outputs)
-
-
-def read_frozen(path: Path) -> Graph:
-    """A GraphDef: its placeholders go in, and what nobody takes comes out."""
-    definition = tf.compat.v1.GraphDef.FromString(path.read_bytes())
-    if not definition.node:
-        raise ConvertError(f"{path} holds no graph: name a SavedModel, a .keras or a .pb")
-    taken = {name.lstrip("^").partition(":")[0] for node in definition.node for name in node.input}
-    inputs, outputs = {}, {}
-    for node in definition.node:
-        if node.op == "Placeholder":
-            shape = tf.TensorShape(node.attr["shape"].shape)
-            kind = tf.dtypes.as_dtype(node.attr["dtype"].type)
-            inputs[node.name] = tf.TensorSpec(shape, kind, f"{node.name}:0")
-        elif node.name not in taken and node.op not in ("NoOp", "Const", "Assert"):
-            outputs[node.name.replace("/", "_")] = f"{node.name}:0"
-    return Graph(definition, inputs, outputs)
 
 
 def fit_for_cpu(graph: Graph) -> None:
@@ -128,8 +34,7 @@ def fit_for_cpu(graph: Graph) -> None:
         made += turned(node, graph.changes) if in_nchw(node) else [node]
     del graph.definition.node[:]
     graph.definition.node.extend(made)
-    inner = [node for part in graph.definition.library.function for node in part.node_def]
-    for node in [*graph.definition.node, *inner]:
+    for node in nodes_of(graph.definition):
         if node.device:
             graph.changes[f"device {node.device} stripped"] += 1
             node.device = ""
@@ -206,53 +111,12 @@ def write_graph(graph: Graph, path: Path) -> None:
         tf.saved_model.save(module, str(partial), signatures={"serving_default": signature})
 
 
-@dataclass(frozen=True)
-class Trial:
-    """One run on the CPU with random inputs: what came out, or why nothing did."""
-
-    seconds: float
-    outputs: dict[str, Any]
-    failed: str = ""
-
-    def __str__(self) -> str:
-        if self.failed:
-            return f"does not run on this CPU ({self.failed})"
-        return f"{1000 * self.seconds:.1f} ms a call"
-
-
-def tried(graph: Graph, calls: int = 5) -> Trial:
-    """Run a graph with the same random inputs each time; the fastest call counts."""
-    rng, given = np.random.default_rng(0), {}
-    for name, spec in graph.inputs.items():
-        unknown = spec.shape.rank is None
-        shape = [] if unknown else [size or DIMENSION for size in spec.shape.as_list()]
-        drawn = rng.random(shape) if spec.dtype.is_floating else np.zeros(shape)
-        given[name] = tf.cast(tf.constant(drawn), spec.dtype)
-    try:
-        with tf.device("CPU"):
-            run = graph.function()[1]
-            outputs, seconds = run(**given), []
-            for _ in range(calls):
-                start = time.perf_counter()
-                run(**given)
-                seconds.append(time.perf_counter() - start)
-    except (tf.errors.OpError, ValueError) as error:
-        return Trial(0.0, {}, " ".join(str(error).split())[:160])
-    return Trial(min(seconds), {name: value.numpy() for name, value in outputs.items()})
-
-
-def furthest(before: Trial, after: Trial) -> float:
-    """The largest difference of what came out before and after, of numbers."""
-    pairs = [(before.outputs[name], after.outputs[name]) for name in after.outputs]
-    return max(float(np.max(np.abs(np.subtract(*pair, dtype=np.float64)))) for pair in pairs)
-
-
 def convert(source: Path, path: Path) -> Iterator[str]:
     """Write `source` as a SavedModel for a CPU; the lines of the report."""
     graph = read_graph(source)
     before = tried(graph)
     fit_for_cpu(graph)
-    after = tried(graph)
+    after = tried(graph, before.given)
     if after.failed:
         raise ConvertError(f"{source} {after}: save it again from its own program")
     write_graph(graph, path)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atelier.files import digest_file, replacing, write_json
+from atelier.files import digest_file, json_of, replacing, write_json
 from training.deploy.formats import DeployError, check_libraries, check_place
 from training.deploy.litert import put_litert
 from training.explore.asked import Look, Move
@@ -55,9 +55,33 @@ def title_of(model: Path) -> str:
 def check_page(page: Page) -> None:
     """Raise DeployError, before anything heavy is loaded, where no page can be written."""
     check_libraries("tflite")
-    if (page.out / ABOUT).is_file() or (page.out.is_dir() and not any(page.out.iterdir())):
-        return  # a page that is written anew
-    check_place(page.out)
+    if page.out.is_dir() and not page.out.is_symlink():
+        check_own(page.out)  # it is written anew
+    else:
+        check_place(page.out)
+
+
+def check_own(out: Path) -> None:
+    """Raise DeployError where a folder holds what no page has, and would be replaced with it."""
+    own = {ABOUT, "model.tflite", "litert", "teacher", *(path.name for path in WEB.iterdir())}
+    there = sorted(path.name for path in out.iterdir())
+    others = [name for name in there if name not in own]
+    if there and not others and not is_page(out / ABOUT):
+        others = there
+    if others:
+        raise DeployError(
+            f"out = {out} exists already: choose another name, or remove it: it is no page, as it"
+            f" holds {others[0]}"
+        )
+
+
+def is_page(about: Path) -> bool:
+    """Whether this is the file that a page has of its model, or an empty one: nobody's."""
+    try:
+        content = about.read_bytes()
+        return not content or "engine" in dict(json_of(content))
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def write_page(page: Page) -> list[str]:

@@ -83,23 +83,23 @@ class Answer(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
-        name = urlsplit(self.path).path
+        name, _, _ = self.path.partition("?")
         if not self.is_ours() or name not in self.server.files:
             return self.refuse(HTTPStatus.NOT_FOUND, f"there is no {name} here")
         kind = mimetypes.guess_type(name)[0] or "text/html"
         self.send(self.server.files[name], kind)
 
     def do_POST(self) -> None:
-        config, words = self.server.model.config, urlsplit(self.path)
+        config, (place, _, query) = self.server.model.config, self.path.partition("?")
         ways = {
-            "/map": (self.server.mapped, "label", max(config.labels - 1, 0), config.z_dim),
-            "/draw": (self.server.drawn, "noise", STRONGEST, config.rows * config.w_dim),
+            "/map": (self.server.mapped, int, "label", max(config.labels - 1, 0), config.z_dim),
+            "/draw": (self.server.drawn, float, "noise", STRONGEST, config.rows * config.w_dim),
         }
-        if not self.is_ours() or words.path not in ways:
-            return self.refuse(HTTPStatus.NOT_FOUND, f"there is no {words.path} here")
-        way, name, most, count = ways[words.path]
+        if not self.is_ours() or place not in ways:
+            return self.refuse(HTTPStatus.NOT_FOUND, f"there is no {place} here")
+        way, kind, name, most, count = ways[place]
         try:
-            value = float(parse_qs(words.query)[name][0])
+            value = kind(parse_qs(query)[name][0])
             numbers = np.frombuffer(self.body(4 * count), "<f4")
         except (KeyError, ValueError):
             return self.refuse(HTTPStatus.BAD_REQUEST, f"give {name} and {count} floats")
@@ -111,13 +111,19 @@ class Answer(BaseHTTPRequestHandler):
         """What was sent, if it is as long as it has to be."""
         if int(self.headers.get("Content-Length", 0)) != wanted:
             raise ValueError
-        return self.rfile.read(wanted)
+        if len(content := self.rfile.read(wanted)) != wanted:
+            raise ValueError  # whoever sent it went away
+        return content
 
     def is_ours(self) -> bool:
         """Whether it was asked by the name of this machine, and from this page."""
-        name, _, _ = self.headers.get("Host", "").partition(":")
-        origin = urlsplit(self.headers.get("Origin", self.server.address))
-        return name in NAMES and origin.hostname in NAMES and origin.port == self.server.server_port
+        name, _, _ = self.headers.get("Host", "").lower().partition(":")
+        try:
+            origin = urlsplit(self.headers.get("Origin", self.server.address))
+            ours = origin.hostname in NAMES and origin.port == self.server.server_port
+        except ValueError:  # no address at all
+            return False
+        return name in NAMES and ours
 
     def refuse(self, status: HTTPStatus, sentence: str) -> None:
         self.close_connection = True

@@ -55,6 +55,13 @@ def pairs_in(text: str) -> list[tuple[int, int]]:
     return [(int(first), int(last or first)) for first, _, last in parts]
 
 
+def check_upward(text: str, name: str) -> None:
+    """Raise ConfigError where a range of an option would be left out: it ends before it begins."""
+    for first, last in pairs_in(text):
+        if last < first:
+            raise ConfigError(f"{name} = {text!r}: {first}-{last} holds none: write {last}-{first}")
+
+
 def parsed_seeds(text: str, name: str = "seeds", least: int = 1) -> list[int]:
     """The seeds of an option called `name`: 0-3,7 -> 0, 1, 2, 3, 7; raises ConfigError."""
     try:
@@ -65,6 +72,7 @@ def parsed_seeds(text: str, name: str = "seeds", least: int = 1) -> list[int]:
         raise ConfigError(f"{name} = {text!r}: that is {many}; give at most {MOST_SEEDS} at once")
     if not many:
         raise ConfigError(f"{name} = {text!r}: that is none; write for example 0-15")
+    check_upward(text, name)
     if many < least:
         raise ConfigError(f"{name} = {text!r}: that is {many}; give at least {least}")
     return [seed for each in ranges for seed in each]
@@ -90,6 +98,7 @@ def parsed_levels(text: str, top: int) -> list[int]:
     levels = sorted({level for first, last in pairs for level in range(first, last + 1)})
     if not levels:
         raise ConfigError(f"levels = {text}: that is none; write for example 0-1")
+    check_upward(text, "levels")
     return levels
 
 

@@ -1,5 +1,6 @@
 """Directions of w that change what is seen, found without labels, and kept by name in a file."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from training.config import ConfigError
 from training.explore.asked import Floats, Move
 from training.explore.model import Model
 
+LARGEST = 1e6  # number of a step: w is about 1
 SAMPLES = 4096  # seeds, 0 and following, of which the mean and spread of w are measured
 
 
@@ -41,7 +43,7 @@ def find(model: Model, method: str, levels: Sequence[int], count: int) -> list[D
         own = vectors[:, -1 - number]
         own = own * np.sign(own[np.abs(own).argmax()])  # eigenvectors have no sign of their own
         step = np.asarray(own * (samples @ own).std(), np.float32)
-        share = float(values[-1 - number] / values.sum())
+        share = float(values[-1 - number] / (values.sum() or 1.0))
         found.append(Direction(f"{method}{number + 1}", step, tuple(levels), share))
     return found
 
@@ -85,13 +87,20 @@ def load_directions(path: Path) -> tuple[dict[str, Direction], str]:
     """(directions by name, digest of the model's file); raises ConfigError."""
     try:
         arrays, about = load_arrays(path)
-        found = {
-            name: Direction(name, arrays[name], tuple(said["levels"]), float(said["share"]))
-            for name, said in about["directions"].items()
-        }
+        found = {n: direction_of(n, arrays[n], said) for n, said in about["directions"].items()}
         return found, str(about["model"])
     except (CheckpointError, KeyError, TypeError, AttributeError, ValueError):
         raise ConfigError(f"{path} holds no directions: write it with `directions`") from None
+
+
+def direction_of(name: str, step: Any, said: Mapping[str, Any]) -> Direction:
+    """A direction of a file; raises ValueError, or what Python does, where it is none."""
+    levels, share = said["levels"], float(said["share"])
+    whole = bool(levels) and all(type(level) is int and level >= 0 for level in levels)
+    plain = step.ndim == 1 and step.dtype.kind == "f" and is_name(name)
+    if not (whole and plain and math.isfinite(share) and (abs(step) < LARGEST).all()):
+        raise ValueError(name)
+    return Direction(name, step.astype(np.float32), tuple(levels), share)
 
 
 def moves(

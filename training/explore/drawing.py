@@ -18,7 +18,7 @@ from training.config import ConfigError
 from training.explore import asked, writing
 from training.explore.asked import Look
 from training.explore.progress import Steps, with_bar
-from training.explore.sheets import Pixels, sheet
+from training.explore.sheets import Pixels, check_many, enlargement, sheet
 from training.run import charts, checkpoints
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ TABLE = (".csv",)
 ARRAYS = (".npz",)
 CHART = (".svg",)
 MOST_SHOWN = 300  # frames of a projection's film
+MOST_FRAMES = 1_000_000  # of a film
+SHOWN = 7  # pictures along a direction
+FARTHEST = 1000  # standard deviations along a direction
 
 
 def generate_command(given: argparse.Namespace) -> int:
@@ -41,8 +44,11 @@ def generate_command(given: argparse.Namespace) -> int:
     if given.grid:
         from training.explore import sweeps
 
-        page = sweeps.seed_grid(model, seeds, look, min(given.columns, len(seeds)))
+        columns = min(given.columns, len(seeds))
+        check_sheet(given, model, -(-len(seeds) // columns), columns)
+        page = sweeps.seed_grid(model, seeds, look, columns)
         return write_sheet(given, model, look, page, {"seeds": given.seeds})
+    seeds = list(dict.fromkeys(seeds))  # one file each
     for seed, pixels in with_bar(model.drawn(seeds, look), len(seeds), "pictures"):
         about = model.said(look) | {"seed": str(seed)} | own_label(model, seed, look)
         writing.write_picture(given.out / f"seed{seed:04d}.png", pixels, about)
@@ -57,6 +63,7 @@ def mix_command(given: argparse.Namespace) -> int:
     model = opened_for_file(given)
     from training.explore import sweeps
 
+    check_sheet(given, model, len(rows) + 1, len(columns) + 1)
     page = sweeps.mix(model, rows, columns, model.levels(given.levels), look_of(given))
     more = {"rows": given.rows, "columns": given.columns, "levels": given.levels}
     return write_sheet(given, model, look_of(given), page, more)
@@ -65,6 +72,9 @@ def mix_command(given: argparse.Namespace) -> int:
 def interpolate_command(given: argparse.Namespace) -> int:
     """A film from seed to seed."""
     seeds, wanted = asked.parsed_seeds(given.seeds, least=2), amounts(given)
+    many = given.frames * len(seeds) if given.loop else given.frames * (len(seeds) - 1) + 1
+    if many > MOST_FRAMES:
+        raise ConfigError(f"frames: that makes {many}, a film has at most {MOST_FRAMES}")
     model = opened_for_file(given, FILM, given.noise)
     from training.explore.interpolation import interpolated
 
@@ -72,7 +82,6 @@ def interpolate_command(given: argparse.Namespace) -> int:
     spherical = given.way == "spherical"
     frames = interpolated(model, seeds, look, given.frames, given.space, spherical, given.loop)
     about = model.said(look) | {"seeds": given.seeds, "space": given.space, "way": given.way}
-    many = given.frames * len(seeds) if given.loop else given.frames * (len(seeds) - 1) + 1
     frames = with_bar(frames, many, "frames")
     writing.write_frames(given.out, frames, given.fps, about, given.size, given.resample)
     print(f"{given.out}, from {model.opened.path}")
@@ -87,6 +96,7 @@ def truncation_command(given: argparse.Namespace) -> int:
 
     psis = spaced(given.first, given.last, given.steps)
     look = Look(cutoff=given.cutoff, label=given.label)
+    check_sheet(given, model, len(seeds), len(psis))
     page = sweeps.truncation(model, seeds, psis, look)
     more = {"seeds": given.seeds, "psi": f"{given.first:g} to {given.last:g}"}
     return write_sheet(given, model, look, page, more)
@@ -98,6 +108,7 @@ def noise_command(given: argparse.Namespace) -> int:
     model = opened_for_file(given)
     from training.explore import parts
 
+    check_sheet(given, model, 2 * len(seeds), model.top + 4)
     page = parts.noise(model, seeds, look_of(given), given.draws)
     return write_sheet(given, model, look_of(given), page, {"seeds": given.seeds})
 
@@ -108,6 +119,7 @@ def layers_command(given: argparse.Namespace) -> int:
     model = opened_for_file(given)
     from training.explore import parts
 
+    check_sheet(given, model, 2 * len(seeds), model.top + 1)
     page = parts.contributions(model, seeds, look_of(given))
     return write_sheet(given, model, look_of(given), page, {"seeds": given.seeds})
 
@@ -126,12 +138,13 @@ def directions_command(given: argparse.Namespace) -> int:
 
     model.check(look_of(given))
     levels = model.levels(given.levels) if given.levels else list(range(model.top + 1))
+    check_sheet(given, model, min(given.count, model.config.w_dim) * len(seeds), SHOWN)
     found = directions.find(model, given.method, levels, given.count)
     found = [*map(lambda d, n: replace(d, name=n), found, names), *found[len(names) :]]
     if given.save:
         directions.save_directions(given.save, found, model.opened.digest)
     moves = [each.move(1.0) for each in found]
-    amounts = spaced(-given.reach, given.reach, 7)
+    amounts = spaced(-given.reach, given.reach, SHOWN)
     page = sweeps.along(model, seeds, moves, amounts, look_of(given))
     for each in found:
         print(f"{each.name:16} {each.share:6.1%} of the eigenvalues")
@@ -267,14 +280,23 @@ def amounts(given: argparse.Namespace) -> Mapping[str, float]:
     found = {}
     for text in given.direction:
         name, _, amount = text.partition("=")
+        if name in found:
+            raise ConfigError(f"direction = {text!r}: {name} was given already: give each once")
         try:
             found[name] = float(amount)
         except ValueError:
             found[name] = math.nan
         if not math.isfinite(found[name]):
             raise ConfigError(f"direction = {text!r}: write a name and a number, as in sefa1=2.5")
+        if abs(found[name]) > FARTHEST:
+            raise ConfigError(f"direction = {text!r}: give at most {FARTHEST} standard deviations")
     if found and not given.directions:
         raise ConfigError("directions is missing: name the file that `directions` wrote")
+    if given.directions and not found:
+        raise ConfigError(
+            f"directions = {given.directions}: none of it is taken: say how far, as in --direction"
+            " sefa1=2.5, or leave it out"
+        )
     return found
 
 
@@ -305,6 +327,13 @@ def own_label(model: "Model", seed: int, look: Look) -> dict[str, str]:
 def spaced(first: float, last: float, steps: int) -> list[float]:
     """Numbers from first to last, both among them."""
     return [first + (last - first) * number / (steps - 1) for number in range(steps)]
+
+
+def check_sheet(given: argparse.Namespace, model: "Model", down: int, across: int) -> None:
+    """Raise ConfigError, before anything is drawn, for a sheet that is too large for its file."""
+    check_many(down * across)
+    form, times = model.config, enlargement(model.config.height, model.config.width)
+    writing.check_side(given.out, times * max(down * form.height, across * form.width))
 
 
 def write_sheet(

@@ -33,9 +33,10 @@ def lerp(one: Floats, other: Floats, share: float) -> Floats:
 
 def slerp(one: Floats, other: Floats, share: float) -> Floats:
     """Along the arc between two vectors (Shoemake 1985), straight where they are parallel."""
+    one, other = one.astype(np.float64), other.astype(np.float64)  # a sine near 0 loses most digits
     lengths = float(np.linalg.norm(one) * np.linalg.norm(other))
-    angle = np.arccos(np.clip(one @ other / max(lengths, 1e-12), -1, 1))
-    if (sine := np.sin(angle)) < 1e-4:
+    angle = np.arccos(np.clip(one @ other / max(lengths, 1e-300), -1, 1))
+    if (sine := np.sin(angle)) < 1e-6:
         return lerp(one, other, share)
     mixed = (np.sin((1 - share) * angle) * one + np.sin(share * angle) * other) / sine
     return np.asarray(mixed, np.float32)

@@ -6,10 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from training.config import ConfigError
+
 Pixels = NDArray[np.uint8]  # ..., H, W, C
 LETTERS = 11  # pixels: the height of the words
 PAD = 4
+MOST = 2000  # pictures on a sheet
 SMALLEST = 48  # pixels: smaller pictures are enlarged by a whole factor up to here
+
+
+def check_many(count: int) -> None:
+    """Raise ConfigError for more pictures than a sheet can show."""
+    if count > MOST:
+        raise ConfigError(f"seeds: that makes {count} pictures, a sheet shows at most {MOST}")
 
 
 def sheet(
@@ -23,7 +32,7 @@ def sheet(
     `notes` are words below each picture; channels may differ. Returns [h, w, 3].
     """
     height, width = cells[0][0].shape[:2]
-    factor = max(1, -(-SMALLEST // max(height, width)))
+    factor = enlargement(height, width)
     letters = ImageFont.load_default(LETTERS)
     wide = [width * factor, *(text_width(text) for row in (columns, *notes) for text in row)]
     left = max([text_width(text) for text in rows], default=0) + PAD
@@ -49,6 +58,11 @@ def sheet(
                 middle = left + across * step[0] + step[0] // 2
                 write(notes[down][across], middle, y + step[1] - 2 - line // 2, "mm")
     return np.asarray(page)
+
+
+def enlargement(height: int, width: int) -> int:
+    """How many times as large small pictures are shown."""
+    return max(1, -(-SMALLEST // max(height, width)))
 
 
 def text_width(text: str) -> int:

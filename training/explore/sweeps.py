@@ -3,18 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from training.config import ConfigError
 from training.explore.asked import Look, Move, rows_of
 from training.explore.model import Model
-from training.explore.sheets import Pixels, sheet
-
-MOST = 2000  # pictures on a sheet
-
-
-def check_many(count: int) -> None:
-    """Raise ConfigError for more pictures than a sheet can show."""
-    if count > MOST:
-        raise ConfigError(f"seeds: that makes {count} pictures, a sheet shows at most {MOST}")
+from training.explore.sheets import Pixels, check_many, sheet
 
 
 def seed_grid(model: Model, seeds: Sequence[int], look: Look, columns: int) -> Pixels:

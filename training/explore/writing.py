@@ -8,14 +8,29 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from atelier import files
+from training.config import ConfigError
 from training.explore.sheets import Pixels, enlarged, on_paper
 from training.run import films
 
 QUALITY = 92  # of a JPEG
+LONGEST_SIDE, LONGEST_COMMENT = 65_500, 65_533  # pixels and bytes: no JPEG has more
+
+
+def check_side(path: Path, side: int) -> None:
+    """Raise ConfigError for a picture that no JPEG can hold."""
+    if path.suffix.lower() != ".png" and side > LONGEST_SIDE:
+        raise ConfigError(
+            f"out = {path}: {side} pixels are more than the {LONGEST_SIDE} of a JPEG: name a .png,"
+            " or ask for fewer pictures"
+        )
 
 
 def write_picture(path: Path, pixels: Pixels, about: Mapping[str, str]) -> None:
-    """[H, W, C] as PNG with a tEXt chunk per fact, or as JPEG with a comment in JSON."""
+    """[H, W, C] as PNG with a tEXt chunk per fact, or as JPEG with a comment in JSON.
+
+    Raises ConfigError for what a JPEG cannot hold.
+    """
+    check_side(path, max(pixels.shape[:2]))
     with files.replacing(path) as partial:
         if path.suffix.lower() == ".png":
             image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
@@ -25,6 +40,8 @@ def write_picture(path: Path, pixels: Pixels, about: Mapping[str, str]) -> None:
             image.save(partial, format="png", compress_level=4, pnginfo=info)
         else:
             comment = json.dumps(dict(about)).encode()
+            if len(comment) > LONGEST_COMMENT:
+                raise ConfigError(f"out = {path}: no JPEG can say as much: name a .png")
             image = Image.fromarray(on_paper(pixels))
             image.save(partial, format="jpeg", quality=QUALITY, comment=comment)
 

@@ -16,7 +16,7 @@ Row = dict[str, Any]
 
 def read_figures(run: Path) -> list[Row]:
     """All rows, in the order of measuring."""
-    return files.read_lines(run / "metrics.jsonl")
+    return files.read_lines(run / "metrics.jsonl", seen=int, metric=str, value=int | float)
 
 
 def write_figures(run: Path, new: Sequence[Row]) -> list[Row]:
@@ -66,7 +66,11 @@ def rewrite(run: Path, rows: Sequence[Row]) -> None:
 
 def line(row: Mapping[str, Any]) -> Row:
     """A row as TensorBoard shows it: Metrics/<name> over images seen."""
-    return {"seen": row["seen"], "time": row["time"], f"Metrics/{row['metric']}": row["value"]}
+    return {
+        "seen": row["seen"],
+        "time": row.get("time", 0.0),
+        f"Metrics/{row['metric']}": row["value"],
+    }
 
 
 def figures_table(rows: Iterable[Mapping[str, Any]]) -> str:

@@ -72,7 +72,7 @@ def parse_metrics(text: str) -> list[Metric]:
             )
         what: What = "kid" if form[1] == "kid" else "pr" if form[1] == "pr" else "fid"
         found.append(Metric(what, 1000 * int(form[2]), bool(form[3])))
-    return found
+    return [*dict.fromkeys(found)]
 
 
 def metric_name(word: str, label: str) -> str:

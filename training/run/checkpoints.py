@@ -1,5 +1,6 @@
 """Checkpoints: one .npz each, complete as soon as it has its name."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +32,9 @@ def seen_at(path: Path) -> int:
 
 
 def list_checkpoints(run: Path) -> list[Path]:
-    """All complete checkpoints of a run, the oldest first."""
-    return sorted((run / "checkpoints").glob("[0-9]*.npz"))
+    """All complete checkpoints of a run, the oldest first; a copy under another name is none."""
+    found = (run / "checkpoints").glob("*.npz")
+    return sorted((path for path in found if re.fullmatch("[0-9]+", path.stem)), key=seen_at)
 
 
 def load_checkpoint(path: Path, part: str = "") -> Checkpoint:

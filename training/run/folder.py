@@ -4,14 +4,17 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from atelier.files import json_of
-from training.config import BEFORE, ArchitectureConfig, Config, ConfigError
+from training.config import BEFORE, NAMES, ArchitectureConfig, Config, ConfigError
+from training.networks.architecture import saved_pair
 
 # Where these differ it is another run; everything else may change between two commands.
 FIXED = (*(option.name for option in fields(ArchitectureConfig)), "labels", "seed", "begun_from")
+WAY_OUT = "restore it, or choose another out"
 NOT_SAVED = ("out", "device", "devices", "threads")  # of the machine, not of the run
 
 
@@ -42,8 +45,37 @@ def saved_run(run: Path) -> dict[str, Any] | None:
     try:
         known: dict[str, Any] = json_of(path.read_bytes())
     except ValueError:
-        raise ConfigError(f"{path} is no JSON: restore it, or choose another out") from None
+        raise ConfigError(f"{path} is no JSON: {WAY_OUT}") from None
     return known
+
+
+def whole_run(run: Path) -> dict[str, Any] | None:
+    """The same for whoever trains or measures: raises ConfigError unless it says all of a run.
+
+    A checkpoint repeats the network: one that is none would spoil what is saved from then on.
+    """
+    if not (run / "config.json").exists():
+        return None
+    known = saved_run(run)
+    try:
+        check_whole(known or {})
+    except (LookupError, TypeError, ValueError, AttributeError):
+        raise ConfigError(f"{run / 'config.json'} does not say all of a run: {WAY_OUT}") from None
+    return known
+
+
+def check_whole(known: Mapping[str, Any]) -> None:
+    """Raise what Python raises where what is read of a run is missing, or of another kind."""
+    saved_pair(known["network"])
+    dataset_in_words(known["dataset"])
+    Path(known["dataset"]["path"])
+    options = current(known)
+    itemgetter(*NAMES)(options)
+    times = [each["kimg"] for each in (*known["changes"], *known["rollbacks"])]
+    if not all(isinstance(n, int | float) for n in (options["total_kimg"], *times)):
+        raise TypeError(times)
+    if not isinstance(known["key"], str):
+        raise TypeError(known["key"])
 
 
 def begin_run(
@@ -73,6 +105,10 @@ def check_same(
         )
     before, now = current(known), config.options()
     for name in (*FIXED, *config.FIXED):
+        if name not in before:
+            raise ConfigError(
+                f"{run} is a run of another command, which knows no {name}: choose another --out"
+            )
         if before[name] != now[name]:
             raise ConfigError(
                 f"{name} = {now[name]}, but {run} has {name} = {before[name]}: give that, or"

@@ -58,10 +58,15 @@ def write_png(path: Path, pixels: Pixels) -> None:
         image.save(partial, format="png", compress_level=4)
 
 
-def write_film(path: Path, frames: Sequence[Path], per_second: int = 8) -> None:
-    """An mp4 of these pictures; transparent ones are shown on white."""
+def write_film(path: Path, grids: Sequence[Path], per_second: int = 8) -> Sequence[Path]:
+    """An mp4 of these pictures; transparent ones are shown on white. Gives those it has.
+
+    What cannot be read is left out: a run does not fail at its end for an old picture. Raises
+    OSError where none can.
+    """
     import cv2
 
+    frames = [grid for grid in grids if is_readable(grid)] or grids
     first = on_white(frames[0])
     scale = min(1.0, FILM_SIDE / max(first.shape[:2]))
     size = [films.even(side * scale) for side in (first.shape[1], first.shape[0])]
@@ -70,6 +75,16 @@ def write_film(path: Path, frames: Sequence[Path], per_second: int = 8) -> None:
         for frame in frames:
             film.write(cv2.resize(on_white(frame), size, interpolation=cv2.INTER_AREA))
         film.close()
+    return frames
+
+
+def is_readable(path: Path) -> bool:
+    """Whether a picture can be read to its end."""
+    try:
+        on_white(path)
+        return True
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False
 
 
 def on_white(path: Path) -> Pixels:

@@ -164,10 +164,17 @@ def plain(line: Line) -> Line:
 
 def read_stats(path: Path) -> list[Line]:
     """The whole lines of a stats.jsonl, their words for what is not finite as numbers again."""
-    return [
-        {k: float(v) if isinstance(v, str) else v for k, v in line.items()}
-        for line in files.read_lines(path)
-    ]
+    number = int | float
+    lines = files.read_lines(path, seen=int, time=number, diversity=number | str)
+    try:
+        return [
+            {k: v if type(v) in (int, float) else float(v) for k, v in line.items()}
+            for line in lines
+        ]
+    except (TypeError, ValueError):
+        raise files.BrokenLineError(
+            f"{path} holds what is no number: mend its line or delete it"
+        ) from None
 
 
 SHOWN = (  # what a status line tells of a tick, where there is such a number

@@ -97,7 +97,8 @@ class Snapshots:
             known = labels if self.state.networks["D"].config.labels else None
             scores += self.score(images, known).numpy()[:, 0].tolist()
         path = self.run / "real_scores.jsonl"
-        rows = [row for row in files.read_lines(path) if row["seen"] < self.state.seen]
+        known = files.read_lines(path, seen=int, scores=list)
+        rows = [row for row in known if row["seen"] < self.state.seen]
         rows.append({"seen": self.state.seen, "images": self.numbers.tolist(), "scores": scores})
         files.write_lines(path, rows)
         charts.write_scores(self.run / "real_scores.svg", rows)

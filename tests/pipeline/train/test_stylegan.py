@@ -21,7 +21,7 @@ from pipeline.train.stylegan import TrainStyleGANConfig
 from tests.kit.commands import command, error, run, wait_for
 from tests.kit.store import ROOT, set_options
 from training import presets
-from training.config import SECTIONS, configure
+from training.config import SECTIONS, ConfigError, configure
 from training.run import checkpoints
 from training.run import folder as runs
 
@@ -240,6 +240,24 @@ def test_a_broken_config_is_no_finished_run(one_run):
 def test_status_tells_of_runs(one_run):
     ((name, _),) = [(p.parent.name, p) for p in one_run.glob("runs/*/config.json")]
     assert list(stylegan.tell_runs(one_run)) == [("TrainStyleGAN", f"{name}: 2 of 8 kimg")]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *("[]", "5", "{}", '{"config": {"data": 5}}'),
+        '{"config": [], "changes": [], "dataset": {}}',
+        '{"config": {"data": {"data": 5}}, "changes": [], "dataset": {}}',
+    ],
+)
+def test_a_run_that_does_not_say_what_it_is_is_none_of_these(said, tmp_path):
+    run = tmp_path / "runs" / "one"
+    files.write(run / "config.json", said)
+    wanted = configure({"out": "x"})
+    assert not stylegan.is_of(run, Path("/one/two/dataset-a"), wanted)
+    assert not stylegan.was_begun(run, {"resume_from": "x"})
+    with pytest.raises(ConfigError, match="does not say what a run is: restore it"):
+        list(stylegan.tell_runs(tmp_path))
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("recipes/*.cfg")), ids=lambda path: path.stem)

@@ -103,3 +103,79 @@ def test_what_holds_no_graph_is_one_sentence(tmp_path, capsys):
     ):
         assert sentence in refused(capsys, converted(tmp_path / name, tmp_path / "out"))
     assert "exists already" in refused(capsys, converted(tmp_path / "a.pb", tmp_path / "folder"))
+
+
+def frozen(path, made):
+    """A frozen graph on a CPU."""
+    with tf.Graph().as_default() as graph:
+        made()
+    path.write_bytes(graph.as_graph_def().SerializeToString())
+    return path
+
+
+def test_names_in_scopes_and_every_output_are_kept(tmp_path):
+    def made():
+        x, other = (v1.placeholder(tf.float32, [4], name) for name in ("model/in", "model_in"))
+        tf.add(x, other, name="a/b")
+        tf.subtract(x, other, name="a_b")
+        tf.split(x, 2, name="parts")
+
+    assert converted(frozen(tmp_path / "a.pb", made), tmp_path / "out") == 0
+    run = tf.saved_model.load(str(tmp_path / "out")).signatures["serving_default"]
+    given = {"model_in": np.float32([1, 2, 3, 4]), "model_in_": np.ones(4, np.float32)}
+    found = {name: value.numpy().tolist() for name, value in run(**given).items()}
+    wanted = {"a_b": [2, 3, 4, 5], "a_b_": [0, 1, 2, 3], "parts": [1, 2], "parts_1": [3, 4]}
+    assert found == wanted
+
+
+def saved(path, function, *specs, module=None):
+    """A SavedModel of a function, with what the module holds."""
+    module = module or tf.Module()
+    module.run = tf.function(function, autograph=False)
+    signature = module.run.get_concrete_function(*specs)
+    tf.saved_model.save(module, str(path), {"serving_default": signature})
+    return path
+
+
+def test_whatever_kind_goes_in_and_comes_out(tmp_path, capsys):
+    def every(text, whole, waves, picture):
+        return {
+            "text": tf.strings.upper(text),
+            "length": 12 // whole,  # of which there is none of 0
+            "waves": tf.signal.fft(waves),
+            "none": waves[:0],
+            "picture": tf.nn.conv2d(picture, KERNEL, 1, "VALID"),  # of at least 3 pixels
+            "mean": tf.reduce_mean(picture, axis=[1, 2]),
+        }
+
+    specs = [
+        tf.TensorSpec([None], tf.string, "text"),
+        tf.TensorSpec([], tf.int32, "whole"),
+        tf.TensorSpec([4], tf.complex64, "waves"),
+        tf.TensorSpec([None, None, None, 3], tf.float32, "picture"),
+    ]
+    assert converted(saved(tmp_path / "a", every, *specs), tmp_path / "out") == 0
+    assert "largest difference: 0.0e+00" in capsys.readouterr().out
+    run = tf.saved_model.load(str(tmp_path / "out")).signatures["serving_default"]
+    given = ["ab"], 3, np.ones(4, np.complex64), PICTURE.transpose(0, 2, 3, 1)
+    names = [spec.name for spec in specs]
+    found = run(**dict(zip(names, map(tf.constant, given), strict=True)))
+    assert (found["text"].numpy().tolist(), int(found["length"])) == ([b"AB"], 4)
+    assert found["picture"].shape == (2, 6, 8, 4)
+
+
+def test_what_no_graph_of_constants_can_hold_is_named(tmp_path, capsys):
+    module = tf.Module()
+    module.count = tf.Variable(1.0)
+
+    def counted(x):
+        return {"y": x + module.count.assign_add(1.0)}
+
+    path = saved(tmp_path / "a", counted, tf.TensorSpec([]), module=module)
+    assert "AssignAddVariableOp is of a table, or changes a variable" in refused(
+        capsys, converted(path, tmp_path / "out")
+    )
+    nothing = frozen(tmp_path / "a.pb", lambda: v1.placeholder(tf.float32, [4], "x"))
+    assert "computes nothing that comes out" in refused(
+        capsys, converted(nothing, tmp_path / "out")
+    )

@@ -78,8 +78,28 @@ def test_a_page_may_be_written_anew_and_nothing_else_is_replaced(tmp_path):
     for place in (empty, written, tmp_path / "new"):
         check_page(Page(tmp_path, place))
     (empty / "mine").touch()
-    with pytest.raises(page.DeployError, match="exists already"):
+    with pytest.raises(page.DeployError, match=r"exists already.* no page, as it holds mine"):
         check_page(Page(tmp_path, empty))
+
+
+def test_nothing_of_a_persons_is_replaced_with_a_page(tmp_path):
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / page.ABOUT).write_text('{"engine": "browser"}')
+    (site / "index.html").touch()
+    check_page(Page(tmp_path, site))
+    for name in ("model.npz", "holiday.jpg", ".git"):
+        (site / name).touch()
+        with pytest.raises(page.DeployError, match=f"no page, as it holds {name}"):
+            check_page(Page(site / "model.npz", site))
+        (site / name).unlink()
+    for about in ('{"me": "my own site"}', "[]", "none"):
+        (site / page.ABOUT).write_text(about)
+        with pytest.raises(page.DeployError, match=r"it is no page, as it holds about\.json"):
+            check_page(Page(tmp_path, site))
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(page.DeployError, match="exists already"):
+        check_page(Page(tmp_path, tmp_path / "link"))
 
 
 @pytest.fixture

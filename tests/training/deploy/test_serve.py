@@ -1,6 +1,7 @@
 """The program that serves the page on this machine: what it answers, and whom."""
 
 import http.client
+import socket
 import threading
 
 import numpy as np
@@ -68,7 +69,10 @@ def test_it_answers_this_machine_and_this_page_alone(ask):
     body = bytes(4 * 16)
     assert ask("POST", "/map?label=0", body, origin="http://attacker.example")[0] == 404
     assert ask("POST", "/map?label=0", body, origin="http://127.0.0.1:1")[0] == 404
+    for nowhere in ("null", "http://localhost:999999", "http://[::1"):
+        assert ask("POST", "/map?label=0", body, origin=nowhere)[0] == 404
     assert ask("POST", "/map?label=0", body)[0] == 200
+    assert ask("GET", "/", host="LocalHost")[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -76,6 +80,7 @@ def test_it_answers_this_machine_and_this_page_alone(ask):
     [
         ("/map?label=3", 16),
         ("/map?label=-1", 16),
+        ("/map?label=0.5", 16),
         ("/map?label=x", 16),
         ("/map", 16),
         ("/map?label=0", 15),
@@ -96,3 +101,13 @@ def test_numbers_that_are_none_are_refused(ask):
 def test_a_port_that_is_taken_is_one_sentence(server):
     with pytest.raises(DeployError, match=r"cannot be listened on \(.*choose another, or 0"):
         Server(server.model, {}, server.server_port)
+
+
+def test_whoever_goes_away_or_names_no_place_leaves_no_traceback(server, capsys):
+    head = f"Host: localhost:{server.server_port}\r\nContent-Length: 64\r\n\r\n"
+    for first in ("POST /map?label=0", "POST http://[/map", "GET http://["):
+        with socket.create_connection(("127.0.0.1", server.server_port), timeout=60) as line:
+            line.sendall(f"{first} HTTP/1.1\r\n{head}".encode() + bytes(8))
+            line.shutdown(socket.SHUT_WR)
+            assert line.recv(12) in (b"HTTP/1.1 400", b"HTTP/1.1 404"), first
+    assert "Traceback" not in capsys.readouterr().err

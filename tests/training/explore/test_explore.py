@@ -310,3 +310,14 @@ def test_a_film_that_was_not_written_whole_is_none(tmp_path):
     with pytest.raises(ZeroDivisionError):
         writing.write_frames(tmp_path / "a.mp4", failing(noise(1)[0]), 10, {})
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("apart", [1e-4, 1e-2, 1.0, np.pi - 1e-2, np.pi - 1e-3])
+def test_an_arc_keeps_its_angle_also_near_its_ends(apart):
+    """Half-way between two directions, whichever the angle between them: no digits are lost."""
+    one = np.array([3, 0, 0], np.float32)
+    other = np.array([3 * np.cos(apart), 3 * np.sin(apart), 0], np.float32)
+    found = slerp(one, other, 0.5)
+    angle = np.arctan2(*other[1::-1].astype(float)) / 2
+    wanted = 3 * np.array([np.cos(angle), np.sin(angle), 0])
+    np.testing.assert_allclose(found, wanted, atol=2e-4)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from atelier.arrays import save_arrays
 from pipeline.stages import filter_quality
 from tests.kit.small_models import KINDS, small_model
 from tests.kit.training_runs import draw
@@ -17,6 +18,8 @@ from training.config import ConfigError
 from training.exchange.opening import OpenedGenerator, open_generator
 from training.explore import asked
 from training.explore import model as drawing
+from training.explore.directions import load_directions
+from training.explore.writing import write_picture
 from training.run import films
 
 PICTURES = {  # command: its words, and how many rows of pictures its sheet has
@@ -197,6 +200,49 @@ def test_directions_are_kept_by_name_and_taken_by_their_amount(models, tmp_path,
     assert sentence(capsys, *again).startswith(f"{kept} holds directions of another model: ")
 
 
+W = np.ones(5, np.float32)
+KEPT = {  # what a file can say of a direction, and is none: step, levels, share
+    "nan": (W * np.nan, [0], 0.1),
+    "far": (W.astype(float) * 1e300, [0], 0.1),
+    "two axes": (np.ones((5, 5), np.float32), [0], 0.1),
+    "no axis": (np.float32(1), [0], 0.1),
+    "whole numbers": (np.ones(5, int), [0], 0.1),
+    "complex": (W * 1j, [0], 0.1),
+    "text": (np.array(["a"] * 5), [0], 0.1),
+    "no level": (W, [], 0.1),
+    "a level in text": (W, ["0"], 0.1),
+    "text for levels": (W, "01", 0.1),
+    "below": (W, [-1], 0.1),
+    "half a level": (W, [0.5], 0.1),
+    "true": (W, [True], 0.1),
+    "no share": (W, [0], float("inf")),
+}
+
+
+@pytest.mark.parametrize("case", KEPT)
+def test_a_file_whose_direction_is_none_is_refused(case, tmp_path):
+    step, levels, share = KEPT[case]
+    known = {"levels": levels, "share": share}
+    path = tmp_path / "d.npz"
+    save_arrays(path, {"a": np.asarray(step)}, {"directions": {"a": known}, "model": "0"})
+    with pytest.raises(ConfigError, match="holds no directions: write it with"):
+        load_directions(path)
+
+
+def test_a_sheet_too_long_for_a_jpeg_is_said_before_it_is_drawn(models, tmp_path, capsys):
+    words = ["--grid", "--columns=1", "--seeds=0-1399", "--model", models["rgb"]]
+    said = sentence(capsys, "generate", *words, "--out", tmp_path / "tall.jpg")
+    assert "67200 pixels are more than the 65500 of a JPEG: name a .png" in said
+    with pytest.raises(ConfigError, match="no JPEG can say as much"):
+        write_picture(tmp_path / "a.jpg", np.zeros((1, 1, 3), np.uint8), {"seeds": "7" * 70_000})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_seed_named_twice_is_one_picture(models, tmp_path, capsys):
+    assert run("generate", "--seeds=7,7,7-7", "--model", models["rgb"], "--out", tmp_path) == 0
+    assert capsys.readouterr().out.startswith("1 pictures in ")
+
+
 @every_kind
 def test_a_photo_is_found_again_and_kept(models, kind, tmp_path, capsys):
     photos = draw(tmp_path / "photos", count=1, size=(30, 22))
@@ -228,6 +274,20 @@ BAD = {
     "names too many": (["directions", "--names=a,b,c,d,e"], "names = a,b,c,d,e: give at most 4"),
     "a name with a blank": (["directions", "--names=a b", "--save=DIR/d.npz"], "names = a b: use "),
     "no directions": (["generate", "--direction=a=1"], "directions is missing: name the file"),
+    "seeds that end first": (["generate", "--seeds=0-3,5-2"], "5-2 holds none: write 2-5"),
+    "levels that end first": (["mix", "--levels=0,2-1"], "levels = '0,2-1': 2-1 holds none"),
+    "a direction twice": (
+        ["generate", "--directions=d", "--direction=a=1", "--direction=a=2"],
+        "direction = 'a=2': a was given already",
+    ),
+    "far out": (["generate", "--directions=d", "--direction=a=1e30"], "at most 1000 standard"),
+    "directions, and none taken": (["generate", "--directions=d"], "directions = d: none of it is"),
+    "a film of years": (
+        ["interpolate", "--seeds=0-999", "--frames=9999"],
+        "frames: that makes 9989002, a film has at most 1000000",
+    ),
+    "noise of too many": (["noise", "--seeds=0-999"], "seeds: that makes 12000 pictures"),
+    "levels of too many": (["layers", "--seeds=0-999"], "seeds: that makes 6000 pictures"),
     "no photos": (["assess", "--photos=DIR"], "photos = DIR: there are no pictures: name a"),
 }
 

@@ -69,7 +69,7 @@ def test_only_the_real_inception_gives_a_fid():
 
 
 def test_names_of_metrics():
-    wanted = metrics.parse_metrics("fid50k_full, kid2k,pr2k,frechet10k")
+    wanted = metrics.parse_metrics("fid50k_full, kid2k,pr2k,frechet10k,fid10k")
     assert [(m.what, m.fakes, m.full) for m in wanted] == [
         ("fid", 50000, True),
         ("kid", 2000, False),

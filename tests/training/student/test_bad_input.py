@@ -7,7 +7,7 @@ from tests.kit.students import asked, opened_student, teacher_of
 from tests.kit.training_runs import draw
 from training import sources
 from training.cli import main
-from training.config import ConfigError
+from training.config import NAMES, ConfigError, configure
 from training.exchange.npz import save_generator
 from training.exchange.opening import open_generator
 from training.run import folder as runs
@@ -67,6 +67,15 @@ def test_another_teacher_is_another_run(tmp_path):
         ConfigError, match=r"^teacher_sha256 = .* has teacher_sha256 = .*: give that"
     ):
         runs.check_same(tmp_path, known, changed, {"images": 12})
+
+
+def test_a_run_of_train_is_none_of_distill(tmp_path):
+    data = draw(tmp_path / "data", size=(16, 16))
+    _, config = asked(teacher_of(tmp_path), data, tmp_path / "run")
+    plain = configure({name: config.options()[name] for name in NAMES})
+    known = runs.begin_run(plain, {"images": 12}, {})
+    with pytest.raises(ConfigError, match=r"is a run of another command, which knows no teacher_"):
+        runs.check_same(tmp_path, known, config, {"images": 12})
 
 
 @pytest.mark.parametrize(

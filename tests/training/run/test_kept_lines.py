@@ -1,0 +1,63 @@
+"""Files of one JSON value a line that a run keeps, and its grids, whatever is in them."""
+
+import json
+
+import numpy as np
+import pytest
+
+from atelier.files import BrokenLineError
+from tests.kit.training_runs import draw, rehearse
+from training import cli
+from training.metrics import figures
+from training.run import grids, journal
+
+GOOD = {
+    "stats.jsonl": {"seen": 4, "time": 1.5, "diversity": "nan"},
+    "metrics.jsonl": {"seen": 4, "metric": "fid2k", "value": 3},
+}
+READ = {
+    "stats.jsonl": lambda run: journal.read_stats(run / "stats.jsonl"),
+    "metrics.jsonl": figures.read_figures,
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_line_of_another_form_is_named(name, tmp_path):
+    good = GOOD[name]
+    others = [[], 5, None, "text", {}]
+    others += [{n: v for n, v in good.items() if n != gone} for gone in good]
+    others += [good | {gone: {}} for gone in good]
+    for other in others:
+        (tmp_path / name).write_text(f"{json.dumps(good)}\n{json.dumps(other)}\n")
+        with pytest.raises(BrokenLineError, match=rf"{name} line 2 does not say \w+: mend the"):
+            READ[name](tmp_path)
+    (tmp_path / name).write_text(json.dumps(good) + "\n")
+    assert len(READ[name](tmp_path)) == 1
+
+
+def test_a_number_of_a_tick_that_is_none_is_said(tmp_path):
+    for value in ("many", None, []):
+        line = GOOD["stats.jsonl"] | {"path": value}
+        (tmp_path / "stats.jsonl").write_text(json.dumps(line) + "\n")
+        with pytest.raises(BrokenLineError, match="holds what is no number"):
+            journal.read_stats(tmp_path / "stats.jsonl")
+
+
+def test_scores_of_another_form_are_named(tmp_path):
+    data, run = draw(tmp_path / "data"), tmp_path / "run"
+    run.mkdir()
+    (run / "real_scores.jsonl").write_text('{"seen": 0, "scores": 5}\n')
+    with pytest.raises(BrokenLineError, match="line 1 does not say scores"):
+        rehearse(data, run, total_kimg=0)
+
+
+def test_a_grid_that_cannot_be_read_ends_no_run(tmp_path, capsys):
+    (tmp_path / "grids").mkdir()
+    paths = [tmp_path / "grids" / f"fakes-{n:010d}.png" for n in range(3)]
+    for path in paths:
+        grids.write_png(path, np.zeros((32, 32, 3), np.uint8))
+    paths[1].write_bytes(paths[1].read_bytes()[:60])
+    assert cli.main(["film", "--run", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert f"note: left out: {paths[1]} cannot be read" in said and "2 pictures in" in said
+    assert (tmp_path / "progress.mp4").exists()
