@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from pipeline.engine import lock
+from tests.kit.commands import heard_by_default
 
 HOLD = """
 import sys
@@ -25,7 +26,8 @@ sys.stdin.read()
 def other(tmp_path):
     """Another process that holds the lock of the store tmp_path."""
     pipe = subprocess.PIPE
-    process = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdin=pipe, stdout=pipe)
+    line = [sys.executable, "-c", HOLD, str(tmp_path)]
+    process = subprocess.Popen(line, stdin=pipe, stdout=pipe, preexec_fn=heard_by_default)
     assert process.stdout.readline() == b"held\n"
     yield process
     process.kill()
@@ -60,7 +62,7 @@ def test_the_lock_of_a_restarted_container_is_nobodys(tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_whatever_ends_the_holder_lets_go(number, tmp_path, other):
     other.send_signal(number)
-    other.wait()
+    other.wait(60)
     lock.hold(tmp_path)
     assert lock.read_holder(tmp_path / "lock") == lock.own_identity()
     lock.release(tmp_path)
