@@ -93,10 +93,10 @@ def walk_apart(
     on_error = raise_error if hidden is not None else pass_closed
     for folder, folders, names in os.walk(place, followlinks=True, onerror=on_error):
         here = Path(folder)
-        if inode(here) in seen:
+        if (own := inode(here)) in seen:
             folders.clear()
             continue
-        seen.add(inode(here))
+        seen.add(own)
         below = here.relative_to(source)
         aside = {name for name in folders if is_hidden((below / name / "-").as_posix())}
         if hidden is not None:

@@ -7,8 +7,8 @@
 These are the trainer's own steps, with their draws, Adam and running means. s/kimg counts G and D
 steps and the averages at every batch, path length at every 4th (half a batch), R1 at every 16th.
 The operations are those of the convolutions and matrix products in the graphs, so of a convolution
-with half the products half. `--report` runs
-nothing: it counts what of each graph a GPU would compute, and what it would have to ask the host.
+with half the products half. `--report` runs nothing: it counts what of each graph a GPU would
+compute, and what it would have to ask the host.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """What stands in an annotation file -> boxes that can be: mended with a warning, or refused."""
 
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from atelier.boxes import Box
 from atelier.names import matched, name_key
@@ -22,7 +22,7 @@ def present(
             warn(f"{places[said]}: no photo {said} in {sizes.folder}; left out")
         elif len(names) > 1:
             warn(f"{places[said]}: {said} may be {' or '.join(names)}; left out: give its path")
-    alone = {said: names[0] for said, names in meant.items() if len(names) == 1}
+    alone = one_meant(meant)
     loose = [said for said, name in alone.items() if name_key(name) != name_key(said)]
     if loose:
         warn(
@@ -33,6 +33,11 @@ def present(
     return [entry._replace(filename=alone[entry.filename]) for entry in there]
 
 
+def one_meant(meant: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Of what `matched` found, the names that mean one photo alone, with it."""
+    return {said: names[0] for said, names in meant.items() if len(names) == 1}
+
+
 def by_photo_names(entries: Sequence[Entry], names: Iterable[str] | None) -> list[Entry]:
     """The entries by the names of the photos that they mean; by one form where these are unknown.
 
@@ -40,8 +45,7 @@ def by_photo_names(entries: Sequence[Entry], names: Iterable[str] | None) -> lis
     """
     if names is None:
         return [entry._replace(filename=name_key(entry.filename)) for entry in entries]
-    meant = matched((entry.filename for entry in entries), names)
-    alone = {said: found[0] for said, found in meant.items() if len(found) == 1}
+    alone = one_meant(matched((entry.filename for entry in entries), names))
     return [entry._replace(filename=alone.get(entry.filename, entry.filename)) for entry in entries]
 
 
