@@ -29,16 +29,21 @@ LIBRARIES = (
 )
 CARDS = "CUDA_VISIBLE_DEVICES"  # read by the driver when a process first asks for it
 COMPILER = "--xla_gpu_cuda_data_dir"
+GROWTH = "TF_FORCE_GPU_ALLOW_GROWTH"  # else TensorFlow takes nearly all of a card's memory at once
 
 missing = ""  # the library for want of which `prepare` hid the cards
 given = os.environ.get(CARDS)
 
 
 def prepare() -> None:
-    """Load the libraries, or hide the cards where one is missing; before TensorFlow is imported."""
+    """Load the libraries, or hide the cards where one is missing; before TensorFlow is imported.
+
+    Of a card's memory a process takes what it needs: pictures can be drawn beside a training.
+    """
     global missing
     if not card():
         return
+    os.environ.setdefault(GROWTH, "true")
     for place in LIBRARIES:
         own = FOLDER / "nvidia" / place
         try:

@@ -158,7 +158,7 @@ class RunConfig(Options):
     )
     recompute: bool = option(False, "compute activations twice instead of keeping them")
     xla: Literal["auto", "true", "false"] = option(
-        "auto", "compile the steps with XLA; auto: on one GPU"
+        "auto", "compile the steps with XLA, on one device; auto: no"
     )
     deterministic: bool = option(False, "only operations that give the same bits every time")
     threads: int = option(0, "threads of a CPU; 0: all cores", low=0)

@@ -176,10 +176,8 @@ def set_arithmetic(precision: str) -> None:
 
 
 def uses_xla(config: Config) -> bool:
-    """Whether the steps are compiled: as asked for, and otherwise on one GPU."""
-    cards = tf.config.get_visible_devices("GPU")
-    alone = len(cards) == 1 and cluster()[1] == 1
-    return config.run.xla == "true" or (config.run.xla == "auto" and alone)
+    """Whether the steps are compiled: only where it is asked for (docs/decisions/0010)."""
+    return config.run.xla == "true"
 
 
 def gpus(config: Config) -> list[str]:
@@ -192,8 +190,6 @@ def gpus(config: Config) -> list[str]:
     if used and len(used) < wanted:
         raise ConfigError(f"devices = {wanted}, but TensorFlow sees {len(found)}: give fewer")
     tf.config.set_visible_devices(used, "GPU")
-    for device in used:
-        tf.config.experimental.set_memory_growth(device, True)
     return [f"GPU:{number}" for number in range(len(used))]
 
 
@@ -226,13 +222,17 @@ def named(gpu: Any) -> str:
     return f"{gpu.name.removeprefix('/physical_device:')} ({make})"
 
 
-LOST = (
+LOST = (  # what machines that train together see of one that is gone
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
     tf.errors.CancelledError,
     tf.errors.DeadlineExceededError,
     tf.errors.UnknownError,
 )
+
+
+NOISE = ("Graph execution error", "Detected at", "File ", "[[{{", "<stack traces")
+SAID = 200  # characters of a message that may be a whole graph
 
 
 class DeviceError(Refusal):
@@ -252,13 +252,26 @@ def explained(config: Config, replicas: Replicas) -> Iterator[None]:
         raise DeviceError(
             f"there is too little memory for {part} images at once: give {', or '.join(ways)}"
         ) from None
-    except LOST as error:
-        if replicas.workers == 1:
+    except (*LOST, tf.errors.InternalError) as error:
+        if replicas.workers > 1 and isinstance(error, LOST):
+            raise DeviceError(
+                f"another worker stopped answering ({type(error).__name__}): start all of them with"
+                " the same command again"
+            ) from None
+        if not tf.config.get_visible_devices("GPU"):
             raise
-        raise DeviceError(
-            f"another worker stopped answering ({type(error).__name__}): start all of them with"
-            " the same command again"
-        ) from None
+        raise DeviceError(failed(error, config)) from None
+
+
+def failed(error: tf.errors.OpError, config: Config) -> str:
+    """What a card could not do, as its libraries say it, and the ways on."""
+    lines = [line.strip() for line in error.message.splitlines()]
+    said = [line for line in lines if line and not line.startswith(NOISE)]
+    reason = (said or [type(error).__name__])[0][:SAID]
+    ways = "other programs may hold its memory (nvidia-smi shows them); the same command goes on"
+    if uses_xla(config):
+        ways = f"leave out --xla true, or where that is not it: {ways}"
+    return f"the card gave up ({reason}): {ways}"
 
 
 def path_batch(config: Config) -> int:

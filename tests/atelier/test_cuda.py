@@ -74,6 +74,18 @@ def of_torch(libraries):
     return [name for name in libraries if "/site-packages/nvidia/" in name or "/torch/" in name]
 
 
+@pytest.mark.parametrize(("given", "kept"), [(None, "true"), ("false", "false")])
+def test_a_process_takes_the_memory_it_needs(monkeypatch, given, kept):
+    monkeypatch.setattr(cuda, "card", lambda: True)
+    monkeypatch.setattr(cuda, "LIBRARIES", ())
+    monkeypatch.setattr(cuda, "FOLDER", ROOT / "nothing")
+    monkeypatch.setenv(cuda.GROWTH, given or "")
+    if given is None:
+        monkeypatch.delenv(cuda.GROWTH)
+    cuda.prepare()
+    assert os.environ[cuda.GROWTH] == kept
+
+
 def test_the_command_line_is_read_before_tensorflow_is_imported():
     asked = "import training.cli, sys; print('tensorflow' in sys.modules)"
     line = [sys.executable, "-c", asked]

@@ -1,7 +1,5 @@
 """With which arithmetic a device computes, and when its steps are compiled."""
 
-import json
-
 import pytest
 import tensorflow as tf
 
@@ -28,24 +26,35 @@ def test_float32_is_float32_unless_asked_otherwise(tmp_path, arithmetic, precisi
     assert arithmetic() == fast
 
 
-@pytest.mark.parametrize(
-    ("xla", "cards", "machines", "compiled"),
-    [
-        ("auto", 0, 1, False),
-        ("auto", 1, 1, True),
-        ("auto", 2, 1, False),
-        ("auto", 1, 2, False),
-        ("true", 0, 1, True),
-        ("false", 1, 1, False),
-    ],
-)
-def test_steps_are_compiled_on_one_card(tmp_path, monkeypatch, xla, cards, machines, compiled):
-    monkeypatch.setattr(devices.tf.config, "get_visible_devices", lambda _: ["GPU"] * cards)
-    if machines > 1:
-        hosts = [f"{number}:1" for number in range(machines)]
-        task = {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": 0}}
-        monkeypatch.setenv("TF_CONFIG", json.dumps(task))
+@pytest.mark.parametrize(("xla", "compiled"), [("auto", False), ("true", True), ("false", False)])
+def test_steps_are_compiled_where_it_is_asked_for(tmp_path, monkeypatch, xla, compiled):
+    monkeypatch.setattr(devices.tf.config, "get_visible_devices", lambda _: ["GPU"])
     assert devices.uses_xla(small(tmp_path, tmp_path, xla=xla)) == compiled
+
+
+GAVE_UP = """Graph execution error:
+
+Detected at node Sign defined at (most recent call last):
+  File "/some/where.py", line 26, in <module>
+
+'cuLaunchKernel(function)' failed with 'CUDA_ERROR_INVALID_HANDLE'
+\t [[{{node Sign}}]] [Op:__inference_function_30809]"""
+
+
+@pytest.mark.parametrize("xla", ["false", "true"])
+def test_what_a_card_cannot_do_is_one_sentence(tmp_path, monkeypatch, xla):
+    config, replicas = small(tmp_path, tmp_path, xla=xla), devices.Replicas()
+    cards = ["GPU"]
+    monkeypatch.setattr(devices.tf.config, "get_visible_devices", lambda _: cards)
+    error = tf.errors.InternalError(None, None, GAVE_UP)
+    with pytest.raises(devices.DeviceError) as told, devices.explained(config, replicas):
+        raise error
+    said = "the card gave up ('cuLaunchKernel(function)' failed with 'CUDA_ERROR_INVALID_HANDLE'): "
+    assert str(told.value).startswith(said) and "\n" not in str(told.value)
+    assert ("leave out --xla true" in str(told.value)) == (xla == "true")
+    cards.clear()  # on a CPU it would be a mistake of ours
+    with pytest.raises(tf.errors.InternalError), devices.explained(config, replicas):
+        raise error
 
 
 def test_xla_is_refused_where_it_cannot_be(tmp_path):
