@@ -3,12 +3,16 @@
 It stays open from stage to stage, until one needs a library that must not meet another.
 """
 
+import asyncio
 import atexit
 import logging
 import multiprocessing
+import ssl
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import CancelledError
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,7 +21,7 @@ from atelier.errors import Failure
 from pipeline.engine import processes as interrupt
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Future
 
 CONNECT_SECONDS = 10
 SILENT_SECONDS = 60  # a worker that is not heard of for so long is given up
@@ -28,6 +32,7 @@ STARTS = 3  # tries to begin local workers
 MALLOC = {"MALLOC_TRIM_THRESHOLD_": 1 << 28, "MALLOC_MMAP_THRESHOLD_": 1 << 25}
 # Each worker keeps what it was at, a hundred times a second, for a page of the dashboard: 50 MB.
 PROFILE = "distributed.worker.profile.enabled"
+CERTIFICATES = ("ca-file", "client.cert", "client.key")  # of Dask's settings for TLS
 ALONE = ("torch", "tensorflow")  # a process that has loaded one of them must not load the other
 
 
@@ -80,7 +85,8 @@ def close() -> None:
         return
     with interrupt.unheard():
         ending, current = current, None
-        ending.client.close()
+        with suppress(TimeoutError):  # of a scheduler that hangs
+            ending.client.close()
         if ending.cluster is not None:
             ending.cluster.close()
 
@@ -144,6 +150,7 @@ def remote(wanted: tuple[Any, ...], patience: int) -> Connection:
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     if address.startswith("tls://"):
         check_certificates()
+    check_scheduler(address, patience)
     try:
         client = Client(address, timeout=patience, set_as_default=False)
     except OSError as error:
@@ -154,23 +161,155 @@ def remote(wanted: tuple[Any, ...], patience: int) -> Connection:
     except TimeoutError:
         client.close()
         raise MachineError(f"the scheduler {address} has no workers: start some") from None
-    others = [name for name in ALONE if library in ALONE and name != library]
-    if any(client.run(loaded, others).values()):
-        client.restart()
+    begin_anew(client, address, library)
     return Connection(wanted, client)
+
+
+def check_scheduler(address: str, patience: float) -> None:
+    """Raise MachineError where no scheduler answers: Dask would wait for its greeting for ever.
+
+    One that ends just now may be started anew within so many seconds.
+    """
+    until = time.monotonic() + patience
+    while reason := unlike_scheduler(address, patience):
+        if time.monotonic() > until:
+            raise MachineError(
+                f"what listens at {address} does not answer as a Dask scheduler does ({reason}):"
+                " give the scheduler's own address, tls:// where it speaks TLS, or start it anew"
+                " if it hangs"
+            )
+        time.sleep(patience / 10)
+
+
+def unlike_scheduler(address: str, patience: float) -> str:
+    """What is odd about the answer there; raises MachineError where nobody is there."""
+    from distributed.comm import CommClosedError
+
+    try:
+        asyncio.run(greeted(address, patience))
+        return ""
+    except TimeoutError:
+        return f"it said nothing within {patience} s"
+    except CommClosedError as error:
+        return " ".join(str(error).split())
+    except OSError as error:
+        raise MachineError(f"no Dask scheduler answers at {address}: start one there") from error
+    except (MemoryError, ValueError, LookupError):  # of a length, or a text, that is none
+        return "it speaks another protocol"
+
+
+async def greeted(address: str, patience: float) -> None:
+    """Greet whoever listens there as Dask's processes do, and leave; its greeting has to come."""
+    from distributed.comm import connect as begin
+    from distributed.security import Security
+
+    means = Security().get_connection_args("client")
+    # As long again as `begin` by itself waits for somebody to listen.
+    comm = await asyncio.wait_for(begin(address, timeout=patience, **means), 2 * patience)
+    comm.abort()
+
+
+def begin_anew(client: "Client", address: str, library: str) -> None:
+    """Let the workers end and begin anew where they have loaded what must not meet `library`.
+
+    Raises MachineError where another run is at work on them, or where they do not come back.
+    """
+    others = [name for name in ALONE if library in ALONE and name != library]
+    if not others or not any_loaded(client, others):
+        return
+    if is_shared(client):
+        raise MachineError(
+            f"another run is at work on {address}, whose workers have loaded {' or '.join(others)},"
+            f" which {library} cannot be loaded beside: wait for it, or start workers for this run"
+        )
+    try:
+        client.restart()
+    except TimeoutError:
+        client.close()
+        raise MachineError(
+            f"the workers of {address} have loaded {' or '.join(others)}, were told to begin anew"
+            f" for {library}, and not all came back: start them by `make worker`, with a nanny"
+        ) from None
+
+
+def any_loaded(client: "Client", names: list[str]) -> bool:
+    """Whether a worker has imported one of these modules; one that does not answer has not."""
+    try:
+        answers = client.sync(client._run, loaded, names, callback_timeout=SILENT_SECONDS)
+    except TimeoutError:
+        return False
+    return any(answers.values())
+
+
+def is_shared(client: "Client") -> bool:
+    """Whether somebody else waits for what the workers make."""
+
+    def look(dask_scheduler: Any) -> bool:
+        clients = dask_scheduler.clients.items()
+        return any(other.wants_what for name, other in clients if name != own)
+
+    own = client.id
+    return bool(asked(client, client._run_on_scheduler, look))
+
+
+def asked(client: "Client", question: Callable[..., Any], *given: Any, **more: Any) -> Any:
+    """What the scheduler answers; raises CommClosedError where it does not: it hangs, or is gone.
+
+    `question` is one of the client's coroutines, of which Dask itself waits for ever.
+    """
+    from distributed.comm import CommClosedError
+
+    try:
+        return client.sync(question, *given, callback_timeout=SILENT_SECONDS, **more)
+    except TimeoutError:
+        raise CommClosedError(f"no answer within {SILENT_SECONDS} s") from None
+
+
+def result_of(future: "Future") -> Any:
+    """What a unit that is done gave; raises CommClosedError where it does not come.
+
+    The scheduler is asked for it, which may hang, or go at that moment.
+    """
+    from distributed.comm import CommClosedError
+
+    try:
+        return future.result(2 * SILENT_SECONDS)
+    except (TimeoutError, CancelledError) as error:
+        raise CommClosedError(f"a result does not come ({type(error).__name__})") from None
+
+
+def present(client: "Client") -> set[str]:
+    """The addresses of all workers."""
+    return set(asked(client, client.scheduler.ncores))
 
 
 def check_certificates() -> None:
     """Raise MachineError where what TLS needs is not named, or not there."""
     import dask
 
-    for name in ("ca-file", "client.cert", "client.key"):
+    for name in CERTIFICATES:
         file = dask.config.get(f"distributed.comm.tls.{name}", None)
         variable = f"DASK_DISTRIBUTED__COMM__TLS__{name.replace('-', '_').replace('.', '__')}"
         if not file:
             raise MachineError(f"tls:// needs certificates: name a file by {variable.upper()}")
         if not Path(file).is_file():
             raise MachineError(f"{variable.upper()} = {file}: there is no such file")
+    check_pem(*(dask.config.get(f"distributed.comm.tls.{name}") for name in CERTIFICATES))
+
+
+def check_pem(authority: str, certificate: str, key: str) -> None:
+    """Raise MachineError where these files are not what TLS needs."""
+    file = authority
+    try:
+        context = ssl.create_default_context(cafile=authority)
+        file = f"{certificate}, with its key {key}"
+        # Asked for a password, OpenSSL would wait at the terminal.
+        context.load_cert_chain(certificate, key, lambda: "")
+    except OSError as error:  # which those of ssl are
+        raise MachineError(
+            f"{file}: not what TLS needs ({error.strerror}): give PEM files that can be read, and"
+            " the key of the certificate, without a password"
+        ) from None
 
 
 def shorten_patience(client: "Client") -> None:
@@ -185,7 +324,7 @@ def shorten_patience(client: "Client") -> None:
             looks.start()
 
     seconds, often = SILENT_SECONDS, LOOK_SECONDS
-    client.run_on_scheduler(apply)
+    asked(client, client._run_on_scheduler, apply)
 
 
 def silent_for(client: "Client") -> dict[str, float]:
@@ -194,7 +333,7 @@ def silent_for(client: "Client") -> dict[str, float]:
     def look(dask_scheduler: Any) -> dict[str, float]:
         return {w.address: time.time() - w.last_seen for w in dask_scheduler.workers.values()}
 
-    found: dict[str, float] = client.run_on_scheduler(look)
+    found: dict[str, float] = asked(client, client._run_on_scheduler, look)
     return found
 
 

@@ -58,7 +58,7 @@ class EngineConfig(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not re.fullmatch(r"local|in-process|(tcp|tls)://.+", self.scheduler):
+        if self.scheduler not in ("local", "in-process") and not is_reachable(self.scheduler):
             self.refuse("scheduler", "give local, in-process, tcp://host:port or tls://host:port")
         if self.dashboard and not find_spec("bokeh"):
             self.refuse("dashboard", "it needs the package bokeh: pip install bokeh")
@@ -72,6 +72,14 @@ class EngineConfig(Settings):
         """Units small enough to share among the workers, large enough to be worth a file."""
         usual = min(256, total // (8 * self.processes))
         return self.rows or max(4, usual - usual % 4)  # Embed's batches are of 4
+
+
+def is_reachable(scheduler: str) -> bool:
+    """Whether it names a host and a port; Dask waits for ever for some that cannot be."""
+    found = re.fullmatch(
+        r"(?:tcp|tls)://(?:\[[\da-fA-F:.]+\]|[^\s/:@\[\]?#]+):(\d{1,5})", scheduler
+    )
+    return found is not None and 0 < int(found[1]) < 1 << 16
 
 
 def pays(config: EngineConfig, shards: int) -> bool:
@@ -114,11 +122,11 @@ def on_this_machine(
     client: "Client", units: Iterable[Unit], progress: Progress, store: Path
 ) -> list[str]:
     """Do all units on processes of this machine; what one that died left half-written goes."""
-    present = set(client.nthreads())
+    present = cluster.present(client)
     try:
         return Crew(client, progress).do(units)
     finally:
-        if present - set(client.nthreads()):
+        if present - cluster.present(client):
             files.sweep(store)
 
 
@@ -213,7 +221,7 @@ class Crew:
                 if future.status == "finished":
                     in_a_row = 0
                     self.done.update(unit.keys if self.terms else ())
-                    self.progress(future.result())
+                    self.progress(cluster.result_of(future))
                 elif isinstance(error := error_of(future), UnfitError):
                     self.refuse(*error.args)
                     units_of[self.submit(unit)] = unit
@@ -230,7 +238,7 @@ class Crew:
 
     def workers(self) -> set[str]:
         """The addresses of all; those that may not work are sent away as soon as they are seen."""
-        present = set(self.client.nthreads())
+        present = cluster.present(self.client)
         if self.terms and (new := present - self.looked_at):
             unfit = fitness.unfit(self.client, self.terms, sorted(new), WAIT_SECONDS)
             for worker, lacking in unfit.items():
@@ -243,8 +251,8 @@ class Crew:
         """Send a worker away, and say so; raises MachineError where no other is left."""
         if worker not in self.refused:
             self.refused[worker] = lacking
-            self.client.retire_workers([worker])
-            if set(self.client.nthreads()) <= set(self.refused):
+            cluster.asked(self.client, self.client.scheduler.retire_workers, workers=[worker])
+            if cluster.present(self.client) <= set(self.refused):
                 raise MachineError(f"no worker is fit: {worker} {lacking}")
             say(f"worker {worker} is sent away, the others go on: it {lacking}")
 
@@ -274,7 +282,7 @@ class Crew:
                 with self.client.as_current():
                     return set(wait(list(futures), WAIT_SECONDS, "FIRST_COMPLETED").done)
             except TimeoutError:
-                if self.client.nthreads():
+                if cluster.present(self.client):
                     return set()
             except CancelledError:  # by a scheduler that lost its worker at that moment
                 return {future for future in futures if future.status != "pending"}
@@ -289,7 +297,7 @@ class Crew:
         guilty: list[Unit] = []
         innocent = False
         for unit in suspects:
-            times = 1 + min(max(1, len(self.client.nthreads())), MOST_KILLED)
+            times = 1 + min(max(1, len(cluster.present(self.client))), MOST_KILLED)
             errors = self.errors_alone(unit, times)
             if len(errors) < times:
                 innocent = True

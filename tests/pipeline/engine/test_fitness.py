@@ -7,17 +7,21 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import CancelledError
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
+from types import SimpleNamespace
 
 import dask
 import distributed
 import pytest
 from distributed import Client
+from distributed.comm import CommClosedError
 
 from pipeline.engine import cluster, crew, fitness, software, unit
 from pipeline.engine.crew import EngineConfig, MachineError
+from pipeline.options import SettingsError
 from pipeline.rows import memo
 from pipeline.rows.manifest import Row
 from tests.kit import works
@@ -112,34 +116,42 @@ def test_a_frozen_worker_is_named_and_its_work_goes_to_others(tmp_path, schedule
 
 @contextmanager
 def scheduled(port):
-    """A scheduler at this port; it is killed at the end."""
+    """A scheduler at this port: its address and process; it is killed at the end."""
     place = ["--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": ROOT}
     process = subprocess.Popen([sys.executable, "-m", "dask", "scheduler", *place], **quiet)
     try:
-        yield f"tcp://127.0.0.1:{port}"
+        yield f"tcp://127.0.0.1:{port}", process
     finally:
         process.kill()
         process.wait()
 
 
 @pytest.mark.slow
-def test_a_scheduler_that_is_started_anew_goes_on(tmp_path, monkeypatch):
+@pytest.mark.parametrize("hangs", [False, True])
+def test_a_scheduler_that_is_started_anew_goes_on(tmp_path, monkeypatch, hangs):
+    """It dies; or it hangs, until somebody hears of it."""
     monkeypatch.setattr(cluster, "CONNECT_SECONDS", 5)
+    monkeypatch.setattr(crew, "WAIT_SECONDS", 5)
+    monkeypatch.setattr(cluster, "SILENT_SECONDS", 5)
+    monkeypatch.setattr(crew, "say", lambda text: said.set())
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
 
     def restarted():
         with ExitStack() as first:
-            address = first.enter_context(scheduled(port))
+            address, scheduler = first.enter_context(scheduled(port))
             first.enter_context(joined(address))
             ready.set()
             while len(list(tmp_path.glob("store/parts/*.parquet"))) < 2:
                 time.sleep(0.05)
-        with scheduled(port) as address, joined(address):
+            if hangs:
+                scheduler.send_signal(signal.SIGSTOP)
+                said.wait(60)
+        with scheduled(port) as (address, _), joined(address):
             over.wait(120)
 
-    ready, over = Event(), Event()
+    ready, over, said = Event(), Event(), Event()
     people = Thread(target=restarted)
     people.start()
     try:
@@ -149,6 +161,7 @@ def test_a_scheduler_that_is_started_anew_goes_on(tmp_path, monkeypatch):
         cluster.close()
         over.set()
         people.join()
+    assert said.is_set() or not hangs  # Dask itself may find the new one
 
 
 @pytest.mark.slow
@@ -184,6 +197,73 @@ def test_a_cluster_over_tls_does_the_same(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    "text",
+    ["", ":1", "h", "h:", "h:x", "h:0", "h:-1", "h:65536", "h:1/x", "a b:1", "u:p@h:1", "h:1\n"],
+)
+def test_an_address_that_cannot_be_is_one_sentence(text):
+    assert EngineConfig("tcp://h:1").scheduler and EngineConfig("tls://[::1]:65535").scheduler
+    for scheme in ("tcp", "tls"):
+        with pytest.raises(SettingsError, match=r"scheduler = .*: give local, in-process, tcp://"):
+            EngineConfig(f"{scheme}://{text}")
+
+
+@pytest.mark.parametrize(
+    ("greeting", "said"),
+    [
+        (None, "it said nothing within 0.3 s"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "it speaks another protocol"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "it speaks another protocol"),
+        (b"", "in <TCP .*: Stream is closed"),
+    ],
+)
+def test_who_listens_and_is_no_scheduler_is_named(greeting, said):
+    def greet():
+        while server.fileno() >= 0:
+            with suppress(OSError), server.accept()[0] as guest:
+                if greeting is not None:
+                    guest.sendall(greeting)
+                    guest.shutdown(socket.SHUT_WR)
+                while guest.recv(1 << 16):
+                    pass
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        Thread(target=greet, daemon=True).start()
+        with pytest.raises(MachineError, match=rf"^what listens at {address} does .* \({said}"):
+            cluster.check_scheduler(address, 0.3)
+
+
+@pytest.mark.parametrize("error", [TimeoutError, CancelledError])
+def test_a_result_that_does_not_come_is_a_scheduler_that_is_gone(error):
+    """Neither is a fault of the unit: the run connects anew, and does its rows again."""
+
+    def result(seconds):
+        raise error
+
+    with pytest.raises(CommClosedError, match=error.__name__):
+        cluster.result_of(SimpleNamespace(result=result))
+
+
+def test_workers_of_another_run_are_left_to_it(monkeypatch):
+    """They have loaded what must not meet what this run needs."""
+    monkeypatch.setitem(sys.modules, "tensorflow", sys)
+    quiet = {"dashboard_address": None, "processes": False, "set_as_default": False}
+    with Client(n_workers=1, threads_per_worker=1, **quiet) as ours:
+        with Client(ours.cluster, set_as_default=False) as other:
+            wanted = other.submit(len, "four")
+            assert wanted.result() == 4
+            monkeypatch.setattr(ours, "restart", lambda: pytest.fail("ended their workers"))
+            with pytest.raises(MachineError, match=r"^another run is at work on here, whose work"):
+                cluster.begin_anew(ours, "here", "torch")
+        anew = []
+        monkeypatch.setattr(ours, "restart", lambda: anew.append(1))
+        cluster.begin_anew(ours, "here", "tensorflow")
+        assert not anew
+        cluster.begin_anew(ours, "here", "torch")
+        assert anew
+
+
+@pytest.mark.parametrize(
     ("given", "said"),
     [
         ({}, "tls:// needs certificates: name a file by DASK_DISTRIBUTED__COMM__TLS__CA_FILE"),
@@ -199,6 +279,13 @@ def test_missing_certificates_are_one_sentence(given, said, tmp_path):
         pytest.raises(MachineError, match=f"^{said}$"),
     ):
         finish(tmp_path / "store", "tls://127.0.0.1:9")
+
+
+def test_files_that_are_no_certificates_are_one_sentence(tmp_path):
+    for name in ("a.pem", "b.pem", "c.pem"):
+        (tmp_path / name).write_text("none")
+    with pytest.raises(MachineError, match=rf"^{tmp_path}/a\.pem: not what TLS needs \("):
+        cluster.check_pem(*(str(tmp_path / f"{letter}.pem") for letter in "abc"))
 
 
 def test_a_store_that_goes_away_under_a_worker_is_noticed(tmp_path, monkeypatch):
