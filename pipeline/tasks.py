@@ -8,7 +8,7 @@ from typing import Any
 import luigi
 
 from detectors import Spec, face_factors, identity, short
-from pipeline.dataset import export, mending, whole
+from pipeline.dataset import export, mending, publish, whole
 from pipeline.dataset.publish import leads, link
 from pipeline.dataset.sending import Sending
 from pipeline.engine.crew import EngineConfig
@@ -317,7 +317,7 @@ class ExportTFRecords(whole.Published, SetStage):
 
     @property
     def records(self) -> Path:
-        return store() / export.RECORDS / f"{self.key}-{self.came_in}"
+        return store() / publish.RECORDS / f"{self.key}-{self.came_in}"
 
     def complete(self) -> bool:
         return super().complete() and self.is_published(store() / "dataset")

@@ -36,7 +36,6 @@ LAYOUTS: Mapping[str, Export] = {
     "zip": ZipLayout(),
     "sharded": ShardedLayout(),
 }
-RECORDS = "records"  # the folder of all exports, in the store
 AUTO = "auto"
 
 
@@ -170,7 +169,7 @@ def check_export(
         sending.opened(config.publish)
     plan = Plan(config.name, shape_of(dataset), len(photos), **held_as(config, dataset))
     layout = LAYOUTS[config.layout]
-    plan = replace(plan, count=layout.to_write(plan, to_write, store / RECORDS))
+    plan = replace(plan, count=layout.to_write(plan, to_write, store / publish.RECORDS))
     publish.check_room(store, layout.disk_need(plan) + to_write * usual_bytes(dataset))
 
 

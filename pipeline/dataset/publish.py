@@ -9,6 +9,7 @@ from atelier import files
 from atelier.errors import Failure
 from pipeline.rows.parquet import ASIDE
 
+RECORDS = "records"  # the folder of all exports, in the store
 DESCRIPTION = "dataset.json"  # an export has one; what has none is left alone
 UNFINISHED = ".partial"
 

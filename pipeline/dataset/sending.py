@@ -1,6 +1,6 @@
 """A finished export, copied to an object store: what is there stays, dataset.json comes last."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache, partial
 from itertools import islice
@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from atelier import files
 from atelier.commands import say
 from atelier.options import is_address
-from pipeline.dataset.publish import DESCRIPTION, ExportError, gigabytes
+from pipeline.dataset.growth import finished_exports
+from pipeline.dataset.publish import DESCRIPTION, RECORDS, ExportError, gigabytes
 from pipeline.options import SettingsError
 from pipeline.photos.objects import Address, ClosedError, GoneError, RemoteError, address, ahead
 from pipeline.rows.manifest import digest
@@ -77,8 +78,8 @@ class Sending:
             count = send(export, to, self.journal, self.bar)
         except OSError as error:
             raise ExportError(
-                f"{OPTION} = {self.destination()}: not all is copied ({error}); the export itself"
-                " is whole, and the same command goes on"
+                f"{OPTION} = {to}: not all is copied ({error}); the export itself is whole, and the"
+                " same command goes on"
             ) from None
         names = list(names_in(export))
         size = gigabytes(sum((export / name).stat().st_size for name in names))
@@ -124,6 +125,7 @@ def check_target(destination: str, store: Path, journal: Path, name: str) -> Non
         with suppress(GoneError):  # the folder comes with what is put into it
             names = (each.name for each in to.entries() if each.name not in known)
             refuse_strangers(to, {*islice((n for n in names if not n.startswith(own)), 1)})
+        refuse_other(to, known, finished_exports(store / RECORDS))
     except ClosedError as error:
         raise SettingsError(f"{OPTION} = {error}") from None
     except RemoteError:
@@ -141,6 +143,7 @@ def send(export: Path, to: Address, journal: Path, bars: Bars) -> int:
     there = objects_at(to)
     ours = {name: files.digest_file(export / name) for name in names_in(export)}
     refuse_strangers(to, there.keys() - known.keys() - ours.keys())
+    refuse_other(to, known, [export / DESCRIPTION, *finished_exports(export.parents[1])])
     new = [name for name in ours if not is_there(known.get(name), ours[name], there)]
     old = there.keys() - ours.keys()
     if not new and not old:
@@ -197,6 +200,24 @@ def refuse_strangers(to: Address, names: set[str]) -> None:
         raise SettingsError(
             f"{OPTION} = {to}: other objects are there, as {min(names)!r}: remove them, or name an"
             " address that holds nothing"
+        )
+
+
+def refuse_other(to: Address, known: Mapping[str, Sent], ours: Iterable[Path]) -> None:
+    """Raise SettingsError where another dataset is there, whose files may have the same names.
+
+    Of one that this store made, and whose journal is lost, it has the description still.
+    """
+    if DESCRIPTION in known:
+        return
+    try:
+        there = (to / DESCRIPTION).read()
+    except GoneError:
+        return
+    if all(there != path.read_bytes() for path in ours):
+        raise SettingsError(
+            f"{OPTION} = {to}: another dataset is there, which this store has not copied: remove"
+            f" its {DESCRIPTION}, then this one takes its place, or name another address"
         )
 
 

@@ -244,13 +244,15 @@ def is_asked(entry: Entry, row: Row, hidden: bool) -> bool:
     return bool(entry.is_file and entry.size_bytes and not known)
 
 
-def described_object(entry: Entry, row: Row, hidden: bool, head: bytes) -> Row:
-    """The row of an object, of which the first bytes are known where its name does not do."""
+def described_object(entry: Entry, row: Row, hidden: bool, head: bytes | None) -> Row:
+    """The row of an object, and its first bytes, if asked for; None: nobody may read them."""
     if not hidden and is_hidden(row.path):
         return dropped(row, HIDDEN)
     row = replace(row, size_bytes=entry.size_bytes, mtime_ns=entry.mark)
     if not entry.is_file:
         return dropped(row, "not a regular file")
+    if head is None:
+        return dropped(row, "no permission to read")
     reason = no_photo(row.path, lambda: head)
     if not reason and row.path != entry.name:
         reason = NO_TEXT

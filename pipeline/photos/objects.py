@@ -5,6 +5,7 @@ fsspec and the store's own package say how long they try, and as whom they come.
 """
 
 import hashlib
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,7 +13,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
+from threading import Timer
 from typing import Any, NamedTuple, TypeVar
+
+from atelier.commands import say
 
 READERS = 8  # requests of one process under way at a time
 PARTS = 2  # of a large file that is copied, under way at a time: each takes 50 MB or more
@@ -22,6 +26,16 @@ EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
 BUCKETS = {"s3", "s3a"}  # gcsfs says of an empty bucket, too, that there is none
 NO_CREDENTIALS = {"NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError"}
 UNKNOWN_BUCKET = {"ParamValidationError"}  # botocore's, of a name that no bucket can have
+
+# In seconds: botocore's own minute, for each of 25 tries, would be half an hour of silence.
+TIMEOUTS = {"connect_timeout": 10, "read_timeout": 30}
+SLOW_SECONDS = 20  # after which a person hears what is waited for
+# What an address may hold that nobody is to read: after user:, or as a value of its query.
+SECRETS = (
+    re.compile(r"(?<=://)([^/:]*:)([^/]+)(?=@)"),
+    re.compile(r"([?&][^=&/]*(?:key|pass|pw|secret|sig|token|cred)[^=&/]*=)([^&]+)", re.IGNORECASE),
+)
+SCHEME = re.compile(r"[A-Za-z][\w+.-]*(?=:)")
 
 Info = Mapping[str, Any]
 One = TypeVar("One")
@@ -45,6 +59,15 @@ class GoneError(ClosedError):
     """There is nothing at that address."""
 
 
+KINDS = (
+    (FileNotFoundError, GoneError, "there is no such bucket, folder or object"),
+    (NotADirectoryError, ClosedError, "not a folder; give the one that holds the photos"),
+    (PermissionError, ClosedError, "the store lets nobody in with these credentials ({said})"),
+    (RecursionError, ClosedError, "the store sends each request elsewhere: set its region"),
+    (TimeoutError, RemoteError, "the store did not answer in time"),
+)
+
+
 class Entry(NamedTuple):
     """What a store says of one object."""
 
@@ -63,7 +86,10 @@ class Address:
 
     def __str__(self) -> str:
         between = "/" if self.below and not self.root.endswith("/") else ""
-        return self.root + between + self.below
+        return shown(self.root) + between + self.below
+
+    def __repr__(self) -> str:
+        return f"Address({str(self)!r})"
 
     def __truediv__(self, name: str, /) -> "Address":
         return Address(self.root, f"{self.below}/{name}" if self.below else name)
@@ -84,8 +110,16 @@ class Address:
         """fsspec's file system, and the path in it."""
         from fsspec.core import url_to_fs
 
+        bucket = self.root.rpartition("://")[2].partition("/")[0]
+        if self.protocol in EXTRAS and (not bucket or "@" in bucket):
+            raise ClosedError(
+                f"{self}: {'no bucket has this name' if bucket else 'no bucket is named'}: give"
+                f" {self.protocol}://bucket/photos; credentials are set apart"
+                " (docs/scale.md, Object stores)"
+            )
+        more = {"config_kwargs": timeouts()} if self.protocol in BUCKETS else {}
         # A listing that is remembered would say of a changed object what it was.
-        system, root = url_to_fs(self.root, use_listings_cache=False)
+        system, root = url_to_fs(self.root, use_listings_cache=False, **more)
         root = root.rstrip("/")
         return system, f"{root}/{self.below}" if root and self.below else root + self.below
 
@@ -96,11 +130,14 @@ class Address:
     def check(self) -> None:
         """Raise ClosedError where nothing here reads such addresses."""
         with spoken_for(self):
-            self.opened()
+            try:
+                self.opened()
+            except (TypeError, NotImplementedError) as error:  # it takes more than an address
+                raise ValueError(error) from None
 
     def check_folder(self) -> None:
         """Raise ClosedError or RemoteError where nothing can be put below: no bucket, or a file."""
-        with spoken_for(self):
+        with spoken_for(self), waited_for(self):
             system, path = self.opened()
             if self.protocol in BUCKETS:
                 with suppress(PermissionError):  # who may write below may not look at all of it
@@ -113,12 +150,16 @@ class Address:
 
         Raises ClosedError where there is no such folder, RemoteError for what the store says.
         """
+        self.check()
         with spoken_for(self):
             system, root = self.opened()
-            for info in objects_below(system, root):
+            for info in objects_below(system, root, self):
                 if info["name"] == root:
                     raise NotADirectoryError
-                name = str(info["name"])[len(root) :].removeprefix("/")
+                name = str(info["name"])
+                if not name.startswith(root):  # as a page of HTTP may lead anywhere
+                    continue
+                name = name[len(root) :].removeprefix("/")
                 if name and name[-1] != "/":  # which is how some programs mark a folder
                     yield Entry(name, *facts(info), info.get("type") == "file")
 
@@ -134,19 +175,17 @@ class Address:
             system, path = self.opened()
             return bytes(system.cat_file(path, end=None if number < 0 else number))
 
-    def heads(self, names: list[str], number: int) -> list[bytes]:
+    def heads(self, names: list[str], number: int) -> list[bytes | None]:
         """The first bytes of several objects below, which are not empty; none of one that is gone.
 
-        Asked for together, as far as the store's package can.
+        None of one that nobody here may read. Asked for together, as far as the store's package
+        can.
         """
         with spoken_for(self):
             system, root = self.opened()
             paths = [f"{root}/{name}" if root else name for name in names]
             answers = system.cat_ranges(paths, 0, number, on_error="return") if paths else []
-            for answer in answers:
-                if isinstance(answer, Exception) and not isinstance(answer, FileNotFoundError):
-                    raise answer
-            return [b"" if isinstance(answer, Exception) else bytes(answer) for answer in answers]
+        return [head_in(self / name, answer) for name, answer in zip(names, answers, strict=True)]
 
     def fetch(self, file: Path) -> None:
         """Copy an object into a file of this machine."""
@@ -189,8 +228,43 @@ class Address:
 
 def address(text: str) -> Address:
     """What a person gave, without what makes no difference."""
+    text = SCHEME.sub(lambda scheme: scheme[0].lower(), text, count=1)
     short = text.rstrip("/")
     return Address(text if short.endswith(":") else short)
+
+
+def timeouts() -> dict[str, Any]:
+    """How long S3 is waited for, each time, unless fsspec's settings say so."""
+    from fsspec.config import conf
+
+    given = (conf.get(name, {}).get("config_kwargs", {}) for name in sorted(BUCKETS))
+    return TIMEOUTS | {name: value for own in given for name, value in own.items()}
+
+
+def shown(root: str) -> str:
+    """An address as people may see it: without what lets somebody in."""
+    for secret in SECRETS:
+        root = secret.sub(r"\1***", root)
+    return root
+
+
+def without_secrets(text: str, root: str) -> str:
+    """What a package says of an address, as people may see it."""
+    for found in (found for secret in SECRETS for found in secret.finditer(root)):
+        text = text.replace(found[1] + found[2], f"{found[1]}***")
+    return text
+
+
+def head_in(place: Address, answer: bytes | Exception) -> bytes | None:
+    """The first bytes of an object, of which fsspec may give the error instead."""
+    if isinstance(answer, FileNotFoundError):
+        return b""
+    if isinstance(answer, PermissionError):
+        return None
+    with spoken_for(place):
+        if isinstance(answer, Exception):
+            raise answer
+        return bytes(answer)
 
 
 def facts(info: Info) -> tuple[int, int]:
@@ -204,7 +278,7 @@ def facts(info: Info) -> tuple[int, int]:
     return int(info.get("size") or 0), 0
 
 
-def objects_below(system: Any, root: str) -> Iterator[Info]:
+def objects_below(system: Any, root: str, place: Address) -> Iterator[Info]:
     """What a store says of each object below a folder.
 
     Folders are looked into one by one until there are as many as may be listed at a time.
@@ -212,7 +286,9 @@ def objects_below(system: Any, root: str) -> Iterator[Info]:
     waiting = deque([root])
     while waiting and len(waiting) < READERS:
         here = waiting.popleft()
-        for info in system.ls(here, detail=True):
+        with waited_for(place):
+            infos = system.ls(here, detail=True)
+        for info in infos:
             name = str(info["name"])
             if info["type"] != "directory":
                 yield info
@@ -244,6 +320,24 @@ def ahead(
 
 
 @contextmanager
+def waited_for(place: Address) -> Iterator[None]:
+    """Say what is waited for, where it takes long."""
+    told = Timer(
+        SLOW_SECONDS,
+        lambda: say(
+            f"{place}: no answer for {SLOW_SECONDS} s; it is waited for, and tried again: see"
+            " whether its endpoint is the right one (docs/scale.md, Object stores)"
+        ),
+    )
+    told.daemon = True
+    told.start()
+    try:
+        yield
+    finally:
+        told.cancel()
+
+
+@contextmanager
 def spoken_for(place: Address) -> Iterator[None]:
     """Raise in one sentence what fsspec, or what it stands on, raises."""
     try:
@@ -252,7 +346,7 @@ def spoken_for(place: Address) -> Iterator[None]:
         raise
     except Exception as error:
         kind, words = in_words(place, error)
-        raise kind(f"{place}: {words}") from error
+        raise kind(f"{place}: {without_secrets(words, place.root)}") from error
 
 
 def in_words(place: Address, error: Exception) -> tuple[type[RemoteError], str]:
@@ -265,17 +359,12 @@ def in_words(place: Address, error: Exception) -> tuple[type[RemoteError], str]:
             ClosedError,
             f"the package that reads {place.protocol}:// is not installed: {way_out}",
         )
-    if isinstance(error, FileNotFoundError):
-        return GoneError, "there is no such bucket, folder or object"
-    if isinstance(error, NotADirectoryError):
-        return ClosedError, "not a folder; give the one that holds the photos"
-    if isinstance(error, PermissionError):
-        return ClosedError, f"the store lets nobody in with these credentials ({said})"
+    for raised, kind, words in KINDS:
+        if isinstance(error, raised):
+            return kind, words.format(said=said)
     if name in NO_CREDENTIALS:
         way_out = "set them as the store's own tools want them (docs/scale.md, Object stores)"
         return ClosedError, f"no credentials ({said}): {way_out}"
     if isinstance(error, ValueError) or name in UNKNOWN_BUCKET:
         return ClosedError, f"no address that can be read ({said})"
-    if isinstance(error, TimeoutError):
-        return RemoteError, "the store did not answer in time"
     return RemoteError, f"the store cannot be reached, or refused ({said or name})"

@@ -137,6 +137,33 @@ def test_what_others_put_there_is_left_alone(tmp_path, memory, watched):
     assert memory.content() == {"mine/holiday.jpg": b"mine"} and not watched
 
 
+def test_another_dataset_of_the_same_names_is_left_alone(tmp_path, memory, watched):
+    """Of another store's: this one's journal does not know it."""
+    theirs = FILES | {DESCRIPTION: b'{"theirs": 1}', "d-r1.tfrecords": b"theirs"}
+    for name, data in theirs.items():
+        memory.put(name, data)
+    with pytest.raises(SettingsError) as raised:
+        sent(export(tmp_path / "one" / "key" / "set"), memory)
+    assert str(raised.value) == (
+        f"[ExportTFRecords] publish = {memory.address}: another dataset is there, which this store"
+        " has not copied: remove its dataset.json, then this one takes its place, or name another"
+        " address"
+    )
+    assert memory.content() == theirs and not watched
+    memory.system.rm(f"{memory.root}/{DESCRIPTION}")
+    assert sent(tmp_path / "one" / "key" / "set", memory) == len(FILES)
+    assert memory.content() == FILES
+
+
+def test_a_copy_whose_journal_is_lost_is_known_by_an_export_of_the_store(tmp_path, memory):
+    old, new = (export(tmp_path / "records" / key / "set") for key in ("old", "new"))
+    (old / DESCRIPTION).write_bytes(b'{"old": 1}')
+    assert sent(old, memory) == len(FILES)
+    (old.parent / "journal" / "sent.jsonl").unlink()
+    assert sent(new, memory) == len(FILES)
+    assert memory.content() == FILES
+
+
 def test_a_copy_of_another_size_is_no_copy(tmp_path, memory, monkeypatch):
     monkeypatch.setattr(Address, "send", lambda self, file: (1, 1))
     with pytest.raises(RemoteError, match=r"1 bytes came there, and .*d-r0.tfrecords has others"):
@@ -200,9 +227,12 @@ def test_an_address_that_cannot_be_is_said_before_a_picture_is_written(store):
 
 def test_a_target_that_cannot_be_is_said_before_all_work(store, memory, watched, capsys):
     memory.put("mine.jpg", b"mine")
+    theirs = memory.inside("theirs")
+    theirs.put(DESCRIPTION, b"{}")
     inside = f"file://{store}/records/copy"
     for address_, told in (
         (memory.address, "other objects are there, as 'mine.jpg': remove them, or"),
+        (theirs.address, "another dataset is there, which this store has not copied: remove"),
         (f"{memory.address}/mine.jpg", "an object has this name: give that of a folder"),
         (inside, f"it lies in the store {store}, which holds results: give another"),
     ):
