@@ -213,6 +213,7 @@ def status(_: argparse.Namespace) -> int:
     for stage in [*tasks.of_reference(), *tasks.in_use()]:
         steps += tasks.detects(stage.photos) if isinstance(stage, tasks.Detect) else [stage]
     lines = [(step.title, state(step)) for step in steps]
+    lines += [(copy.title, copy.state()) for copy in tasks.Publish.asked_for()]
     lines += stylegan.tell_runs(store())
     width = max(len(title) for title, _ in lines)
     for title, story in lines:

@@ -392,7 +392,7 @@ class Dataset(luigi.WrapperTask):
 
     def requires(self) -> list[Step]:
         check_given(self.config)
-        return [*([Publish()] if current(export.ExportTFRecordsConfig).publish else []), Report()]
+        return [*Publish.asked_for(), Report()]
 
 
 STAGES: list[type[Step]] = [Ingest, Detect, Crop, Measure, FilterQuality, Embed, FilterPose]

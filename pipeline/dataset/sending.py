@@ -5,7 +5,7 @@ from contextlib import suppress
 from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from atelier import files
 from atelier.commands import say
@@ -43,6 +43,12 @@ class Sending:
     parents: list[Any]
     bar: Bars
 
+    @classmethod
+    def asked_for(cls) -> "list[Self]":
+        """The copy, where an address is given."""
+        copy = cls()
+        return [copy] if copy.destination() else []
+
     def destination(self) -> str:
         """The address, as a person gave it; or nothing."""
         return str(self.parents[0].config.publish)
@@ -58,6 +64,31 @@ class Sending:
             name = self.parents[0].config.name
             check_target(self.destination(), self.folder.parents[1], self.journal, name)
         return done
+
+    def state(self) -> str:
+        """Where the copy stands, in words."""
+        to = address(self.destination())
+        if not self.parents[0].complete():
+            return "waits for the stages before it"
+        return f"done  copied to {to}" if self.complete() else f"open  to be copied to {to}"
+
+    def faults(self) -> Iterator[tuple[Path, str]]:
+        """What the store has lost of a finished copy, or holds otherwise than it was left."""
+        to, known = opened(self.destination()), copies_in(self.journal)
+        try:
+            names = files.json_of(self.path.read_bytes())["files"]
+        except (ValueError, KeyError, TypeError):
+            yield self.path, "is damaged"
+            return
+        there = objects_at(to)
+        lost = [
+            n for n in names if n not in known or not is_there(known[n], known[n].digest, there)
+        ]
+        if lost:
+            yield (
+                self.path,
+                f"{to} has lost {len(lost)} of {len(names)} files, or holds others, as {lost[0]!r}",
+            )
 
     @property
     def journal(self) -> Path:

@@ -86,7 +86,7 @@ class Address:
 
     def __str__(self) -> str:
         between = "/" if self.below and not self.root.endswith("/") else ""
-        return shown(self.root) + between + self.below
+        return without_password(self.root) + between + self.below
 
     def __repr__(self) -> str:
         return f"Address({str(self)!r})"
@@ -241,7 +241,7 @@ def timeouts() -> dict[str, Any]:
     return TIMEOUTS | {name: value for own in given for name, value in own.items()}
 
 
-def shown(root: str) -> str:
+def without_password(root: str) -> str:
     """An address as people may see it: without what lets somebody in."""
     for secret in SECRETS:
         root = secret.sub(r"\1***", root)

@@ -22,7 +22,7 @@ PICTURES = "pictures"  # in a stage's folder
 KNOWN_OF_PICTURES = ("key", "path", "clip", "picture", "picture_digest", "drop")
 OWN = ("runs", "detectors")  # folders of trainings
 
-Kind = Literal["table", "picture", "vectors", "export", "page", "link", "own", "unread"]
+Kind = Literal["table", "picture", "vectors", "export", "page", "link", "copy", "own", "unread"]
 
 FILES: tuple[Kind, ...] = ("table", "page", "own")  # a look at one of these is at a single file
 

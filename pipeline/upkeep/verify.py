@@ -14,7 +14,7 @@ from pipeline import tasks
 from pipeline.engine.progress import Bar
 from pipeline.rows import columns, memo, parquet, shards
 from pipeline.stage import Step
-from pipeline.upkeep.looks import Fault, looks
+from pipeline.upkeep.looks import Fault, Look, looks
 from pipeline.upkeep.marks import KEYED
 
 LEFT = {  # what is not mended, and what a person may do
@@ -51,6 +51,8 @@ def verify(store: Path, repair: bool, build: Callable[[], int]) -> int:
 def found_in(store: Path) -> Iterator[Fault]:
     """Every damaged thing, as it is found: as fast as the disk gives the files."""
     work = list(looks(store, folder_names()))
+    made = (copy for copy in tasks.Publish.asked_for() if copy.path.exists())
+    work += [Look(copy.path, "copy", copy.faults) for copy in made]
     with (
         Bar("verify", sum(look.files for look in work), lambda *_: None, "files") as bar,
         ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool,
@@ -68,6 +70,7 @@ def folder_names() -> list[str]:
 def in_recipe(faults: Sequence[Fault]) -> bool:
     """Whether the recipe reaches any of it."""
     steps: list[Step] = [*tasks.of_reference(), *tasks.in_use(), *tasks.detects(), tasks.Report()]
+    steps += tasks.Publish.asked_for()
     steps += tasks.detects("reference") if tasks.of_reference() else []
     folders = {step.folder for step in steps}
     return any(
@@ -113,6 +116,7 @@ AWAY: dict[str, Callable[[Path], None]] = {
     "export": lambda file: put_aside(file.parents[1]),  # not all are made again
     "page": put_aside,
     "link": files.remove,
+    "copy": files.remove,
 }
 
 

@@ -11,6 +11,7 @@ from pipeline.dataset.sending import SettingsError, send
 from pipeline.engine.progress import Bar
 from pipeline.photos.objects import Address, RemoteError, address
 from pipeline.tasks import Dataset, ExportTFRecords, Publish, Resize, Zoom
+from pipeline.upkeep.verify import verify
 from tests.kit.store import build, fresh, set_options
 from tests.kit.stores import BUCKET, Far, every_store
 
@@ -190,6 +191,29 @@ def test_a_finished_run_publishes_once(store, memory, watched, capsys):
     set_options(Dataset_size=32)  # what was there before is there no more
     assert not Publish().complete() and build(Dataset())
     assert len(memory.content()) == count
+
+
+def test_what_a_copy_has_lost_is_noticed_and_copied_again(store, memory, watched, capsys):
+    set_options(ExportTFRecords_publish=memory.address)
+    assert Publish().state() == "waits for the stages before it"
+    assert build(ExportTFRecords())
+    fresh()
+    assert Publish().state() == f"open  to be copied to {memory.address}"
+    assert build(Dataset())
+    fresh()
+    assert Publish().state() == f"done  copied to {memory.address}"
+    whole = memory.content()
+    assert verify(store, False, lambda: 0) == 0
+    memory.system.rm(f"{memory.root}/{DESCRIPTION}")
+    capsys.readouterr()
+    assert verify(store, False, lambda: 0) == 1
+    said = f"{memory.address} has lost 1 of {len(whole)} files, or holds others, as '{DESCRIPTION}'"
+    assert f"{Publish().path}: {said}; verify --repair makes it again" in capsys.readouterr().out
+    watched.clear()
+    assert verify(store, True, lambda: fresh() or int(not build(Dataset()))) == 0
+    assert memory.content() == whole and watched == [("send", DESCRIPTION)]
+    Publish().path.write_text("[]")
+    assert verify(store, False, lambda: 0) == 1
 
 
 def test_a_store_that_does_not_answer_leaves_the_export_whole(store, memory, monkeypatch, capsys):
