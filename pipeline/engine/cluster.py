@@ -166,36 +166,30 @@ def remote(wanted: tuple[Any, ...], patience: int) -> Connection:
 
 
 def check_scheduler(address: str, patience: float) -> None:
-    """Raise MachineError where no scheduler answers: Dask would wait for its greeting for ever.
-
-    One that ends just now may be started anew within so many seconds.
-    """
-    until = time.monotonic() + patience
-    while reason := unlike_scheduler(address, patience):
-        if time.monotonic() > until:
-            raise MachineError(
-                f"what listens at {address} does not answer as a Dask scheduler does ({reason}):"
-                " give the scheduler's own address, tls:// where it speaks TLS, or start it anew"
-                " if it hangs"
-            )
-        time.sleep(patience / 10)
-
-
-def unlike_scheduler(address: str, patience: float) -> str:
-    """What is odd about the answer there; raises MachineError where nobody is there."""
+    """Raise MachineError where no scheduler answers: Dask would wait for its greeting for ever."""
     from distributed.comm import CommClosedError
 
-    try:
-        asyncio.run(greeted(address, patience))
-        return ""
-    except TimeoutError:
-        return f"it said nothing within {patience} s"
-    except CommClosedError as error:
-        return " ".join(str(error).split())
-    except OSError as error:
-        raise MachineError(f"no Dask scheduler answers at {address}: start one there") from error
-    except (MemoryError, ValueError, LookupError):  # of a length, or a text, that is none
-        return "it speaks another protocol"
+    until = time.monotonic() + patience
+    while True:
+        try:
+            return asyncio.run(greeted(address, patience))
+        except TimeoutError:
+            reason = f"it said nothing within {patience} s"
+        except CommClosedError as error:
+            reason = " ".join(str(error).split())
+            if time.monotonic() < until:  # one that ends just now may be started anew
+                time.sleep(patience / 10)
+                continue
+        except OSError as error:
+            raise MachineError(
+                f"no Dask scheduler answers at {address}: start one there"
+            ) from error
+        except (MemoryError, ValueError, LookupError):  # of a length, or a text, that is none
+            reason = "it speaks another protocol"
+        raise MachineError(
+            f"what listens at {address} does not answer as a Dask scheduler does ({reason}): give"
+            " the scheduler's own address, tls:// where it speaks TLS, or start it anew if it hangs"
+        )
 
 
 async def greeted(address: str, patience: float) -> None:

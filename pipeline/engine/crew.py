@@ -248,9 +248,17 @@ class Crew:
         return present
 
     def refuse(self, worker: str, lacking: str) -> None:
-        """Send a worker away, and say so; raises MachineError where no other is left."""
+        """Send a worker away, and say so; raises MachineError where no other is left.
+
+        Or where another run is at work, to which it may be fit.
+        """
         if worker not in self.refused:
             self.refused[worker] = lacking
+            if cluster.is_shared(self.client):
+                raise MachineError(
+                    f"worker {worker} {lacking}; it is not sent away, since another run is at work"
+                    " on this cluster: wait for that, or start a scheduler and workers for this one"
+                )
             cluster.asked(self.client, self.client.scheduler.retire_workers, workers=[worker])
             if cluster.present(self.client) <= set(self.refused):
                 raise MachineError(f"no worker is fit: {worker} {lacking}")

@@ -208,15 +208,15 @@ def test_an_address_that_cannot_be_is_one_sentence(text):
 
 
 @pytest.mark.parametrize(
-    ("greeting", "said"),
+    ("greeting", "patience", "said"),
     [
-        (None, "it said nothing within 0.3 s"),
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "it speaks another protocol"),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "it speaks another protocol"),
-        (b"", "in <TCP .*: Stream is closed"),
+        (None, 0.3, "it said nothing within 0.3 s"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", 5, "it speaks another protocol"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", 5, "it speaks another protocol"),
+        (b"", 0.9, "in <TCP .*: Stream is closed"),
     ],
 )
-def test_who_listens_and_is_no_scheduler_is_named(greeting, said):
+def test_who_listens_and_is_no_scheduler_is_named(greeting, patience, said):
     def greet():
         while server.fileno() >= 0:
             with suppress(OSError), server.accept()[0] as guest:
@@ -230,7 +230,7 @@ def test_who_listens_and_is_no_scheduler_is_named(greeting, said):
         address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
         Thread(target=greet, daemon=True).start()
         with pytest.raises(MachineError, match=rf"^what listens at {address} does .* \({said}"):
-            cluster.check_scheduler(address, 0.3)
+            cluster.check_scheduler(address, patience)
 
 
 @pytest.mark.parametrize("error", [TimeoutError, CancelledError])
@@ -245,7 +245,7 @@ def test_a_result_that_does_not_come_is_a_scheduler_that_is_gone(error):
 
 
 def test_workers_of_another_run_are_left_to_it(monkeypatch):
-    """They have loaded what must not meet what this run needs."""
+    """They have loaded what must not meet what this run needs, or are not fit for it."""
     monkeypatch.setitem(sys.modules, "tensorflow", sys)
     quiet = {"dashboard_address": None, "processes": False, "set_as_default": False}
     with Client(n_workers=1, threads_per_worker=1, **quiet) as ours:
@@ -255,6 +255,10 @@ def test_workers_of_another_run_are_left_to_it(monkeypatch):
             monkeypatch.setattr(ours, "restart", lambda: pytest.fail("ended their workers"))
             with pytest.raises(MachineError, match=r"^another run is at work on here, whose work"):
                 cluster.begin_anew(ours, "here", "torch")
+            (worker,) = cluster.present(ours)
+            with pytest.raises(MachineError, match=rf"^worker {worker} has other code; it is not"):
+                crew.Crew(ours, print).refuse(worker, "has other code")
+            assert cluster.present(ours) == {worker}
         anew = []
         monkeypatch.setattr(ours, "restart", lambda: anew.append(1))
         cluster.begin_anew(ours, "here", "tensorflow")
