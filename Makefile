@@ -88,14 +88,13 @@ scheduler: .venv/ready  ## start luigid on http://localhost:8082 (then LUIGI_CON
 	.venv/bin/luigid --address 127.0.0.1 --state-path data/luigid.pickle
 
 # It listens where the scheduler is reached from, and on no other network of this machine.
-TOWARDS = import sys; from urllib.parse import urlsplit as s; from distributed.utils import get_ip; \
-	to = s(sys.argv[1]); print(get_ip(to.hostname, to.port))
+TOWARDS = import sys; from pipeline.engine.towards import main; sys.exit(main())
 
 # Two settings let glibc keep large buffers, which Dask's own would give back each time; the third
 # spares a log of what a worker was at, which takes 50 MB in an hour.
 worker: .venv/ready  ## one worker process per core: make worker SCHEDULER=tcp://host:8786
 	@test -n "$(SCHEDULER)" || { echo "name the scheduler: SCHEDULER=tcp://host:8786" >&2; exit 2; }
-	host=$$($(PY) -c "$(TOWARDS)" $(SCHEDULER)) && \
+	@host=$$($(PY) -c "$(TOWARDS)" "$(SCHEDULER)") && \
 	MALLOC_TRIM_THRESHOLD_=268435456 MALLOC_MMAP_THRESHOLD_=33554432 \
 	DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False \
 	.venv/bin/dask worker $(SCHEDULER) --host "$$host" --nworkers $$(nproc) --nthreads 1 \

@@ -1,7 +1,6 @@
 """Runs units of work on Dask: a cluster of local processes, many machines, or in-process."""
 
 import os
-import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import CancelledError
@@ -17,6 +16,7 @@ from atelier.options import option
 from pipeline.engine import cluster, fitness
 from pipeline.engine.cluster import MachineError
 from pipeline.engine.fitness import Terms, UnfitError
+from pipeline.engine.towards import is_reachable
 from pipeline.engine.unit import Unit
 from pipeline.options import Settings
 
@@ -72,14 +72,6 @@ class EngineConfig(Settings):
         """Units small enough to share among the workers, large enough to be worth a file."""
         usual = min(256, total // (8 * self.processes))
         return self.rows or max(4, usual - usual % 4)  # Embed's batches are of 4
-
-
-def is_reachable(scheduler: str) -> bool:
-    """Whether it names a host and a port; Dask waits for ever for some that cannot be."""
-    found = re.fullmatch(
-        r"(?:tcp|tls)://(?:\[[\da-fA-F:.]+\]|[^\s/:@\[\]?#]+):(\d{1,5})", scheduler
-    )
-    return found is not None and 0 < int(found[1]) < 1 << 16
 
 
 def pays(config: EngineConfig, shards: int) -> bool:

@@ -19,7 +19,8 @@ import pytest
 from distributed import Client
 from distributed.comm import CommClosedError
 
-from pipeline.engine import cluster, crew, fitness, software, unit
+from atelier.commands import UsageError
+from pipeline.engine import cluster, crew, fitness, software, towards, unit
 from pipeline.engine.crew import EngineConfig, MachineError
 from pipeline.options import SettingsError
 from pipeline.rows import memo
@@ -198,13 +199,41 @@ def test_a_cluster_over_tls_does_the_same(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "text",
-    ["", ":1", "h", "h:", "h:x", "h:0", "h:-1", "h:65536", "h:1/x", "a b:1", "u:p@h:1", "h:1\n"],
+    [
+        "",
+        ":1",
+        "h",
+        "h:",
+        "h:x",
+        "h:0",
+        "h:-1",
+        "h:65536",
+        "h:1/x",
+        "a b:1",
+        "u:p@h:1",
+        "h:1\n",
+        "[1:2]:1",
+    ],
 )
 def test_an_address_that_cannot_be_is_one_sentence(text):
     assert EngineConfig("tcp://h:1").scheduler and EngineConfig("tls://[::1]:65535").scheduler
     for scheme in ("tcp", "tls"):
         with pytest.raises(SettingsError, match=r"scheduler = .*: give local, in-process, tcp://"):
             EngineConfig(f"{scheme}://{text}")
+        with pytest.raises(
+            UsageError, match=r"(?s)^SCHEDULER = .*: give tcp://host:8786 or tls://"
+        ):
+            towards.own_address(f"{scheme}://{text}")
+
+
+def test_a_worker_listens_where_its_scheduler_is_reached_from(monkeypatch):
+    def nobody_knows(*given, **more):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    assert towards.own_address("tcp://127.0.0.1:8786") == "127.0.0.1"
+    monkeypatch.setattr(socket, "getaddrinfo", nobody_knows)
+    with pytest.raises(UsageError, match=r"h:1: this machine knows no way there \(Name or"):
+        towards.own_address("tcp://h:1")
 
 
 @pytest.mark.parametrize(

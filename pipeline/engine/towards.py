@@ -1,0 +1,57 @@
+"""Addresses of schedulers: which can be one, and by which of its own a machine reaches it."""
+
+import re
+import socket
+import sys
+from ipaddress import IPv6Address
+from urllib.parse import urlsplit
+
+from atelier.commands import UsageError, answered
+
+FORM = re.compile(r"(?:tcp|tls)://(?:\[(.+)\]|[^\s/:@\[\]?#]+):(\d{1,5})")
+FORMS = "tcp://host:8786 or tls://host:8786"
+
+
+def is_reachable(scheduler: str) -> bool:
+    """Whether it names a host and a port; Dask waits for ever for some that cannot be."""
+    found = FORM.fullmatch(scheduler)
+    if found is None or not 0 < int(found[2]) < 1 << 16:
+        return False
+    return found[1] is None or is_ipv6(found[1])
+
+
+def is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def own_address(scheduler: str) -> str:
+    """The address of this machine on the network that leads there; raises UsageError."""
+    if not is_reachable(scheduler):
+        raise UsageError(f"SCHEDULER = {scheduler}: give {FORMS}")
+    to = urlsplit(scheduler)
+    try:
+        family, kind, protocol, _, at = socket.getaddrinfo(
+            to.hostname, to.port, type=socket.SOCK_DGRAM
+        )[0]
+        with socket.socket(family, kind, protocol) as way:
+            way.connect(at)  # which sends nothing
+            return str(way.getsockname()[0])
+    except OSError as error:
+        raise UsageError(
+            f"SCHEDULER = {scheduler}: this machine knows no way there ({error.strerror}): give the"
+            " name or the address of the machine that the scheduler runs on"
+        ) from None
+
+
+def main() -> int:
+    """For `make worker`: print where a worker is to listen."""
+
+    def command() -> int:
+        print(own_address(sys.argv[1]))
+        return 0
+
+    return answered(command, "stopped")
