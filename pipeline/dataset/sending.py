@@ -13,7 +13,16 @@ from atelier.options import is_address
 from pipeline.dataset.growth import finished_exports
 from pipeline.dataset.publish import DESCRIPTION, RECORDS, ExportError, gigabytes
 from pipeline.options import SettingsError
-from pipeline.photos.objects import Address, ClosedError, GoneError, RemoteError, address, ahead
+from pipeline.photos.folder import PhotoFolder
+from pipeline.photos.objects import (
+    EXTRAS,
+    Address,
+    ClosedError,
+    GoneError,
+    RemoteError,
+    address,
+    ahead,
+)
 from pipeline.rows.manifest import digest
 from training.sources.records import LISTED
 
@@ -42,6 +51,7 @@ class Sending:
     folder: Path
     parents: list[Any]
     bar: Bars
+    photo_folder: PhotoFolder
 
     @classmethod
     def asked_for(cls) -> "list[Self]":
@@ -62,6 +72,7 @@ class Sending:
         done = bool(super().complete())  # type: ignore[misc]
         if not done:
             name = self.parents[0].config.name
+            refuse_source(opened(self.destination()), self.photo_folder.root)
             check_target(self.destination(), self.folder.parents[1], self.journal, name)
         return done
 
@@ -136,6 +147,22 @@ def opened(destination: str) -> Address:
     except ClosedError as error:
         raise SettingsError(f"{OPTION} = {error}") from None
     return to
+
+
+def refuse_source(to: Address, source: Path | Address) -> None:
+    """Raise SettingsError where the next listing of the photos would find what is copied."""
+    own, place = to.protocol, to.opened()[1]
+    if isinstance(source, Path):
+        inside = own in ON_DISK and Path(place).resolve().is_relative_to(source.resolve())
+    else:
+        same = EXTRAS.get(own, own) == EXTRAS.get(source.protocol, source.protocol)
+        root = source.opened()[1].rstrip("/")
+        inside = same and (place == root or place.startswith(f"{root}/" if root else ""))
+    if inside:
+        raise SettingsError(
+            f"{OPTION} = {to}: it lies in {source}, where the photos are, and would be taken for"
+            " some of them: give an address beside it"
+        )
 
 
 @lru_cache

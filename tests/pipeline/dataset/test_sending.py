@@ -1,6 +1,7 @@
 """A finished export in an object store: all of it, dataset.json last, nothing twice."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -193,6 +194,29 @@ def test_a_finished_run_publishes_once(store, memory, watched, capsys):
     assert len(memory.content()) == count
 
 
+@pytest.mark.parametrize(
+    ("source", "target", "inside"),
+    [
+        ("s3://b/photos", "s3a://b/photos/sets", True),
+        ("s3://b/photos", "s3://b/photos", True),
+        ("s3://b", "s3://b/sets", True),
+        ("s3://b/photos", "s3://b/photos-2", False),
+        ("s3://b/photos", "memory://b/photos/sets", False),
+        ("memory://", "memory://b", True),
+        (Path("/photos"), "file:///photos/sets", True),
+        (Path("/photos"), "file:///photos-2", False),
+        (Path("/photos"), "s3://photos/sets", False),
+    ],
+)
+def test_a_copy_among_the_photos_is_refused(source, target, inside):
+    place = source if isinstance(source, Path) else address(source)
+    if not inside:
+        sending.refuse_source(address(target), place)
+        return
+    with pytest.raises(SettingsError, match=rf"publish = {target}: it lies in {source}, where the"):
+        sending.refuse_source(address(target), place)
+
+
 def test_what_a_copy_has_lost_is_noticed_and_copied_again(store, memory, watched, capsys):
     set_options(ExportTFRecords_publish=memory.address)
     assert Publish().state() == "waits for the stages before it"
@@ -253,12 +277,13 @@ def test_a_target_that_cannot_be_is_said_before_all_work(store, memory, watched,
     memory.put("mine.jpg", b"mine")
     theirs = memory.inside("theirs")
     theirs.put(DESCRIPTION, b"{}")
-    inside = f"file://{store}/records/copy"
+    inside, photos = f"file://{store}/records/copy", store.parent / "photos"
     for address_, told in (
         (memory.address, "other objects are there, as 'mine.jpg': remove them, or"),
         (theirs.address, "another dataset is there, which this store has not copied: remove"),
         (f"{memory.address}/mine.jpg", "an object has this name: give that of a folder"),
         (inside, f"it lies in the store {store}, which holds results: give another"),
+        (f"file://{photos}/set", f"it lies in {photos}, where the photos are, and would be taken"),
     ):
         set_options(ExportTFRecords_publish=address_)
         with pytest.raises(SettingsError) as raised:
