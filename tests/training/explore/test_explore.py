@@ -152,6 +152,21 @@ def test_noise_of_all_levels_is_the_models_and_of_none_is_none(models):
     assert spread.shape == (16, 16) and spread.max() > 0.5
 
 
+def test_the_spread_of_noise_does_not_shrink_with_the_draws(monkeypatch):
+    """Pictures that are noise alone, of 10 levels: their variance is 100, however few there are."""
+    monkeypatch.setattr(parts, "noise_sizes", lambda _: [(64, 64)])
+
+    class Dice:
+        config = None
+
+        def pictures(self, ws, maps):
+            return np.clip(np.rint(128 + 10 * maps[0].numpy()), 0, 255).astype(np.uint8)
+
+    for draws in (2, 5):
+        variance = (parts.noise_spread(Dice(), np.zeros((1, 1)), draws) ** 2).mean()
+        assert variance == pytest.approx(100, rel=0.1)
+
+
 def test_ways_pass_their_points_and_loops_close():
     points = np.random.default_rng(0).standard_normal((3, 7)).astype(np.float32)
     for spherical in (False, True):
