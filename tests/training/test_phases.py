@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from tests.kit.training_runs import small
 from training.devices import Replicas
+from training.draws import Draws
+from training.minibatch import Minibatch
 from training.networks.generator import noise_sizes
 from training.phases import Part, Phases
 from training.state import network_configs, new_state
@@ -95,3 +97,54 @@ def test_path_length_weighs_its_weight_times_its_interval(phases):
     np.testing.assert_allclose(told["Loss/pl_penalty"], penalty, rtol=1e-4)
     np.testing.assert_allclose(told["pl_lengths"], tf.reduce_mean(lengths), rtol=1e-4)
     close(found, loss, tape, state, "G")
+
+
+def passes(phases, seen, path):
+    """The mean w of each pass of G in a minibatch, in their order."""
+    generator = phases.state.networks["G"]
+    wanted = [("g main", BATCH), *([("g path", BATCH // 2)] if path else []), ("d main", BATCH)]
+    for phase, count in wanted:
+        place = tf.constant(0, tf.int64)
+        draws = Draws(0, phase, tf.constant(seen, tf.int64), place, 1, count)
+        yield generator.map(draws.normal("z", (4,)), None).numpy().mean(axis=0)
+
+
+@pytest.mark.slow
+def test_what_follows_a_minibatch_follows_as_the_papers_say(tmp_path):
+    """The mean of w over every pass of G, that of path lengths, p by r_t, and the average of G.
+
+    Nothing learns, so that each can be told from the draws and the journal alone.
+    """
+    given = {"g_lr": "0", "d_lr": "0", "pl_decay": 0.05, "w_avg_decay": 0.9, "pl_interval": 2}
+    given |= {"augment": "ada", "augment_p": 0.5, "ada_interval": 3, "ada_target": -0.75}
+    given |= {"ada_kimg": 0.2}
+    given |= {"ema_kimg": 0.012, "ema_ramp": 1.5, "batch": BATCH}
+    config = small(tmp_path, tmp_path, **given)
+    state = new_state(config, network_configs(config, (8, 8, 3), 0))
+    labels, reals = np.zeros((1, 0), np.float32), tf.zeros((BATCH, 8, 8, 3))
+    minibatch = Minibatch(state, config, labels, 1.0)
+    phases = Phases(state, config, labels, Replicas())
+    generator = state.networks["G"]
+    own, average = (state.networks[name].values["synthesis/b4/const"] for name in ("G", "G_ema"))
+    w_avg, path, p, mean, signs = np.zeros(4), 0.0, 0.5, own.numpy() + 1, []
+    moved = [p]
+    average.assign(mean)
+    for number in range(7):
+        for w in passes(phases, number * BATCH, path=number % 2 == 0):
+            w_avg = 0.9 * w_avg + 0.1 * w
+        told = minibatch(reals, tf.zeros((BATCH, 0)))
+        if number % 2 == 0:
+            path += 0.05 * (told["pl_lengths"] - path)
+        signs.append(told["Loss/signs/real"])
+        if number % 3 == 2:
+            p = np.clip(p + np.sign(np.mean(signs) + 0.75) * 3 * BATCH / 200, 0, 1)
+            moved.append(p)
+            signs = []
+        half_life = min(12, 1.5 * number * BATCH)
+        stays = 0.5 ** (BATCH / half_life) if half_life else 0.0
+        mean = own.numpy() + stays * (mean - own.numpy())
+        np.testing.assert_allclose(generator.w_avg, w_avg, atol=1e-5)
+        np.testing.assert_allclose(told["pl_mean"], path, rtol=1e-4)
+        np.testing.assert_allclose(told["augment_p"], p, atol=1e-6)
+        np.testing.assert_allclose(average, mean, atol=1e-5)
+    assert np.abs(w_avg).max() > 0.01 and moved[0] != moved[1] != moved[2]
