@@ -13,7 +13,7 @@ from training.phases import Part
 from training.student import distill
 
 BATCH, SIDE = 4, 16
-GIVEN = {"lambda_perceptual": "1.3", "lambda_adversarial": "0.7", "lambda_d": "0.4", "mixing": 0}
+GIVEN = {"lambda_perceptual": "1.3", "lambda_adversarial": "0.7", "lambda_d": "0.4", "mixing": 1}
 GIVEN |= {"r1_gamma": "5", "r1_interval": 4, "penalty": "r2", "batch": BATCH}
 
 
@@ -35,9 +35,13 @@ def taken(distillation, name, phase, reals):
     (step,) = [step for step in distillation.steps() if step.name == name]
     zero, weight = tf.constant(0, tf.int64), tf.constant(step.weight(0), tf.float32)
     part = Part(zero, zero, reals, tf.zeros((BATCH, 0)), weight, tf.constant(0.0))
-    student = distillation.state.networks["G"]
-    z = distillation.draws(phase, part, 1, BATCH).normal("z", (student.config.z_dim,))
-    return student.broadcast(student.map(z, None)), *step.share(part)
+    student, draws = distillation.state.networks["G"], distillation.draws(phase, part, 1, BATCH)
+    w, other = (
+        student.map(draws.normal(name, (student.config.z_dim,)), None) for name in ("z", "z2")
+    )
+    cutoff = draws.cutoff(1, student.rows)
+    rows = [w if row < cutoff else other for row in range(student.rows)]
+    return tf.stack(rows, axis=1), *step.share(part)
 
 
 def close(found, loss, tape, variables):
