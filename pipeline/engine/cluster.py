@@ -256,7 +256,8 @@ def asked(client: "Client", question: Callable[..., Any], *given: Any, **more: A
     try:
         return client.sync(question, *given, callback_timeout=SILENT_SECONDS, **more)
     except TimeoutError:
-        raise CommClosedError(f"no answer within {SILENT_SECONDS} s") from None
+        silence = f"Dask's scheduler has not answered for {SILENT_SECONDS} s"
+        raise CommClosedError(f"{silence}: the same command goes on") from None
 
 
 def result_of(future: "Future") -> Any:
@@ -269,7 +270,8 @@ def result_of(future: "Future") -> Any:
     try:
         return future.result(2 * SILENT_SECONDS)
     except (TimeoutError, CancelledError) as error:
-        raise CommClosedError(f"a result does not come ({type(error).__name__})") from None
+        silence = f"Dask's scheduler does not hand on a result ({type(error).__name__})"
+        raise CommClosedError(f"{silence}: the same command goes on") from None
 
 
 def present(client: "Client") -> set[str]:

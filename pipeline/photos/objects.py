@@ -62,7 +62,11 @@ class GoneError(ClosedError):
 KINDS = (
     (FileNotFoundError, GoneError, "there is no such bucket, folder or object"),
     (NotADirectoryError, ClosedError, "not a folder; give the one that holds the photos"),
-    (PermissionError, ClosedError, "the store lets nobody in with these credentials ({said})"),
+    (
+        PermissionError,
+        ClosedError,
+        "the store lets nobody in with these credentials ({said}): renew them, or allow them this",
+    ),
     (RecursionError, ClosedError, "the store sends each request elsewhere: set its region"),
     (TimeoutError, RemoteError, "the store did not answer in time"),
 )

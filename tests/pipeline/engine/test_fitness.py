@@ -295,6 +295,14 @@ def test_workers_of_another_run_are_left_to_it(monkeypatch):
         cluster.begin_anew(ours, "here", "torch")
         assert anew
 
+        def time_out():
+            raise TimeoutError
+
+        monkeypatch.setattr(ours, "restart", time_out)
+        with pytest.raises(MachineError, match=r"told to begin anew for torch, and not all came"):
+            cluster.begin_anew(ours, "here", "torch")
+        assert ours.status == "closed"
+
 
 @pytest.mark.parametrize(
     ("given", "said"),
