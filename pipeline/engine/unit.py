@@ -1,7 +1,7 @@
 """A unit of work: some rows of one stage, done by one worker, written as one part."""
 
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -144,7 +144,7 @@ class Unit:
     """Rows of one stage that one worker does in one go."""
 
     work: Work
-    settings: Any
+    settings: Any = field(repr=False)  # a worker logs what failed: they may hold a password
     items: Sequence[Item]
     folder: Path
     shard: str = ""  # the prefix of all the rows' ids

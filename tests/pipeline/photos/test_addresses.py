@@ -1,13 +1,17 @@
 """What an address of an object store may be, and how it is shown."""
 
 import sys
+from pathlib import Path
 
 import fsspec
 import pytest
 
+from pipeline.engine.unit import Unit
 from pipeline.options import SettingsError
 from pipeline.photos import folder, objects
 from pipeline.photos.objects import Address, ClosedError, RemoteError, address
+from pipeline.rows.manifest import Item, Row
+from pipeline.stages.ingest import IngestConfig, describe
 from tests.kit.stores import BUCKET, Far
 
 
@@ -57,6 +61,13 @@ def test_what_lets_somebody_in_is_never_shown(text, seen, tmp_path, monkeypatch)
     with pytest.raises(RemoteError) as raised:
         place.facts()
     assert f"{raised.value}" == f"{seen}: the store cannot be reached, or refused (to {seen})"
+
+
+def test_a_worker_logs_no_password_of_a_unit_that_fails():
+    text = "https://me:word@h/x"
+    items = (Item("k", Row("a"), address(text) / "a.jpg"),)
+    told = repr(Unit(describe, IngestConfig(source=text), items, Path("x")))
+    assert "https://me:***@h/x/a.jpg" in told and "word" not in told
 
 
 def test_the_letters_of_a_scheme_may_be_large(tmp_path):
