@@ -184,8 +184,8 @@ def convolved_in_blocks(x: Tensor, kernel: Tensor) -> Tensor:
             first, last, columns = seen_of(left, width)
             part = band if last - first == width else band[:, :, first:last]
             blocks.append(block_convolved(part, kernels, rows, columns))
-        bands.append(joined(blocks, 2))
-    return tf.transpose(joined(bands, 0), [1, 0, 2, 3])
+        bands.append(concatenated(blocks, 2))
+    return tf.transpose(concatenated(bands, 0), [1, 0, 2, 3])
 
 
 def seen_of(start: int, size: int) -> tuple[int, int, Tensor]:
@@ -215,5 +215,5 @@ def block_convolved(x: Tensor, kernels: list[Tensor], rows: Tensor, columns: Ten
     return tf.reshape(whole, [BLOCK, n, BLOCK, outputs])
 
 
-def joined(parts: list[Tensor], axis: int) -> Tensor:
+def concatenated(parts: list[Tensor], axis: int) -> Tensor:
     return parts[0] if len(parts) == 1 else tf.concat(parts, axis)
