@@ -167,8 +167,7 @@ def convolved(x: Tensor, kernel: Tensor, rows: int = 0) -> Tensor:
         ]
         product = tf.reshape(tf.concat(products, 1), [n, PRODUCTS * tiles, width * outputs])
         strips.append(tf.matmul(tf.cast(behind, x.dtype), product))
-    whole = strips[0] if len(strips) == 1 else tf.concat(strips, 1)
-    return tf.reshape(whole, [n, height, width, outputs])
+    return tf.reshape(concatenated(strips, 1), [n, height, width, outputs])
 
 
 def convolved_in_blocks(x: Tensor, kernel: Tensor) -> Tensor:
@@ -189,7 +188,7 @@ def convolved_in_blocks(x: Tensor, kernel: Tensor) -> Tensor:
 
 
 def seen_of(start: int, size: int) -> tuple[int, int, Tensor]:
-    """(first, last) of what a block sees along an axis, and how it mixes that [48, last - first]"""
+    """(first, last) of what a block sees of an axis, and its mixtures [48, last - first]."""
     first, last = max(start - 1, 0), min(start + BLOCK + 1, size)
     before, _ = strip_matrices(BLOCK)
     return first, last, tf.constant(before[:, first - start + 1 : last - start + 1])
