@@ -12,11 +12,13 @@ from detectors.learning.examples import apart, digest_examples, gather, split
 from detectors.learning.learner import Learner, found
 from detectors.learning.loop import Course, End
 from detectors.learning.measures import measure
+from detectors.learning.network import check_weights
 from detectors.learning.options import (
     DETECTOR,
     RUN,
     LearningConfig,
     LearningError,
+    check_out,
     differing,
     is_finished,
     labels_digest,
@@ -46,6 +48,7 @@ def train(config: LearningConfig, say: Say) -> End:
     if is_finished(out):
         say(f"{out} is finished: there is nothing to do")
         return "finished"
+    check_out(out, out, config.pictures)
     out.mkdir(parents=True, exist_ok=True)
     busy = LearningError(f"{out}: another training writes there; wait for it")
     with files.alone(out / "lock", busy):
@@ -89,6 +92,7 @@ def prepared(
         else:
             parts = split(examples, config.validation, config.seed)
         check_boxes(config, *parts)
+        check_weights(config, len(classes))
         for path, some in zip(paths, parts, strict=True):
             records.write_records(path, some, classes)
         records.write_label_map(out / "records" / "label_map.pbtxt", classes)

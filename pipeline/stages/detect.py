@@ -28,7 +28,7 @@ FAULTS = {  # of finds: what is said of them
     "unusable": "have a box that is no number or has no area, and are left out",
     "unnamed": "are of a class that the label map does not name, and are called by its number",
 }
-AUTO = "auto"  # the best detector that is installed: the key is that of what it stands for
+AUTO = detectors.AUTO  # the key is that of what it stands for
 
 
 @dataclass(frozen=True)

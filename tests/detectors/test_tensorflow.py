@@ -179,3 +179,18 @@ def test_the_loaded_graph_is_the_frozen_one(tmp_path):
         (scores,) = session.run(["detection_scores:0"], {"image_tensor:0": picture[None]})
     found = load(path, "min_score=0")([picture])[0]
     assert [one.score for one in found] == [round(float(score), 4) for score in scores[0]]
+
+
+def test_a_saved_model_of_which_a_file_is_cut_off_is_one_sentence(tmp_path):
+    module = tf.Module()
+    module.held = tf.Variable(tf.ones([1000]))
+    tf.saved_model.save(module, str(tmp_path))
+    read = [path for path in tmp_path.rglob("*") if path.is_file() and "finger" not in path.name]
+    assert len(read) == 3
+    for path in read:
+        whole = path.read_bytes()
+        for size in (0, len(whole) // 2):
+            path.write_bytes(whole[:size])
+            with pytest.raises(ValueError, match=r"does not load|has no signature"):
+                load(tmp_path)
+        path.write_bytes(whole)
