@@ -5,6 +5,7 @@ every class having an object's centre there, then four numbers from which the bo
 """
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from zipfile import is_zipfile
 
@@ -136,6 +137,14 @@ def open_model(path: Path) -> Any:
     except Exception as error:  # zipfile, json and Keras have no type in common
         said = " ".join(str(error).split())[:200] if is_zipfile(path) else "it is no whole file"
         raise LearningError(f"{path} is no Keras model that loads safely: {said}") from None
+
+
+def keras_bytes(model: Any) -> bytes:
+    """A model as a Keras file."""
+    with TemporaryDirectory() as name:
+        path = Path(name) / "model.keras"
+        model.save(path)
+        return path.read_bytes()
 
 
 def misfit(config: LearningConfig, reason: str) -> LearningError:

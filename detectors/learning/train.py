@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from atelier import files
-from detectors.learning import Example, evaluate, export, records
+from detectors.learning import Example, evaluate, export, network, records
 from detectors.learning.examples import apart, digest_examples, gather, split
 from detectors.learning.learner import Learner, found
 from detectors.learning.loop import Course, End
 from detectors.learning.measures import measure
-from detectors.learning.network import check_weights
 from detectors.learning.options import (
     DETECTOR,
     RUN,
@@ -92,7 +91,7 @@ def prepared(
         else:
             parts = split(examples, config.validation, config.seed)
         check_boxes(config, *parts)
-        check_weights(config, len(classes))
+        network.check_weights(config, len(classes))
         for path, some in zip(paths, parts, strict=True):
             records.write_records(path, some, classes)
         records.write_label_map(out / "records" / "label_map.pbtxt", classes)
@@ -128,7 +127,7 @@ def finish(
     course.take_best()
     finds = found(learner.find, held)
     best = measure(finds, held, learner.kinds)
-    learner.average.save(out / "model.keras")
+    files.write(out / "model.keras", network.keras_bytes(learner.average))
     export.write_detector(
         out / DETECTOR, learner.average, classes, course.config.mirror, best.surest
     )

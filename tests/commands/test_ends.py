@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from atelier.commands import FULL
 from tests.kit import commands
 from tests.kit.store import ROOT
 
@@ -87,7 +88,7 @@ def test_nobody_who_reads_is_no_error(nobody, words, codes):
     assert done.returncode in codes and done.stderr == ""
     with Path("/dev/full").open("w") as full:
         done = ended([sys.executable, *words], stdout=full)
-    assert done.stderr in ("", "error: [Errno 28] No space left on device\n")
+    assert done.stderr in ("", f"error: [Errno 28] No space left on device: {FULL}\n")
 
 
 @pytest.mark.parametrize("way", ["pipeline", "luigi"])

@@ -178,7 +178,7 @@ def stop_here(*_):
 @pytest.mark.slow
 def test_weights_count_by_what_they_hold(tmp_path, monkeypatch):
     monkeypatch.setattr(train, "Course", stop_here)
-    monkeypatch.setattr(train, "check_weights", lambda *_: None)
+    monkeypatch.setattr(network, "check_weights", lambda *_: None)
     (tmp_path / "a.keras").write_bytes(b"one")
     options = config(tmp_path, weights=str(tmp_path / "a.keras"))
     with pytest.raises(StopHereError):
