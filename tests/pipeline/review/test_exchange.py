@@ -77,7 +77,7 @@ def test_what_goes_out_lies_in_its_photo(tmp_path):
 def test_a_place_that_cannot_be_written_to_is_named(tmp_path, place):
     (tmp_path / "file").write_text("mine")
     (tmp_path / "folder.csv").mkdir()
-    with pytest.raises(SettingsError, match="--export .*: nothing can be written there"):
+    with pytest.raises(SettingsError, match=r"--export .*: nothing can be written there"):
         export(tmp_path / place, [photo("a")], {"a": accept("a")})
     assert (tmp_path / "file").read_text() == "mine"
 
