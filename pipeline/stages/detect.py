@@ -1,6 +1,7 @@
 """Find faces and other things in each photo. Slow, so it only measures; Crop decides."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
@@ -131,6 +132,12 @@ def check_detectors(config: DetectConfig) -> None:
         processes.run_apart(try_out, models)
     except (ValueError, OSError) as error:
         raise SettingsError(f"[Detect] detector: {error}") from None
+    except BrokenProcessPool:
+        names = ", ".join(detectors.short(look.spec) for look in models)
+        raise SettingsError(
+            f"[Detect] detector: loading {names} ended that process, for want of memory or by what"
+            " is in the model: name another"
+        ) from None
 
 
 def is_given(spec: Spec) -> bool:

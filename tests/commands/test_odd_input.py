@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from atelier import commands as ground
+from atelier import stop
 from atelier.errors import Refusal
 from pipeline import luigi_script
 from tests.commands.test_laws import sentence
@@ -43,6 +44,14 @@ def test_a_current_folder_that_is_gone_is_one_sentence(tmp_path, monkeypatch, ca
 
     assert ground.answered(command, "stopped") == 2  # a refusal may have the same cause
     assert capsys.readouterr().err == f"error: model = x: there is no such run ({ground.NOWHERE})\n"
+
+
+def test_what_a_command_begins_is_no_command(monkeypatch):
+    """Not even while it loads its work, and does not know yet whose child it is."""
+    monkeypatch.setattr("sys.argv", ["/venv/bin/luigi", "--module", "pipeline"])
+    assert stop.is_command("luigi")
+    monkeypatch.setattr("sys.orig_argv", [sys.executable, "-c", "...", "--multiprocessing-fork"])
+    assert not stop.is_command("luigi")
 
 
 @pytest.mark.parametrize(

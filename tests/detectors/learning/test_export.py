@@ -102,7 +102,7 @@ def test_half_a_score_is_where_f1_was_best(surest):
 
 
 def test_a_finished_run_is_exported_again(model, tmp_path, capsys, monkeypatch):
-    known = {"config": asdict(OPTIONS), "classes": ["red", "blue"]}
+    known = {"config": asdict(OPTIONS), "classes": ["red", "blue"], "labels_digest": ""}
     (tmp_path / "config.json").write_text(json.dumps(known))
     words = ["export", "--run", str(tmp_path), "--out", str(tmp_path / "again"), "--mirror"]
     assert cli.main(words) == LearningError.code
