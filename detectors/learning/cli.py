@@ -73,10 +73,11 @@ def set_up(threads: int) -> None:
 
 
 def export_command(given: argparse.Namespace) -> int:
-    (config, classes), surest = config_of(given.run), surest_of(given.run)
+    config, classes = config_of(given.run)
     from detectors.learning import export, network
 
     export.check_place(given.out)
+    surest = surest_of(given.run)
     model, file = network.build_detector(config, len(classes)), given.run / "model.keras"
     if odd := network.take_over(model, network.open_model(file), config):
         raise LearningError(f"{file} is not of the run that {RUN} tells: {odd[0]} differs; {AGAIN}")
