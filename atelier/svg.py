@@ -8,6 +8,7 @@ from html import escape
 WIDTH, HEIGHT, MARGIN = 800, 400, 60  # pixels of one chart
 TICKS = 6  # at most about so many on an axis
 LINE_HEIGHT = 18  # pixels between the words of a legend
+BESIDE = 0.3  # of the width: where a legend may meet a curve
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def chart(title: str, x: Axis, y: Axis, curves: Sequence[Curve]) -> str:
     if y.name:
         turned = f'transform="rotate(-90 16 {HEIGHT / 2})"'
         words.append(text(16, HEIGHT / 2, y.name, more=turned))
-    return "\n".join([*grid(x, y), *lines, *words, *legend(curves)])
+    return "\n".join([*grid(x, y), *lines, *words, *legend(curves, x, y)])
 
 
 def across(share: float) -> float:
@@ -87,11 +88,16 @@ def grid(x: Axis, y: Axis) -> Iterator[str]:
     for value in x.ticks():
         at = across(x.share(value))
         yield f'<path d="M{at:.1f} {down(0)}V{down(1)}" stroke="#ddd"/>'
-        yield text(at, down(0) + LINE_HEIGHT, f"{value:g}")
+        yield text(at, down(0) + LINE_HEIGHT, said(value))
     for value in y.ticks():
         at = down(y.share(value))
         yield f'<path d="M{across(0)} {at:.1f}H{across(1)}" stroke="#ddd"/>'
-        yield text(across(0) - 6, at + 4, f"{value:.4g}", "end")
+        yield text(across(0) - 6, at + 4, said(value), "end")
+
+
+def said(value: float) -> str:
+    """A round number as people write it."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def polyline(curve: Curve, x: Axis, y: Axis) -> str:
@@ -107,11 +113,21 @@ def polyline(curve: Curve, x: Axis, y: Axis) -> str:
     )
 
 
-def legend(curves: Sequence[Curve]) -> Iterator[str]:
-    """The labels in the colours of their curves, from below to above."""
-    for number, curve in enumerate(curve for curve in curves if curve.label):
-        at = down(0) - 12 - LINE_HEIGHT * number
-        yield text(across(0) + 10, at, curve.label, "start", f'fill="{curve.colour}"')
+def legend(curves: Sequence[Curve], x: Axis, y: Axis) -> Iterator[str]:
+    """The labels in the colours of their curves, at the left, above or below where these are."""
+    told = [curve for curve in curves if curve.label]
+    beside = [
+        y.share(b)
+        for curve in told
+        for a, b in zip(curve.x, curve.y, strict=True)
+        if math.isfinite(b) and x.share(a) < BESIDE
+    ]
+    high = down(1) + LINE_HEIGHT * len(told)
+    first = high if beside and sum(beside) < len(beside) / 2 else down(0) - 12
+    halo = 'stroke="white" stroke-width="4" paint-order="stroke"'
+    for number, curve in enumerate(told):
+        at = first - LINE_HEIGHT * number
+        yield text(across(0) + 10, at, curve.label, "start", f'fill="{curve.colour}" {halo}')
 
 
 def text(x: float, y: float, words: str, anchor: str = "middle", more: str = "") -> str:

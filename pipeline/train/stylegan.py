@@ -192,9 +192,7 @@ def tell_runs(store: Path) -> Iterator[tuple[str, str]]:
         try:
             known = folder.current(folder.saved_run(run) or {})
         except (KeyError, TypeError, AttributeError):
-            raise ConfigError(
-                f"{run / 'config.json'} does not say what a run is: restore it"
-            ) from None
+            raise folder.incomplete(run) from None
         task = "DistillStyleGAN" if "teacher_sha256" in known else "TrainStyleGAN"
         yield task, f"{run.name}: {images_seen(run) / 1000:g} of {known['total_kimg']:g} kimg"
 

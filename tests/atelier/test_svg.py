@@ -35,3 +35,18 @@ def test_a_page_is_xml_with_every_finite_point():
 def test_an_axis_of_nothing_or_one_value_has_a_length(values):
     axis = svg.axis("", values)
     assert axis.high > axis.low
+
+
+def test_numbers_are_written_as_people_do():
+    values = (0.1 + 0.2, 0, 40, 999.5, 1000, 10_000, 2_500_000)
+    assert [svg.said(value) for value in values] == (
+        ["0.3", "0", "40", "999.5", "1,000", "10,000", "2,500,000"]
+    )
+
+
+@pytest.mark.parametrize(("levels", "above"), [((0.1, 0.9), True), ((0.9, 0.1), False)])
+def test_a_legend_stands_where_its_curves_do_not_begin(levels, above):
+    axis = svg.Axis("", 0, 1)
+    (words,) = svg.legend([svg.Curve([0, 1], levels, "red", label="told")], axis, axis)
+    at = float(words.split('y="')[1].split('"')[0])
+    assert (at < svg.HEIGHT / 2) == above

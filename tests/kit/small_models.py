@@ -21,7 +21,7 @@ KINDS = {
 }
 
 
-def small_model(path, kind, discriminator=True, seed=3):
+def small_model(path, kind, discriminator=True, seed=3, group=2):
     """Write a checkpoint of this kind, or NVIDIA's pickle of a conditional model."""
     if kind == "NVIDIA's":
         path = path.with_suffix(".pkl")
@@ -30,7 +30,7 @@ def small_model(path, kind, discriminator=True, seed=3):
     shape, rng = {**KINDS[kind], **WIDTHS}, np.random.default_rng(seed)
     generator = saved_generator({**shape, **DEPTH})
     shape.pop("architecture", None)
-    pair = Pair(generator, DiscriminatorConfig(**shape, mbstd_group=2))
+    pair = Pair(generator, DiscriminatorConfig(**shape, mbstd_group=group))
     tables = {"G_ema": new_generator_table(pair.generator)}
     if discriminator:
         tables["D"] = discriminator_table(pair.discriminator)

@@ -73,7 +73,7 @@ def test_records_that_say_so_have_their_colours_divided_by_the_opacity(tmp_path)
     (folder / "dataset.json").write_text('{"alpha": "premultiplied"}')
     found = open_source(folder).read(0)
     seen = batches.decode(tf.constant(found))
-    np.testing.assert_array_equal(seen, stored / np.float32(127.5) - 1)
+    np.testing.assert_array_equal(seen, stored * np.float32(1 / 127.5) - 1)
     np.testing.assert_array_equal(seen, batches.decode(tf.constant(straight)))
     opaque = stored[..., 3] == 255
     np.testing.assert_array_equal(found[opaque], straight[opaque])
@@ -158,6 +158,17 @@ def test_pixels_are_decoded_eagerly_and_in_a_graph(call, channels):
     np.testing.assert_allclose(call(tf.constant(again)), images, atol=1e-6)
     if channels != 4:
         np.testing.assert_array_equal(again, pixels)
+
+
+@pytest.mark.parametrize("in_a_graph", [False, True])
+def test_a_card_decodes_to_the_same_bits(monkeypatch, in_a_graph):
+    """By operations that a GPU has, where one is seen; computed here on the CPU."""
+    levels = tf.constant(np.arange(256, dtype=np.uint8)[:, None])
+    without = batches.decode(levels)
+    monkeypatch.setattr(batches.tf.config, "list_logical_devices", lambda kind: [kind])
+    with_one = (tf.function(batches.decode) if in_a_graph else batches.decode)(levels)
+    np.testing.assert_array_equal(without, with_one)
+    assert without[0] == -1 and without[255] == 1
 
 
 def wrong(make, tmp_path):

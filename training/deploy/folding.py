@@ -44,9 +44,10 @@ def fold(
         if phased and level:
             split = phases.in_phases(found.pop(f"{block}/conv0/kernel")[::-1, ::-1].swapaxes(2, 3))
             found |= {f"{block}/conv0/{name}": kernel for name, kernel in split.items()}
-        if mixed and winograd.pays(*config.shape.size(level), config.fmaps(level)):
+        form = (*config.shape.size(level), config.fmaps(level))
+        if mixed and winograd.pays(*form):
             kernel = found.pop(f"{block}/conv1/kernel")
-            found[f"{block}/conv1/mixed"] = winograd.mixed_kernel(kernel)
+            found[f"{block}/conv1/mixed"] = winograd.mixed_kernel(kernel, winograd.nests(*form))
         for name, array in folded_modulated(wide, f"{start}/torgb").items():
             found[f"{block}/torgb/{name}"] = array
     return {name: np.ascontiguousarray(array, np.float32) for name, array in found.items()}

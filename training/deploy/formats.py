@@ -39,7 +39,7 @@ class Format:
     phased: bool = False  # ... and of `phases`
 
     def kernels(self, quantize: str) -> dict[str, bool]:
-        """How `program` makes them; quantized ones stay small, and mixed are twice as large."""
+        """How `program` makes them; quantized stay small, mixed grow two to fourfold."""
         return {"mixed": self.mixed and not quantize, "phased": self.phased}
 
 

@@ -105,16 +105,25 @@ class Judge:
             missing = AT_ONCE - len(part)
             full = np.concatenate([part, np.repeat(part[-1:], missing, axis=0)])
             known = np.concatenate([known, np.repeat(known[-1:], missing, axis=0)])
-            # Of n images number i is in group i mod (n / group): the photos stand first.
-            full = np.concatenate([full, np.repeat(self.company, AT_ONCE, axis=0)])
-            known = np.concatenate([known, np.repeat(self.company_labels, AT_ONCE, axis=0)])
-            found.append(self.run(tf.constant(full), tf.constant(known)).numpy()[: len(part), 0])
+            full = self.accompanied(full, self.company)
+            known = self.accompanied(known, self.company_labels)
+            found.append(self.run(tf.constant(full), tf.constant(known)).numpy()[: len(part)])
         return np.concatenate(found)
 
+    def accompanied(self, rows: Any, company: Any) -> Any:
+        """Each of `rows` with all of its company behind it: batches, one after the other."""
+        beside = np.repeat(company[None], len(rows), axis=0)
+        return np.concatenate(np.concatenate([rows[:, None], beside], axis=1))
+
     def batch(self, pixels: Any, known: Any) -> Any:
-        """uint8 images and labels -> scores [n, 1]."""
+        """uint8 images and labels of AT_ONCE photos with their company -> scores [AT_ONCE].
+
+        Each photo and its company are a batch of their own, also where a batch is one group.
+        """
+        labels = known if self.config.labels else None
         with layers.without_gradients():
-            return self.network(decode(pixels), known if self.config.labels else None)
+            scores = self.network(decode(pixels), labels, batches=AT_ONCE)
+        return scores[:: len(self.company) + 1, 0]
 
 
 def assess(model: Model, photos: Path, label: int | None = None) -> tuple[list[Scored], list[str]]:

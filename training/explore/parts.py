@@ -51,7 +51,10 @@ def only(maps: Sequence[tf.Tensor], levels: Sequence[int]) -> list[tf.Tensor]:
 
 
 def noise_spread(model: Model, ws: Floats, draws: int) -> Floats:
-    """ws [L, w_dim] -> standard deviation of each pixel [H, W], in levels of 255."""
+    """ws [L, w_dim] -> standard deviation of each pixel [H, W], in levels of 255.
+
+    The root of the unbiased variance: of few draws the mean square around their own mean is less.
+    """
     found = []
     for number in range(draws):
         rng = np.random.default_rng(number)
@@ -60,7 +63,7 @@ def noise_spread(model: Model, ws: Floats, draws: int) -> Floats:
             for size in noise_sizes(model.config)
         ]
         found.append(model.pictures(ws[None], maps=maps)[0].astype(np.float32))
-    return np.asarray(np.std(found, axis=0).mean(axis=2), np.float32)
+    return np.asarray(np.std(found, axis=0, ddof=1).mean(axis=2), np.float32)
 
 
 def level_images(model: Model, ws: Floats) -> Floats:

@@ -20,7 +20,7 @@ from training.networks.parameters import Tensor
 
 RATE, RAMP_UP, RAMP_DOWN = 0.1, 0.05, 0.25  # of the learning rate, and shares of the steps
 SHAKING, CALM = 0.05, 0.75  # of w at first, in its standard deviations; from when on it is calm
-SMALLEST_MAP = 8  # pixels: below it noise maps are not compared with themselves
+SMALLEST_MAP = 8  # pixels: noise maps are compared with themselves, halved down to this
 NOISE_WEIGHT = 1e5
 
 
@@ -134,12 +134,13 @@ def far(one: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
 
 
 def own_likeness(noise: Tensor) -> Tensor:
-    """How much a noise map [1, h, w, 1] is like itself one pixel on, at every size."""
-    total = tf.constant(0.0)
-    while min(noise.shape[1:3]) >= SMALLEST_MAP:
-        for axis in (1, 2):
-            total += tf.reduce_mean(noise * tf.roll(noise, 1, axis)) ** 2
-        if min(noise.shape[1:3]) == SMALLEST_MAP:
-            break
-        noise = 2 * tf.nn.avg_pool2d(noise, 2, 2, "VALID")  # keeps the variance
-    return total
+    """How much a noise map [1, h, w, 1] is like itself one pixel on, at every size.
+
+    L_ij summed over j (Karras et al. 2020, appendix D): also a map that is small already has one.
+    """
+    found = [noise]
+    while min(found[-1].shape[1:3]) // 2 >= SMALLEST_MAP:
+        found.append(2 * tf.nn.avg_pool2d(found[-1], 2, 2, "VALID"))  # keeps the variance
+    return tf.add_n(
+        [tf.reduce_mean(each * tf.roll(each, 1, axis)) ** 2 for each in found for axis in (1, 2)]
+    )

@@ -117,14 +117,18 @@ def precision_recall(reals: Rows, fakes: Rows, k: int = NEIGHBOURS) -> tuple[flo
 
 
 def radii(rows: Rows, k: int) -> Floats:
-    """The squared distance of each row to its k-th nearest other row."""
+    """The squared distance of each row to its k-th nearest other row, and what rounding may add.
+
+    A row as far away as that neighbour is no farther, whichever product its distance came from.
+    """
     found = []
     for _, some in blocks(rows):
         nearest = np.full((len(some), k + 1), np.inf)  # one of them is the row itself
         for _, others in blocks(rows):
             both = np.concatenate([nearest, squared_distances(some, others)], axis=1)
             nearest = np.partition(both, k, axis=1)[:, : k + 1]
-        found.append(nearest.max(axis=1))
+        reach = nearest.max(axis=1)
+        found.append(reach + ROUNDING * (reach + (some**2).sum(axis=1)))
     return np.concatenate(found)
 
 

@@ -2,9 +2,13 @@
 
 Four rows of a result, each of three rows of taps, take 12 products of rows. Interpolation through
 six points takes six, of mixtures of six rows of the image with mixtures of the taps (Lavin and Gray
-2016, whose nested form loses more digits). Each product is a convolution along the width; the
-mixtures are matrix products over strips of the image, which stay in the cache. In bfloat16 they
-are rounded too: config-f's pictures of 256 pixels are then 48.7 dB from those in float32.
+2016). Each product is a convolution along the width; the mixtures are matrix products over strips
+of the image, which stay in the cache. In bfloat16 they are rounded too: config-f's pictures of 256
+pixels are then 48.7 dB from those in float32.
+
+Along both axes a quarter of the multiplications is left, and twice the mixtures. So pictures are
+drawn in float32 where there are many channels: blocks of the image for strips of it, and products
+of whole matrices for convolutions along the width.
 
 The gradients, of any order, are such products as well, so a step of training takes half of them,
 too. Of a strip a gradient is padded to the image's size: there an image is one strip.
@@ -29,6 +33,8 @@ PRODUCTS = len(POINTS) + 1
 STRIPS = (16, 20, 24, 28, 32)  # rows: float32 takes the shortest that fits, bfloat16 the longest
 NARROWEST = 32  # pixels: what is narrower has fewer rows than the mixtures are worth
 CHANNELS = 128  # with fewer the mixtures cost what the products save
+BLOCK = 32  # pixels of either side of what is mixed along both axes at once, ...
+BLOCK_CHANNELS = 256  # ... for which it takes so many, twice as large a kernel being mixed
 # Where gradients are wanted, of a batch, an image is one strip: a mixture costs more with each row.
 LEAST_ROWS = 8
 LEAST_CHANNELS = {32: 64, 64: 128}  # of an image of at most so many rows
@@ -70,6 +76,11 @@ def pays(height: int, width: int, channels: int) -> bool:
     return strip_of(height) > 0 and width >= NARROWEST and channels >= CHANNELS
 
 
+def nests(height: int, width: int, channels: int) -> bool:
+    """Whether mixtures along both axes are faster still, in float32."""
+    return height % BLOCK == 0 and width % BLOCK == 0 and channels >= BLOCK_CHANNELS
+
+
 def learns(count: int | None, height: int, width: int, channels: int) -> bool:
     """The same of a batch of so many and its gradients."""
     if count is None or height % ROWS or height < LEAST_ROWS:
@@ -97,15 +108,25 @@ def mixtures() -> tuple[Matrix, Matrix, Matrix]:
     return image / size, powers(TAPS) * size, powers(ROWS).T
 
 
-def mixed_kernel(kernel: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A kernel [3, 3, i, o] -> [6, 3, i, o], what `convolved` takes."""
-    return np.tensordot(mixtures()[1], kernel, 1)
+def mixed_kernel(kernel: NDArray[np.float64], nested: bool = False) -> NDArray[np.float64]:
+    """A kernel [3, 3, i, o] -> what `convolved` takes: [6, 3, i, o], or nested [6, 6, i, o].
+
+    The latter has the mixtures along the width in front.
+    """
+    taps = mixtures()[1]
+    mixed = np.tensordot(taps, kernel, 1)
+    return np.einsum("jq,pqio->jpio", taps, mixed) if nested else mixed
 
 
 def convolution(x: Tensor, weight: Tensor, rows: int) -> Tensor:
     """What tf.nn.conv2d(x, weight, 1, "SAME") is, of a kernel [3, 3, i, o]; `rows` a strip."""
-    taps = tf.constant(mixtures()[1], tf.float32)
-    kernel = tf.cast(tf.tensordot(taps, tf.cast(weight, tf.float32), 1), x.dtype)
+    taps = mixtures()[1]
+    weight = tf.cast(weight, tf.float32)
+    if USE.get() == "drawing" and x.dtype == tf.float32 and nests(*x.shape[1:]):
+        both = np.einsum("jq,ip->jipq", taps, taps).reshape(PRODUCTS**2, TAPS**2)
+        mixed = tf.constant(both, tf.float32) @ tf.reshape(weight, [TAPS**2, -1])
+        return convolved(x, tf.reshape(mixed, [PRODUCTS, PRODUCTS, *weight.shape[2:]]))
+    kernel = tf.cast(tf.tensordot(tf.constant(taps, tf.float32), weight, 1), x.dtype)
     return convolved(x, kernel, rows)
 
 
@@ -122,10 +143,12 @@ def strip_matrices(rows: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 def convolved(x: Tensor, kernel: Tensor, rows: int = 0) -> Tensor:
-    """x [n, h, w, i] with a `mixed_kernel` [6, 3, i, o] -> [n, h, w, o], zeros beyond the edges.
+    """x [n, h, w, i] with a `mixed_kernel` -> [n, h, w, o], zeros beyond the edges.
 
     A strip has so many rows; 0: `strip_of`.
     """
+    if kernel.shape[1] == PRODUCTS:
+        return convolved_in_blocks(x, kernel)
     n, height, width, inputs = x.shape
     n, outputs = tf.shape(x)[0] if n is None else n, kernel.shape[3]
     rows = rows or strip_of(height, x.dtype)
@@ -146,3 +169,51 @@ def convolved(x: Tensor, kernel: Tensor, rows: int = 0) -> Tensor:
         strips.append(tf.matmul(tf.cast(behind, x.dtype), product))
     whole = strips[0] if len(strips) == 1 else tf.concat(strips, 1)
     return tf.reshape(whole, [n, height, width, outputs])
+
+
+def convolved_in_blocks(x: Tensor, kernel: Tensor) -> Tensor:
+    """The same with a nested kernel [6, 6, i, o]; both sides of x are multiples of BLOCK."""
+    _, height, width, _ = x.shape
+    kernels = tf.unstack(kernel)
+    x = tf.transpose(x, [1, 0, 2, 3])  # of one image as fast as a reshape
+    bands = []
+    for top in range(0, height, BLOCK):
+        first, last, rows = seen_of(top, height)
+        band, blocks = x[first:last], []
+        for left in range(0, width, BLOCK):
+            first, last, columns = seen_of(left, width)
+            part = band if last - first == width else band[:, :, first:last]
+            blocks.append(block_convolved(part, kernels, rows, columns))
+        bands.append(joined(blocks, 2))
+    return tf.transpose(joined(bands, 0), [1, 0, 2, 3])
+
+
+def seen_of(start: int, size: int) -> tuple[int, int, Tensor]:
+    """(first, last) of what a block sees along an axis, and how it mixes that [48, last - first]"""
+    first, last = max(start - 1, 0), min(start + BLOCK + 1, size)
+    before, _ = strip_matrices(BLOCK)
+    return first, last, tf.constant(before[:, first - start + 1 : last - start + 1])
+
+
+def block_convolved(x: Tensor, kernels: list[Tensor], rows: Tensor, columns: Tensor) -> Tensor:
+    """A block and what it sees [h, n, w, i] -> [32, n, 32, o]; a kernel [6, i, o] each column.
+
+    All products but those along the width are of two matrices: of more they are slower.
+    """
+    height, n, width, inputs = x.shape
+    n, outputs, tiles = tf.shape(x)[1] if n is None else n, kernels[0].shape[2], BLOCK // ROWS
+    _, behind = strip_matrices(BLOCK)
+    mixed = tf.matmul(columns[None], tf.reshape(x, [height * n, width, inputs]))
+    mixed = tf.reshape(mixed, [height * n, PRODUCTS, tiles * inputs])
+    results = []
+    for part, kernel in zip(tf.unstack(mixed, axis=1), kernels, strict=True):
+        whole = rows @ tf.reshape(part, [height, n * tiles * inputs])
+        product = tf.reshape(whole, [PRODUCTS, tiles * n * tiles, inputs]) @ kernel
+        result = behind @ tf.reshape(product, [PRODUCTS * tiles, n * tiles * outputs])
+        results.append(tf.reshape(result, [BLOCK * n, tiles, outputs]))
+    whole = tf.matmul(behind[None], tf.concat(results, 1))
+    return tf.reshape(whole, [BLOCK, n, BLOCK, outputs])
+
+
+def joined(parts: list[Tensor], axis: int) -> Tensor:
+    return parts[0] if len(parts) == 1 else tf.concat(parts, axis)

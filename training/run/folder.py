@@ -60,8 +60,13 @@ def whole_run(run: Path) -> dict[str, Any] | None:
     try:
         check_whole(known or {})
     except (LookupError, TypeError, ValueError, AttributeError):
-        raise ConfigError(f"{run / 'config.json'} does not say all of a run: {WAY_OUT}") from None
+        raise incomplete(run) from None
     return known
+
+
+def incomplete(run: Path) -> ConfigError:
+    """What is said of a run whose config.json lacks something."""
+    return ConfigError(f"{run / 'config.json'} does not say all of a run: {WAY_OUT}")
 
 
 def check_whole(known: Mapping[str, Any]) -> None:

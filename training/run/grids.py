@@ -66,25 +66,30 @@ def write_film(path: Path, grids: Sequence[Path], per_second: int = 8) -> Sequen
     """
     import cv2
 
-    frames = [grid for grid in grids if is_readable(grid)] or grids
-    first = on_white(frames[0])
-    scale = min(1.0, FILM_SIDE / max(first.shape[:2]))
-    size = [films.even(side * scale) for side in (first.shape[1], first.shape[0])]
+    film, size, shown = None, (0, 0), list[Path]()
     with files.replacing(path) as partial:
-        film = films.Film(partial, size, per_second)
-        for frame in frames:
-            film.write(cv2.resize(on_white(frame), size, interpolation=cv2.INTER_AREA))
+        for grid in grids:
+            frame = read_or_none(grid)
+            if frame is None:
+                continue
+            if film is None:
+                scale = min(1.0, FILM_SIDE / max(frame.shape[:2]))
+                size = (films.even(frame.shape[1] * scale), films.even(frame.shape[0] * scale))
+                film = films.Film(partial, size, per_second)
+            film.write(cv2.resize(frame, size, interpolation=cv2.INTER_AREA))
+            shown.append(grid)
+        if film is None:
+            raise OSError(f"{grids[0].parent}: none of its {len(grids)} grids can be read")
         film.close()
-    return frames
+    return shown
 
 
-def is_readable(path: Path) -> bool:
-    """Whether a picture can be read to its end."""
+def read_or_none(path: Path) -> Pixels | None:
+    """A picture as RGB, if it can be read to its end."""
     try:
-        on_white(path)
-        return True
+        return on_white(path)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return False
+        return None
 
 
 def on_white(path: Path) -> Pixels:

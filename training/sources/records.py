@@ -149,9 +149,8 @@ class Records:
         where = f"{self.files[part]}, record {within}"
         start, length = map(int, self.places[number])
         with self.file(part) as file:
-            framed = os.pread(file, length + 4, start)
-        example = framed[:length]
-        if len(framed) < length + 4 or masked(google_crc32c.value(example)) != framed[length:]:
+            example, checksum = os.pread(file, length, start), os.pread(file, 4, start + length)
+        if masked(google_crc32c.value(example)) != checksum:
             raise DataError(f"{where}: the checksum is wrong: write the dataset again")
         pixels = pixels_in(example, where)
         if self.shape != (0, 0, 0) and pixels.shape != self.shape:

@@ -70,6 +70,35 @@ def test_ppca_is_the_mahalanobis_distance_of_its_model():
     assert likeness(offset + likeness.mean) == pytest.approx(offset @ np.linalg.inv(model) @ offset)
 
 
+@pytest.mark.parametrize("count", [40, 200])  # fewer than there are features, and more
+def test_scores_of_what_was_held_back_are_those_of_the_papers(count):
+    """FID of a point (Heusel et al. 2017); plain distances; PPCA by its likelihood's maximum.
+
+    Tipping and Bishop 1999, eq. 7 and 8: sigma^2 is the mean of the eigenvalues left out.
+    """
+    rng = np.random.default_rng(8)
+    mixed = rng.normal(size=(DIMS, DIMS)) * np.linspace(2, 0.05, DIMS)
+    reference, held_back = vectors(count).astype(float) @ mixed, vectors(6, 1).astype(float) @ mixed
+    mean, covariance = reference.mean(axis=0), np.cov(reference.T)
+    fid = ((held_back - mean) ** 2).sum(axis=1) + np.trace(covariance)
+    apart = np.linalg.norm(held_back[:, None] - reference, axis=2)
+    values, axes = (each[..., ::-1] for each in np.linalg.eigh(covariance))
+    kept = int(0.6 * min(count - 1, DIMS))
+    noise = values[kept:].mean()
+    loadings = axes[:, :kept] * np.sqrt(values[:kept] - noise)
+    model = np.linalg.inv(loadings @ loadings.T + noise * np.eye(DIMS))
+    expected = {
+        "fid": fid,
+        "knn": np.sort(apart, axis=1)[:, 4],
+        "ppca": [(each - mean) @ model @ (each - mean) for each in held_back],
+    }
+    assert expected.keys() == pose.METHODS.keys()
+    for name, method in pose.METHODS.items():
+        likeness = method(reference)
+        found = [likeness(vector) for vector in held_back]
+        np.testing.assert_allclose(found, expected[name], rtol=1e-7, err_msg=name)
+
+
 def area_under_curve(near, far):
     return np.mean([a < b for a in near for b in far])
 

@@ -1,5 +1,8 @@
 """Augmentations against a float64 reference in numpy, written from the definition."""
 
+from functools import reduce
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -105,6 +108,71 @@ def test_geometry_scales_about_the_centre():
     expected = np.exp(-8 * (x**2 / factor**2 + y**2 * factor**2))
     inside = slice(20, -20)  # above and below the reflection comes into sight
     np.testing.assert_allclose(wide[0, inside, :, 0], expected[inside], atol=2e-3)
+
+
+def made(own, name, p, value, neutral):
+    """`value` where the change is made, of one sample's draws."""
+    return value if own[f"{name}?"] < p else neutral
+
+
+def quantile(uniform):
+    return NormalDist().inv_cdf(min(max(uniform, 1e-7), 1 - 1e-7))
+
+
+def reference_geometry(own, p, height, width):
+    """Where a pixel goes: each change after the one before (appendix B of the ADA paper)."""
+
+    def turned(angle):
+        cosine, sine = np.cos(angle), np.sin(angle)
+        return np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
+
+    def shifted(x, y):
+        return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]])
+
+    def angle(name):
+        return made(own, name, 1 - np.sqrt(1 - p), np.pi * (2 * own[name] - 1), 0)
+
+    scale = made(own, "scale", p, 2 ** (0.2 * quantile(own["scale"])), 1)
+    stretch = made(own, "stretch", p, 2 ** (0.2 * quantile(own["stretch"])), 1)
+    shares = [own[f"whole {axis}"] / 4 - 1 / 8 for axis in "xy"]
+    whole = made(own, "whole", p, np.rint(np.multiply(shares, (width, height))), (0, 0))
+    shares = [quantile(own[f"part {axis}"]) / 8 for axis in "xy"]
+    part = made(own, "part", p, np.multiply(shares, (width, height)), (0, 0))
+    steps = [
+        np.diag([1 - 2 * made(own, "flip", p, int(2 * own["flip"]), 0), 1, 1]),
+        turned(-np.pi / 2 * made(own, "turn", p, int(4 * own["turn"]), 0)),
+        shifted(*whole),
+        np.diag([scale, scale, 1]),
+        turned(-angle("before")),
+        np.diag([stretch, 1 / stretch, 1]),
+        turned(-angle("after")),
+        shifted(*part),
+    ]
+    return reduce(lambda done, step: step @ done, steps)
+
+
+def reference_gains(own, p):
+    """Of the four bands: each change is normalised by itself (appendix B of the ADA paper)."""
+    gains, power = np.ones(4), np.array([10, 1, 1, 1]) / 13
+    for band in range(4):
+        step = np.ones(4)
+        step[band] = made(own, f"band{band}", p, 2 ** quantile(own[f"band{band}"]), 1)
+        gains *= step / np.sqrt(power @ step**2)
+    return gains
+
+
+def test_what_is_drawn_is_made_in_the_papers_order():
+    uniform = np.random.default_rng(5).random((60, len(pipe.DRAWS))).astype(np.float32)
+    drawn, p = dict(zip(pipe.DRAWS, tf.constant(uniform.T), strict=True)), tf.constant(0.6)
+    inverse = geometry.blit(drawn, p, (24, 40)) @ geometry.geometry(drawn, p, (24, 40))
+    gains, strength = filter.band_gains(drawn, p), filter.noise_strength(drawn, p)
+    for number, line in enumerate(uniform.astype(np.float64)):
+        own = dict(zip(pipe.DRAWS, line, strict=True))
+        expected = np.linalg.inv(reference_geometry(own, 0.6, 24, 40))
+        np.testing.assert_allclose(inverse[number], expected, atol=2e-4)
+        np.testing.assert_allclose(gains[number], reference_gains(own, 0.6), rtol=1e-4)
+        sigma = made(own, "noise", 0.6, 0.1 * abs(quantile(own["noise"])), 0)
+        np.testing.assert_allclose(strength[number], sigma, rtol=1e-3, atol=1e-6)
 
 
 def reference_colour(drawn):

@@ -9,6 +9,7 @@ from training.batches import encode
 from training.deploy import export
 from training.deploy.formats import FORMATS
 from training.deploy.program import program
+from training.networks import winograd
 from training.sampler import Sampler
 
 WIDE = {"height": 32, "width": 32, "fmap_base": 2048, "fmap_max": 128}  # enough at 32 pixels
@@ -21,11 +22,13 @@ def found(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [1, None])
-@pytest.mark.parametrize("phased", [False, True])
-def test_a_fast_program_draws_the_same(found, count, phased):
+@pytest.mark.parametrize(("phased", "nested"), [(False, False), (True, False), (False, True)])
+def test_a_fast_program_draws_the_same(monkeypatch, found, count, phased, nested):
+    monkeypatch.setattr(winograd, "BLOCK_CHANNELS", 128 if nested else 129)
     made = program(found, mixed=True, phased=phased)
     inputs = export.example_inputs(found.network(), "z", [5])
-    assert any(name.endswith("mixed") for name in made.values)
+    (kernel,) = (value for name, value in made.values.items() if name.endswith("mixed"))
+    assert kernel.shape[1] == (6 if nested else 3)
     assert any(name.endswith("even") for name in made.values) == phased
     drawn = made.traced(count)(**{name: tf.constant(value) for name, value in inputs.items()})
     own = export.drawn_here(found.network(), inputs)
@@ -33,7 +36,9 @@ def test_a_fast_program_draws_the_same(found, count, phased):
 
 
 @pytest.mark.slow
-def test_the_sampler_draws_the_same(found):
+@pytest.mark.parametrize("least", [128, 129])  # channels: along both axes, along one
+def test_the_sampler_draws_the_same(monkeypatch, found, least):
+    monkeypatch.setattr(winograd, "BLOCK_CHANNELS", least)
     generator = found.network()
     inputs = export.example_inputs(generator, "z", [5])
     own = encode(export.drawn_here(generator, inputs)).astype(int)
@@ -52,11 +57,15 @@ def test_a_converter_makes_no_constant_of_noise_and_bias(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the converter
-def test_a_quantized_file_has_plain_kernels_and_float32_draws_the_same_with_mixed(found, tmp_path):
+@pytest.mark.parametrize(("least", "more"), [(128, 27), (129, 9)])  # numbers of a kernel
+def test_a_quantized_file_has_plain_kernels_and_float32_draws_the_same_with_mixed(
+    monkeypatch, found, tmp_path, least, more
+):
+    monkeypatch.setattr(winograd, "BLOCK_CHANNELS", least)
     assert export.export_program(found, "tflite", tmp_path / "fast.tflite").floats <= 2e-5
     export.export_program(found, "tflite", tmp_path / "small.tflite", quantize="float16")
     sizes = {name: (tmp_path / f"{name}.tflite").stat().st_size for name in ("fast", "small")}
-    wide = 9 * 128**2  # weights of the one layer that is mixed
+    wide = more * 128**2  # of the one layer that is mixed
     weights = sum(value.numpy().size for value in program(found).values.values())
     assert abs(sizes["fast"] - 4 * (weights + wide)) < 200_000
     assert abs(sizes["small"] - 2 * weights) < 200_000

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.kit.small_models import KINDS
+from tests.kit.small_models import KINDS, small_model
 from training.config import ConfigError
 from training.explore import assessing, directions, parts, sheets, sweeps, writing
 from training.explore.asked import Look, parsed_levels, rows_of
@@ -152,6 +152,21 @@ def test_noise_of_all_levels_is_the_models_and_of_none_is_none(models):
     assert spread.shape == (16, 16) and spread.max() > 0.5
 
 
+def test_the_spread_of_noise_does_not_shrink_with_the_draws(monkeypatch):
+    """Pictures that are noise alone, of 10 levels: their variance is 100, however few there are."""
+    monkeypatch.setattr(parts, "noise_sizes", lambda _: [(64, 64)])
+
+    class Dice:
+        config = None
+
+        def pictures(self, ws, maps):
+            return np.clip(np.rint(128 + 10 * maps[0].numpy()), 0, 255).astype(np.uint8)
+
+    for draws in (2, 5):
+        variance = (parts.noise_spread(Dice(), np.zeros((1, 1)), draws) ** 2).mean()
+        assert variance == pytest.approx(100, rel=0.1)
+
+
 def test_ways_pass_their_points_and_loops_close():
     points = np.random.default_rng(0).standard_normal((3, 7)).astype(np.float32)
     for spherical in (False, True):
@@ -229,15 +244,17 @@ def test_a_score_depends_on_the_photo_alone(models, kind):
     assert whole.std() > 1e-4
 
 
-def test_a_photos_company_is_the_generators(models):
-    model = open_model(models["rgb"], parts=("G_ema", "D"))
-    photo = np.random.default_rng(1).integers(0, 256, (1, 16, 16, 3), np.uint8)
-    friend = next(model.drawn([0], Look()))[1]
-    pair = tf.constant(np.stack([photo[0], friend]), tf.float32) / 127.5 - 1
-    expected = model.opened.network("D")(pair).numpy()[0]  # in groups of 2
-    np.testing.assert_allclose(
-        assessing.Judge(model)(photo, model.labels([0], None)), expected, atol=1e-5
-    )
+@pytest.mark.parametrize(("group", "friends"), [(2, 1), (0, 3)])  # 0: a minibatch is one group
+def test_a_photos_company_is_the_generators_alone(tmp_path, group, friends):
+    path = small_model(tmp_path / "m.npz", "rgb", group=group)
+    model = open_model(path, parts=("G_ema", "D"))
+    photos = np.random.default_rng(1).integers(0, 256, (3, 16, 16, 3), np.uint8)
+    company = [pixels for _, pixels in model.drawn(range(friends), Look())]
+    groups = [tf.constant(np.stack([p, *company]), tf.float32) / 127.5 - 1 for p in photos]
+    expected = [model.opened.network("D")(each).numpy()[0, 0] for each in groups]
+    assert np.std(expected) > 1e-2
+    found = assessing.Judge(model)(photos, model.labels(range(3), None))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_a_photo_is_cut_around_its_middle():

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.kit.small_models import small_model
+from training.batches import decode
 from training.config import ConfigError
 from training.explore import projecting
 from training.explore.asked import Look
@@ -18,9 +19,8 @@ def test_the_distance_falls_and_the_picture_comes_near(models, kind, space):
     target = next(model.drawn([3], Look(psi=0.7)))[1]
     found = projecting.project(model, target, 60, space, every=20)
     assert found.distances[-1] < 0.7 * found.distances[0]
-    first, last = (
-        abs(each.astype(int) - target).mean() for each in (found.frames[0], found.pixels)
-    )
+    seen = [decode(each).numpy() for each in (target, found.frames[0], found.pixels)]
+    first, last = (((each - seen[0]) ** 2).mean() for each in seen[1:])
     assert last < first and len(found.frames) == 4
     again = model.pictures(found.ws, maps=[tf.constant(each) for each in found.maps])[0]
     assert abs(again.astype(int) - found.pixels).max() <= 1
@@ -50,6 +50,35 @@ def test_features_of_vgg19_are_compared_where_its_weights_are_given(tmp_path):
     assert projecting.compared(model, str(weights)) == "features of VGG19, and pixels"
     with pytest.raises(ConfigError, match=r"vgg = no\.h5: there is no such file"):
         projecting.project(model, target, 1, vgg="no.h5")
+
+
+def autocorrelations(noise):
+    """Appendix D of the StyleGAN2 paper: sums over products of neighbours, squared, wrapping."""
+    height, width = noise.shape
+    pairs = [(y, x) for y in range(height) for x in range(width)]
+    total = sum(noise[y, x] * noise[y, x - 1] for y, x in pairs) ** 2
+    total += sum(noise[y, x] * noise[y - 1, x] for y, x in pairs) ** 2
+    total /= (height * width) ** 2
+    if min(height, width) < 16:  # halved, it would be smaller than 8
+        return total
+    corners = [noise[y::2, x::2] for y in (0, 1) for x in (0, 1)]
+    return total + autocorrelations(2 * sum(corners) / 4)
+
+
+@pytest.mark.parametrize("size", [(4, 4), (8, 8), (16, 32), (5, 10), (10, 20), (32, 32)])
+def test_the_regulariser_of_noise_is_the_papers(size):
+    noise = np.random.default_rng(2).standard_normal(size)
+    found = projecting.own_likeness(tf.constant(noise[None, ..., None], tf.float32))
+    np.testing.assert_allclose(found, autocorrelations(noise), rtol=1e-4)
+
+
+def test_the_rate_rises_and_falls_as_in_the_paper():
+    """Over the first 50 of 1000 steps in a line, over the last 250 in a cosine (appendix D)."""
+    found = [projecting.slope(step / 1000) for step in range(1001)]
+    np.testing.assert_allclose(found[1:51], np.arange(1, 51) / 50, rtol=1e-12)
+    np.testing.assert_allclose(found[50:751], 1)
+    down = (1 + np.cos(np.pi * np.arange(251) / 250)) / 2
+    np.testing.assert_allclose(found[750:], down, atol=1e-12)
 
 
 def test_white_noise_is_less_like_itself_than_a_picture():

@@ -87,6 +87,58 @@ def test_precision_and_recall_equal_brute_force(monkeypatch):
     assert 0 < expected[1] < 1
 
 
+def test_rows_as_far_as_the_last_neighbour_are_covered():
+    """On a grid most distances are equal to others: whole numbers compare exactly, tenths not."""
+    rng = np.random.default_rng(0)
+    reals, fakes = rng.integers(0, 3, (200, 4)), rng.integers(0, 4, (150, 4))
+
+    def share(points, centres):
+        own = ((centres[:, None] - centres) ** 2).sum(axis=2)
+        radius = np.sort(own, axis=1)[:, 3]
+        across = ((points[:, None] - centres) ** 2).sum(axis=2)
+        return (across <= radius).any(axis=1).mean()
+
+    expected = share(fakes, reals), share(reals, fakes)
+    tenths = [rows / 10 + 0.3 for rows in (reals, fakes)]
+    assert scores.precision_recall(*tenths) == pytest.approx(expected)
+    assert 0 < expected[0] < 1
+
+
+def test_kid_is_the_mean_over_subsets(monkeypatch):
+    """Each is unbiased (Binkowski et al. 2018), so their mean is near that of all rows."""
+    monkeypatch.setattr(scores, "SUBSET_SIZE", 100)
+    x, y = features(1, 140, 3), features(2, 170, 3, shift=0.1)
+
+    def mmd(x, y):
+        within = [((rows @ rows.T / 3 + 1) ** 3, len(rows)) for rows in (x, y)]
+        own = sum((k.sum() - np.trace(k)) / (n * (n - 1)) for k, n in within)
+        return own - 2 * ((x @ y.T / 3 + 1) ** 3).mean()
+
+    rng = np.random.default_rng(7)
+    values = [mmd(rng.permutation(x)[:100], rng.permutation(y)[:100]) for _ in range(60)]
+    off = scores.kid(x, y) - np.mean(values)
+    assert abs(off) < 4 * np.std(values) * np.sqrt(1 / 100 + 1 / 60)
+    assert abs(scores.kid(x, y) - mmd(x, y)) < 4 * np.std(values) / 10
+
+
+def test_frechet_of_few_pictures_is_that_of_their_products():
+    """tr (S1 S2)^(1/2) is the sum of the singular values of X1 X2^T / N, whatever the rank."""
+    a, b = features(3, count=12, dims=90), features(4, count=12, dims=90, shift=0.2)
+    one, two = ((rows - rows.mean(axis=0)) / np.sqrt(len(rows)) for rows in (a, b))
+    cross = np.linalg.svd(one @ two.T, compute_uv=False).sum()
+    difference = a.mean(axis=0) - b.mean(axis=0)
+    expected = difference @ difference + (one**2).sum() + (two**2).sum() - 2 * cross
+    assert frechet(a, b) == pytest.approx(expected, rel=1e-6)
+
+
+def test_frechet_to_equal_pictures_is_fid_of_one():
+    a = features(5)
+    same = np.full((7, 5), 0.3)
+    expected = ((a.mean(axis=0) - 0.3) ** 2).sum() + a.var(axis=0).sum()
+    assert frechet(a, same) == pytest.approx(expected, rel=1e-9)
+    assert frechet(same, same) == 0
+
+
 def test_equal_sets_have_full_precision_and_recall():
     rows = np.repeat(features(7, count=10), 5, axis=0)  # all radii are 0
     assert scores.precision_recall(rows, rows[::-1]) == (1, 1)

@@ -51,6 +51,45 @@ def test_a_kernel_mixed_before_gives_the_same():
     assert np.allclose(found, exact(x, kernel), atol=2e-5)
 
 
+@pytest.mark.parametrize("size", [(32, 32), (64, 32), (32, 96)])
+@pytest.mark.parametrize("count", [2, None])
+def test_along_both_axes_it_is_the_convolution(size, count):
+    x, kernel = drawn(*size)
+    mixed = tf.constant(winograd.mixed_kernel(kernel, nested=True), tf.float32)
+    whole = tf.function(lambda x: winograd.convolved(x, mixed), autograph=False)
+    traced = whole.get_concrete_function(tf.TensorSpec([count, *x.shape[1:]]))
+    found = traced(tf.constant(x, tf.float32)).numpy()
+    assert abs(found - exact(x, kernel)).max() < 4e-6 * abs(exact(x, kernel)).max()
+
+
+def test_pictures_are_drawn_along_both_axes_where_that_pays(monkeypatch):
+    monkeypatch.setattr(winograd, "BLOCK_CHANNELS", 3)
+    seen, whole = [], winograd.convolved_in_blocks
+    monkeypatch.setattr(
+        winograd, "convolved_in_blocks", lambda *given: seen.append(1) or whole(*given)
+    )
+
+    def convolved(use, height, dtype=tf.float32):
+        x, kernel = (tf.constant(each, dtype) for each in drawn(height, 32))
+        seen.clear()
+        with winograd.allowed(use):
+            found = winograd.convolution(x, kernel, winograd.strip_of(height))
+        wanted = exact(*drawn(height, 32))
+        assert abs(tf.cast(found, tf.float64).numpy() - wanted).max() < 0.02 * abs(wanted).max()
+        return bool(seen)
+
+    assert convolved("drawing", 64) and not convolved("learning", 64)
+    assert not convolved("drawing", 40) and not convolved("drawing", 64, tf.bfloat16)
+    assert winograd.nests(32, 64, 3) and not winograd.nests(32, 64, 2)
+    assert not winograd.nests(32, 40, 3)
+
+
+def test_a_quarter_of_the_products_is_left_along_both_axes():
+    kernel = winograd.mixed_kernel(drawn(32, 32)[1], nested=True)
+    products = kernel[..., 0, 0].size / winograd.ROWS**2  # for each pixel
+    assert products * 4 == 9
+
+
 def test_in_bfloat16_it_rounds_some_bits_more():
     x, kernel = (tf.cast(each, tf.bfloat16) for each in drawn(64, 32, 16))
     found = tf.cast(winograd.convolution(x, kernel, 32), tf.float64).numpy()

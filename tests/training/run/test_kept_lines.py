@@ -61,3 +61,8 @@ def test_a_grid_that_cannot_be_read_ends_no_run(tmp_path, capsys):
     said = capsys.readouterr().out
     assert f"note: left out: {paths[1]} cannot be read" in said and "2 pictures in" in said
     assert (tmp_path / "progress.mp4").exists()
+    for path in paths:
+        path.write_bytes(b"")
+    with pytest.raises(OSError, match=f"{tmp_path / 'grids'}: none of its 3 grids can be read"):
+        grids.write_film(tmp_path / "other.mp4", paths)
+    assert not [*tmp_path.glob("*other*")]
