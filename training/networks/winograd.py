@@ -167,8 +167,7 @@ def convolved(x: Tensor, kernel: Tensor, rows: int = 0) -> Tensor:
         ]
         product = tf.reshape(tf.concat(products, 1), [n, PRODUCTS * tiles, width * outputs])
         strips.append(tf.matmul(tf.cast(behind, x.dtype), product))
-    whole = strips[0] if len(strips) == 1 else tf.concat(strips, 1)
-    return tf.reshape(whole, [n, height, width, outputs])
+    return tf.reshape(concatenated(strips, 1), [n, height, width, outputs])
 
 
 def convolved_in_blocks(x: Tensor, kernel: Tensor) -> Tensor:
@@ -184,12 +183,12 @@ def convolved_in_blocks(x: Tensor, kernel: Tensor) -> Tensor:
             first, last, columns = seen_of(left, width)
             part = band if last - first == width else band[:, :, first:last]
             blocks.append(block_convolved(part, kernels, rows, columns))
-        bands.append(joined(blocks, 2))
-    return tf.transpose(joined(bands, 0), [1, 0, 2, 3])
+        bands.append(concatenated(blocks, 2))
+    return tf.transpose(concatenated(bands, 0), [1, 0, 2, 3])
 
 
 def seen_of(start: int, size: int) -> tuple[int, int, Tensor]:
-    """(first, last) of what a block sees along an axis, and how it mixes that [48, last - first]"""
+    """(first, last) of what a block sees of an axis, and its mixtures [48, last - first]."""
     first, last = max(start - 1, 0), min(start + BLOCK + 1, size)
     before, _ = strip_matrices(BLOCK)
     return first, last, tf.constant(before[:, first - start + 1 : last - start + 1])
@@ -215,5 +214,5 @@ def block_convolved(x: Tensor, kernels: list[Tensor], rows: Tensor, columns: Ten
     return tf.reshape(whole, [BLOCK, n, BLOCK, outputs])
 
 
-def joined(parts: list[Tensor], axis: int) -> Tensor:
+def concatenated(parts: list[Tensor], axis: int) -> Tensor:
     return parts[0] if len(parts) == 1 else tf.concat(parts, axis)

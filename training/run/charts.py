@@ -13,12 +13,16 @@ THIN, THICK = ("#9ab", 0.5), ("#c30", 2.5)  # colour, width in pixels
 
 
 def write_scores(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """D's scores of the same real images over kimg: each one thin, their median thick."""
+    """D's scores of the same real images over kimg: each one thin, their median thick.
+
+    A score that is no number has no point.
+    """
     kimg = [row["seen"] / 1000 for row in rows]
     scores = np.array([row["scores"] for row in rows], np.float64)  # [times, images]
-    scores = np.nan_to_num(scores, nan=0.0, posinf=0.0, neginf=0.0)
     curves = [Curve(kimg, line.tolist(), *THIN) for line in scores.T]
-    curves.append(Curve(kimg, np.median(scores, axis=1).tolist(), *THICK))
+    known = [row[np.isfinite(row)] for row in scores]
+    medians = [float(np.median(row)) if len(row) else np.nan for row in known]
+    curves.append(Curve(kimg, medians, *THICK))
     title = "D's scores of the same real images (red: median)"
     chart = svg.chart(title, over(kimg), svg.axis("", scores.ravel().tolist()), curves)
     files.write(path, svg.page([chart]))

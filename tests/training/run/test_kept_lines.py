@@ -1,6 +1,7 @@
 """Files of one JSON value a line that a run keeps, and its grids, whatever is in them."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from atelier.files import BrokenLineError
 from tests.kit.training_runs import draw, rehearse
 from training import cli
 from training.metrics import figures
-from training.run import grids, journal
+from training.run import charts, grids, journal
 
 GOOD = {
     "stats.jsonl": {"seen": 4, "time": 1.5, "diversity": "nan"},
@@ -66,3 +67,12 @@ def test_a_grid_that_cannot_be_read_ends_no_run(tmp_path, capsys):
     with pytest.raises(OSError, match=f"{tmp_path / 'grids'}: none of its 3 grids can be read"):
         grids.write_film(tmp_path / "other.mp4", paths)
     assert not [*tmp_path.glob("*other*")]
+
+
+def test_a_score_that_is_no_number_has_no_point(tmp_path):
+    rows = [{"seen": 0, "scores": [1.0, 3.0]}, {"seen": 1000, "scores": [np.nan, 5.0]}]
+    rows.append({"seen": 2000, "scores": [np.nan, np.inf]})
+    charts.write_scores(tmp_path / "scores.svg", rows)
+    drawn = re.findall('points="([^"]*)"', (tmp_path / "scores.svg").read_text())
+    assert [len(points.split()) for points in drawn] == [1, 2, 2]  # two images, their median
+    assert drawn[1].split()[1] == drawn[2].split()[1]
