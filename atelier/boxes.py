@@ -48,6 +48,11 @@ def within(box: Box, photo: Box) -> Box:
     )
 
 
+def has_area(box: Box) -> bool:
+    """Whether there is anything in it."""
+    return box.width > 0 and box.height > 0
+
+
 def contains(outer: Box, inner: Box) -> bool:
     """Whether no part of `inner` lies outside `outer`."""
     return (

@@ -1,6 +1,7 @@
 """A command line: its options come from sections, its answers are one sentence and an exit code."""
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -26,6 +27,18 @@ from atelier.options import (
 )
 
 NO_MEMORY = "this takes more memory than there is: close other programs, or ask for less at a time"
+
+FULL = "make room there, or where temporary files lie (TMPDIR), and run the same command again"
+NOWHERE = "the current folder was removed: go to one that is there"
+MAY_NOT = "change its permissions, or name another"
+WAYS_OUT = {
+    errno.ENOSPC: FULL,
+    errno.EDQUOT: FULL,
+    errno.EACCES: MAY_NOT,
+    errno.EPERM: MAY_NOT,
+    errno.EROFS: "it can only be read there: name another place",
+    errno.EMFILE: "raise the limit of open files, ulimit -n",
+}
 
 
 class UsageError(Refusal):
@@ -198,18 +211,21 @@ def answer(command: Callable[[], int], stopped: str) -> int:
         flush()
         return code
     except Refusal as error:
-        return said(f"error: {error}", error.code)
+        return said(f"error: {error}{f' ({NOWHERE})' if is_nowhere() else ''}", error.code)
     except BrokenPipeError:  # the reader of what is printed has seen enough
         sys.stdout = None  # type: ignore[assignment]
         return 1
     except OSError as error:
-        if is_nowhere():
-            return said("error: the current folder was removed: go to one that is there", 2)
-        return said(f"error: {error}", 1)
+        code, words = (2, NOWHERE) if is_nowhere() else (1, os_error_in_words(error))
+        return said(f"error: {words}", code)
     except MemoryError as error:
         return said(f"error: {memory_in_words(error)}", 1)
     except KeyboardInterrupt as end:
         return said(f"\n{end.args[0] if end.args else stopped}", stop.STOPPED)
+    except Exception as error:  # of a library that writes by itself, as TensorFlow
+        if os.strerror(errno.ENOSPC) not in str(error):
+            raise
+        return said(f"error: {' '.join(str(error).split())[:300]}: {FULL}", 1)
 
 
 def is_nowhere() -> bool:
@@ -219,6 +235,12 @@ def is_nowhere() -> bool:
         return False
     except FileNotFoundError:
         return True
+
+
+def os_error_in_words(error: OSError) -> str:
+    """What the system says of a file, and the way out where it is always the same."""
+    way = WAYS_OUT.get(error.errno or 0)
+    return f"{error}: {way}" if way else str(error)
 
 
 def memory_in_words(error: MemoryError) -> str:

@@ -8,8 +8,9 @@ import re
 import shutil
 import socket
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from atelier.errors import Refusal
@@ -38,6 +39,24 @@ def is_name(text: str) -> bool:
 def is_text(path: Path) -> bool:
     """Whether its name is UTF-8, as TensorFlow and others want what they open themselves."""
     return not any("\udc80" <= letter <= "\udcff" for letter in str(path))
+
+
+def is_writable(folder: Path) -> bool:
+    """Whether files can be written to a folder, or to one made there; what is made goes again.
+
+    A user who may write anywhere is stopped by what the file system says, not by permissions.
+    """
+    new = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+    finally:
+        for place in new:
+            with suppress(OSError):
+                place.rmdir()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ Luigi's parameters, a command line, luigi.cfg and docs/options.md are views of t
 """
 
 import difflib
+import errno
 import math
 import os
 import re
@@ -145,6 +146,19 @@ def check_path(path: str, remote: bool = False) -> None:
     longest, most = max(len(os.fsencode(n)) for n in path.split(os.sep)), os.pathconf("/", NAME_MAX)
     if longest > most:
         raise ValueError(f"a name in it has {longest} bytes: that of a file has at most {most}")
+    if leads_in_a_circle(path):
+        raise ValueError("its links lead in a circle: give a path that leads somewhere")
+
+
+def leads_in_a_circle(path: str) -> bool:
+    """Whether nothing is to be found behind a path, since a link in it points at itself."""
+    try:
+        os.stat(at_home(path))
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    except ValueError:  # a name with a null character, which no file has
+        return False
+    return False
 
 
 def yes_no_or_number(value: Any) -> bool | float:

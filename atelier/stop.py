@@ -29,9 +29,14 @@ def quiet_start(*scripts: str) -> None:
 
 def is_command(*scripts: str) -> bool:
     """Whether this process is one of these commands: not a worker that one of them started."""
+    return os.path.basename(sys.argv[0]) in scripts and not is_worker()
+
+
+def is_worker() -> bool:
+    """Whether a command started this process; one just begun does not know its parent yet."""
     processes = sys.modules.get("multiprocessing.process")
-    is_worker = processes is not None and processes.parent_process() is not None
-    return os.path.basename(sys.argv[0]) in scripts and not is_worker
+    is_child = processes is not None and processes.parent_process() is not None
+    return is_child or "--multiprocessing-fork" in sys.orig_argv
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from detectors.base import FACE, UNUSABLE, Detection, Detector, FaceFactors, Spe
 from detectors.kinds import FORMS, KINDS
 from detectors.labelmap import holes
 from detectors.spec import (
+    AUTO,
     check_packaged,
     check_spec,
     class_names,
@@ -26,6 +27,7 @@ from detectors.spec import (
 )
 
 __all__ = [
+    "AUTO",
     "FACE",
     "FORMS",
     "KINDS",

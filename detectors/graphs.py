@@ -14,13 +14,21 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
+from atelier.errors import Refusal
 from atelier.pictures import Pixels
 
 INPUT = "image_tensor"
 OUTPUTS = ("num_detections", "detection_boxes", "detection_scores", "detection_classes")
+SHAPES = "num_detections [N], detection_boxes [N, M, 4], scores and classes [N, M], all numbers"
 WANTED = f"an object detector has {INPUT}: uint8 -> {', '.join(OUTPUTS)}"
 
+BLANK = 320  # pixels: side of the picture that every model is tried on
+
 Values = dict[str, NDArray[np.float32]]
+
+
+class GraphError(Refusal):
+    """A model that does not answer as an object detector does; the message names it."""
 
 
 class Graph(NamedTuple):
@@ -77,7 +85,7 @@ def frozen(path: Path) -> Graph:
     (fed,) = called.inputs
     if fed.dtype != tf.uint8:
         raise ValueError(f"{path}: {INPUT} is {fed.dtype.name}; {WANTED}")
-    return made(called, fed.shape, called.structured_outputs.values())
+    return made(called, fed.shape, called.structured_outputs.values(), path)
 
 
 def check_names(graph: Any, path: Path) -> None:
@@ -94,7 +102,7 @@ def saved_model(folder: Path) -> Graph:
     """A SavedModel's default signature."""
     try:
         loaded = tf.saved_model.load(str(folder))
-    except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
+    except Exception as error:  # an index, a list of variables or a proto that is no whole one
         raise ValueError(f"{folder} does not load: {first_line(error)}") from None
     signatures = dict(loaded.signatures)
     called = signatures.get("serving_default") or next(iter(signatures.values()), None)
@@ -111,7 +119,7 @@ def saved_model(folder: Path) -> Graph:
         )
     ((name, spec),) = fed.items()
     outputs = [called.structured_outputs[output] for output in OUTPUTS]
-    graph = made(lambda images: called(**{name: images}), spec.shape, outputs)
+    graph = made(lambda images: called(**{name: images}), spec.shape, outputs, folder)
     loaded_for_life.append(loaded)
     return graph
 
@@ -119,18 +127,40 @@ def saved_model(folder: Path) -> Graph:
 loaded_for_life: list[Any] = []  # a signature holds its variables only weakly
 
 
-def made(called: Any, shape: Any, outputs: Iterable[Any]) -> Graph:
-    """A graph may say that it takes one picture only at its input, or at an output."""
+def made(called: Any, shape: Any, outputs: Iterable[Any], path: Path) -> Graph:
+    """A graph may say that it takes one picture only at its input, or at an output.
+
+    It is tried on a blank picture. Raises GraphError, now or later, where it fails.
+    """
     dims = shape.as_list() if shape.rank is not None else [None] * 4
     leading = [dims[0], *(out.shape[0] for out in outputs if out.shape.rank)]
     height, width = dims[1:3]
     size = (height, width) if height and width else None
 
     def run(images: Pixels) -> Values:
-        found = called(tf.constant(images))
-        return {name: found[name].numpy() for name in OUTPUTS}
+        try:
+            found = called(tf.constant(images))
+            values = {name: found[name].numpy() for name in OUTPUTS}
+        except (tf.errors.OpError, ValueError, TypeError) as error:
+            seen = " x ".join(map(str, images.shape))
+            raise GraphError(f"{path} fails on pictures of {seen}: {first_line(error)}") from None
+        check_values(values, len(images), path)
+        return values
 
+    run(np.zeros((dims[0] or 1, *(size or (BLANK, BLANK)), 3), np.uint8))
     return Graph(run, size, 1 not in leading)
+
+
+def check_values(values: Values, pictures: int, path: Path) -> None:
+    """Raise GraphError for outputs that are not those of an object detector."""
+    counts, many = values["num_detections"], values["detection_scores"].shape[1:2]
+    wanted = [(pictures,), (pictures, *many, 4), (pictures, *many), (pictures, *many)]
+    given = [value.shape for value in values.values()]
+    if given != wanted or not all(np.issubdtype(v.dtype, np.number) for v in values.values()):
+        told = [f"{name} {list(v.shape)} {v.dtype}" for name, v in values.items()]
+        raise GraphError(f"{path} gives {listed(told)}: give a model that gives {SHAPES}")
+    if not np.isfinite(counts).all():
+        raise GraphError(f"{path} gives num_detections that are no numbers: fetch it again")
 
 
 def listed(names: Iterable[str]) -> str:

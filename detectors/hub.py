@@ -34,7 +34,7 @@ def local(path: Path) -> Path:
         return path
     if path.is_file() and path.name.endswith(ARCHIVES):
         return unpacked(path)
-    raise ValueError(f"hub:{path}: give a folder, an archive ({', '.join(ARCHIVES)}) or an address")
+    raise ValueError(f"give a folder, an archive ({', '.join(ARCHIVES)}) or an address")
 
 
 def unpacked(archive: Path) -> Path:
@@ -50,7 +50,10 @@ def unpacked(archive: Path) -> Path:
             with tarfile.open(archive) as tar:
                 tar.extractall(beside, filter="data")
         except (tarfile.TarError, EOFError, OSError) as error:
-            raise ValueError(f"{archive} is no archive that can be unpacked: {error}") from None
+            said = " ".join(str(error).split())[:200]
+            raise ValueError(f"it is no archive that can be unpacked: {said}") from None
+        if not beside.is_dir():
+            raise ValueError("the archive holds nothing: fetch it again")
         try:
             beside.rename(folder)
         except OSError:  # another worker was faster
@@ -71,6 +74,6 @@ def downloaded(handle: str, folder: Path) -> Path:
     except Exception as error:  # it lets through whatever its network code raises
         reason = str(error).strip().split("\n")[0][:200] or type(error).__name__
         raise ValueError(
-            f"hub:{handle} is not in the cache and could not be fetched ({reason}): give its"
+            f"it is not in the cache and could not be fetched ({reason}): give its"
             f" folder or .tar.gz as hub:PATH, or unpack it into {folder}"
         ) from None

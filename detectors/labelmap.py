@@ -14,6 +14,17 @@ TOKEN = re.compile(
 )
 
 
+# Of a string in protobuf's text format.
+ESCAPE = re.compile(rb"\\(?:(?P<octal>[0-7]{1,3})|[xX](?P<hex>[0-9a-fA-F]{1,2})|(?P<one>.))", re.S)
+CONTROL = {
+    b"a": b"\a",
+    b"b": b"\b",
+    b"f": b"\f",
+    b"n": b"\n",
+    b"r": b"\r",
+    b"t": b"\t",
+    b"v": b"\v",
+}
 OPENING, CLOSING = ("{", "<"), ("}", ">")
 
 
@@ -60,8 +71,8 @@ def class_number(item: dict[str, str], where: str) -> int:
         raise ValueError(f"{where}: the item has no id")
     if not ({"name", "display_name"} & item.keys()):
         raise ValueError(f"{where}: the item of id {item['id']} has no name")
-    if not item["id"].isdigit():
-        raise ValueError(f"{where}: the id {item['id']!r} is no whole number from 1 on")
+    if not re.fullmatch("[0-9]{1,5}", item["id"]):
+        raise ValueError(f"{where}: the id {item['id']!r} is no whole number from 1 to 99999")
     number = int(item["id"])
     if number == 0 and item.get("name") != "background":
         raise ValueError(f"{where}: classes count from 1; 0 is the background's")
@@ -81,17 +92,38 @@ def items(tokens: list[Token], path: Path) -> Iterator[tuple[int, dict[str, str]
 def fields(rest: Iterator[Token], where: str) -> dict[str, str]:
     """The fields up to the closing brace; what is nested in them is left out."""
     found: dict[str, str] = {}
+    depth = 1
     for token in rest:
         if token.text in CLOSING and token.kind == "brace":
-            return found
+            depth -= 1
+            if not depth:
+                return found
+            continue
         value = next(rest, None)
         if value is not None and value.kind == "brace" and value.text in OPENING:
-            fields(rest, where)
-        elif value is not None and value.kind != "brace":
-            found[token.text] = value.text
-        else:
+            depth += 1
+        elif value is None or value.kind == "brace":
             raise ValueError(f"{where}: {token.text} has no value")
+        elif depth == 1:
+            found[token.text] = value.text
     raise ValueError(f"{where}: the item has no end")
+
+
+def unescaped(text: str, line: int) -> str:
+    """What a string says: tools of protobuf write letters that are not ASCII by their bytes."""
+    data = ESCAPE.sub(escaped_bytes, text.encode())
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise ValueError(f"line {line}: {text!r} is no UTF-8 text") from None
+
+
+def escaped_bytes(found: re.Match[bytes]) -> bytes:
+    if found["octal"]:
+        return bytes([int(found["octal"], 8) & 255])
+    if found["hex"]:
+        return bytes([int(found["hex"], 16)])
+    return CONTROL.get(found["one"], found["one"])
 
 
 def tokens_of(text: str) -> Iterator[Token]:
@@ -100,8 +132,7 @@ def tokens_of(text: str) -> Iterator[Token]:
         if match.lastgroup == "other":
             raise ValueError(f"line {line}: {match[0]!r} is out of place in a label map")
         if match.lastgroup == "string":
-            inner = re.sub(r"\\(.)", r"\1", match["string"][1:-1])
-            yield Token("string", inner, line)
+            yield Token("string", unescaped(match["string"][1:-1], line), line)
         elif match.lastgroup:
             yield Token(match.lastgroup, match[match.lastgroup], line)
         line += match[0].count("\n")

@@ -1,5 +1,6 @@
 """How a detector is named: `kind:model?option=value&option=value`, as a web address is."""
 
+import os
 from dataclasses import replace
 from functools import lru_cache
 from hashlib import blake2b
@@ -8,11 +9,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from atelier.names import in_one_form
 from atelier.options import at_home, number_in
 from detectors.base import FaceFactors, Spec
 from detectors.kinds import FORMS, KINDS
 from detectors.labelmap import holes, read_label_map
 from detectors.packaged import Packaged
+
+AUTO = "auto"  # the best detector that is installed
 
 
 def parse(text: str) -> Spec:
@@ -65,22 +69,29 @@ def read_option(what: str, key: str, value: str) -> Any:
             case "labels":
                 return at_home(value)
             case "names":
-                return tuple(name.strip() for name in value.split("|"))
+                return tuple(named_class(name.strip()) for name in value.split("|"))
             case "face":
                 side, x, y = map(number_in, value.split(":"))
-                return FaceFactors(side, x, y)
+                return FaceFactors(within(side, 0.1, 10), within(x, -10, 10), within(y, -10, 10))
             case "min_score":
                 return within(number_in(value), 0, 1)
             case "long_side":
                 return int(within(int(value), 32, 4096))
     except ValueError:
         ways = {
+            "names": "give a word for each class, as in open hand|face",
             "face": "give side:x:y, as in 1.1:0.5:0.45",
             "min_score": "give a number between 0 and 1",
             "long_side": "give pixels, 32 to 4096",
         }
         raise ValueError(f"{what}={value}: {ways[key]}") from None
     return value
+
+
+def named_class(name: str) -> str:
+    if not name:
+        raise ValueError
+    return in_one_form(name)
 
 
 def within(value: float, low: float, high: float) -> float:
@@ -168,14 +179,17 @@ def file_digest(path: Path, size: int, mtime_ns: int) -> str:
 
 def check_spec(spec: Spec) -> None:
     """Raise ValueError where a file is missing or of another kind than its detector takes."""
-    if spec.labels and not Path(spec.labels).is_file():
+    if spec.labels and not os.path.isfile(spec.labels):
         raise ValueError(f"labels={spec.labels}: there is no such file")
     check_packaged(spec)
     if not on_disk(spec):
         return
     kind, path = KINDS[spec.kind], Path(spec.model)
-    if not path.exists():
+    if not os.path.exists(path):  # which takes a name that is too long for one that is not there
         raise ValueError(f"{spec.kind}:{spec.model}: there is no such file or folder")
+    for read in filter(None, (spec.model, spec.labels)):
+        if not os.access(read, os.R_OK):
+            raise ValueError(f"{read}: this user may not read it: change its permissions")
     if not kind.fits(path):
         raise ValueError(f"{spec.kind}:{spec.model}: give {kind.wants}")
 

@@ -34,7 +34,10 @@ def load_graph(spec: Spec, min_face: float, step: int = STEP) -> "TensorFlowDete
 def load_hub(spec: Spec, min_face: float) -> "TensorFlowDetector":
     """The SavedModel behind a handle."""
     names = class_names(spec)
-    graph = open_graph(folder_of(spec.model))
+    try:
+        graph = open_graph(folder_of(spec.model))
+    except ValueError as error:  # it names a folder of the cache
+        raise ValueError(f"hub:{spec.model}: {error}") from None
     return TensorFlowDetector(graph, names, min_face, **spec.given)
 
 
@@ -54,7 +57,7 @@ def exported_side(folder: Path) -> int | None:
         return None
     try:
         return int(within(int(json_of(path.read_bytes())["long_side"]), 32, 4096))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError):
         raise ValueError(
             f"{path} names no long_side of 32 to 4096 pixels: export the detector again"
         ) from None

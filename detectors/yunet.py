@@ -41,7 +41,8 @@ def load_yunet(spec: Spec, min_face: float) -> "YuNetDetector":
     model = packaged(spec)
     if model is None:
         return YuNetDetector(Path(spec.model), min_face, **spec.given)
-    side = min(max(LONG_SIDE, math.ceil(SMALLEST / min_face)), MOST_LONG_SIDE)
+    least = max(min_face, SMALLEST / MOST_LONG_SIDE)  # 0: however small
+    side = min(max(LONG_SIDE, math.ceil(SMALLEST / least)), MOST_LONG_SIDE)
     given = {"min_score": SURE, "long_side": side} | spec.given
     return YuNetDetector(model.found(), min_face, again=True, **given)
 

@@ -10,17 +10,26 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 import luigi
 from luigi.cmdline_parser import CmdlineParser
+from luigi.configuration import get_config
 from luigi.rpc import RPCError
 from luigi.task_register import Register
 
 from atelier import stop
-from atelier.commands import answered, memory_in_words, refuse_unknown, said, say
+from atelier.commands import (
+    UsageError,
+    answered,
+    memory_in_words,
+    os_error_in_words,
+    refuse_unknown,
+    said,
+    say,
+)
 from atelier.errors import Refusal
-from atelier.options import nearest
+from atelier.options import check_range, converted, nearest
 from pipeline import options, tasks
 from pipeline.engine import lock
 from pipeline.options import SettingsError
@@ -65,6 +74,7 @@ def check(words: Sequence[str], tasks: Sequence[type[luigi.Task]]) -> int:
     if not (given.core_help or given.core_help_all):
         task = task_of(root or "", tasks)
         own = check_values(vars(given), task)
+        check_workers(given.core_workers)
         for name in options.names():
             value = vars(given).get(name.removeprefix("--").replace("-", "_"))
             if value is not None:
@@ -81,8 +91,25 @@ def check(words: Sequence[str], tasks: Sequence[type[luigi.Task]]) -> int:
 def parsed(words: Sequence[str], root: str | None = None) -> tuple[Any, list[str], list[str]]:
     """What Luigi will read, the words that no option takes, and the options that there are."""
     parser = CmdlineParser._build_parser(root_task=root)
-    parser.allow_abbrev = False
+    parser.allow_abbrev, parser.error = False, refuse
     return *parser.parse_known_args(words), list(parser._option_string_actions)
+
+
+def check_workers(given: str | None) -> None:
+    """Raise SettingsError for fewer processes than one: Luigi would run nothing, and say nothing.
+
+    They are `given` on the command line, or else by a recipe.
+    """
+    value = given or get_config().get("core", "workers", "1")
+    try:
+        check_range(converted(int, value), 1, None)
+    except ValueError as error:
+        raise SettingsError(f"--workers = {value!r}: {error}") from None
+
+
+def refuse(message: str) -> NoReturn:
+    """In place of the parser's own usage of many lines."""
+    raise UsageError(f"{NAME}: {message}")
 
 
 def check_values(given: dict[str, Any], root: type[luigi.Task]) -> dict[str, Any]:
@@ -192,7 +219,8 @@ def sentence(record: logging.LogRecord) -> tuple[str, int] | None:
     if isinstance(error, RPCError):
         return f"{error.args[0]}: start it, or set [core] local_scheduler = true", 1
     if error is not None:
-        text = "" if isinstance(error, BrokenPipeError) else str(error)
+        text = os_error_in_words(error) if isinstance(error, OSError) else str(error)
+        text = "" if isinstance(error, BrokenPipeError) else text
         return text, getattr(error, "code", 1)
     text = record.getMessage()
     ends = re.finditer(r"^([\w.]+): ", text, re.MULTILINE) if "Traceback" in text else []

@@ -93,7 +93,7 @@ def voc_entries(
         data = file.read_bytes()
         try:
             tree = ElementTree.fromstring(data)
-        except ElementTree.ParseError as error:
+        except (ElementTree.ParseError, LookupError, ValueError) as error:  # of its encoding, too
             raise AnnotationError(f"{file}: no XML ({error}); save it again in LabelImg") from None
         filename = photo_of(file, file.relative_to(folder), tree, sizes, warn)
         size = tag_text(tree, "size/width"), tag_text(tree, "size/height")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atelier import files, svg
+from atelier.pictures import encode
 from detectors.learning import Boxes, Example
 from detectors.learning.examples import decoded
 from detectors.learning.measures import RECALLS, Finds, Measured, ious
@@ -43,7 +44,7 @@ def write_misses(path: Path, finds: Sequence[Finds], examples: Sequence[Example]
     for number, drawn in enumerate(tiles):
         top, left = (side * TILE for side in divmod(number, COLUMNS))
         sheet[top : top + TILE, left : left + TILE] = drawn
-    cv2.imwrite(str(path), sheet[:, :, ::-1])
+    files.write(path, encode(sheet, "png", 0))
     return [examples[number].name for number in worst]
 
 

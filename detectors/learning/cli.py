@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import fields
 
 from atelier.commands import Parser, add_options, path, run_command, say
-from atelier.files import json_of
 from atelier.options import at_home
 from atelier.stop import STOPPED
 from detectors.learning.options import (
-    METRICS,
+    AGAIN,
+    RUN,
     LearningConfig,
     LearningError,
     config_of,
-    saved_config,
+    surest_of,
 )
 
 KEPT = "stopped; the same command goes on"
@@ -41,7 +41,7 @@ def parser() -> Parser:
     measure.set_defaults(command=evaluate_command)
     measure.add_argument("--detector", required=True, help="as in luigi.cfg: crop:FOLDER, ...")
     measure.add_argument(
-        "--labels", required=True, type=at_home, help="CSV, folder of XML files, or TFRecords"
+        "--labels", required=True, type=path, help="CSV, folder of XML files, or TFRecords"
     )
     measure.add_argument("--pictures", default="", type=at_home, help="folder of the pictures")
     measure.add_argument(
@@ -73,18 +73,15 @@ def set_up(threads: int) -> None:
 
 
 def export_command(given: argparse.Namespace) -> int:
-    config, known = config_of(given.run), saved_config(given.run) or {}
+    config, classes = config_of(given.run)
     from detectors.learning import export, network
 
     export.check_place(given.out)
-    try:
-        metrics = json_of((given.run / METRICS).read_bytes())
-    except FileNotFoundError:
-        raise LearningError(f"{given.run} is not finished: run its training again first") from None
-    model = network.build_detector(config, len(known["classes"]))
-    network.take_over(model, network.open_model(given.run / "model.keras"), config)
-    surest = metrics["measured"]["detector"]["surest"]
-    export.write_detector(given.out, model, known["classes"], given.mirror or config.mirror, surest)
+    surest = surest_of(given.run)
+    model, file = network.build_detector(config, len(classes)), given.run / "model.keras"
+    if odd := network.take_over(model, network.open_model(file), config):
+        raise LearningError(f"{file} is not of the run that {RUN} tells: {odd[0]} differs; {AGAIN}")
+    export.write_detector(given.out, model, classes, given.mirror or config.mirror, surest)
     print(f"{given.out} holds the detector of {given.run}")
     return 0
 

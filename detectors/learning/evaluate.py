@@ -4,6 +4,7 @@ Any detector, as luigi.cfg names it, or the one that a training made, beside the
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,30 +16,30 @@ import numpy as np
 import detectors
 from atelier import files
 from atelier.pictures import Pixels
-from detectors import Detection, Detector
+from detectors import UNUSABLE, Detection, Detector
 from detectors.learning import Example, charts
 from detectors.learning.examples import decoded, gather, shrink
 from detectors.learning.measures import Finds, Measured, constant_box, measure
-from detectors.learning.options import METRICS, RUN, LearningError
+from detectors.learning.options import METRICS, RUN, LearningError, check_out
 from detectors.tfod import SCALE
 
 LONGEST = 1024  # pixels: how large labelled pictures are kept
+Say = Callable[[str], None]
 FAINT = 0.01  # the score from which on finds are measured, where the detector has no option
 
 
-def evaluate(
-    named: str, labels: str, pictures: str, against: str, out: Path, say: Callable[[str], None]
-) -> None:
+def evaluate(named: str, labels: Path, pictures: str, against: str, out: Path, say: Say) -> None:
     """Print a table and write curve.svg, misses.png and metrics.json to `out`.
 
     `against` names the labels that a constant box is made of; without it there is none.
     Raises LearningError or AnnotationError with one sentence.
     """
+    check_out(out, out, pictures)
     if (out / RUN).exists() or (out / SCALE).exists():
         raise LearningError(f"--out {out} holds a run or a detector: name another folder")
     detector = open_detector(named)
-    examples, classes = gather(Path(labels), pictures, (), LONGEST, say)
-    finds = list(finds_of(detector, examples, classes))
+    examples, classes = gather(labels, pictures, (), LONGEST, say)
+    finds = list(finds_of(detector, examples, classes, say))
     measured = {named.partition("?")[0]: measure(finds, examples, len(classes))}
     if against:
         learnt, _ = gather(Path(against), pictures, classes, LONGEST, say)
@@ -49,7 +50,7 @@ def evaluate(
 def open_detector(named: str) -> Detector:
     """A detector that tells faint finds, too."""
     try:
-        spec = detectors.parse(named)
+        spec = detectors.parse(detectors.usual() if named.strip() == detectors.AUTO else named)
         if spec.min_score is None and "min_score" in detectors.KINDS[spec.kind].options:
             spec = replace(spec, min_score=FAINT)
         return detectors.load(spec, 0)
@@ -58,13 +59,23 @@ def open_detector(named: str) -> Detector:
 
 
 def finds_of(
-    detector: Detector, examples: Sequence[Example], classes: Sequence[str]
+    detector: Detector, examples: Sequence[Example], classes: Sequence[str], say: Say
 ) -> Iterator[Finds]:
-    """What it finds of these classes; other labels are left out."""
+    """What it finds of these classes; other labels are left out, which is said if all are."""
+    kept, others = 0, Counter[str]()
     for example in examples:
         image = fit_picture(decoded(example), detector)
         (finds,) = detector([image])
-        yield as_finds([one for one in finds if one.label in classes], image, classes)
+        known = [one for one in finds if one.label in classes]
+        kept, others = kept + len(known), others + Counter(one.label for one in finds)
+        yield as_finds(known, image, classes)
+    del others[UNUSABLE]
+    if others and not kept:
+        label, many = others.most_common(1)[0]
+        say(
+            f"warning: none of its finds counts: {many} are {label!r}, and the labels know"
+            f" {', '.join(classes)}; rename them with ?names=, or a label map"
+        )
 
 
 def fit_picture(pixels: Pixels, detector: Detector) -> Pixels:

@@ -17,7 +17,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from atelier import files
 from detectors.learning import records
 from detectors.learning.finder import MOST, OUTPUTS, answers, finder
-from detectors.learning.options import LearningError, stored_side
+from detectors.learning.options import LearningError, check_out, stored_side
 from detectors.tfod import SCALE
 
 FROZEN, LITE, SAVED, LABELS = "frozen.pb", "detector.tflite", "saved_model", "label_map.pbtxt"
@@ -29,6 +29,7 @@ PICTURES = tf.TensorSpec([None, None, None, 3], tf.uint8, name="image_tensor")
 
 def check_place(folder: Path) -> None:
     """Raise LearningError for a folder that holds more than an exported detector: it would go."""
+    check_out(folder.parent, folder)
     if not folder.exists():
         return
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else {"no folder"}

@@ -5,7 +5,9 @@ every class having an object's centre there, then four numbers from which the bo
 """
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from zipfile import is_zipfile
 
 import numpy as np
 import tensorflow as tf
@@ -83,6 +85,8 @@ def begin_weights(model: Any, config: LearningConfig) -> str:
         source = imagenet(config)
     elif not Path(config.weights).is_file():
         raise LearningError(f"weights = {config.weights}: there is no such file; or none, imagenet")
+    elif Path(config.weights).suffix not in (".keras", ".h5"):
+        raise LearningError(f"weights = {config.weights}: give a file *.h5 or *.keras of Keras")
     elif Path(config.weights).suffix == ".keras":
         source = open_model(Path(config.weights))
     else:
@@ -90,6 +94,12 @@ def begin_weights(model: Any, config: LearningConfig) -> str:
     left_out = take_over(model, source, config)
     said = f"; begun by chance: {', '.join(left_out)}" if left_out else ""
     return f"weights from {config.weights}{said}"
+
+
+def check_weights(config: LearningConfig, classes: int) -> None:
+    """Raise LearningError, before a run is begun with them, for weights that it cannot take."""
+    if config.weights != "none":
+        begin_weights(build_detector(config, classes), config)
 
 
 def imagenet(config: LearningConfig) -> Any:
@@ -125,8 +135,16 @@ def open_model(path: Path) -> Any:
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # zipfile, json and Keras have no type in common
-        said = " ".join(str(error).split())[:200]
+        said = " ".join(str(error).split())[:200] if is_zipfile(path) else "it is no whole file"
         raise LearningError(f"{path} is no Keras model that loads safely: {said}") from None
+
+
+def keras_bytes(model: Any) -> bytes:
+    """A model as a Keras file."""
+    with TemporaryDirectory() as name:
+        path = Path(name) / "model.keras"
+        model.save(path)
+        return path.read_bytes()
 
 
 def misfit(config: LearningConfig, reason: str) -> LearningError:

@@ -3,11 +3,12 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from atelier.files import json_of
+from atelier import files
+from atelier.names import in_one_form
 from atelier.options import OptionError, Section, option
 
 ROOM = 1.5  # stored pictures have up to this many times the network's side, for zooming in
@@ -21,6 +22,8 @@ IMAGENET_ALPHAS = {
 METRICS = "metrics.json"  # written last
 RUN = "config.json"  # written first
 DETECTOR = "detector"  # the folder that is exported
+SAVED = {"config": dict, "classes": list, "labels_digest": str}  # what it says of a run, at least
+AGAIN = "put back the file that was there, or train into another --out"
 NO_FILES = ("imagenet", "none")  # of weights
 # Options that may differ when a run goes on: what labels say counts, not where they lie.
 NOT_THE_RESULT = ("out", "threads", "pictures", "labels", "held_labels")
@@ -95,7 +98,13 @@ class LearningConfig(Section):
 
     @property
     def class_names(self) -> list[str]:
-        return [name.strip() for name in self.classes.split(",") if name.strip()]
+        """In the order of their numbers; raises LearningError where one is named twice."""
+        words = [in_one_form(name.strip()) for name in self.classes.split(",") if name.strip()]
+        if twice := [name for name in words if words.count(name) > 1]:
+            raise LearningError(
+                f"classes = {self.classes}: {twice[0]} is named twice: name it once"
+            )
+        return words
 
 
 def stored_side(size: int) -> int:
@@ -158,19 +167,45 @@ def differing(config: LearningConfig, saved: Mapping[str, Any]) -> Iterator[str]
 
 
 def saved_config(out: Path) -> dict[str, Any] | None:
-    """What config.json of a run holds; None where there is no run."""
+    """What config.json of a run holds; None where there is no run. Raises LearningError."""
     try:
-        found = json_of((out / RUN).read_bytes())
-    except FileNotFoundError:
+        found = files.json_of((out / RUN).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError as error:
-        raise LearningError(f"{out / RUN} cannot be read: {error}") from None
+        raise LearningError(f"{out / RUN} cannot be read: {error}; {AGAIN}") from None
+    if not all(files.has(found, name, kind) for name, kind in SAVED.items()):
+        raise LearningError(f"{out / RUN} does not say all of a run; {AGAIN}")
     return dict(found)
 
 
-def config_of(out: Path) -> LearningConfig:
-    """The options of a run that exists."""
+def config_of(out: Path) -> tuple[LearningConfig, list[str]]:
+    """The options and the classes of a run that exists."""
     known = saved_config(out)
     if known is None:
         raise LearningError(f"{out}: there is no run in it; name the --out of a training")
-    return LearningConfig(**known["config"])
+    if odd := known["config"].keys() - {f.name for f in fields(LearningConfig)}:
+        raise LearningError(f"{out / RUN}: there is no option {min(odd)}; {AGAIN}")
+    return LearningConfig(**known["config"]), list(map(str, known["classes"]))
+
+
+def surest_of(out: Path) -> float:
+    """The score at which a finished run's detector was best. Raises LearningError."""
+    try:
+        return float(files.json_of((out / METRICS).read_bytes())["measured"]["detector"]["surest"])
+    except FileNotFoundError:
+        raise LearningError(f"{out} is not finished: run its training again first") from None
+    except (ValueError, TypeError, KeyError):
+        raise LearningError(
+            f"{out / METRICS} does not say what was measured: delete it, and run its training again"
+        ) from None
+
+
+def check_out(folder: Path, out: Path, pictures: str = "") -> None:
+    """Raise LearningError where no files can be written to `folder`, which --out needs, or where
+    they would lie among the pictures that are read.
+    """
+    if not files.is_writable(folder):
+        raise LearningError(f"--out {out}: that is no folder one can write to: choose another")
+    if pictures and out.resolve() == Path(pictures).resolve():
+        raise LearningError(f"--out {out} is the folder of the pictures: name another one")

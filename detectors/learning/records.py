@@ -1,6 +1,7 @@
 """TFRecords and label maps as TensorFlow's Object Detection API writes and reads them."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from detectors.learning.options import LearningError
 BOX = "image/object/bbox/"
 SIDES = ("xmin", "ymin", "xmax", "ymax")  # the order of our boxes
 CLASS, LABEL = "image/object/class/text", "image/object/class/label"
+NOT_PLAIN = re.compile(r"[\x00-\x1f\x7f\\']")  # what a string of a label map does not hold
+INNER = re.compile(r"\{\{.*?\}\}|\[Op:.*")  # what TensorFlow says of itself
 ROUNDED = 1e-6  # so far an edge may lie outside for want of digits
 
 Values = Mapping[str, list[Any]]  # of a record, by name
@@ -85,7 +88,7 @@ def fields(path: Path) -> Iterator[tuple[int, dict[str, list[Any]]]]:
                 },
             )
     except (tf.errors.DataLossError, DecodeError) as error:
-        said = str(error).split("\n")[0][:200]
+        said = INNER.sub("", str(error).split("\n")[0])[:200].strip()
         raise LearningError(f"{path} is no whole file of records: {said}") from None
 
 
@@ -170,7 +173,7 @@ def boxes_of(values: Values, count: int, place: str) -> Boxes:
 def write_label_map(path: Path, classes: Sequence[str]) -> None:
     """Class 1 is the first name."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    quoted = [name.replace("\\", "\\\\").replace("'", "\\'") for name in classes]
+    quoted = [NOT_PLAIN.sub(lambda odd: f"\\{ord(odd[0]):03o}", name) for name in classes]
     items = [
         f"item {{\n  id: {n}\n  name: '{name}'\n}}\n" for n, name in enumerate(quoted, start=1)
     ]

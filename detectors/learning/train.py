@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from atelier import files
-from detectors.learning import Example, evaluate, export, records
+from detectors.learning import Example, evaluate, export, network, records
 from detectors.learning.examples import apart, digest_examples, gather, split
 from detectors.learning.learner import Learner, found
 from detectors.learning.loop import Course, End
@@ -17,6 +17,7 @@ from detectors.learning.options import (
     RUN,
     LearningConfig,
     LearningError,
+    check_out,
     differing,
     is_finished,
     labels_digest,
@@ -46,6 +47,7 @@ def train(config: LearningConfig, say: Say) -> End:
     if is_finished(out):
         say(f"{out} is finished: there is nothing to do")
         return "finished"
+    check_out(out, out, config.pictures)
     out.mkdir(parents=True, exist_ok=True)
     busy = LearningError(f"{out}: another training writes there; wait for it")
     with files.alone(out / "lock", busy):
@@ -89,6 +91,7 @@ def prepared(
         else:
             parts = split(examples, config.validation, config.seed)
         check_boxes(config, *parts)
+        network.check_weights(config, len(classes))
         for path, some in zip(paths, parts, strict=True):
             records.write_records(path, some, classes)
         records.write_label_map(out / "records" / "label_map.pbtxt", classes)
@@ -124,7 +127,7 @@ def finish(
     course.take_best()
     finds = found(learner.find, held)
     best = measure(finds, held, learner.kinds)
-    learner.average.save(out / "model.keras")
+    files.write(out / "model.keras", network.keras_bytes(learner.average))
     export.write_detector(
         out / DETECTOR, learner.average, classes, course.config.mirror, best.surest
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from atelier import files
 from atelier.commands import say
+from atelier.errors import Refusal
 from atelier.options import option
 from pipeline.engine import cluster, fitness
 from pipeline.engine.cluster import MachineError
@@ -165,7 +166,7 @@ def in_process(units: Iterable[Unit], progress: Progress) -> list[str]:
 
 def sentence(error: BaseException) -> str:
     """What went wrong, in words."""
-    if isinstance(error, OSError):
+    if isinstance(error, OSError | Refusal):
         return str(error)
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from atelier import files
+from atelier.boxes import Box, has_area, within
 from detectors.annotations import (
     Annotated,
     AnnotationError,
@@ -23,7 +25,11 @@ def export(path: Path, photos: Sequence[Photo], held: Mapping[str, Decision]) ->
 
     Returns the number of photos. Refused ones are left out, and so are frames of videos.
     """
+    folder = path.parent if path.suffix.lower() == ".csv" else path
+    if not files.is_writable(folder) or (folder != path and path.is_dir()):
+        raise SettingsError(f"--export {path}: nothing can be written there: name another place")
     accepted = [annotated(photo, held[photo.id]) for photo in photos if is_accepted(photo, held)]
+    accepted = [each for each in accepted if each.boxes]
     accepted.sort(key=lambda photo: photo.filename)
     if not accepted:
         raise SettingsError("no photo is accepted yet: nothing to export")
@@ -41,7 +47,9 @@ def is_accepted(photo: Photo, held: Mapping[str, Decision]) -> bool:
 
 
 def annotated(photo: Photo, decision: Decision) -> Annotated:
-    boxes = tuple(Labelled(PORTRAIT, box) for box in decision.rectangles)
+    """What of its rectangles lies in the photo."""
+    inside = (within(box, Box(0, 0, photo.width, photo.height)) for box in decision.rectangles)
+    boxes = tuple(Labelled(PORTRAIT, box) for box in inside if has_area(box))
     return Annotated(photo.path, photo.width, photo.height, boxes)
 
 

@@ -89,7 +89,7 @@ def parse_decision(path: Path, number: int, line: bytes) -> Decision:
             bool(said.get("undo", False)),
         )
         check_decision(decision)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise DecisionsError(
             f"{path} line {number} is no decision ({error}): mend the line and leave out its"
             " check, or delete it"

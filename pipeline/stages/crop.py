@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from atelier.boxes import Box, aligned, contains, within
+from atelier.boxes import Box, aligned, contains, has_area, within
 from atelier.options import option
 from detectors import FACE, KINDS, Spec
 from pipeline.options import Settings, SettingsError
@@ -180,8 +180,13 @@ def decided(row: Row, decision: Decision, recipe: Recipe) -> Iterator[Row]:
     if decision.action == "refuse":
         yield dropped(row, f"{decision.reason}: refused in the review")
         return
+    photo = Box(0, 0, row.width, row.height)
     for named, rectangle in numbered(row, decision.rectangles):
-        yield given(named, rectangle, recipe)
+        if has_area(within(rectangle, photo)):
+            yield given(named, rectangle, recipe)
+        else:  # somebody wrote the line by hand
+            edges = ", ".join(map(str, rectangle))
+            yield dropped(named, f"accepted rectangle outside the photo: {edges}")
 
 
 def proposed(row: Row, recipe: Recipe) -> Iterator[Row]:

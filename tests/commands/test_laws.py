@@ -290,6 +290,12 @@ def test_luigi_refuses_a_wrong_value_as_the_pipeline_does(task):
             options.set_option(option.flag[2:], shown(option))
 
 
+def test_luigi_says_in_one_sentence_which_option_has_no_value():
+    for option in PIPELINE:
+        told = asked("Ingest", option.flag)
+        assert told == f"luigi: argument {option.flag}: expected one argument"
+
+
 @every_task
 def test_luigi_refuses_a_wrong_value_of_the_tasks_own(task):
     own = [each for each in OPTIONS if each.flag.startswith(f"--{task.__name__}-")]
@@ -299,8 +305,13 @@ def test_luigi_refuses_a_wrong_value_of_the_tasks_own(task):
         assert value in asked(task, f"--{name.replace('_', '-')}={value}")
 
 
+AT_LEAST_ONE = "give a value of at least 1"
+
+
 def test_luigis_own_options_are_checked_too():
     assert asked("Ingest", "--workers", WRONG[int]).startswith("--workers = 'many': ")
+    for few in ("0", "-1"):
+        assert asked("Ingest", f"--workers={few}") == f"--workers = {few!r}: {AT_LEAST_ONE}"
 
 
 @pytest.mark.parametrize(
@@ -318,11 +329,14 @@ def test_tasks_of_somebody_else_are_left_alone(words, about_us):
 
 
 @every_command
-def test_a_path_that_cannot_be_is_one_sentence(command, capsys):
+def test_a_path_that_cannot_be_is_one_sentence(command, capsys, tmp_path):
+    (loop := tmp_path / "loop").symlink_to(loop)
+    told_of = {"": "it is empty: give a path", f"a/{'x' * 256}": "256 bytes"}
+    told_of |= {str(loop): "lead in a circle", f"{loop}/store": "lead in a circle"}
     for action in command.actions:
         if action.option_strings and action.type is ground.path:
             flag = action.option_strings[0]
-            for value, told in (("", "it is empty: give a path"), (f"a/{'x' * 256}", "256 bytes")):
+            for value, told in told_of.items():
                 said = sentence(capsys, command.run(*command.filled(action), f"{flag}={value}"))
                 assert flag in said and told in said and value in said
 

@@ -1,7 +1,9 @@
 """What a command does with odd names, and where memory ends: one sentence, whoever meets it."""
 
+import errno
 import io
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 from PIL import Image
 
 from atelier import commands as ground
+from atelier import stop
 from atelier.errors import Refusal
 from pipeline import luigi_script
 from tests.commands.test_laws import sentence
@@ -35,6 +38,58 @@ def test_a_current_folder_that_is_gone_is_one_sentence(tmp_path, monkeypatch, ca
     assert ground.answered(lambda: len(str(Path("run").resolve())), "stopped") == 2
     said = capsys.readouterr().err
     assert said == "error: the current folder was removed: go to one that is there\n"
+
+    def command():
+        raise Refusal("model = x: there is no such run")
+
+    assert ground.answered(command, "stopped") == 2  # a refusal may have the same cause
+    assert capsys.readouterr().err == f"error: model = x: there is no such run ({ground.NOWHERE})\n"
+
+
+def test_what_a_command_begins_is_no_command(monkeypatch):
+    """Not even while it loads its work, and does not know yet whose child it is."""
+    monkeypatch.setattr("sys.argv", ["/venv/bin/luigi", "--module", "pipeline"])
+    assert stop.is_command("luigi")
+    monkeypatch.setattr("sys.orig_argv", [sys.executable, "-c", "...", "--multiprocessing-fork"])
+    assert not stop.is_command("luigi")
+
+
+@pytest.mark.parametrize(
+    ("number", "way_out"),
+    [
+        (errno.ENOSPC, "make room there, or where temporary files lie"),
+        (errno.EDQUOT, "make room there"),
+        (errno.EACCES, "change its permissions, or name another"),
+        (errno.EROFS, "it can only be read there: name another place"),
+        (errno.EMFILE, "raise the limit of open files, ulimit -n"),
+        (errno.EIO, os.strerror(errno.EIO)),
+    ],
+)
+def test_what_the_system_does_not_do_has_a_way_out_whoever_says_it(number, way_out, capsys):
+    error = OSError(number, os.strerror(number), "/photos/sub")
+
+    def command():
+        raise error
+
+    assert ground.answered(command, "stopped") == 1
+    said = capsys.readouterr().err
+    assert way_out in said and "/photos/sub" in said and said.count("\n") == 1
+    record = logging.LogRecord("luigi", logging.ERROR, "", 0, "", (), (OSError, error, None))
+    assert luigi_script.sentence(record) == (said[len("error: ") : -1], 1)
+
+
+def test_a_full_disk_is_one_sentence_where_a_library_says_it_in_its_own_words(capsys):
+    class ResourceExhaustedError(Exception):
+        """As TensorFlow's, which is no OSError."""
+
+    def command(text):
+        raise ResourceExhaustedError(text)
+
+    assert ground.answered(lambda: command("/out/v;\nNo space left on device"), "stopped") == 1
+    said = capsys.readouterr().err
+    assert said == f"error: /out/v; No space left on device: {ground.FULL}\n"
+    with pytest.raises(ResourceExhaustedError):
+        ground.answered(lambda: command("a fault of ours"), "stopped")
 
 
 @pytest.mark.slow

@@ -303,9 +303,11 @@ def test_xml_of_two_bytes_a_letter_loses_no_box(tmp_path):
 
 
 def test_broken_xml_is_refused(tmp_path):
-    (tmp_path / "one.xml").write_text("<annotation>\n<object>")
-    with pytest.raises(AnnotationError, match=r"one\.xml: no XML \(no element found: line 2"):
-        read_annotations(tmp_path)
+    encoded = '<?xml version="1.0" encoding="{}"?><a/>'.format
+    for text in ("<annotation>\n<object>", encoded("nosuch"), encoded("gbk")):
+        (tmp_path / "one.xml").write_text(text)
+        with pytest.raises(AnnotationError, match=r"one\.xml: no XML \(.*(line 2|encoding)"):
+            read_annotations(tmp_path)
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(AnnotationError, match="no XML file in it"):

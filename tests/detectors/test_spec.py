@@ -37,6 +37,10 @@ def test_a_detector_is_read_with_its_options():
         ("haar?min_score=1.5", "haar[?]min_score=1.5: give a number between 0 and 1"),
         ("haar?min_score=nan", "give a number between 0 and 1"),
         ("haar?face=1:2", "haar[?]face=1:2: give side:x:y"),
+        ("haar?face=0:0.5:0.5", "haar[?]face=0:0.5:0.5: give side:x:y"),
+        ("haar?face=1:1e300:0.5", "give side:x:y"),
+        ("haar?names=", "haar[?]names=: give a word for each class"),
+        ("tfod:g.pb?names=hand||face", "give a word for each class"),
         ("haar?long_side=9", "haar[?]long_side=9: give pixels, 32 to 4096"),
         ("haar?names=a|b", "haar finds one thing: give one name"),
         ("tfod:g.pb?labels=x&names=y", "give the file or the list, not both"),
@@ -51,6 +55,8 @@ def test_what_cannot_be_says_what_may(text, said):
     ("text", "said"),
     [
         ("yunet:nix.onnx", "yunet:nix.onnx: there is no such file or folder"),
+        (f"tfod:{'x' * 300}.pb", "xxx.pb: there is no such file or folder"),
+        (f"tfod:{{folder}}?labels={'x' * 300}", "xxx: there is no such file"),
         ("yunet:{file}", "give YuNet's model, a file"),
         ("tfod:{file}", "give a frozen graph"),
         ("crop:{file}", "give the folder that the training exported"),
@@ -115,6 +121,12 @@ item < name: 'background' id: 0 >
 """
 
 
+def test_the_escapes_of_protobuf_are_read(tmp_path):
+    text = r"item { id: 1 name: 'caf\303\251 \x41\tb' } item { id: 2 name: '\\n\'' }"
+    (tmp_path / "m.pbtxt").write_text(text)
+    assert labelmap.read_label_map(tmp_path / "m.pbtxt") == {1: "café A\tb", 2: "\\n'"}
+
+
 def test_a_label_map_is_read(tmp_path):
     (tmp_path / "m.pbtxt").write_text(MAP)
     names = labelmap.read_label_map(tmp_path / "m.pbtxt")
@@ -130,6 +142,10 @@ def test_a_label_map_is_read(tmp_path):
         ("item { id: 1 }", "line 1: the item of id 1 has no name"),
         ("item { id: 1.5 name: 'a' }", "line 1: the id '1.5' is no whole number"),
         ("item { id: -1 name: 'a' }", "line 1: the id '-1' is no whole number"),
+        ("item { id: ² name: 'a' }", "line 1: the id '²' is no whole number"),
+        ("item { id: 999999999 name: 'a' }", "whole number from 1 to 99999"),
+        ("\nitem { id: 1 name: '\\377' }", "line 2: .* is no UTF-8 text"),
+        ("item { x {" * 3000, "line 1: the item has no end"),
         ("item { id: 0 name: 'a' }", "line 1: classes count from 1"),
         ("item { id: 1 name: 'a'", "line 1: the item has no end"),
         ("item { id: 1 name: }", "line 1: name has no value"),
@@ -139,7 +155,7 @@ def test_a_label_map_is_read(tmp_path):
     ],
 )
 def test_a_broken_label_map_names_file_and_line(tmp_path, text, said):
-    (tmp_path / "m.pbtxt").write_text(text)
+    (tmp_path / "m.pbtxt").write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=said) as error:
         labelmap.read_label_map(tmp_path / "m.pbtxt")
     assert str(tmp_path / "m.pbtxt") in str(error.value)
@@ -180,12 +196,15 @@ def test_an_archive_is_unpacked_once(tmp_path, cache):
 
 def test_a_broken_archive_and_one_that_climbs_out_are_refused(tmp_path, cache):
     (tmp_path / "m.tar.gz").write_bytes(b"no archive")
-    with pytest.raises(ValueError, match=r"m\.tar\.gz is no archive that can be unpacked"):
+    with pytest.raises(ValueError, match=r"^it is no archive that can be unpacked: file .* opened"):
         hub.folder_of(str(tmp_path / "m.tar.gz"))
     with tarfile.open(tmp_path / "out.tar", "w") as tar:
         tar.add(tmp_path / "m.tar.gz", "../../out.txt")
-    with pytest.raises(ValueError, match=r"out\.tar is no archive that can be unpacked"):
+    with pytest.raises(ValueError, match=r"it is no archive that can be unpacked: .* outside"):
         hub.folder_of(str(tmp_path / "out.tar"))
+    tarfile.open(tmp_path / "none.tar", "w").close()
+    with pytest.raises(ValueError, match="the archive holds nothing"):
+        hub.folder_of(str(tmp_path / "none.tar"))
     assert list(cache.iterdir()) == []
 
 

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 import detectors
 from atelier.boxes import Box
+from atelier.errors import Refusal
 from detectors import Detection
 from tests.kit.made_graphs import frozen, saved_model, saved_model_of_1
 
@@ -179,3 +180,47 @@ def test_the_loaded_graph_is_the_frozen_one(tmp_path):
         (scores,) = session.run(["detection_scores:0"], {"image_tensor:0": picture[None]})
     found = load(path, "min_score=0")([picture])[0]
     assert [one.score for one in found] == [round(float(score), 4) for score in scores[0]]
+
+
+def test_a_saved_model_of_which_a_file_is_cut_off_is_one_sentence(tmp_path):
+    module = tf.Module()
+    module.held = tf.Variable(tf.ones([1000]))
+    tf.saved_model.save(module, str(tmp_path))
+    read = [path for path in tmp_path.rglob("*") if path.is_file() and "finger" not in path.name]
+    assert len(read) == 3
+    for path in read:
+        whole = path.read_bytes()
+        for size in (0, len(whole) // 2):
+            path.write_bytes(whole[:size])
+            with pytest.raises(ValueError, match=r"does not load|has no signature"):
+                load(tmp_path)
+        path.write_bytes(whole)
+
+
+ONES = tf.ones([1, 1]).numpy()
+ANSWERS = {"num_detections": ONES[0], "detection_boxes": np.zeros((1, 1, 4), np.float32)}
+ANSWERS |= {"detection_scores": ONES, "detection_classes": ONES}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("num_detections", 1.0, r"gives num_detections \[\] float32"),
+        ("num_detections", [np.nan], "gives num_detections that are no numbers"),
+        ("detection_boxes", [[[0.0] * 3]], r"detection_boxes \[1, 1, 3\] float32"),
+        ("detection_boxes", [[0.0] * 4], r"detection_boxes \[1, 4\] float32"),
+        ("detection_scores", [1.0], r"detection_scores \[1\] float32"),
+        ("detection_classes", [[1.0, 2.0]], r"detection_classes \[1, 2\] float32"),
+        ("detection_classes", [["face"]], r"detection_classes \[1, 1\] object"),
+        ("detection_scores", None, r"fails on pictures of 1 x 320 x 320 x 3: .*"),
+    ],
+)
+def test_a_model_that_answers_otherwise_is_said_before_the_first_photo(tmp_path, name, value, said):
+    with tf.Graph().as_default() as graph:
+        fed = tf.compat.v1.placeholder("uint8", [None, None, None, 3], name="image_tensor")
+        for output, given in (ANSWERS | {name: value}).items():
+            made = tf.reshape(fed, [7, 7]) if given is None else tf.constant(given)
+            tf.identity(made, name=output)
+    (tmp_path / "odd.pb").write_bytes(graph.as_graph_def().SerializeToString())
+    with pytest.raises(Refusal, match=rf"odd\.pb {said}|odd\.pb gives .*{said}"):
+        load(tmp_path / "odd.pb")

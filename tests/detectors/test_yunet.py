@@ -40,6 +40,11 @@ def detector(monkeypatch, *looks, min_face=0.1, long_side=LONG_SIDE):
     return made, seen
 
 
+@is_there
+def test_where_any_face_counts_however_small_it_looks_as_large_as_it_may():
+    assert detectors.load(detectors.parse("yunet"), 0).long_side == yunet.MOST_LONG_SIDE
+
+
 PICTURE = np.full((400, 480, 3), 40, np.uint8)
 
 

@@ -1,14 +1,13 @@
 """What a person asks of a model, in words: seeds, levels, psi, a class, directions."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from atelier import files
 from training.config import ConfigError
 
 Floats = NDArray[np.float32]
@@ -118,23 +117,9 @@ def check_model(path: Path, name: str = "model") -> None:
 
 
 def check_folder(path: Path, name: str = "out") -> None:
-    """Raise ConfigError where no folder can be made or written to; what is made for it goes again.
-
-    A user who may write anywhere is stopped by what the file system says, not by permissions.
-    """
-    new = [place for place in (path, *path.parents) if not place.exists()]
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=path):
-            pass
-    except OSError:
-        raise ConfigError(
-            f"{name} = {path}: that is no folder one can write to: choose another"
-        ) from None
-    finally:
-        for place in new:
-            with suppress(OSError):
-                place.rmdir()
+    """Raise ConfigError where no folder can be made or written to."""
+    if not files.is_writable(path):
+        raise ConfigError(f"{name} = {path}: that is no folder one can write to: choose another")
 
 
 def check_file(

@@ -102,7 +102,7 @@ def test_half_a_score_is_where_f1_was_best(surest):
 
 
 def test_a_finished_run_is_exported_again(model, tmp_path, capsys, monkeypatch):
-    known = {"config": asdict(OPTIONS), "classes": ["red", "blue"]}
+    known = {"config": asdict(OPTIONS), "classes": ["red", "blue"], "labels_digest": ""}
     (tmp_path / "config.json").write_text(json.dumps(known))
     words = ["export", "--run", str(tmp_path), "--out", str(tmp_path / "again"), "--mirror"]
     assert cli.main(words) == LearningError.code
@@ -121,7 +121,7 @@ def test_a_finished_run_is_exported_again(model, tmp_path, capsys, monkeypatch):
 
 @pytest.mark.parametrize("held", ["photo.jpg", "config.json", "saved_model"])
 def test_an_export_replaces_nothing_but_a_detector(tmp_path, capsys, monkeypatch, held):
-    known = {"config": asdict(OPTIONS), "classes": ["red"]}
+    known = {"config": asdict(OPTIONS), "classes": ["red"], "labels_digest": ""}
     (tmp_path / "config.json").write_text(json.dumps(known))
     monkeypatch.setattr(export, "write_detector", lambda *_: pytest.fail("written"))
     out = tmp_path if held == "config.json" else tmp_path / "out"

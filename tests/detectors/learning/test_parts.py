@@ -166,8 +166,9 @@ def test_copies_of_held_out_pictures_are_not_learnt_from():
 
 
 def test_the_label_map_is_read_by_the_loaders(tmp_path):
-    records.write_label_map(tmp_path / "map.pbtxt", ["it's", 'a "b"', "c\\d"])
-    assert labelmap.read_label_map(tmp_path / "map.pbtxt") == {1: "it's", 2: 'a "b"', 3: "c\\d"}
+    names = ["it's", 'a "b"', "c\\d", "two\nlines", "\\n", "\t1", "Zoë", "{ # }"]
+    records.write_label_map(tmp_path / "map.pbtxt", names)
+    assert labelmap.read_label_map(tmp_path / "map.pbtxt") == dict(enumerate(names, 1))
 
 
 @pytest.mark.parametrize("seed", range(8))

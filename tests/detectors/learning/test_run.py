@@ -178,6 +178,7 @@ def stop_here(*_):
 @pytest.mark.slow
 def test_weights_count_by_what_they_hold(tmp_path, monkeypatch):
     monkeypatch.setattr(train, "Course", stop_here)
+    monkeypatch.setattr(network, "check_weights", lambda *_: None)
     (tmp_path / "a.keras").write_bytes(b"one")
     options = config(tmp_path, weights=str(tmp_path / "a.keras"))
     with pytest.raises(StopHereError):
@@ -204,6 +205,14 @@ def test_a_side_without_boxes_is_refused_before_the_run_begins(tmp_path):
             run(config(tmp_path, seed=seed), lambda _: None)
         said.add(str(refused.value).split("box is ")[1].split(" (")[0])
     assert said == {"left to learn from", "held out to measure with"}
+    assert not (tmp_path / "run" / "config.json").exists()
+
+
+@pytest.mark.parametrize("name", ["gone.h5", "text.h5", "text.keras", "text.txt"])
+def test_weights_that_cannot_be_taken_leave_no_run_behind(tmp_path, name):
+    (tmp_path / f"text{Path(name).suffix}").write_text("no weights")
+    with pytest.raises(LearningError, match=f"{name}.*(no such|give|no whole file)"):
+        run(config(tmp_path, weights=str(tmp_path / name)), lambda _: None)
     assert not (tmp_path / "run" / "config.json").exists()
 
 

@@ -82,6 +82,9 @@ def test_no_changed_byte_of_a_line_goes_unnoticed(tmp_path):
         '{"photo": "b", "action": "accept", "rectangles": [[5, 5, 5, 9]]}',
         '{"photo": "b", "action": "accept", "rectangles": [[1, 2, 3]]}',
         "[1]",
+        '{"photo": "b", "action": "accept", "rectangles": [[0, 0, Infinity, 9]]}',
+        '{"photo": "b", "action": "accept", "rectangles": [[0, 0, 1e999, 9]]}',
+        '{"photo": "b", "action": "accept", "rectangles": [[0, 0, NaN, 9]]}',
     ],
 )
 def test_a_broken_line_is_named(tmp_path, line):
@@ -132,6 +135,13 @@ def test_an_accepted_rectangle_overrides_rules_and_detector():
     assert row.face == Box(450, 300, 550, 400)
     (row,) = cropped(accept("a", Box(-50, 900, 300, 2000)))
     assert (row.rectangle, row.face) == (Box(0, 900, 300, 1000), None)
+
+
+def test_an_accepted_rectangle_outside_the_photo_is_dropped():
+    outside = Box(1000, 0, 1100, 90)
+    away, there = cropped(accept("a", outside, Box(0, 0, 300, 400)))
+    assert away.drop == "accepted rectangle outside the photo: 1000, 0, 1100, 90"
+    assert (there.drop, there.rectangle) == (None, Box(0, 0, 300, 400))
 
 
 def test_several_accepted_rectangles_are_several_rows():

@@ -63,6 +63,25 @@ def test_accepted_portraits_go_out_and_come_in_again(tmp_path, target):
     assert back == {"a": accept("a"), "b/c": accept("b/c", BOX, Box(500, 0, 800, 400))}
 
 
+def test_what_goes_out_lies_in_its_photo(tmp_path):
+    shown = [photo("a"), photo("b")]
+    held = {"a": accept("a", Box(-5, 0, 2000, 10**30), Box(1000, 0, 1100, 9))}
+    held["b"] = accept("b", Box(5000, 0, 6000, 9))
+    assert export(tmp_path / "x.csv", shown, held) == 1
+    assert (tmp_path / "x.csv").read_text().splitlines()[1:] == [
+        "a.jpg,1000,800,portrait,1,1,1000,800"
+    ]
+
+
+@pytest.mark.parametrize("place", ["file/x.csv", "file/x", "file", "folder.csv", "/proc/x.csv"])
+def test_a_place_that_cannot_be_written_to_is_named(tmp_path, place):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(SettingsError, match=r"--export .*: nothing can be written there"):
+        export(tmp_path / place, [photo("a")], {"a": accept("a")})
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_what_cannot_come_in_is_said(tmp_path):
     table = tmp_path / "crops.csv"
     table.write_text(

@@ -1,5 +1,6 @@
 """Detect with one or several detectors: what re-runs, what is told, what settings are refused."""
 
+from concurrent.futures.process import BrokenProcessPool
 from functools import cache
 
 import numpy as np
@@ -197,3 +198,14 @@ def test_a_worker_without_the_model_is_refused_at_once(two, monkeypatch):
     monkeypatch.setattr(detect, "lacking", lambda spec: "yunet: the package is not installed here")
     with pytest.raises(cluster.MachineError, match="cannot look for faces: yunet: the package"):
         next(detect.detect([], detect.Look(detectors.Spec("yunet"), 0.1), None))
+
+
+def test_a_model_that_ends_the_process_it_is_tried_in_is_named(monkeypatch, tmp_path):
+    def died(*_):
+        raise BrokenProcessPool
+
+    monkeypatch.setattr(detect.processes, "run_apart", died)
+    (tmp_path / "odd.pb").touch()
+    config = detect.DetectConfig(detector=f"tfod:{tmp_path}/odd.pb")
+    with pytest.raises(SettingsError, match=r"loading tfod:odd\.pb ended that process"):
+        detect.check_detectors(config)
