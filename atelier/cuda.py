@@ -41,9 +41,9 @@ def prepare() -> None:
     Of a card's memory a process takes what it needs: pictures can be drawn beside a training.
     """
     global missing
+    os.environ.setdefault(GROWTH, "true")
     if not card():
         return
-    os.environ.setdefault(GROWTH, "true")
     for place in LIBRARIES:
         own = FOLDER / "nvidia" / place
         try:

@@ -97,7 +97,7 @@ def grid(x: Axis, y: Axis) -> Iterator[str]:
 
 def said(value: float) -> str:
     """A round number as people write it."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return f"{value:,.10g}"
 
 
 def polyline(curve: Curve, x: Axis, y: Axis) -> str:

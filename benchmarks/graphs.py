@@ -136,6 +136,9 @@ def operations(op: Any) -> float:
     if op.type == "MatMul":
         inner = op.inputs[0].shape[0 if op.get_attr("transpose_a") else 1]
         return 2 * op.outputs[0].shape.num_elements() * inner
+    if op.type == "BatchMatMulV2":
+        inner = op.inputs[0].shape[-2 if op.get_attr("adj_x") else -1]
+        return 2 * op.outputs[0].shape.num_elements() * inner
     return 0
 
 

@@ -57,12 +57,10 @@ def open_graph(path: Path) -> Graph:
 
 
 def single_threaded() -> None:
-    """One thread: the workers are processes. A GPU's memory is taken as it is needed."""
+    """One thread: the workers are processes."""
     with suppress(RuntimeError):  # TensorFlow runs already: only its speed depends on this
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)
-        for gpu in tf.config.list_physical_devices("GPU"):
-            tf.config.experimental.set_memory_growth(gpu, True)
 
 
 def frozen(path: Path) -> Graph:

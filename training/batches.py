@@ -101,10 +101,10 @@ def decode(pixels: Tensor) -> Tensor:
         levels = tf.bitcast(pixels, tf.quint8)
         return tf.quantization.dequantize(levels, -1.0, 1.0, "MIN_COMBINED")
     images = tf.cast(pixels, tf.float32)
-    if images.shape[-1] == 4:
+    if pixels.shape[-1] == 4:
         colours, alpha = images[..., :3], images[..., 3:]
         images = tf.concat([tf.round(colours * (alpha / 255)), alpha], axis=-1)
-    return images * (1 / 127.5) - 1
+    return images * (1 / 127.5) - 1  # as graphs are optimised: eagerly a quotient would differ
 
 
 decoded = tf.function(decode, autograph=False)

@@ -7,6 +7,7 @@ copies stay equal without being sent.
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -229,10 +230,18 @@ LOST = (  # what machines that train together see of one that is gone
     tf.errors.DeadlineExceededError,
     tf.errors.UnknownError,
 )
-
-
-NOISE = ("Graph execution error", "Detected at", "File ", "[[{{", "<stack traces")
+OF_A_CARD = (  # what its driver and libraries give up with: a kernel, cuDNN, no algorithm
+    tf.errors.InternalError,
+    tf.errors.UnknownError,
+    tf.errors.UnavailableError,
+    tf.errors.UnimplementedError,
+    tf.errors.NotFoundError,
+)
+# Of what TensorFlow says: how a line begins that gives no reason, and what stands around one.
+TRACE = ("Graph execution error", "Detected at", "Node:", "[[{{", "<stack traces", "Hint:")
+AROUND = re.compile(r"^\(\d+\) [A-Z_]+:|\{\{[^}]*\}\}|\[Op:[^\]]*\]|\bname:\s*$|\d+ root error.*")
 SAID = 200  # characters of a message that may be a whole graph
+HELD = "other programs may hold the card's memory, too (nvidia-smi shows them)"
 
 
 class DeviceError(Refusal):
@@ -244,34 +253,43 @@ def explained(config: Config, replicas: Replicas) -> Iterator[None]:
     """Say in one sentence what can be mended; raises DeviceError."""
     try:
         yield
-    except tf.errors.ResourceExhaustedError:
-        part = config.run.batch // config.run.accumulation // replicas.count
-        fewer = part // 2 >= (config.network.mbstd_group or part)
-        ways = [f"--accumulation {2 * config.run.accumulation}"] if fewer else []
-        ways += ["--recompute", "--precision bfloat16", "a smaller --batch"]
-        raise DeviceError(
-            f"there is too little memory for {part} images at once: give {', or '.join(ways)}"
-        ) from None
-    except (*LOST, tf.errors.InternalError) as error:
+    except tf.errors.ResourceExhaustedError as error:
+        raise DeviceError(too_large(config, replicas)) from error
+    except tf.errors.OpError as error:
+        reason = f"{type(error).__name__}: {reason_in(error.message)}"
         if replicas.workers > 1 and isinstance(error, LOST):
+            said = "another worker stopped answering ({}): start all of them with the same command"
+            raise DeviceError(f"{said.format(type(error).__name__)} again") from error
+        if uses_xla(config):
+            raise DeviceError(f"XLA gave up ({reason}): leave out --xla true") from error
+        if tf.config.get_visible_devices("GPU") and isinstance(error, OF_A_CARD):
             raise DeviceError(
-                f"another worker stopped answering ({type(error).__name__}): start all of them with"
-                " the same command again"
-            ) from None
-        if not tf.config.get_visible_devices("GPU"):
-            raise
-        raise DeviceError(failed(error, config)) from None
+                f"the card gave up ({reason}): {HELD}; the same command goes on"
+            ) from error
+        raise
 
 
-def failed(error: tf.errors.OpError, config: Config) -> str:
-    """What a card could not do, as its libraries say it, and the ways on."""
-    lines = [line.strip() for line in error.message.splitlines()]
-    said = [line for line in lines if line and not line.startswith(NOISE)]
-    reason = (said or [type(error).__name__])[0][:SAID]
-    ways = "other programs may hold its memory (nvidia-smi shows them); the same command goes on"
-    if uses_xla(config):
-        ways = f"leave out --xla true, or where that is not it: {ways}"
-    return f"the card gave up ({reason}): {ways}"
+def too_large(config: Config, replicas: Replicas) -> str:
+    """What is said where the memory does not hold what is computed at once."""
+    part = config.run.batch // config.run.accumulation // replicas.count
+    fewer = part // 2 >= (config.network.mbstd_group or part)
+    ways = ["no --xla true"] if uses_xla(config) else []
+    ways += [f"--accumulation {2 * config.run.accumulation}"] if fewer else []
+    ways += ["--recompute", "--precision bfloat16", "a smaller --batch"]
+    said = f"there is too little memory for {part} images at once: give {', or '.join(ways)}"
+    return f"{said}; {HELD}" if tf.config.get_visible_devices("GPU") else said
+
+
+def reason_in(message: str) -> str:
+    """The first words of TensorFlow's message that say what was wrong."""
+    of_code = False  # the line of a program that follows its place in a trace
+    for line in message.splitlines():
+        text = " ".join(AROUND.sub("", line.strip()).split())
+        told = of_code and line.startswith(" " * 4)
+        of_code = text.startswith("File ")
+        if text and not told and not of_code and not text.startswith(TRACE):
+            return text[:SAID]
+    return "it says no more"
 
 
 def path_batch(config: Config) -> int:

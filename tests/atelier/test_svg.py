@@ -38,9 +38,9 @@ def test_an_axis_of_nothing_or_one_value_has_a_length(values):
 
 
 def test_numbers_are_written_as_people_do():
-    values = (0.1 + 0.2, 0, 40, 999.5, 1000, 10_000, 2_500_000)
+    values = (0.1 + 0.2, 0, 40, 999.5, 1000, 1002.5, 10_000, 2_500_000)
     assert [svg.said(value) for value in values] == (
-        ["0.3", "0", "40", "999.5", "1,000", "10,000", "2,500,000"]
+        ["0.3", "0", "40", "999.5", "1,000", "1,002.5", "10,000", "2,500,000"]
     )
 
 

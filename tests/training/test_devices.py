@@ -36,25 +36,85 @@ GAVE_UP = """Graph execution error:
 
 Detected at node Sign defined at (most recent call last):
   File "/some/where.py", line 26, in <module>
+    loss = f(x)
 
 'cuLaunchKernel(function)' failed with 'CUDA_ERROR_INVALID_HANDLE'
 \t [[{{node Sign}}]] [Op:__inference_function_30809]"""
+SEVERAL = """Graph execution error:
+
+2 root error(s) found.
+  (0) INTERNAL:  no kernel image is available
+\t [[{{node Sign}}]]"""
+EAGER = "{{function_node __wrapped__Conv2D_device_/job:here/device:GPU:0}} no algorithm worked!"
+REASONS = {
+    GAVE_UP: "'cuLaunchKernel(function)' failed with 'CUDA_ERROR_INVALID_HANDLE'",
+    SEVERAL: "no kernel image is available",
+    f"{EAGER} [Op:Conv2D] name: ": "no algorithm worked!",
+    "": "it says no more",
+}
 
 
-@pytest.mark.parametrize("xla", ["false", "true"])
-def test_what_a_card_cannot_do_is_one_sentence(tmp_path, monkeypatch, xla):
-    config, replicas = small(tmp_path, tmp_path, xla=xla), devices.Replicas()
-    cards = ["GPU"]
-    monkeypatch.setattr(devices.tf.config, "get_visible_devices", lambda _: cards)
-    error = tf.errors.InternalError(None, None, GAVE_UP)
-    with pytest.raises(devices.DeviceError) as told, devices.explained(config, replicas):
+@pytest.fixture
+def cards(monkeypatch):
+    """The GPUs that TensorFlow sees: one."""
+    found = ["GPU"]
+    monkeypatch.setattr(devices.tf.config, "get_visible_devices", lambda _: found)
+    return found
+
+
+def told(error, config, workers=1):
+    """What a person is told of an error, in one line."""
+    replicas = devices.Replicas(workers=1)
+    replicas.workers = workers
+    with pytest.raises(devices.DeviceError) as found, devices.explained(config, replicas):
         raise error
-    said = "the card gave up ('cuLaunchKernel(function)' failed with 'CUDA_ERROR_INVALID_HANDLE'): "
-    assert str(told.value).startswith(said) and "\n" not in str(told.value)
-    assert ("leave out --xla true" in str(told.value)) == (xla == "true")
-    cards.clear()  # on a CPU it would be a mistake of ours
-    with pytest.raises(tf.errors.InternalError), devices.explained(config, replicas):
-        raise error
+    assert "\n" not in str(found.value) and found.value.__cause__ is error
+    return str(found.value)
+
+
+@pytest.mark.parametrize("message", REASONS)
+def test_what_a_card_cannot_do_is_one_sentence(tmp_path, cards, message):
+    error = tf.errors.InternalError(None, None, message)
+    assert told(error, small(tmp_path, tmp_path)) == (
+        f"the card gave up (InternalError: {REASONS[message]}): other programs may hold the card's"
+        " memory, too (nvidia-smi shows them); the same command goes on"
+    )
+
+
+@pytest.mark.parametrize("kind", [tf.errors.InternalError, tf.errors.InvalidArgumentError])
+@pytest.mark.parametrize("count", [0, 1])
+def test_what_xla_cannot_compile_says_how_to_leave_it_out(tmp_path, cards, kind, count):
+    del cards[count:]
+    said = told(kind(None, None, "no such op"), small(tmp_path, tmp_path, xla="true"))
+    assert said == f"XLA gave up ({kind.__name__}: no such op): leave out --xla true"
+
+
+def test_a_mistake_stays_one(tmp_path, cards):
+    config = small(tmp_path, tmp_path)
+    mistake = tf.errors.InvalidArgumentError(None, None, "shapes must be equal")
+    with pytest.raises(type(mistake)), devices.explained(config, devices.Replicas()):
+        raise mistake
+    cards.clear()
+    failed = tf.errors.InternalError(None, None, GAVE_UP)
+    with pytest.raises(type(failed)), devices.explained(config, devices.Replicas()):
+        raise failed
+
+
+@pytest.mark.parametrize(("xla", "count"), [("false", 0), ("false", 1), ("true", 1)])
+def test_too_little_memory_names_what_makes_it_less(tmp_path, cards, xla, count):
+    del cards[count:]
+    full = tf.errors.ResourceExhaustedError(None, None, "OOM")
+    said = told(full, small(tmp_path, tmp_path, xla=xla))
+    assert said.startswith("there is too little memory for 4 images at once: give ")
+    assert ("no --xla true" in said) == (xla == "true") and "--accumulation 2" in said
+    assert ("nvidia-smi" in said) == (count == 1)
+
+
+@pytest.mark.parametrize("kind", devices.LOST)
+def test_a_machine_that_is_gone_is_named_to_the_others(tmp_path, kind):
+    said = told(kind(None, None, "socket closed"), small(tmp_path, tmp_path), workers=2)
+    start = f"another worker stopped answering ({kind.__name__}): start all of them"
+    assert said == f"{start} with the same command again"
 
 
 def test_xla_is_refused_where_it_cannot_be(tmp_path):

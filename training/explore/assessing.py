@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 from PIL import Image
 
 from training.batches import decode
@@ -110,10 +111,11 @@ class Judge:
             found.append(self.run(tf.constant(full), tf.constant(known)).numpy()[: len(part)])
         return np.concatenate(found)
 
-    def accompanied(self, rows: Any, company: Any) -> Any:
-        """Each of `rows` with all of its company behind it: batches, one after the other."""
+    def accompanied(self, rows: NDArray[Any], company: NDArray[Any]) -> NDArray[Any]:
+        """rows [n, ...], company [m, ...] -> [n (1 + m), ...]: behind each row all its company."""
+        count = len(rows) * (1 + len(company))
         beside = np.repeat(company[None], len(rows), axis=0)
-        return np.concatenate(np.concatenate([rows[:, None], beside], axis=1))
+        return np.concatenate([rows[:, None], beside], axis=1).reshape(count, *rows.shape[1:])
 
     def batch(self, pixels: Any, known: Any) -> Any:
         """uint8 images and labels of AT_ONCE photos with their company -> scores [AT_ONCE].

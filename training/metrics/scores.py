@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 BLOCK = 2048  # rows read at a time
 SUBSETS, SUBSET_SIZE = 100, 1000  # of KID, as NVlabs has them
 NEIGHBOURS = 3  # k of precision and recall
-ROUNDING = 1e-12  # of squared lengths: squared distances below it are 0
+ROUNDING = 1e-12  # of squared lengths: so far squared distances may be off
 
 
 class ScoreError(Refusal):

@@ -1,4 +1,4 @@
-"""3 x 3 convolutions with half the multiplications: Winograd's F(4, 3) along the height.
+"""3 x 3 convolutions with fewer multiplications: Winograd's F(4, 3), along the height or both axes.
 
 Four rows of a result, each of three rows of taps, take 12 products of rows. Interpolation through
 six points takes six, of mixtures of six rows of the image with mixtures of the taps (Lavin and Gray
@@ -123,7 +123,8 @@ def convolution(x: Tensor, weight: Tensor, rows: int) -> Tensor:
     taps = mixtures()[1]
     weight = tf.cast(weight, tf.float32)
     if USE.get() == "drawing" and x.dtype == tf.float32 and nests(*x.shape[1:]):
-        both = np.einsum("jq,ip->jipq", taps, taps).reshape(PRODUCTS**2, TAPS**2)
+        units = np.eye(TAPS**2).reshape(TAPS, TAPS, 1, -1)
+        both = mixed_kernel(units, nested=True).reshape(PRODUCTS**2, TAPS**2)
         mixed = tf.constant(both, tf.float32) @ tf.reshape(weight, [TAPS**2, -1])
         return convolved(x, tf.reshape(mixed, [PRODUCTS, PRODUCTS, *weight.shape[2:]]))
     kernel = tf.cast(tf.tensordot(tf.constant(taps, tf.float32), weight, 1), x.dtype)
@@ -177,12 +178,12 @@ def convolved_in_blocks(x: Tensor, kernel: Tensor) -> Tensor:
     x = tf.transpose(x, [1, 0, 2, 3])  # of one image as fast as a reshape
     bands = []
     for top in range(0, height, BLOCK):
-        first, last, rows = seen_of(top, height)
+        first, last, mix_rows = seen_of(top, height)
         band, blocks = x[first:last], []
         for left in range(0, width, BLOCK):
-            first, last, columns = seen_of(left, width)
-            part = band if last - first == width else band[:, :, first:last]
-            blocks.append(block_convolved(part, kernels, rows, columns))
+            start, end, mix_columns = seen_of(left, width)
+            part = band if end - start == width else band[:, :, start:end]
+            blocks.append(block_convolved(part, kernels, mix_rows, mix_columns))
         bands.append(concatenated(blocks, 2))
     return tf.transpose(concatenated(bands, 0), [1, 0, 2, 3])
 
@@ -194,24 +195,27 @@ def seen_of(start: int, size: int) -> tuple[int, int, Tensor]:
     return first, last, tf.constant(before[:, first - start + 1 : last - start + 1])
 
 
-def block_convolved(x: Tensor, kernels: list[Tensor], rows: Tensor, columns: Tensor) -> Tensor:
-    """A block and what it sees [h, n, w, i] -> [32, n, 32, o]; a kernel [6, i, o] each column.
+def block_convolved(
+    x: Tensor, kernels: list[Tensor], mix_rows: Tensor, mix_columns: Tensor
+) -> Tensor:
+    """A block and what it sees [h, n, w, i] -> [32, n, 32, o].
 
-    All products but those along the width are of two matrices: of more they are slower.
+    `kernels` [6, i, o], one for each mixture of columns; the mixtures are [48, h] and [48, w]. All
+    products but those along the width are of two matrices: of more they are slower.
     """
     height, n, width, inputs = x.shape
     n, outputs, tiles = tf.shape(x)[1] if n is None else n, kernels[0].shape[2], BLOCK // ROWS
     _, behind = strip_matrices(BLOCK)
-    mixed = tf.matmul(columns[None], tf.reshape(x, [height * n, width, inputs]))
+    mixed = tf.matmul(mix_columns[None], tf.reshape(x, [height * n, width, inputs]))
     mixed = tf.reshape(mixed, [height * n, PRODUCTS, tiles * inputs])
     results = []
     for part, kernel in zip(tf.unstack(mixed, axis=1), kernels, strict=True):
-        whole = rows @ tf.reshape(part, [height, n * tiles * inputs])
-        product = tf.reshape(whole, [PRODUCTS, tiles * n * tiles, inputs]) @ kernel
+        twice = mix_rows @ tf.reshape(part, [height, n * tiles * inputs])
+        product = tf.reshape(twice, [PRODUCTS, tiles * n * tiles, inputs]) @ kernel
         result = behind @ tf.reshape(product, [PRODUCTS * tiles, n * tiles * outputs])
         results.append(tf.reshape(result, [BLOCK * n, tiles, outputs]))
-    whole = tf.matmul(behind[None], tf.concat(results, 1))
-    return tf.reshape(whole, [BLOCK, n, BLOCK, outputs])
+    found = tf.matmul(behind[None], tf.concat(results, 1))
+    return tf.reshape(found, [BLOCK, n, BLOCK, outputs])
 
 
 def concatenated(parts: list[Tensor], axis: int) -> Tensor:

@@ -19,7 +19,8 @@ class Film:
     def __init__(self, path: Path, size: Sequence[int], per_second: float) -> None:
         import cv2
 
-        self.path, self.frames, kind = path, 0, cv2.VideoWriter.fourcc(*"mp4v")
+        self.path, self.size, self.frames = path, size, 0
+        kind = cv2.VideoWriter.fourcc(*"mp4v")
         with TemporaryDirectory(prefix="atelier-") as folder:
             # OpenCV goes by the suffix, and dies of a name that is not UTF-8.
             named = Path(folder, "film.mp4")

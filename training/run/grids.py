@@ -1,6 +1,6 @@
 """Pictures of a run: grids of the same latents, a film of them, and samples by seed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -66,17 +66,14 @@ def write_film(path: Path, grids: Sequence[Path], per_second: int = 8) -> Sequen
     """
     import cv2
 
-    film, size, shown = None, (0, 0), list[Path]()
+    film, shown = None, list[Path]()
     with files.replacing(path) as partial:
-        for grid in grids:
-            frame = read_or_none(grid)
-            if frame is None:
-                continue
+        for grid, frame in readable(grids):
             if film is None:
                 scale = min(1.0, FILM_SIDE / max(frame.shape[:2]))
                 size = (films.even(frame.shape[1] * scale), films.even(frame.shape[0] * scale))
                 film = films.Film(partial, size, per_second)
-            film.write(cv2.resize(frame, size, interpolation=cv2.INTER_AREA))
+            film.write(cv2.resize(frame, film.size, interpolation=cv2.INTER_AREA))
             shown.append(grid)
         if film is None:
             raise OSError(f"{grids[0].parent}: none of its {len(grids)} grids can be read")
@@ -84,12 +81,14 @@ def write_film(path: Path, grids: Sequence[Path], per_second: int = 8) -> Sequen
     return shown
 
 
-def read_or_none(path: Path) -> Pixels | None:
-    """A picture as RGB, if it can be read to its end."""
-    try:
-        return on_white(path)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return None
+def readable(paths: Sequence[Path]) -> Iterator[tuple[Path, Pixels]]:
+    """Those pictures that can be read to their end, as RGB."""
+    for path in paths:
+        try:
+            frame = on_white(path)
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+            continue
+        yield path, frame
 
 
 def on_white(path: Path) -> Pixels:

@@ -90,7 +90,7 @@ def test_precision_and_recall_equal_brute_force(monkeypatch):
 def test_rows_as_far_as_the_last_neighbour_are_covered():
     """On a grid most distances are equal to others: whole numbers compare exactly, tenths not."""
     rng = np.random.default_rng(0)
-    reals, fakes = rng.integers(0, 3, (200, 4)), rng.integers(0, 4, (150, 4))
+    reals, fakes = rng.integers(0, 4, (200, 4)), rng.integers(1, 6, (150, 4))
 
     def share(points, centres):
         own = ((centres[:, None] - centres) ** 2).sum(axis=2)
@@ -101,7 +101,7 @@ def test_rows_as_far_as_the_last_neighbour_are_covered():
     expected = share(fakes, reals), share(reals, fakes)
     tenths = [rows / 10 + 0.3 for rows in (reals, fakes)]
     assert scores.precision_recall(*tenths) == pytest.approx(expected)
-    assert 0 < expected[0] < 1
+    assert 0 < expected[0] < 1 and 0 < expected[1] < 1
 
 
 def test_kid_is_the_mean_over_subsets(monkeypatch):
