@@ -56,7 +56,7 @@ def machine(tmp_path_factory):
 def told(machine, own, device="auto", **more):
     """What is said of the devices, and which shared libraries the process holds."""
     environment = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name != cuda.CARDS},
         "PATH": f"{machine / 'bin'}:{os.environ['PATH']}",
         "LD_LIBRARY_PATH": str(machine / "driver"),
         "PYTHONPATH": str(ROOT),
