@@ -256,10 +256,13 @@ def explained(config: Config, replicas: Replicas) -> Iterator[None]:
     except tf.errors.ResourceExhaustedError as error:
         raise DeviceError(too_large(config, replicas)) from error
     except tf.errors.OpError as error:
-        reason = f"{type(error).__name__}: {reason_in(error.message)}"
+        kind = type(error).__name__
+        reason = f"{kind}: {reason_in(error.message)}"
         if replicas.workers > 1 and isinstance(error, LOST):
-            said = "another worker stopped answering ({}): start all of them with the same command"
-            raise DeviceError(f"{said.format(type(error).__name__)} again") from error
+            raise DeviceError(
+                f"another worker stopped answering ({kind}): start all of them with the same"
+                " command again"
+            ) from error
         if uses_xla(config):
             raise DeviceError(f"XLA gave up ({reason}): leave out --xla true") from error
         if tf.config.get_visible_devices("GPU") and isinstance(error, OF_A_CARD):
