@@ -26,6 +26,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
+from atelier import files
 from atelier.arrays import CheckpointError, load_arrays, save_arrays
 from pipeline import cli, tasks
 from pipeline.dataset import mending, whole
@@ -107,8 +108,8 @@ def kinds(store: Path) -> dict[str, list[Path]]:
         "a checkpoint": "runs/*/*/*",
     }
     found = {kind: sorted(store.glob(where)) for kind, where in places.items()}
-    files = {path for path in store.rglob("*") if path.is_file() and not path.is_symlink()}
-    unknown = files - {path for some in found.values() for path in some} - {store / "lock"}
+    present = {path for path in store.rglob("*") if path.is_file() and not path.is_symlink()}
+    unknown = present - {path for some in found.values() for path in some} - {store / "lock"}
     assert all(found.values()) and not unknown, unknown
     return found
 
@@ -237,8 +238,8 @@ def repaired(store: Path, paths: list[Path], chance: random.Random, told: Counte
     if not same or code:
         odd = [name for name, data in before.items() if sound_files(store).get(name) != data]
         raise SystemExit(f"repair ended with {code}: {odd[:5]}\n{said[-3000:]}")
-    for path in store.rglob(f"*{parquet.ASIDE}"):
-        path.unlink()
+    for path in [*store.rglob(f"*{parquet.ASIDE}")]:  # a file, or a whole export
+        files.remove(path)
 
 
 def read_by_runs(store: Path) -> set[Path]:
