@@ -287,10 +287,11 @@ def reason_in(message: str) -> str:
     """The first words of TensorFlow's message that say what was wrong."""
     of_code = False  # the line of a program that follows its place in a trace
     for line in message.splitlines():
-        text = " ".join(AROUND.sub("", line.strip()).split())
         told = of_code and line.startswith(" " * 4)
-        of_code = text.startswith("File ")
-        if text and not told and not of_code and not text.startswith(TRACE):
+        of_code = line.strip().startswith("File ")
+        if told or of_code or line.strip().startswith(TRACE):
+            continue
+        if text := " ".join(AROUND.sub("", line.strip()).split()):
             return text[:SAID]
     return "it says no more"
 

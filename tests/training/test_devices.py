@@ -50,6 +50,7 @@ REASONS = {
     GAVE_UP: "'cuLaunchKernel(function)' failed with 'CUDA_ERROR_INVALID_HANDLE'",
     SEVERAL: "no kernel image is available",
     f"{EAGER} [Op:Conv2D] name: ": "no algorithm worked!",
+    "Graph execution error:\n\t [[{{node Sign}}]]": "it says no more",
     "": "it says no more",
 }
 

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from training.deploy.reading import Graph
+from training.devices import reason_in
 
 SIZES = (1, 8, 64, 256)  # of dimensions that a signature leaves open, when tried; of batches 1
 RANKS = (0, 1, 2, 3, 4)  # where it leaves open how many there are
@@ -40,9 +41,9 @@ def tried(graph: Graph, given: dict[str, Any] | None = None) -> Trial:
                 try:
                     return timed_calls(run, inputs)
                 except tf.errors.InvalidArgumentError as error:  # other inputs may do
-                    failed = failed or reason(error)
+                    failed = failed or reason_in(str(error))
         except (tf.errors.OpError, ValueError) as error:
-            failed = reason(error)
+            failed = reason_in(str(error))
     return Trial(0.0, {}, failed)
 
 
@@ -87,13 +88,6 @@ def input_drawn(rng: np.random.Generator, shape: list[int], kind: Any, whole: in
     return tf.cast(
         tf.constant(rng.random(shape) if kind.is_floating else np.full(shape, whole)), kind
     )
-
-
-def reason(error: Exception) -> str:
-    """What an error of TensorFlow's says, without where its graph was built."""
-    lines = [line for line in str(error).splitlines() if line.strip() and line[0] not in " \t<"]
-    said = [line for line in lines if not line.startswith(("Graph execution", "Detected at"))]
-    return " ".join((said or lines or [type(error).__name__])[0].split())[:160]
 
 
 def furthest(before: Trial, after: Trial) -> float:
