@@ -117,7 +117,7 @@ def start_rehearsal(arguments):
 
 def start(arguments, script=COMMAND, **environment):
     """`python -m training` in a process of its own."""
-    own = {"CUDA_VISIBLE_DEVICES": "", "PYTHONUNBUFFERED": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    own = {"PYTHONUNBUFFERED": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     return subprocess.Popen(
         [sys.executable, "-c", script, *map(str, arguments)],
         cwd=ROOT,
