@@ -283,14 +283,14 @@ def check_certificates() -> None:
     """Raise MachineError where what TLS needs is not named, or not there."""
     import dask
 
-    for name in CERTIFICATES:
-        file = dask.config.get(f"distributed.comm.tls.{name}", None)
+    found = [dask.config.get(f"distributed.comm.tls.{name}", None) for name in CERTIFICATES]
+    for name, file in zip(CERTIFICATES, found, strict=True):
         variable = f"DASK_DISTRIBUTED__COMM__TLS__{name.replace('-', '_').replace('.', '__')}"
         if not file:
             raise MachineError(f"tls:// needs certificates: name a file by {variable.upper()}")
         if not Path(file).is_file():
             raise MachineError(f"{variable.upper()} = {file}: there is no such file")
-    check_pem(*(dask.config.get(f"distributed.comm.tls.{name}") for name in CERTIFICATES))
+    check_pem(*found)
 
 
 def check_pem(authority: str, certificate: str, key: str) -> None:

@@ -18,6 +18,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -131,6 +132,7 @@ def convolution(x: Tensor, weight: Tensor, rows: int) -> Tensor:
     return convolved(x, kernel, rows)
 
 
+@lru_cache
 def strip_matrices(rows: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """A strip with a row on either side [rows + 2] -> 6 rows / 4 mixtures; products -> [rows]."""
     image, _, result = mixtures()
