@@ -1,5 +1,6 @@
 """Workers that somebody started: those that cannot make the same results are sent away by name."""
 
+import asyncio
 import os
 import shutil
 import signal
@@ -213,6 +214,9 @@ def test_a_cluster_over_tls_does_the_same(tmp_path, monkeypatch):
         "u:p@h:1",
         "h:1\n",
         "[1:2]:1",
+        "a..b:1",
+        f"{'a' * 64}:1",
+        "h:\u0661",
     ],
 )
 def test_an_address_that_cannot_be_is_one_sentence(text):
@@ -242,7 +246,7 @@ def test_a_worker_listens_where_its_scheduler_is_reached_from(monkeypatch):
         (None, 0.3, "it said nothing within 0.3 s"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", 5, "it speaks another protocol"),
         (b"SSH-2.0-OpenSSH_9.2\r\n", 5, "it speaks another protocol"),
-        (b"", 0.9, "in <TCP .*: Stream is closed"),
+        (b"", 0.9, "it closes the connection"),
     ],
 )
 def test_who_listens_and_is_no_scheduler_is_named(greeting, patience, said):
@@ -301,7 +305,52 @@ def test_workers_of_another_run_are_left_to_it(monkeypatch):
         monkeypatch.setattr(ours, "restart", time_out)
         with pytest.raises(MachineError, match=r"told to begin anew for torch, and not all came"):
             cluster.begin_anew(ours, "here", "torch")
-        assert ours.status == "closed"
+
+
+def test_a_frozen_worker_keeps_nobody_from_hearing_what_others_have_loaded(monkeypatch):
+    async def run(function, names, workers, on_error):
+        if workers == ["frozen"]:
+            await asyncio.sleep(60)
+        return {worker: worker == "other" for worker in workers}
+
+    monkeypatch.setattr(cluster, "SILENT_SECONDS", 0.05)
+    client = SimpleNamespace(_run=run, sync=lambda ask: asyncio.run(ask()))
+    for there, expected in ((["frozen", "other"], True), (["frozen", "third"], False)):
+        monkeypatch.setattr(cluster, "present", lambda _, there=there: set(there))
+        assert cluster.any_loaded(client, ["tensorflow"]) == expected
+
+
+@pytest.mark.parametrize("error", [CommClosedError, MachineError])
+def test_who_cannot_begin_leaves_the_scheduler(monkeypatch, error):
+    """Also one that hangs, which closing does not make another error of."""
+    left = []
+
+    class Hanging:
+        def __init__(self, *given, **more):
+            pass
+
+        def close(self):
+            left.append(self)
+            raise TimeoutError
+
+    def fail(*given):
+        raise error("why")
+
+    monkeypatch.setattr(distributed, "Client", Hanging)
+    monkeypatch.setattr(cluster, "check_scheduler", lambda *_: None)
+    monkeypatch.setattr(cluster, "shorten_patience", fail)
+    with pytest.raises(error, match="why"):
+        cluster.remote(("tcp://h:1", 0, False, ""), 1)
+    assert len(left) == 1
+
+
+def test_a_worker_that_cannot_be_asked_is_a_scheduler_that_is_gone():
+    def result(seconds):
+        raise TimeoutError
+
+    future = SimpleNamespace(exception=lambda: None, result=result)
+    with pytest.raises(CommClosedError):
+        fitness.answer(future)
 
 
 @pytest.mark.parametrize(
