@@ -151,18 +151,27 @@ def opened(destination: str) -> Address:
 
 def refuse_source(to: Address, source: Path | Address) -> None:
     """Raise SettingsError where the next listing of the photos would find what is copied."""
-    own, place = to.protocol, to.opened()[1]
-    if isinstance(source, Path):
-        inside = own in ON_DISK and Path(place).resolve().is_relative_to(source.resolve())
-    else:
-        same = EXTRAS.get(own, own) == EXTRAS.get(source.protocol, source.protocol)
-        root = source.opened()[1].rstrip("/")
-        inside = same and (place == root or place.startswith(f"{root}/" if root else ""))
-    if inside:
+    if is_below(to, source):
         raise SettingsError(
             f"{OPTION} = {to}: it lies in {source}, where the photos are, and would be taken for"
             " some of them: give an address beside it"
         )
+
+
+def is_below(to: Address, source: Path | Address) -> bool:
+    """Whether an address lies in a folder, however the two are written."""
+    place = to.opened()[1]
+    if isinstance(source, Path):
+        return to.protocol in ON_DISK and Path(place).resolve().is_relative_to(source.resolve())
+    own, others = (EXTRAS.get(each.protocol, each.protocol) for each in (to, source))
+    if own != others:
+        return False
+    try:
+        source.check()
+    except ClosedError:  # of which its listing tells more
+        return False
+    root = source.opened()[1].rstrip("/")
+    return place == root or place.startswith(f"{root}/" if root else "")
 
 
 @lru_cache

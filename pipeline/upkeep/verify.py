@@ -19,7 +19,8 @@ from pipeline.upkeep.marks import KEYED
 
 LEFT = {  # what is not mended, and what a person may do
     "own": "it cannot be made again, and is left as it is: bring it back from a copy",
-    "unread": "it may be whole, and is left as it is: look to the disk or the mount, and ask again",
+    "unread": "it may be whole, and is left as it is: look to the disk, the mount or the network,"
+    " and ask again",
 }
 TO_REPAIR = "verify --repair makes it again"
 REPAIRED = "out of the way"
