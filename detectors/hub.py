@@ -12,6 +12,8 @@ import tempfile
 import warnings
 from pathlib import Path
 
+from atelier.errors import reason_in
+
 ARCHIVES = (".tar.gz", ".tgz", ".tar")
 
 
@@ -72,8 +74,7 @@ def downloaded(handle: str, folder: Path) -> Path:
 
             return Path(tensorflow_hub.resolve(handle))
     except Exception as error:  # it lets through whatever its network code raises
-        reason = str(error).strip().split("\n")[0][:200] or type(error).__name__
         raise ValueError(
-            f"it is not in the cache and could not be fetched ({reason}): give its"
+            f"it is not in the cache and could not be fetched ({reason_in(str(error))}): give its"
             f" folder or .tar.gz as hub:PATH, or unpack it into {folder}"
         ) from None

@@ -7,7 +7,6 @@ copies stay equal without being sent.
 import hashlib
 import json
 import os
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from typing import Any
 import tensorflow as tf
 
 from atelier import cuda
-from atelier.errors import Refusal
+from atelier.errors import Refusal, reason_in
 from atelier.files import json_of
 from training.config import Config, ConfigError
 from training.networks.parameters import Tensor
@@ -237,10 +236,6 @@ OF_A_CARD = (  # what its driver and libraries give up with: a kernel, cuDNN, no
     tf.errors.UnimplementedError,
     tf.errors.NotFoundError,
 )
-# Of what TensorFlow says: how a line begins that gives no reason, and what stands around one.
-TRACE = ("Graph execution error", "Detected at", "Node:", "[[{{", "<stack traces", "Hint:")
-AROUND = re.compile(r"^\(\d+\) [A-Z_]+:|\{\{[^}]*\}\}|\[Op:[^\]]*\]|\bname:\s*$|\d+ root error.*")
-SAID = 200  # characters of a message that may be a whole graph
 HELD = "other programs may hold the card's memory, too (nvidia-smi shows them)"
 
 
@@ -281,19 +276,6 @@ def too_large(config: Config, replicas: Replicas) -> str:
     ways += ["--recompute", "--precision bfloat16", "a smaller --batch"]
     said = f"there is too little memory for {part} images at once: give {', or '.join(ways)}"
     return f"{said}; {HELD}" if tf.config.get_visible_devices("GPU") else said
-
-
-def reason_in(message: str) -> str:
-    """The first words of TensorFlow's message that say what was wrong."""
-    of_code = False  # the line of a program that follows its place in a trace
-    for line in message.splitlines():
-        told = of_code and line.startswith(" " * 4)
-        of_code = line.strip().startswith("File ")
-        if told or of_code or line.strip().startswith(TRACE):
-            continue
-        if text := " ".join(AROUND.sub("", line.strip()).split()):
-            return text[:SAID]
-    return "it says no more"
 
 
 def path_batch(config: Config) -> int:

@@ -27,6 +27,16 @@ def names_scheduler(text: str) -> bool:
     return True
 
 
+def is_listening(scheduler: str, seconds: float) -> bool:
+    """Whether anybody takes a connection there, whoever it is."""
+    to = urlsplit(scheduler)
+    try:
+        socket.create_connection((to.hostname or "", to.port or 0), seconds).close()
+    except OSError:
+        return False
+    return True
+
+
 def own_address(scheduler: str) -> str:
     """The address of this machine on the network that leads there; raises UsageError."""
     if not names_scheduler(scheduler):
@@ -44,16 +54,6 @@ def own_address(scheduler: str) -> str:
             f"SCHEDULER = {scheduler}: this machine knows no way there ({error.strerror}): give the"
             " name or the address of the machine that the scheduler runs on"
         ) from None
-
-
-def is_listening(scheduler: str, seconds: float) -> bool:
-    """Whether anybody takes a connection there, whoever it is."""
-    to = urlsplit(scheduler)
-    try:
-        socket.create_connection((to.hostname or "", to.port or 0), seconds).close()
-    except OSError:
-        return False
-    return True
 
 
 def main() -> int:
