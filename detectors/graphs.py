@@ -153,7 +153,7 @@ def made(called: Any, shape: Any, outputs: Iterable[Any], path: Path) -> Graph:
 
 def check_values(values: Values, pictures: int, path: Path) -> None:
     """Raise GraphError for outputs that are not those of an object detector."""
-    counts, many = values["num_detections"], values["detection_scores"].shape[1:2]
+    counts, many = values["num_detections"], values["detection_scores"].shape[1:2] or (0,)
     wanted = [(pictures,), (pictures, *many, 4), (pictures, *many), (pictures, *many)]
     given = [value.shape for value in values.values()]
     if given != wanted or not all(np.issubdtype(v.dtype, np.number) for v in values.values()):
