@@ -223,9 +223,9 @@ def answer(command: Callable[[], int], stopped: str) -> int:
     except KeyboardInterrupt as end:
         return said(f"\n{end.args[0] if end.args else stopped}", stop.STOPPED)
     except Exception as error:  # of a library that writes by itself, as TensorFlow
-        if os.strerror(errno.ENOSPC) not in str(error):
+        if not (way := way_out(error)):
             raise
-        return said(f"error: {' '.join(str(error).split())[:300]}: {FULL}", 1)
+        return said(f"error: {' '.join(str(error).split())[:300]}: {way}", 1)
 
 
 def is_nowhere() -> bool:
@@ -239,8 +239,18 @@ def is_nowhere() -> bool:
 
 def os_error_in_words(error: OSError) -> str:
     """What the system says of a file, and the way out where it is always the same."""
-    way = WAYS_OUT.get(error.errno or 0)
+    way = way_out(error)
     return f"{error}: {way}" if way else str(error)
+
+
+def way_out(error: Exception) -> str:
+    """What helps where the system did not do what was asked of a file; nothing of other errors.
+
+    TensorFlow raises its own kinds, with the system's words at the end.
+    """
+    if isinstance(error, OSError):
+        return WAYS_OUT.get(error.errno or 0, "")
+    return next((way for code, way in WAYS_OUT.items() if os.strerror(code) in str(error)), "")
 
 
 def memory_in_words(error: MemoryError) -> str:

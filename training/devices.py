@@ -17,6 +17,7 @@ from typing import Any
 import tensorflow as tf
 
 from atelier import cuda
+from atelier.commands import way_out
 from atelier.errors import Refusal, reason_in
 from atelier.files import json_of
 from training.config import Config, ConfigError
@@ -248,23 +249,30 @@ def explained(config: Config, replicas: Replicas) -> Iterator[None]:
     """Say in one sentence what can be mended; raises DeviceError."""
     try:
         yield
-    except tf.errors.ResourceExhaustedError as error:
-        raise DeviceError(too_large(config, replicas)) from error
     except tf.errors.OpError as error:
-        kind = type(error).__name__
-        reason = f"{kind}: {reason_in(error.message)}"
-        if replicas.workers > 1 and isinstance(error, LOST):
-            raise DeviceError(
-                f"another worker stopped answering ({kind}): start all of them with the same"
-                " command again"
-            ) from error
-        if uses_xla(config):
-            raise DeviceError(f"XLA gave up ({reason}): leave out --xla true") from error
-        if tf.config.get_visible_devices("GPU") and isinstance(error, OF_A_CARD):
-            raise DeviceError(
-                f"the card gave up ({reason}): {HELD}; the same command goes on"
-            ) from error
+        if said := given_up(error, config, replicas):
+            raise DeviceError(said) from error
         raise
+
+
+def given_up(error: Any, config: Config, replicas: Replicas) -> str:
+    """What a device, or another machine, did not do, and the way out; nothing of other errors."""
+    if way_out(error):  # it is about a file: a disk may be full, too
+        return ""
+    if isinstance(error, tf.errors.ResourceExhaustedError):
+        return too_large(config, replicas)
+    kind = type(error).__name__
+    reason = f"{kind}: {reason_in(error.message)}"
+    if replicas.workers > 1 and isinstance(error, LOST):
+        return (
+            f"another worker stopped answering ({kind}): start all of them with the same command"
+            " again"
+        )
+    if uses_xla(config):
+        return f"XLA gave up ({reason}): leave out --xla true"
+    if tf.config.get_visible_devices("GPU") and isinstance(error, OF_A_CARD):
+        return f"the card gave up ({reason}): {HELD}; the same command goes on"
+    return ""
 
 
 def too_large(config: Config, replicas: Replicas) -> str:

@@ -69,6 +69,17 @@ def test_what_xla_cannot_compile_says_how_to_leave_it_out(tmp_path, cards, kind,
     assert said == f"XLA gave up ({kind.__name__}: no such op): leave out --xla true"
 
 
+@pytest.mark.parametrize("xla", ["false", "true"])
+def test_a_full_disk_is_no_want_of_memory(tmp_path, cards, xla):
+    """As TensorFlow says it where its writer of records has no room."""
+    full = tf.errors.ResourceExhaustedError(None, None, "/runs/a; No space left on device")
+    with (
+        pytest.raises(tf.errors.ResourceExhaustedError),
+        devices.explained(small(tmp_path, tmp_path, xla=xla), devices.Replicas()),
+    ):
+        raise full
+
+
 def test_a_mistake_stays_one(tmp_path, cards):
     config = small(tmp_path, tmp_path)
     mistake = tf.errors.InvalidArgumentError(None, None, "shapes must be equal")
