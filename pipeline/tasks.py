@@ -8,8 +8,8 @@ from typing import Any
 import luigi
 
 from detectors import Spec, face_factors, identity, short
-from pipeline.dataset import export, mending, publish, whole
-from pipeline.dataset.publish import leads, link
+from pipeline.dataset import export, finished, mending, whole
+from pipeline.dataset.finished import leads, link
 from pipeline.dataset.sending import Sending
 from pipeline.engine.crew import EngineConfig
 from pipeline.options import check_given, current, settings
@@ -17,8 +17,8 @@ from pipeline.photos.folder import PhotoFolder, Scanned
 from pipeline.report import chapters, page
 from pipeline.rows import columns, shards
 from pipeline.rows.decisions import Decision, held
+from pipeline.rows.making import Make, later
 from pipeline.rows.manifest import IN_MANIFEST, PLACES, Row, Told, digest
-from pipeline.rows.pieces import Make, later
 from pipeline.rows.sharded import Survey
 from pipeline.rows.shards import Rows
 from pipeline.sections import DatasetConfig, PortraitConfig
@@ -303,7 +303,7 @@ class Resize(Stage):
 
 
 @settings(export.ExportTFRecordsConfig)
-class ExportTFRecords(whole.Published, SetStage):
+class ExportTFRecords(whole.Finished, SetStage):
     """All pictures -> TFRecords, or a zip; `dataset` in the store leads to the newest."""
 
     after = Resize
@@ -317,10 +317,10 @@ class ExportTFRecords(whole.Published, SetStage):
 
     @property
     def records(self) -> Path:
-        return store() / publish.RECORDS / f"{self.key}-{self.came_in}"
+        return store() / finished.RECORDS / f"{self.key}-{self.came_in}"
 
     def complete(self) -> bool:
-        return super().complete() and self.is_published(store() / "dataset")
+        return super().complete() and self.is_in_place(store() / "dataset")
 
     def survey(self) -> Survey:
         notes = mending.mended(self.write_records, self.arriving, store(), Resize().make_again)

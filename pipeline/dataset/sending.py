@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, Self
 from atelier import files
 from atelier.commands import say
 from atelier.options import is_address
+from pipeline.dataset.finished import DESCRIPTION, RECORDS, ExportError, gigabytes
 from pipeline.dataset.growth import finished_exports
-from pipeline.dataset.publish import DESCRIPTION, RECORDS, ExportError, gigabytes
 from pipeline.options import SettingsError
 from pipeline.photos.folder import PhotoFolder
 from pipeline.photos.objects import (

@@ -7,15 +7,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from pipeline.rows import columns, manifest, memo, shards
+from pipeline.rows.making import Make, Tally
 from pipeline.rows.manifest import Item, Place, Row, dropped
 from pipeline.rows.memo import KILLED
 from pipeline.rows.parquet import PARTS
-from pipeline.rows.pieces import Make, Tally
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["KILLED", "Batch", "Item", "Piece", "Unit", "Units", "batch", "cut", "keys_of", "piece"]
+__all__ = [
+    "KILLED",
+    "Batch",
+    "Item",
+    "ShardUnit",
+    "Unit",
+    "Units",
+    "batch",
+    "cut",
+    "keys_of",
+    "shard_unit",
+]
 
 # Says what becomes of each item, in order; reads the photos, decides by the settings. `folder` is
 # the stage's own: work that writes pictures writes them below it.
@@ -180,7 +191,7 @@ class Unit:
 
 
 @dataclass(frozen=True)
-class Piece(Unit):
+class ShardUnit(Unit):
     """A shard that a worker makes, and no row of which it can be blamed on; its item is the file.
 
     `settings` is how it is made and what is counted of it.
@@ -200,13 +211,15 @@ class Piece(Unit):
         """Leave it to the process that asked for it."""
 
 
-def piece(file: Path, prefix: str, make: Make, tally: Tally) -> Piece:
+def shard_unit(file: Path, prefix: str, make: Make, tally: Tally) -> ShardUnit:
     """The shard in a file, to be made."""
-    return Piece(nothing_done, (make, tally), (Item(str(file), Row(prefix), file),), file, prefix)
+    return ShardUnit(
+        nothing_done, (make, tally), (Item(str(file), Row(prefix), file),), file, prefix
+    )
 
 
 def nothing_done(items: Sequence[Item], settings: Any, folder: Path) -> list[list[Row]]:
-    """The Work of a piece, which does no rows."""
+    """The Work of a shard, which does no rows."""
     return [[] for _ in items]
 
 

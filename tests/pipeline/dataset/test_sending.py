@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.dataset import sending
 from pipeline.dataset.export import ExportTFRecordsConfig
-from pipeline.dataset.publish import DESCRIPTION
+from pipeline.dataset.finished import DESCRIPTION
 from pipeline.dataset.sending import SettingsError, send
 from pipeline.engine.progress import Bar
 from pipeline.photos.objects import Address, RemoteError, address
