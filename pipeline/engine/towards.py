@@ -1,4 +1,4 @@
-"""Addresses of schedulers: which can be one, and by which of its own a machine reaches it."""
+"""Addresses of schedulers: which can be one, who listens there, from where a machine reaches it."""
 
 import re
 import socket

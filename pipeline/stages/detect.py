@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import detectors
 from atelier import pictures
 from atelier.boxes import Box
+from atelier.commands import os_error_in_words
 from atelier.options import option
 from atelier.pictures import Pixels
 from detectors import UNUSABLE, Detection, Detector, Spec
@@ -169,8 +170,10 @@ def check_detectors(config: DetectConfig) -> None:
         return
     try:
         processes.run_apart(try_out, models)
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         raise SettingsError(f"[Detect] detector: {error}") from None
+    except OSError as error:
+        raise SettingsError(f"[Detect] detector: {os_error_in_words(error)}") from None
     except BrokenProcessPool:
         names = ", ".join(detectors.short(look.spec) for look in models)
         raise SettingsError(
