@@ -1,7 +1,9 @@
 """Schedulers that somebody started, and what is none: one sentence, and no wait for ever."""
 
 import asyncio
+import shutil
 import socket
+import subprocess
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from threading import Thread
@@ -147,3 +149,18 @@ def test_files_that_are_no_certificates_are_one_sentence(tmp_path):
         (tmp_path / name).write_text("none")
     with pytest.raises(MachineError, match=rf"^{tmp_path}/a\.pem: not what TLS needs \("):
         cluster.check_pem(*(str(tmp_path / f"{letter}.pem") for letter in "abc"))
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl makes the certificates")
+def test_a_key_that_is_locked_or_anothers_is_one_sentence(tmp_path):
+    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    for name, own in (("plain", ["-nodes"]), ("locked", ["-passout", "pass:words"])):
+        place = ["-keyout", f"{tmp_path}/{name}.key", "-out", f"{tmp_path}/{name}.pem"]
+        line = [*words, "-subj", "/CN=localhost", *place, *own]
+        subprocess.run(line, check=True, capture_output=True)
+    authority = f"{tmp_path}/plain.pem"
+    cluster.check_pem(authority, authority, f"{tmp_path}/plain.key")
+    for key in ("plain", "locked"):
+        certificate, own = f"{tmp_path}/locked.pem", f"{tmp_path}/{key}.key"
+        with pytest.raises(MachineError, match=f"^{certificate}, with its key {own}: not what TLS"):
+            cluster.check_pem(authority, certificate, own)
