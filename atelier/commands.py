@@ -3,6 +3,7 @@
 import argparse
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -39,6 +40,8 @@ WAYS_OUT = {
     errno.EROFS: "it can only be read there: name another place",
     errno.EMFILE: "raise the limit of open files, ulimit -n",
 }
+NUMBERS = {os.strerror(number): number for number in errno.errorcode}  # by the words
+SYSTEMS = re.compile(rf";\s*({'|'.join(map(re.escape, NUMBERS))})\b")
 
 
 class UsageError(Refusal):
@@ -223,9 +226,9 @@ def answer(command: Callable[[], int], stopped: str) -> int:
     except KeyboardInterrupt as end:
         return said(f"\n{end.args[0] if end.args else stopped}", stop.STOPPED)
     except Exception as error:  # of a library that writes by itself, as TensorFlow
-        if not (way := way_out(error)):
+        if not system_error(error):
             raise
-        return said(f"error: {' '.join(str(error).split())[:300]}: {way}", 1)
+        return said(f"error: {os_error_in_words(error)}", 1)
 
 
 def is_nowhere() -> bool:
@@ -237,20 +240,22 @@ def is_nowhere() -> bool:
         return True
 
 
-def os_error_in_words(error: OSError) -> str:
+def os_error_in_words(error: Exception) -> str:
     """What the system says of a file, and the way out where it is always the same."""
-    way = way_out(error)
-    return f"{error}: {way}" if way else str(error)
+    text = str(error) if isinstance(error, OSError) else " ".join(str(error).split())[:300]
+    way = WAYS_OUT.get(system_error(error))
+    return f"{text}: {way}" if way else text
 
 
-def way_out(error: Exception) -> str:
-    """What helps where the system did not do what was asked of a file; nothing of other errors.
+def system_error(error: Exception) -> int:
+    """The number of what the system says of a file; 0 where an error is about something else.
 
-    TensorFlow raises its own kinds, with the system's words at the end.
+    TensorFlow raises kinds of its own: after the path stand a semicolon and the system's words.
     """
     if isinstance(error, OSError):
-        return WAYS_OUT.get(error.errno or 0, "")
-    return next((way for code, way in WAYS_OUT.items() if os.strerror(code) in str(error)), "")
+        return error.errno or 0
+    found = SYSTEMS.search(str(error))
+    return NUMBERS[found[1]] if found else 0
 
 
 def memory_in_words(error: MemoryError) -> str:

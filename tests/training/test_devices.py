@@ -70,14 +70,15 @@ def test_what_xla_cannot_compile_says_how_to_leave_it_out(tmp_path, cards, kind,
 
 
 @pytest.mark.parametrize("xla", ["false", "true"])
-def test_a_full_disk_is_no_want_of_memory(tmp_path, cards, xla):
-    """As TensorFlow says it where its writer of records has no room."""
-    full = tf.errors.ResourceExhaustedError(None, None, "/runs/a; No space left on device")
+@pytest.mark.parametrize("place", ["gone/a", "/dev/full"])
+def test_a_file_that_cannot_be_written_is_no_fault_of_a_device(tmp_path, cards, xla, place):
+    config, told = small(tmp_path, tmp_path, xla=xla), ["gone/a; No such file", "No space left"]
     with (
-        pytest.raises(tf.errors.ResourceExhaustedError),
-        devices.explained(small(tmp_path, tmp_path, xla=xla), devices.Replicas()),
+        pytest.raises(tf.errors.OpError, match="|".join(told)),
+        devices.explained(config, devices.Replicas()),
+        tf.io.TFRecordWriter(str(tmp_path / place)) as writer,
     ):
-        raise full
+        writer.write(b"x" * 100_000)
 
 
 def test_a_mistake_stays_one(tmp_path, cards):
