@@ -83,13 +83,17 @@ class Sending:
             return "waits for the stages before it"
         return f"done  copied to {to}" if self.complete() else f"open  to be copied to {to}"
 
-    def faults(self) -> Iterator[tuple[Path, str]]:
+    def finished(self) -> list[Path]:
+        """What tells of the finished copy, if there is one; the photos are not looked at for it."""
+        return sorted(self.folder.glob("*.json"))
+
+    def faults(self, told: Path) -> Iterator[tuple[Path, str]]:
         """What the store has lost of a finished copy, or holds otherwise than it was left."""
         to, known = opened(self.destination()), copies_in(self.journal)
         try:
-            names = files.json_of(self.path.read_bytes())["files"]
+            names = files.json_of(told.read_bytes())["files"]
         except (ValueError, KeyError, TypeError):
-            yield self.path, "is damaged"
+            yield told, "is damaged"
             return
         there = objects_at(to)
         lost = [
@@ -97,7 +101,7 @@ class Sending:
         ]
         if lost:
             yield (
-                self.path,
+                told,
                 f"{to} has lost {len(lost)} of {len(names)} files, or holds others, as {lost[0]!r}",
             )
 
@@ -113,7 +117,7 @@ class Sending:
 
     def build(self) -> None:
         """Copy it."""
-        for other in self.folder.glob("*.json"):  # what was copied before is going to be replaced
+        for other in self.finished():  # which is going to be replaced
             other.unlink()
         to, export = opened(self.destination()), self.parents[0].dataset
         try:

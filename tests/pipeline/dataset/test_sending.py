@@ -235,8 +235,12 @@ def test_what_a_copy_has_lost_is_noticed_and_copied_again(
     assert build(Dataset())
     fresh()
     assert Publish().state() == f"done  copied to {memory.address}"
-    whole = memory.content()
-    assert verify(store, False, lambda: 0) == 0
+    whole, photos = memory.content(), store.parent / "photos"
+    fresh()
+    photos.rename(away := store.parent / "away")
+    assert verify(store, False, lambda: 0) == 0  # which reads no photos
+    away.rename(photos)
+    fresh()
     capsys.readouterr()
     with monkeypatch.context() as patch:
         patch.setattr(sending, "objects_at", silent)
