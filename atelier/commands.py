@@ -40,8 +40,8 @@ WAYS_OUT = {
     errno.EROFS: "it can only be read there: name another place",
     errno.EMFILE: "raise the limit of open files, ulimit -n",
 }
-NUMBERS = {os.strerror(number): number for number in errno.errorcode}  # by the words
-SYSTEMS = re.compile(rf";\s*({'|'.join(map(re.escape, NUMBERS))})\b")
+ERRNOS = {os.strerror(number): number for number in errno.errorcode}  # by the words
+AFTER_A_PATH = re.compile(rf";\s*({'|'.join(map(re.escape, ERRNOS))})\b")
 
 
 class UsageError(Refusal):
@@ -226,7 +226,7 @@ def answer(command: Callable[[], int], stopped: str) -> int:
     except KeyboardInterrupt as end:
         return said(f"\n{end.args[0] if end.args else stopped}", stop.STOPPED)
     except Exception as error:  # of a library that writes by itself, as TensorFlow
-        if not system_error(error):
+        if not errno_of(error):
             raise
         return said(f"error: {os_error_in_words(error)}", 1)
 
@@ -243,19 +243,19 @@ def is_nowhere() -> bool:
 def os_error_in_words(error: Exception) -> str:
     """What the system says of a file, and the way out where it is always the same."""
     text = str(error) if isinstance(error, OSError) else " ".join(str(error).split())[:300]
-    way = WAYS_OUT.get(system_error(error))
+    way = WAYS_OUT.get(errno_of(error))
     return f"{text}: {way}" if way else text
 
 
-def system_error(error: Exception) -> int:
+def errno_of(error: Exception) -> int:
     """The number of what the system says of a file; 0 where an error is about something else.
 
     TensorFlow raises kinds of its own: after the path stand a semicolon and the system's words.
     """
     if isinstance(error, OSError):
         return error.errno or 0
-    found = SYSTEMS.search(str(error))
-    return NUMBERS[found[1]] if found else 0
+    found = AFTER_A_PATH.search(str(error))
+    return ERRNOS[found[1]] if found else 0
 
 
 def memory_in_words(error: MemoryError) -> str:

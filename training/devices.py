@@ -17,7 +17,7 @@ from typing import Any
 import tensorflow as tf
 
 from atelier import cuda
-from atelier.commands import system_error
+from atelier.commands import errno_of
 from atelier.errors import Refusal, reason_in
 from atelier.files import json_of
 from training.config import Config, ConfigError
@@ -257,7 +257,7 @@ def explained(config: Config, replicas: Replicas) -> Iterator[None]:
 
 def given_up(error: Any, config: Config, replicas: Replicas) -> str:
     """What a device, or another machine, did not do, and the way out; nothing of other errors."""
-    if system_error(error):  # it is about a file: a disk may be full, too
+    if errno_of(error):  # it is about a file: a disk may be full, too
         return ""
     if isinstance(error, tf.errors.ResourceExhaustedError):
         return too_large(config, replicas)

@@ -257,8 +257,8 @@ def any_loaded(client: "Client", names: list[str]) -> bool:
     """
 
     async def ask_each() -> list[Any]:
-        asked = (client._run(loaded, names, workers=[one], on_error="ignore") for one in workers)
-        timed = (asyncio.wait_for(each, SILENT_SECONDS) for each in asked)
+        calls = (client._run(loaded, names, workers=[one], on_error="ignore") for one in workers)
+        timed = (asyncio.wait_for(call, SILENT_SECONDS) for call in calls)
         return await asyncio.gather(*timed, return_exceptions=True)
 
     workers = sorted(present(client))
