@@ -16,7 +16,7 @@ from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 from warnings import filterwarnings
 
 from atelier import stop
-from atelier.errors import Refusal
+from atelier.errors import Refusal, reason_in
 from atelier.options import (
     Section,
     at_home,
@@ -41,6 +41,7 @@ WAYS_OUT = {
     errno.EMFILE: "raise the limit of open files, ulimit -n",
 }
 ERRNOS = {os.strerror(number): number for number in errno.errorcode}  # by the words
+OF_MEMORY = re.compile("OOM when allocating|[Ff]ailed to allocate memory|CUDA out of memory")
 AFTER_A_PATH = re.compile(rf";\s*({'|'.join(map(re.escape, ERRNOS))})\b")
 
 
@@ -225,10 +226,10 @@ def answer(command: Callable[[], int], stopped: str) -> int:
         return said(f"error: {memory_in_words(error)}", 1)
     except KeyboardInterrupt as end:
         return said(f"\n{end.args[0] if end.args else stopped}", stop.STOPPED)
-    except Exception as error:  # of a library that writes by itself, as TensorFlow
-        if not errno_of(error):
+    except Exception as error:  # of a library that asks the system by itself, as TensorFlow
+        if not (words := system_in_words(error)):
             raise
-        return said(f"error: {os_error_in_words(error)}", 1)
+        return said(f"error: {words}", 1)
 
 
 def is_nowhere() -> bool:
@@ -256,6 +257,14 @@ def errno_of(error: Exception) -> int:
         return error.errno or 0
     found = AFTER_A_PATH.search(str(error))
     return ERRNOS[found[1]] if found else 0
+
+
+def system_in_words(error: Exception) -> str:
+    """What a library says of a file, or of memory, in an error of its own; nothing of others."""
+    if errno_of(error):
+        return os_error_in_words(error)
+    text = str(error)
+    return f"{NO_MEMORY} ({reason_in(text)})" if OF_MEMORY.search(text) else ""
 
 
 def memory_in_words(error: MemoryError) -> str:

@@ -3,6 +3,7 @@
 import pytest
 import tensorflow as tf
 
+from atelier import commands
 from tests.kit.training_runs import small
 from training import devices
 from training.config import ConfigError
@@ -79,6 +80,13 @@ def test_a_file_that_cannot_be_written_is_no_fault_of_a_device(tmp_path, cards, 
         tf.io.TFRecordWriter(str(tmp_path / place)) as writer,
     ):
         writer.write(b"x" * 100_000)
+
+
+def test_too_little_memory_is_one_sentence_of_every_command(capsys):
+    assert commands.answered(lambda: tf.zeros([1 << 46]), "stopped") == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {commands.NO_MEMORY} (OOM when allocating tensor with shape[")
+    assert said.count("\n") == 1
 
 
 def test_a_mistake_stays_one(tmp_path, cards):
