@@ -155,7 +155,8 @@ def in_process(units: Iterable[Unit], progress: Progress) -> list[str]:
     failures = []
     for unit in units:
         try:
-            progress(unit.run())
+            unit.run()
+            progress(len(unit.items))
         except Exception as error:
             if len(unit.items) > 1:
                 failures += in_process(unit.split(), progress)

@@ -60,12 +60,11 @@ def terms(store: Path, photos: Place) -> Iterator[Terms]:
         mark.unlink(missing_ok=True)
 
 
-def work(unit: Unit, terms: Terms) -> int:
+def work(unit: Unit, terms: Terms) -> None:
     """Do a unit on a worker; raises UnfitError where it may not, or lost the store meanwhile."""
     refuse_unfit(terms)
-    done = unit.run()
+    unit.run()
     refuse_unfit(terms)
-    return done
 
 
 def refuse_unfit(terms: Terms) -> None:

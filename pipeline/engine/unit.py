@@ -160,12 +160,11 @@ class Unit:
     folder: Path
     shard: str = ""  # the prefix of all the rows' ids
 
-    def run(self) -> int:
-        """Do the work and write the part; returns how many rows were done."""
+    def run(self) -> None:
+        """Do the work and write the part."""
         outcomes = self.work(self.items, self.settings, self.folder)
         results = dict(zip((item.key for item in self.items), outcomes, strict=True))
         memo.write_part(self.folder / PARTS, results, self.shard)
-        return len(results)
 
     def split(self) -> list["Unit"]:
         """The same work row by row."""
@@ -197,12 +196,11 @@ class ShardUnit(Unit):
     `settings` is how it is made and what is counted of it.
     """
 
-    def run(self) -> int:
+    def run(self) -> None:
         """Make the shard, unless it is there."""
         (make, tally), file = self.settings, self.items[0].path
         assert isinstance(file, Path)
         shards.found_or_made(file, self.shard, lambda _: make(), tally)
-        return 1
 
     def split(self) -> list[Unit]:
         return [self]
