@@ -12,6 +12,8 @@ import tempfile
 import warnings
 from pathlib import Path
 
+from atelier.errors import whole_words
+
 ARCHIVES = (".tar.gz", ".tgz", ".tar")
 
 
@@ -50,7 +52,7 @@ def unpacked(archive: Path) -> Path:
             with tarfile.open(archive) as tar:
                 tar.extractall(beside, filter="data")
         except (tarfile.TarError, EOFError, OSError) as error:
-            said = " ".join(str(error).split())[:200]
+            said = whole_words(error)
             raise ValueError(f"it is no archive that can be unpacked: {said}") from None
         if not beside.is_dir():
             raise ValueError("the archive holds nothing: fetch it again")
@@ -72,7 +74,7 @@ def downloaded(handle: str, folder: Path) -> Path:
 
             return Path(tensorflow_hub.resolve(handle))
     except Exception as error:  # it lets through whatever its network code raises
-        reason = str(error).strip().split("\n")[0][:200] or type(error).__name__
+        reason = whole_words(error) or type(error).__name__
         raise ValueError(
             f"it is not in the cache and could not be fetched ({reason}): give its"
             f" folder or .tar.gz as hub:PATH, or unpack it into {folder}"

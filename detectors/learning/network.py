@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
+from atelier.errors import whole_words
 from detectors.learning.options import LearningConfig, LearningError
 
 layers = keras.layers
@@ -114,10 +115,9 @@ def imagenet(config: LearningConfig) -> Any:
             **own,
         )
     except Exception as error:  # whatever the network code raises
-        reason = str(error).strip().split("\n")[0][:200]
         raise LearningError(
-            f"weights = imagenet: Keras could not fetch them ({reason}); give the file as weights ="
-            " FILE.h5, or weights = none"
+            f"weights = imagenet: Keras could not fetch them ({whole_words(error)}); give the"
+            " file as weights = FILE.h5, or weights = none"
         ) from None
 
 
@@ -135,7 +135,7 @@ def open_model(path: Path) -> Any:
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # zipfile, json and Keras have no type in common
-        said = " ".join(str(error).split())[:200] if is_zipfile(path) else "it is no whole file"
+        said = whole_words(error) if is_zipfile(path) else "it is no whole file"
         raise LearningError(f"{path} is no Keras model that loads safely: {said}") from None
 
 
@@ -148,10 +148,9 @@ def keras_bytes(model: Any) -> bytes:
 
 
 def misfit(config: LearningConfig, reason: str) -> LearningError:
-    said = " ".join(reason.split())[:200]
     return LearningError(
         f"weights = {config.weights} is not of a {config.backbone} with alpha {config.alpha} and no"
-        f" top ({said}); give the backbone and alpha that it was made with"
+        f" top ({whole_words(reason)}); give the backbone and alpha that it was made with"
     )
 
 

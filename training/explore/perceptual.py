@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from atelier.errors import whole_words
 from training.config import KERAS, ConfigError
 from training.networks import layers
 from training.networks.discriminator import Discriminator, discriminator_features, unit
@@ -34,10 +35,9 @@ def read_vgg(source: str) -> Kernels:
         if source != KERAS:
             model.load_weights(source)
     except Exception as error:  # of h5py, of urllib, of Keras: as they are no file, or no network
-        why = " ".join(str(error).split())[:150]
         raise ConfigError(
-            f"vgg = {source}: that gives no weights of VGG19 ({why}): leave it out, and features of"
-            " D stand in"
+            f"vgg = {source}: that gives no weights of VGG19 ({whole_words(error)}): leave it out,"
+            " and features of D stand in"
         ) from None
     return {
         layer.name: tuple(weight.numpy() for weight in layer.weights)
