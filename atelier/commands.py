@@ -28,6 +28,7 @@ from atelier.options import (
 
 NO_MEMORY = "this takes more memory than there is: close other programs, or ask for less at a time"
 
+NO_THREAD = "can't start new thread"  # Python, where memory or the count of threads is limited
 FULL = "make room there, or where temporary files lie (TMPDIR), and run the same command again"
 NOWHERE = "the current folder was removed: go to one that is there"
 MAY_NOT = "change its permissions, or name another"
@@ -223,6 +224,8 @@ def answer(command: Callable[[], int], stopped: str) -> int:
     except KeyboardInterrupt as end:
         return said(f"\n{end.args[0] if end.args else stopped}", stop.STOPPED)
     except Exception as error:  # of a library that writes by itself, as TensorFlow
+        if NO_THREAD in str(error):
+            return said(f"error: {NO_MEMORY} ({error})", 1)
         if os.strerror(errno.ENOSPC) not in str(error):
             raise
         return said(f"error: {' '.join(str(error).split())[:300]}: {FULL}", 1)
