@@ -223,12 +223,10 @@ def answer(command: Callable[[], int], stopped: str) -> int:
         return said(f"error: {memory_in_words(error)}", 1)
     except KeyboardInterrupt as end:
         return said(f"\n{end.args[0] if end.args else stopped}", stop.STOPPED)
-    except Exception as error:  # of a library that writes by itself, as TensorFlow
-        if NO_THREAD in str(error):
-            return said(f"error: {NO_MEMORY} ({error})", 1)
-        if os.strerror(errno.ENOSPC) not in str(error):
+    except Exception as error:
+        if not (words := lack_in_words(error)):
             raise
-        return said(f"error: {' '.join(str(error).split())[:300]}: {FULL}", 1)
+        return said(f"error: {words}", 1)
 
 
 def is_nowhere() -> bool:
@@ -249,6 +247,15 @@ def os_error_in_words(error: OSError) -> str:
 def memory_in_words(error: MemoryError) -> str:
     """What is wrong, and the way out; numpy says for what it wanted how much."""
     return NO_MEMORY + (f" ({error})" if str(error) else "")
+
+
+def lack_in_words(error: Exception) -> str:
+    """What the machine lacks, where a library says so in an error of its own; else nothing."""
+    if NO_THREAD in str(error):
+        return f"{NO_MEMORY} ({error})"
+    if os.strerror(errno.ENOSPC) in str(error):  # as TensorFlow, which writes by itself
+        return f"{' '.join(str(error).split())[:300]}: {FULL}"
+    return ""
 
 
 def ended(command: Callable[[], int]) -> int:
