@@ -37,6 +37,14 @@ class Coding(NamedTuple):
     over_profile: bool = False  # whether it counts more than a profile in the same file
 
 
+class Part(NamedTuple):
+    """A box of a HEIF or AVIF (ISO/IEC 14496-12, 4.2): where its content lies in the file."""
+
+    kind: bytes
+    start: int
+    end: int
+
+
 def chunks(data: bytes) -> Iterator[Chunk]:
     """The chunks of a PNG, as far as they are whole; the pixels' own are not checked."""
     view, at = memoryview(data), len(PNG)
@@ -129,10 +137,90 @@ def coding(data: bytes) -> Coding | None:
             if chunk.kind == b"cICP" and chunk.sound and len(chunk.content) == 4:
                 return Coding(chunk.content[0], chunk.content[1], over_profile=True)
         return None
-    at = data.find(b"colrnclx", 0, 1 << 20) if data[4:8] == b"ftyp" else -1
-    if at < 0 or len(data) < at + 14:
+    return coding_of_item(data) if data[4:8] == b"ftyp" else None
+
+
+def coding_of_item(data: bytes) -> Coding | None:
+    """What a HEIF or AVIF says of the colours of the picture that it shows (ISO/IEC 23008-12).
+
+    What it says of its thumbnails, of its alpha or of a brighter version is of other pictures.
+    """
+    meta = box_in(data, Part(b"", 0, len(data)), b"meta", 4)
+    if not meta:  # a sequence: all its pictures are of one kind
+        at = data.find(b"colrnclx", 0, MOST_UNPACKED)
+        return nclx(data[at : at + 12]) if at >= 0 else None
+    told = box_in(data, meta, b"iprp")
+    listed = box_in(data, told, b"ipco") if told else None
+    if not told or not listed:
         return None
-    return Coding(*struct.unpack_from(">HH", data, at + 8))
+    properties = [data[part.start - 4 : part.end] for part in boxes(data, listed)]
+    owned = dict(pair for part in boxes(data, told) for pair in associations(data, part))
+    for item in shown_items(data, meta):
+        numbers = [number for number in owned.get(item, []) if 0 < number <= len(properties)]
+        said = [properties[number - 1] for number in numbers]
+        if colours := [each for each in said if each.startswith(b"colr")]:
+            return next((nclx(each) for each in colours if each.startswith(b"colrnclx")), None)
+    return None
+
+
+def nclx(content: bytes) -> Coding | None:
+    """Primaries and transfer function of a box `colr`, its kind included."""
+    return Coding(*struct.unpack_from(">HH", content, 8)) if len(content) >= 12 else None
+
+
+def boxes(data: bytes, inside: Part) -> Iterator[Part]:
+    """The boxes in another box, or in the whole file, as far as they are whole."""
+    at = inside.start
+    while at + 8 <= inside.end:
+        size, kind, head = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8], 8
+        if size == 1:
+            size, head = int.from_bytes(data[at + 8 : at + 16]), 16
+        end = at + size if size else inside.end
+        if end < at + head or end > inside.end:
+            return
+        yield Part(kind, at + head, end)
+        at = end
+
+
+def box_in(data: bytes, inside: Part, kind: bytes, skip: int = 0) -> Part | None:
+    """The first box of a kind, without so many bytes at its beginning."""
+    found = next((part for part in boxes(data, inside) if part.kind == kind), None)
+    return found._replace(start=found.start + skip) if found else None
+
+
+def shown_items(data: bytes, meta: Part) -> list[int]:
+    """The number of the picture that is shown, then those of the tiles that it is made of."""
+    first = box_in(data, meta, b"pitm")
+    if not first:
+        return []
+    shown = int.from_bytes(data[first.start + 4 : first.end])
+    links = box_in(data, meta, b"iref", 4)
+    wide = 4 if links and data[links.start - 4 : links.start - 3] > b"\0" else 2
+    for part in boxes(data, links) if links else ():
+        numbers = numbers_of(data[part.start : part.end], wide)
+        if part.kind == b"dimg" and numbers[:1] == [shown]:
+            return [shown, *numbers_of(data[part.start + wide + 2 : part.end], wide)]
+    return [shown]
+
+
+def associations(data: bytes, part: Part) -> Iterator[tuple[int, list[int]]]:
+    """(item, numbers of its properties, from 1) as a box `ipma` lists them; of others none."""
+    if part.kind != b"ipma" or part.end < part.start + 8:
+        return
+    wide, long = 4 if data[part.start] else 2, 2 if data[part.start + 3] & 1 else 1
+    at = part.start + 8
+    while at + wide < part.end:
+        item, count = int.from_bytes(data[at : at + wide]), data[at + wide]
+        at += wide + 1
+        essential = 1 << (8 * long - 1)  # a bit beside the number
+        numbers = numbers_of(data[at : min(at + count * long, part.end)], long)
+        yield item, [number & (essential - 1) for number in numbers]
+        at += count * long
+
+
+def numbers_of(data: bytes, wide: int) -> list[int]:
+    """Numbers of so many bytes each, one behind the other."""
+    return [int.from_bytes(data[at : at + wide]) for at in range(0, len(data), wide)]
 
 
 def scans_are_complete(data: bytes) -> bool:
