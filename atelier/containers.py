@@ -153,8 +153,8 @@ def coding_of_item(data: bytes) -> Coding | None:
     listed = box_in(data, told, b"ipco") if told else None
     if not told or not listed:
         return None
-    properties = [data[part.start - 4 : part.end] for part in boxes(data, listed)]
-    owned = dict(pair for part in boxes(data, told) for pair in associations(data, part))
+    properties = [data[part.start - 4 : part.end] for part in iso_boxes(data, listed)]
+    owned = dict(pair for part in iso_boxes(data, told) for pair in associations(data, part))
     for item in shown_items(data, meta):
         numbers = [number for number in owned.get(item, []) if 0 < number <= len(properties)]
         said = [properties[number - 1] for number in numbers]
@@ -168,7 +168,7 @@ def nclx(content: bytes) -> Coding | None:
     return Coding(*struct.unpack_from(">HH", content, 8)) if len(content) >= 12 else None
 
 
-def boxes(data: bytes, inside: Part) -> Iterator[Part]:
+def iso_boxes(data: bytes, inside: Part) -> Iterator[Part]:
     """The boxes in another box, or in the whole file, as far as they are whole."""
     at = inside.start
     while at + 8 <= inside.end:
@@ -184,7 +184,7 @@ def boxes(data: bytes, inside: Part) -> Iterator[Part]:
 
 def box_in(data: bytes, inside: Part, kind: bytes, skip: int = 0) -> Part | None:
     """The first box of a kind, without so many bytes at its beginning."""
-    found = next((part for part in boxes(data, inside) if part.kind == kind), None)
+    found = next((part for part in iso_boxes(data, inside) if part.kind == kind), None)
     return found._replace(start=found.start + skip) if found else None
 
 
@@ -196,7 +196,7 @@ def shown_items(data: bytes, meta: Part) -> list[int]:
     shown = int.from_bytes(data[first.start + 4 : first.end])
     links = box_in(data, meta, b"iref", 4)
     wide = 4 if links and data[links.start - 4 : links.start - 3] > b"\0" else 2
-    for part in boxes(data, links) if links else ():
+    for part in iso_boxes(data, links) if links else ():
         numbers = numbers_of(data[part.start : part.end], wide)
         if part.kind == b"dimg" and numbers[:1] == [shown]:
             return [shown, *numbers_of(data[part.start + wide + 2 : part.end], wide)]
