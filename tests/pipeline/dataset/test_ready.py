@@ -40,10 +40,13 @@ def ready(tmp_path: Path) -> Path:
 def test_a_folder_of_ready_pictures(ready: Path) -> None:
     (ready / ".hidden.png").touch()
     (ready / "readme.txt").touch()
-    (ready / "sub").mkdir()
+    draw(ready / "sub" / "a.png", 9)
     out = ready.parent / "clothing"
     notes = records(ready, out)
-    assert notes == ["2 files are hidden or no pictures, '.hidden.png' the first"]
+    assert notes == [
+        "1 pictures are in folders below, 'sub/a.png' the first, and left out",
+        "2 files are hidden or no pictures, '.hidden.png' the first",
+    ]
     assert sorted(content(out)) == [
         ".checksums.json",
         "clothing-r02.tfrecords",
@@ -77,6 +80,12 @@ def test_mixed_pictures_are_an_error(
 def test_a_folder_without_pictures_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="holds no picture"):
         records(tmp_path, tmp_path / "out")
+    draw(tmp_path / "elsewhere" / "cats" / "a.png", 0)
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "cats").symlink_to(tmp_path / "elsewhere" / "cats")
+    for folder in ("elsewhere", "linked"):
+        with pytest.raises(SettingsError, match="itself: .*; 1 pictures are .*, 'cats/a.png' the"):
+            records(tmp_path / folder, tmp_path / "out")
     with pytest.raises(SettingsError, match="none is not there: give a folder"):
         records(tmp_path / "none", tmp_path / "out")
 
