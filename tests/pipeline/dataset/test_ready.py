@@ -84,7 +84,7 @@ def test_a_folder_without_pictures_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "linked").mkdir()
     (tmp_path / "linked" / "cats").symlink_to(tmp_path / "elsewhere" / "cats")
     for folder in ("elsewhere", "linked"):
-        with pytest.raises(SettingsError, match="itself: .*; 1 pictures are .*, 'cats/a.png' the"):
+        with pytest.raises(SettingsError, match=r"itself: .*; 1 pictures are .*, 'cats/a.png' the"):
             records(tmp_path / folder, tmp_path / "out")
     with pytest.raises(SettingsError, match="none is not there: give a folder"):
         records(tmp_path / "none", tmp_path / "out")
