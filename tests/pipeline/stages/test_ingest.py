@@ -147,6 +147,7 @@ print(video.too_large(path, 1), len(list(video.frames(path, 1))))
 """
 
 
+@pytest.mark.slow
 def test_ffmpeg_says_nothing_of_its_own(tmp_path):
     """It reads how loud it may be once in a process."""
     broken = tmp_path / "a.mp4"
