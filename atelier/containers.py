@@ -9,12 +9,18 @@ PNG = b"\x89PNG\r\n\x1a\n"
 # What pixels and their meaning need; all other chunks are left out before anybody reads them.
 CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
 FIXED = {b"cICP": 4, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1}  # ancillary ones that are read: bytes
-OTHERS = {b"tRNS", b"iCCP", b"eXIf", b"iTXt", b"tEXt", b"zTXt"}
+OTHERS = {b"iCCP", b"eXIf", b"iTXt", b"tEXt", b"zTXt"}
+CLEAR = {0: 2, 2: 6}  # bytes that say which colour is transparent, by the kind of its PNG's colours
+PALETTE = 3  # that kind where each colour of the palette has a byte of its own
 ORIENTING = {b"eXIf", b"iTXt", b"tEXt", b"zTXt"}
 # Texts in which programs write an orientation.
 TEXTS = (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0")
 MOST_UNPACKED = 1 << 20  # bytes of a compressed profile or text
 END = b"\xff\xd9"  # of a JPEG
+START = b"\xff\xd8"
+SCAN, RESOURCES = 0xDA, 0xED  # markers of pixels, and of what Photoshop writes
+# Marker of a segment of metadata, the word that it begins with -> bytes that its readers rely on.
+HEADS = {(0xE0, b"JFIF"): 7, (0xE2, b"ICC_PROFILE\0"): 14, (0xEE, b"Adobe"): 7}
 # Bytes that a JPEG decoder takes for pixels where pixels are missing, and skips where none are.
 FILLING = b"\x55" * 4096
 
@@ -72,21 +78,47 @@ def is_whole_png(data: bytes) -> bool:
 
 
 def without_ballast(data: bytes) -> bytes:
+    """A PNG or a JPEG without what nobody reads in it, or what is broken and may be skipped."""
+    if data.startswith(PNG):
+        return without_chunks(data)
+    return without_stumps(data) if data.startswith(START) else data
+
+
+def without_stumps(data: bytes) -> bytes:
+    """A JPEG without the segments of metadata that end before what their own readers look at."""
+    kept, at = list[bytes](), 0
+    for start, marker, content in segments(data):
+        if marker == SCAN:
+            break
+        if is_stump(marker, content):
+            kept.append(data[at:start])
+            at = start + 4 + len(content)
+    return b"".join([*kept, data[at:]]) if kept else data
+
+
+def is_stump(marker: int, content: bytes) -> bool:
+    """Whether a segment of metadata ends before what its own readers look at."""
+    if marker == RESOURCES:
+        return content[-6:-2] == b"8BIM"  # a resource without the length of its name
+    words = ((word, least) for (of, word), least in HEADS.items() if of == marker)
+    return any(content.startswith(word) and len(content) < least for word, least in words)
+
+
+def without_chunks(data: bytes) -> bytes:
     """A PNG without the chunks that nobody reads, or that are broken and may be skipped.
 
     Critical chunks stay as they are, so that a broken picture stays a broken picture. An
     orientation that stands behind the pixels comes before them.
     """
-    if not data.startswith(PNG):
-        return data
     view, at, pixels, same = memoryview(data), len(PNG), False, True
     before, behind = [view[:at]], list[memoryview]()
     for chunk in chunks(data):
         pixels, at = pixels or chunk.kind == b"IDAT", chunk.end
         early = not pixels or chunk.kind in ORIENTING
-        if is_needed(chunk):
+        needed = is_clear(chunk, data) if chunk.kind == b"tRNS" else is_needed(chunk)
+        if needed:
             (before if early else behind).append(view[chunk.start : chunk.end])
-        same = same and is_needed(chunk) and early == (not pixels)
+        same = same and needed and early == (not pixels)
     return data if same else b"".join([*before, *behind, view[at:]])
 
 
@@ -100,7 +132,7 @@ def is_needed(chunk: Chunk) -> bool:
         return len(chunk.content) == FIXED[chunk.kind]
     if chunk.kind == b"iCCP":
         _, _, packed = bytes(chunk.content).partition(b"\0")
-        return unpacks(packed[1:])
+        return unpacks(packed)
     if chunk.kind in (b"iTXt", b"tEXt", b"zTXt"):
         return is_needed_text(chunk.kind, bytes(chunk.content[:MOST_UNPACKED]))
     return chunk.kind in OTHERS
@@ -112,17 +144,25 @@ def is_needed_text(kind: bytes, content: bytes) -> bool:
         return False
     rest = content.partition(b"\0")[2]
     if kind == b"zTXt":
-        return unpacks(rest[1:])
+        return unpacks(rest)
     if kind == b"iTXt" and rest[:1] == b"\1":
-        return unpacks(rest[2:].split(b"\0", 2)[-1])
+        return unpacks(rest[1:2] + rest[2:].split(b"\0", 2)[-1])
     return True
 
 
+def is_clear(chunk: Chunk, data: bytes) -> bool:
+    """Whether a PNG's transparency is as long as its kind of colours wants it."""
+    kind, length = data[25] if len(data) > 25 else -1, len(chunk.content)
+    return chunk.sound and (0 < length <= 256 if kind == PALETTE else length == CLEAR.get(kind))
+
+
 def unpacks(packed: bytes) -> bool:
-    """Whether it is a whole zlib stream of a bearable size."""
+    """Whether it is the one method that there is, and a whole zlib stream of a bearable size."""
+    if packed[:1] != b"\0":
+        return False
     unpacker = zlib.decompressobj()
     try:
-        unpacker.decompress(packed, MOST_UNPACKED)
+        unpacker.decompress(packed[1:], MOST_UNPACKED)
     except zlib.error:
         return False
     return unpacker.eof
@@ -227,10 +267,10 @@ def scans_are_complete(data: bytes) -> bool:
     """Whether the scans of a JPEG, also of a progressive one, bring every bit of every part."""
     components, fine = 0, set[tuple[int, int]]()  # (component, coefficient) known to the last bit
     progressive = False
-    for marker, content in segments(data):
+    for _, marker, content in segments(data):
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             components, progressive = content[5], marker in (0xC2, 0xC6, 0xCA, 0xCE)
-        elif marker == 0xDA:
+        elif marker == SCAN:
             count = content[0]
             first, last, bits = content[1 + 2 * count : 4 + 2 * count]
             if not bits & 15:
@@ -241,8 +281,11 @@ def scans_are_complete(data: bytes) -> bool:
     return len(fine) == components * 64
 
 
-def segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """(marker, content) of the segments of a JPEG; entropy-coded data between them is skipped."""
+def segments(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """(where it begins, marker, content) of the segments of a JPEG.
+
+    Entropy-coded data between them is skipped.
+    """
     at = 2
     while at + 4 <= len(data):
         if data[at] != 0xFF or data[at + 1] in (0x00, 0xFF, *range(0xD0, 0xD8)):
@@ -256,5 +299,5 @@ def segments(data: bytes) -> Iterator[tuple[int, bytes]]:
         length = int.from_bytes(data[at + 2 : at + 4])
         if at + 2 + length > len(data):
             return
-        yield marker, data[at + 4 : at + 2 + length]
+        yield at, marker, data[at + 4 : at + 2 + length]
         at += 2 + length
