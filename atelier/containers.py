@@ -19,6 +19,7 @@ MOST_UNPACKED = 1 << 20  # bytes of a compressed profile or text
 END = b"\xff\xd9"  # of a JPEG
 START = b"\xff\xd8"
 SCAN, RESOURCES = 0xDA, 0xED  # markers of pixels, and of what Photoshop writes
+WRITTEN = {*range(0xE1, 0xEE), 0xEF, 0xFE}  # of all but JFIF's and Adobe's, which tell colours
 # Marker of a segment of metadata, the word that it begins with -> bytes that its readers rely on.
 HEADS = {(0xE0, b"JFIF"): 7, (0xE2, b"ICC_PROFILE\0"): 14, (0xEE, b"Adobe"): 7}
 # Bytes that a JPEG decoder takes for pixels where pixels are missing, and skips where none are.
@@ -94,6 +95,25 @@ def without_stumps(data: bytes) -> bytes:
             kept.append(data[at:start])
             at = start + 4 + len(content)
     return b"".join([*kept, data[at:]]) if kept else data
+
+
+def pixels_alone(data: bytes) -> bytes:
+    """A PNG or JPEG without anything that a person or a camera wrote beside its pixels.
+
+    For one whose colours and orientation follow from its pixels. They stay as they are coded; what
+    lies behind the end, as a phone's film, goes too.
+    """
+    if data.startswith(PNG):
+        found = [chunk for chunk in chunks(data) if chunk.kind in CRITICAL]
+        return b"".join([PNG, *(data[chunk.start : chunk.end] for chunk in found)])
+    kept, at, end = list[bytes](), 0, 0
+    for start, marker, content in segments(data):
+        end = start + 4 + len(content)
+        if marker in WRITTEN:
+            kept.append(data[at:start])
+            at = end
+    last = data.find(END, max(at, end))
+    return b"".join([*kept, data[at : last + len(END)] if last >= 0 else data[at:]])
 
 
 def is_stump(marker: int, content: bytes) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from atelier import pictures
-from atelier.containers import PNG
+from atelier.containers import END, PNG, pixels_alone
 from atelier.pictures import UnreadableError
 
 LIMIT = 10**8
@@ -249,6 +249,27 @@ def test_no_segment_of_a_jpeg_decides():
                 odd = data[:2] + segment + data[2:]
                 assert pictures.header(odd, LIMIT) == head, (marker, content[:length])
             assert seen(odd) == seen(data), (marker, content)
+
+
+@pytest.mark.parametrize("more", [{}, {"progressive": True}, {"restart_marker_blocks": 2}])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_the_pixels_of_a_jpeg_alone_are_the_file_without_all_else(mode, more):
+    def made(**beside):
+        file = io.BytesIO()
+        Image.fromarray(drawn()).convert(mode).save(file, "JPEG", **more, **beside)
+        return file.getvalue()
+
+    thumbnail = ifd([(271, 2, len(BARE["JPEG"]), BARE["JPEG"])])  # it has marks of its own
+    odd = made(exif=b"Exif\0\0" + thumbnail, comment=b"home", xmp=b"<x", icc_profile=b"acsp" * 9)
+    assert pixels_alone(odd) == pixels_alone(odd + b"MotionPhoto" + END) == made()
+    assert pixels_alone(made()) == made()
+    assert seen(pixels_alone(made()[:-2])) == seen(made())
+
+
+def test_the_pixels_of_a_png_alone_are_the_file_without_all_else():
+    data = BARE["PNG"]
+    text = chunk(b"tEXt", b"Author\0me") + chunk(b"eXIf", ifd([upright_6()]))
+    assert pixels_alone(data[:33] + text + data[33:-12] + text + data[-12:] + b"film") == data
 
 
 def damaged():

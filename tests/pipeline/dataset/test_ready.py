@@ -115,11 +115,15 @@ def test_jpegs_are_packed_as_they_are_unless_only_we_would_see_them_so(tmp_path:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(lying).save(tmp_path / "ready" / "0.jpg", exif=exif)
+    told = tmp_path / "ready" / "2.jpg"
+    bare = told.read_bytes()
+    told.write_bytes(bare[:2] + b"\xff\xfe\0\6home" + bare[2:])
     records(tmp_path / "ready", tmp_path / "out", "sharded")
     (file,) = (tmp_path / "out").glob("*.tfrecords")
     held = file.read_bytes()
-    for n in range(3):
-        assert ((tmp_path / "ready" / f"{n}.jpg").read_bytes() in held) == (n > 0)
+    assert (tmp_path / "ready" / "1.jpg").read_bytes() in held
+    assert bare in held and b"home" not in held
+    assert (tmp_path / "ready" / "0.jpg").read_bytes() not in held
     found = open_source(tmp_path / "out")
     turned = found.read(shuffled(3).tolist().index(0)).astype(int)
     seen = pictures_of.decode((tmp_path / "ready" / "0.jpg").read_bytes())
