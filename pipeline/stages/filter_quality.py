@@ -257,6 +257,8 @@ def scores_of(
     """
     if not config.scores:
         return None
+    if not Path(config.scores).is_file():
+        config.refuse("scores", "there is no such file; name a CSV, or leave it empty")
     paths = known_paths()
     told: dict[str, float] = {}
     try:
