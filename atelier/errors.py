@@ -10,14 +10,18 @@
         MachineError, OpenRowsError, TrainError, ...
 
 `commands.answered` turns them into one line and an exit code. Anything else is a fault of ours.
+`reason_in` finds the words for one in what a library says.
 """
 
 import re
 from typing import ClassVar
 
+# Of what TensorFlow says: how a line begins that gives no reason, and what stands around one.
+TRACE = ("Graph execution error", "Detected at", "Node:", "[[{{", "<stack traces", "Hint:")
+AROUND = re.compile(r"^\(\d+\) [A-Z_]+:|\{\{[^}]*\}\}|\[Op:[^\]]*\]|\bname:\s*$|\d+ root error.*")
 SENTENCE_END = re.compile(r"(?<=[\w)\]`'\"])[.!] +(?=[A-Z(])")
 TRUSTING = re.compile(r"\btrust|safe_mode|weights_only|allow_pickle|arbitrary code")
-MOST_WORDS = 200  # of another library: letters
+SAID = 200  # characters of a message that may be a whole graph
 
 
 class Refusal(ValueError):
@@ -32,18 +36,27 @@ class Failure(Refusal):
     code = 1
 
 
-def whole_words(error: object) -> str:
-    """What another library says of a fault, in one line that ends with a whole word.
+def reason_in(message: str) -> str:
+    """The first words of a library's message that say what was wrong: TensorFlow's has many."""
+    of_code = False  # the line of a program that follows its place in a trace
+    for line in message.splitlines():
+        told = of_code and line.startswith(" " * 4)
+        of_code = line.strip().startswith("File ")
+        if told or of_code or line.strip().startswith(TRACE):
+            continue
+        if text := " ".join(AROUND.sub("", line.strip()).split()):
+            return in_whole_words(text)
+    return "it says no more"
 
-    How to load a file all the same that it does not trust is not passed on.
-    """
-    said = " ".join(str(error).split())
-    sentences = SENTENCE_END.split(said)
-    kept = sentences[0]
-    for more in sentences[1:]:
-        if TRUSTING.search(more) or len(kept) + len(more) > MOST_WORDS:
+
+def in_whole_words(text: str) -> str:
+    """The first sentences of a line: how to load all the same what is refused is not passed on."""
+    first, *more = SENTENCE_END.split(text)
+    for sentence in more:
+        if TRUSTING.search(sentence) or len(first) + len(sentence) > SAID:
             break
-        kept += f". {more}"
-    if len(kept) > MOST_WORDS:
-        kept = kept[:MOST_WORDS].rpartition(" ")[0] + " ..."
-    return kept.rstrip(".")
+        first += f". {sentence}"
+    if len(first) <= SAID:
+        return first.rstrip(".")
+    cut = first[:SAID]
+    return f"{cut.rpartition(' ')[0]} ..." if " " in cut else cut

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
-from atelier.errors import whole_words
+from atelier.errors import reason_in
 from detectors.learning.options import LearningConfig, LearningError
 
 layers = keras.layers
@@ -115,9 +115,10 @@ def imagenet(config: LearningConfig) -> Any:
             **own,
         )
     except Exception as error:  # whatever the network code raises
+        reason = reason_in(str(error))
         raise LearningError(
-            f"weights = imagenet: Keras could not fetch them ({whole_words(error)}); give the"
-            " file as weights = FILE.h5, or weights = none"
+            f"weights = imagenet: Keras could not fetch them ({reason}); give the file as weights ="
+            " FILE.h5, or weights = none"
         ) from None
 
 
@@ -135,7 +136,7 @@ def open_model(path: Path) -> Any:
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # zipfile, json and Keras have no type in common
-        said = whole_words(error) if is_zipfile(path) else "it is no whole file"
+        said = reason_in(str(error)) if is_zipfile(path) else "it is no whole file"
         raise LearningError(f"{path} is no Keras model that loads safely: {said}") from None
 
 
@@ -150,7 +151,7 @@ def keras_bytes(model: Any) -> bytes:
 def misfit(config: LearningConfig, reason: str) -> LearningError:
     return LearningError(
         f"weights = {config.weights} is not of a {config.backbone} with alpha {config.alpha} and no"
-        f" top ({whole_words(reason)}); give the backbone and alpha that it was made with"
+        f" top ({reason_in(reason)}); give the backbone and alpha that it was made with"
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from atelier import files
-from pipeline.dataset.publish import UNFINISHED
+from pipeline.dataset.finished import UNFINISHED
 from pipeline.rows import columns, memo
 from pipeline.rows.parquet import ASIDE, PARTS, SHARDS
 from pipeline.upkeep.marks import KEYED, Marks, marked

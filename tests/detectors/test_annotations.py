@@ -316,16 +316,6 @@ def test_broken_xml_is_refused(tmp_path):
         read_annotations(tmp_path / "none.csv")
 
 
-def test_other_xml_beside_the_annotations_is_left_out(tmp_path):
-    """Even where it is called as a photo is, which would be one without objects."""
-    folder = voc(tmp_path, [(1, 1, 50, 50)])
-    strange = folder / "two.xml"
-    strange.write_text("<html><filename>two.jpg</filename></html>")
-    found = read_annotations(folder)
-    assert [photo.filename for photo in found.photos] == ["one.jpg"]
-    assert found.warnings == [f"{strange} is no Pascal VOC, but <html>; left out"]
-
-
 @pytest.mark.real_data
 def test_labelimgs_own_files_and_their_table_say_the_same(test_data):
     raccoon = test_data / "raccoon"

@@ -1,14 +1,14 @@
 """What images are compared by: features of VGG19, or of a discriminator."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from atelier.errors import whole_words
+from atelier.errors import reason_in
 from training.config import KERAS, ConfigError
+from training.explore.asked import check_vgg
 from training.networks import layers
 from training.networks.discriminator import Discriminator, discriminator_features, unit
 from training.networks.parameters import Tensor
@@ -28,16 +28,15 @@ def read_vgg(source: str) -> Kernels:
     Raises ConfigError in one sentence.
     """
     weights = "imagenet" if source == KERAS else None
-    if source != KERAS and not Path(source).is_file():
-        raise ConfigError(f"vgg = {source}: there is no such file; leave it out, or give keras")
+    check_vgg(source)
     try:
         model = tf.keras.applications.VGG19(include_top=False, weights=weights)
         if source != KERAS:
             model.load_weights(source)
     except Exception as error:  # of h5py, of urllib, of Keras: as they are no file, or no network
         raise ConfigError(
-            f"vgg = {source}: that gives no weights of VGG19 ({whole_words(error)}): leave it out,"
-            " and features of D stand in"
+            f"vgg = {source}: that gives no weights of VGG19 ({reason_in(str(error))}): leave it"
+            " out, and features of D stand in"
         ) from None
     return {
         layer.name: tuple(weight.numpy() for weight in layer.weights)

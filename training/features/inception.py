@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models.inception import BasicConv2d
 
-from atelier.errors import whole_words
+from atelier.errors import reason_in
 
 DIMS: tuple[int, ...] = tuple(fid.InceptionV3.BLOCK_INDEX_BY_DIM)  # 64, 192, 768, 2048
 SIDE = 299  # pixels: what the network sees
@@ -117,9 +117,8 @@ def state(weights: Path | None) -> Any:
 
 
 def not_weights(weights: Path | None, error: Exception) -> ValueError:
-    return ValueError(
-        f"{weights} holds no weights of pytorch-fid's Inception: {whole_words(error)}"
-    )
+    reason = reason_in(str(error))
+    return ValueError(f"{weights} holds no weights of pytorch-fid's Inception: {reason}")
 
 
 def has_one_step(device: str, dtype: str) -> bool:

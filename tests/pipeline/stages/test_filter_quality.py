@@ -165,7 +165,7 @@ def test_scores_go_by_path_and_outlive_nothing_else(store):
         FilterQuality().brought_in  # noqa: B018
     for nothing in (store.parent, store.parent / "none.csv"):
         set_options(FilterQuality_scores=nothing)
-        with pytest.raises(SettingsError, match="scores = .*: there is no such file; name a CSV"):
+        with pytest.raises(SettingsError, match=r"scores = .*: there is no such file; name a CSV"):
             FilterQuality().brought_in  # noqa: B018
 
 
