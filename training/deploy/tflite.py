@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from atelier.errors import Refusal, reason_in
+from atelier.errors import Refusal
 from training.deploy.frozen import save
 
 if TYPE_CHECKING:
@@ -47,4 +47,4 @@ def lacking(said: str) -> str:
     """What the converter could not convert, in a sentence."""
     if found := sorted(set(re.findall(r"'?tf\.(\w+)'? op is neither a custom op", said))):
         return f"there is no built-in operation for {', '.join(found)}: choose onnx or frozen"
-    return f"the converter refuses it ({reason_in(said)}): choose onnx or frozen"
+    return f"the converter refuses it ({' '.join(said.split())[:200]}): choose onnx or frozen"
