@@ -20,8 +20,8 @@ END = b"\xff\xd9"  # of a JPEG
 START = b"\xff\xd8"
 SCAN, RESOURCES = 0xDA, 0xED  # markers of pixels, and of what Photoshop writes
 WRITTEN = {*range(0xE1, 0xEE), 0xEF, 0xFE}  # of all but JFIF's and Adobe's, which tell colours
-# Marker of a segment of metadata, the word that it begins with -> bytes that its readers rely on.
-HEADS = {(0xE0, b"JFIF"): 7, (0xE2, b"ICC_PROFILE\0"): 14, (0xEE, b"Adobe"): 7}
+# Marker of a segment of metadata -> the word that it begins with, bytes that its readers rely on.
+HEADS = {0xE0: (b"JFIF", 7), 0xE2: (b"ICC_PROFILE\0", 14), 0xEE: (b"Adobe", 7)}
 # Bytes that a JPEG decoder takes for pixels where pixels are missing, and skips where none are.
 FILLING = b"\x55" * 4096
 
@@ -120,8 +120,8 @@ def is_stump(marker: int, content: bytes) -> bool:
     """Whether a segment of metadata ends before what its own readers look at."""
     if marker == RESOURCES:
         return content[-6:-2] == b"8BIM"  # a resource without the length of its name
-    words = ((word, least) for (of, word), least in HEADS.items() if of == marker)
-    return any(content.startswith(word) and len(content) < least for word, least in words)
+    word, least = HEADS.get(marker, (b"", 0))
+    return len(content) < least and content.startswith(word)
 
 
 def without_chunks(data: bytes) -> bytes:
