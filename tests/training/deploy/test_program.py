@@ -8,8 +8,8 @@ from tests.kit.made_generators import opened
 from training.batches import encode
 from training.deploy import export
 from training.deploy.formats import FORMATS
-from training.deploy.program import program
-from training.networks import winograd
+from training.deploy.program import doubled, program
+from training.networks import layers, winograd
 from training.sampler import Sampler
 
 WIDE = {"height": 32, "width": 32, "fmap_base": 2048, "fmap_max": 128}  # enough at 32 pixels
@@ -18,6 +18,12 @@ WIDE = {"height": 32, "width": 32, "fmap_base": 2048, "fmap_max": 128}  # enough
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     return opened("rgb", tmp_path_factory.mktemp("made") / "g.npz", **WIDE)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_images_are_doubled_as_by_zero_insertion(channels):
+    image = tf.random.stateless_normal([2, 5, 7, channels], [0, 1])
+    np.testing.assert_allclose(doubled(image), layers.up2(image), rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.slow
