@@ -35,6 +35,7 @@ def in_srgb(image: Image.Image, coding: Coding | None = None) -> Image.Image:
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         return ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB") or image
     profile = image.info.get("icc_profile")
+    profile = profile if isinstance(profile, bytes) else None  # a TIFF's may be of any type
     if coding and (coding.over_profile or not profile):
         return by_code(image, coding)
     if profile:

@@ -41,7 +41,9 @@ WAYS_OUT = {
     errno.EMFILE: "raise the limit of open files, ulimit -n",
 }
 ERRNOS = {os.strerror(number): number for number in errno.errorcode}  # by the words
-OF_MEMORY = re.compile("OOM when allocating|[Ff]ailed to allocate memory|CUDA out of memory")
+OF_MEMORY = re.compile(
+    "OOM when allocating|[Ff]ailed to allocate memory|CUDA out of memory|can't start new thread"
+)
 AFTER_A_PATH = re.compile(rf";\s*({'|'.join(map(re.escape, ERRNOS))})\b")
 
 

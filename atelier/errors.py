@@ -19,6 +19,8 @@ from typing import ClassVar
 # Of what TensorFlow says: how a line begins that gives no reason, and what stands around one.
 TRACE = ("Graph execution error", "Detected at", "Node:", "[[{{", "<stack traces", "Hint:")
 AROUND = re.compile(r"^\(\d+\) [A-Z_]+:|\{\{[^}]*\}\}|\[Op:[^\]]*\]|\bname:\s*$|\d+ root error.*")
+SENTENCE_END = re.compile(r"(?<=[\w)\]`'\"])[.!] +(?=[A-Z(])")
+TRUSTING = re.compile(r"\btrust|safe_mode|weights_only|allow_pickle|arbitrary code")
 SAID = 200  # characters of a message that may be a whole graph
 
 
@@ -43,5 +45,18 @@ def reason_in(message: str) -> str:
         if told or of_code or line.strip().startswith(TRACE):
             continue
         if text := " ".join(AROUND.sub("", line.strip()).split()):
-            return text[:SAID]
+            return in_whole_words(text)
     return "it says no more"
+
+
+def in_whole_words(text: str) -> str:
+    """The first sentences of a line: how to load all the same what is refused is not passed on."""
+    first, *more = SENTENCE_END.split(text)
+    for sentence in more:
+        if TRUSTING.search(sentence) or len(first) + len(sentence) > SAID:
+            break
+        first += f". {sentence}"
+    if len(first) <= SAID:
+        return first.rstrip(".")
+    cut = first[:SAID]
+    return f"{cut.rpartition(' ')[0]} ..." if " " in cut else cut

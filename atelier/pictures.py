@@ -345,6 +345,8 @@ def flattened(image: Image.Image, background: str, mode: str) -> Image.Image:
     """8 bits a channel in `mode` (L, RGB or RGBA); transparency is laid on the background."""
     if image.mode in WIDE_MODES:
         image = narrowed(image)
+    if image.mode == "LAB":  # which Pillow itself does not convert
+        image = in_srgb(image)
     if image.mode == "F":
         raise UnreadableError("floating-point pixels: nothing says which value is white")
     if not image.has_transparency_data:

@@ -29,7 +29,13 @@ def quiet_start(*scripts: str) -> None:
 
 def is_command(*scripts: str) -> bool:
     """Whether this process is one of these commands: not a worker that one of them started."""
-    return os.path.basename(sys.argv[0]) in scripts and not is_worker()
+    return command_name() in scripts and not is_worker()
+
+
+def command_name() -> str:
+    """The script that this process runs; of `python -m PACKAGE`, the package."""
+    folder, name = os.path.split(sys.argv[0])
+    return os.path.basename(folder) if name == "__main__.py" else name
 
 
 def is_worker() -> bool:

@@ -1,13 +1,16 @@
 """The options of a run: declared once, checked when made, saved before the first step."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import PurePath
 from typing import Any, ClassVar, Literal
 
 from atelier.options import OptionError, Section, nearest, option
 from training import schedule
 from training.augment import check_pipe
 
+METRIC = re.compile(r"(fid|frechet|kid|pr)([1-9]\d*)k(_full)?")
 KERAS = "keras"  # where a file of VGG19's weights is asked for: Keras's download
 
 
@@ -18,6 +21,24 @@ class ConfigError(OptionError):
 def steps_option(default: str, help: str) -> Any:
     """A field that holds a list of steps by kimg."""
     return option(default, help, check=schedule.steps)
+
+
+def metric_forms(text: str) -> list[re.Match[str]]:
+    """What each word of `metrics` says: kind, thousands of fakes, _full; raises ValueError."""
+    forms = [METRIC.fullmatch(word.strip()) for word in text.split(",") if word.strip()]
+    if None in forms:
+        raise ValueError(
+            "write fid, kid or pr, thousands of fakes, and _full for all real images, as in"
+            " fid2k,kid2k,pr2k or fid50k_full"
+        )
+    return [form for form in forms if form]
+
+
+def check_name(name: str) -> None:
+    """Raise ValueError for a name by which a run would lie elsewhere than in `out`."""
+    path = PurePath(name)
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError("that leads out of the folder `out`: give a name alone")
 
 
 @dataclass(frozen=True)
@@ -115,7 +136,7 @@ class RunConfig(Options):
     """How long, how much at once, what is kept, and where."""
 
     out: str = option("", "folder of the run; with a name, the folder that holds runs", path=True)
-    name: str = option("", "name of the run: its folder is out/name-key")
+    name: str = option("", "name of the run: its folder is out/name-key", check=check_name)
     seed: int = option(0, "of the weights, the order of the images and all chance", low=0)
     batch: int = option(32, "images per minibatch, over all rounds", low=1)
     accumulation: int = option(1, "rounds per minibatch: less memory, the same result", low=1)
@@ -127,7 +148,9 @@ class RunConfig(Options):
     grid_rows: int = option(0, "rows of the picture grid; 0: by resolution", low=0)
     psi: float = option(0.7, "truncation of the second grid", low=0, high=1)
     metrics: str = option(
-        "", "to measure at each snapshot: fid2k,kid2k or fid50k_full; empty: none"
+        "",
+        "to measure at each snapshot: fid2k,kid2k or fid50k_full; empty: none",
+        check=metric_forms,
     )
     inception: str = option("", "file of pytorch-fid's weights; empty: its download", path=True)
     standin: Literal["", "classifier", "random-inception"] = option(

@@ -95,6 +95,9 @@ def voc_entries(
             tree = ElementTree.fromstring(data)
         except (ElementTree.ParseError, LookupError, ValueError) as error:  # of its encoding, too
             raise AnnotationError(f"{file}: no XML ({error}); save it again in LabelImg") from None
+        if tree.tag.lower() != "annotation":
+            warn(f"{file} is no Pascal VOC, but <{tree.tag[:80]}>; left out")
+            continue
         filename = photo_of(file, file.relative_to(folder), tree, sizes, warn)
         size = tag_text(tree, "size/width"), tag_text(tree, "size/height")
         places = chain(object_lines(data), repeat(1))  # there are no lines to count in UTF-16

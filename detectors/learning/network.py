@@ -136,7 +136,7 @@ def open_model(path: Path) -> Any:
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # zipfile, json and Keras have no type in common
-        said = " ".join(str(error).split())[:200] if is_zipfile(path) else "it is no whole file"
+        said = reason_in(str(error)) if is_zipfile(path) else "it is no whole file"
         raise LearningError(f"{path} is no Keras model that loads safely: {said}") from None
 
 
@@ -149,10 +149,9 @@ def keras_bytes(model: Any) -> bytes:
 
 
 def misfit(config: LearningConfig, reason: str) -> LearningError:
-    said = " ".join(reason.split())[:200]
     return LearningError(
         f"weights = {config.weights} is not of a {config.backbone} with alpha {config.alpha} and no"
-        f" top ({said}); give the backbone and alpha that it was made with"
+        f" top ({reason_in(reason)}); give the backbone and alpha that it was made with"
     )
 
 

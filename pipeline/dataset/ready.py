@@ -11,7 +11,7 @@ from pathlib import Path
 
 from atelier import pictures
 from atelier.files import LONGEST
-from atelier.listing import is_hidden, is_photo, with_suffix
+from atelier.listing import is_hidden, is_photo, photos, with_suffix
 from pipeline.dataset import export, finished, pack, unpacked
 from pipeline.dataset.finished import ExportError
 from pipeline.dataset.labels import LabelRows
@@ -193,12 +193,18 @@ def listed(folder: Path) -> tuple[list[Item], list[str]]:
     pictures = [path for path in files if is_picture(path)]
     others = [path.name for path in files if not is_picture(path)]
     others = [name for name in others if name != finished.DESCRIPTION]
+    below = [name for name in photos(folder) if "/" in name]
+    deeper = f"{len(below)} pictures are in folders below, {below[0]!r} the first" if below else ""
     if not pictures:
-        raise SettingsError(f"{folder} holds no picture: give the folder that holds the pictures")
+        raise SettingsError(
+            f"{folder} holds no picture{' itself' * bool(below)}: give the folder that holds the"
+            f" pictures{f'; {deeper}' if deeper else ''}"
+        )
     items = items_of([path.absolute() for path in pictures])
+    notes = [f"{deeper}, and left out"] if deeper else []
     if others:
-        return items, [f"{len(others)} files are hidden or no pictures, {others[0]!r} the first"]
-    return items, []
+        notes.append(f"{len(others)} files are hidden or no pictures, {others[0]!r} the first")
+    return items, notes
 
 
 def files_of(folder: Path) -> list[Path]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atelier import files, pictures
+from atelier.containers import pixels_alone
 from pipeline.dataset import finished, growth, leaves, nvlabs, pack, records
 from pipeline.dataset.ada_pytorch import are_classes
 from pipeline.dataset.finished import ExportError
@@ -245,7 +246,7 @@ def contents(item: Item, plan: Plan) -> list[Held]:
     if plan.pixels == "raw":
         return [(each.shape, each) for each in [first, *lower]]
     as_it_is = data and pictures.is_plain(data, plan.pixels.upper(), MODES[channels])
-    whole = data if as_it_is else coded(picture, plan)
+    whole = pixels_alone(data) if as_it_is else coded(picture, plan)
     return [((channels, height, width), whole), *(lower_level(each, plan) for each in lower)]
 
 

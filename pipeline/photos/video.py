@@ -1,8 +1,10 @@
 """Frames of a video as photos: written once as PNG, named after their pixels."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +13,8 @@ from atelier.pictures import Pixels
 from pipeline.rows.manifest import Row, dropped
 
 SIDES = (3, 4)  # OpenCV's CAP_PROP_FRAME_WIDTH and _HEIGHT
+RATE = 5  # CAP_PROP_FPS
+SILENCE = ("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
 NEARLY_SAME = 2.0  # mean difference of two small grey frames, of 255
 
 
@@ -38,9 +42,7 @@ def take(clip: Row, file: Path, every: int, folder: Path) -> tuple[int, list[Row
 
 def too_large(path: Path, pixel_limit: int) -> str:
     """Why no frame of a video is decoded: it says that they have more pixels than a photo may."""
-    import cv2
-
-    video = cv2.VideoCapture(str(path))
+    video = open_video(path)
     width, height = (int(video.get(side)) for side in SIDES)
     video.release()
     if width * height <= pixel_limit:
@@ -48,13 +50,19 @@ def too_large(path: Path, pixel_limit: int) -> str:
     return f"too many pixels: {width} x {height}, the limit is {pixel_limit}"
 
 
-def frames(path: Path, every: int) -> Iterator[tuple[float, Pixels]]:
-    """(second, HWC uint8 RGB) of each Nth frame; nothing where the file is no video."""
+def open_video(path: Path) -> Any:
+    """OpenCV's reader; of a broken file FFmpeg prints no lines of its own between ours."""
     import cv2
 
+    os.environ.setdefault(*SILENCE)
     cv2.setNumThreads(1)
-    video = cv2.VideoCapture(str(path))
-    rate = video.get(cv2.CAP_PROP_FPS) or 25.0
+    return cv2.VideoCapture(str(path))
+
+
+def frames(path: Path, every: int) -> Iterator[tuple[float, Pixels]]:
+    """(second, HWC uint8 RGB) of each Nth frame; nothing where the file is no video."""
+    video = open_video(path)
+    rate = video.get(RATE) or 25.0
     number = 0
     while video.grab():
         if number % every == 0:

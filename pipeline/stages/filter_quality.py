@@ -266,7 +266,8 @@ def scores_of(
             except ValueError:
                 config.refuse("scores", f"line {line}: {cells['score']!r} is no number")
     except (TableError, OSError) as error:
-        config.refuse("scores", str(error))
+        none = isinstance(error, FileNotFoundError | IsADirectoryError)
+        config.refuse("scores", "there is no such file; name a CSV" if none else str(error))
     meant = matched(told, paths.values())
     score_of: dict[str, float] = {}
     for said, found in meant.items():

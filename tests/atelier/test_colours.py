@@ -5,10 +5,12 @@ import struct
 import zlib
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image, ImageCms
 
 from atelier import pictures
+from atelier.containers import Coding, coding
 from atelier.pictures import UnreadableError
 
 COLOURS = np.array([(200, 80, 60), (60, 180, 70), (60, 70, 200), (128, 128, 128)], np.uint8)
@@ -122,6 +124,69 @@ def coded(name, primaries, transfer):
     return bytes(data)
 
 
+def of_two(shown, *told):
+    """A HEIC of two pictures, each with its nclx of primaries and transfer, that shows one."""
+    both = pillow_heif.HeifFile()
+    for primaries, transfer in told:
+        image = fields()
+        image.info["nclx_profile"] = {
+            "color_primaries": primaries,
+            "transfer_characteristics": transfer,
+            "matrix_coefficients": 6,
+            "full_range_flag": 1,
+        }
+        both.add_from_pillow(image)
+    file = io.BytesIO()
+    both.save(file, quality=-1, chroma=444, primary_index=shown)
+    return file.getvalue()
+
+
+def box(kind, *content):
+    return struct.pack(">I", 8 + sum(map(len, content))) + kind + b"".join(content)
+
+
+def of_tiles(*told, wide=False):
+    """The boxes of a HEIC that shows item 2, made of item 3; property 1 is of item 1, and so on.
+
+    Of the properties each is told by primaries and transfer, or an ICC profile.
+    """
+    colours = [
+        box(b"colr", b"prof" if each is None else b"nclx" + struct.pack(">HHHB", *each, 6, 128))
+        for each in told
+    ]
+    item = ">I" if wide else ">H"
+    number = [struct.pack(item, each) for each in range(4)]
+    version = struct.pack(">I", wide << 24)
+    owned = [number[each + 1] + bytes([1, 128 + each + 1]) for each in range(len(told))]
+    listed = box(b"ipma", version, struct.pack(">I", len(told)), *owned)
+    links = box(b"iref", version, box(b"dimg", number[2], struct.pack(">H", 1), number[3]))
+    shown = box(b"pitm", bytes(4), struct.pack(">H", 2))
+    properties = box(b"iprp", box(b"ipco", *colours), listed)
+    return box(b"ftyp", b"heic") + box(b"meta", bytes(4), shown, links, properties)
+
+
+PQ, PLAIN = (9, 16), (12, 13)
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_colours_are_those_of_the_picture_that_is_shown(wide):
+    assert coding(of_tiles(PQ, PLAIN, PQ, wide=wide)) == Coding(*PLAIN)
+    assert coding(of_tiles(PQ, None, PQ, wide=wide)) is None  # by its profile
+    assert coding(of_tiles(PQ, wide=wide)) is None
+    data = bytearray(of_tiles(PQ, PLAIN, wide=wide))
+    data[data.index(b"\0\2\1\x82") + 1] = 3  # what was of the picture is of its tile
+    assert coding(bytes(data)) == Coding(*PLAIN)
+
+
+def test_broken_boxes_say_nothing():
+    whole, chance = of_tiles(PQ, PLAIN, PQ), np.random.default_rng(0)
+    for end in range(len(whole)):
+        coding(whole[:end])
+        broken = bytearray(whole)
+        broken[end] = chance.integers(256)
+        assert (said := coding(bytes(broken))) is None or len(said) == 3
+
+
 P3, SRGB = PRIMARIES["P3"][1], PRIMARIES["sRGB"][1]
 CASES = {
     "nothing said": (saved("PNG"), COLOURS),
@@ -154,6 +219,8 @@ CASES = {
         for name in ("HEIF", "AVIF")
         for where, (code, primaries) in PRIMARIES.items()
     },
+    "HEIF beside PQ": (of_two(1, PQ, (1, 13)), COLOURS),
+    "HEIF of P3 beside PQ": (of_two(0, PLAIN, PQ), right(PRIMARIES["P3"][1])),
     "HEIF BT.709": (coded("HEIF", 1, 1), COLOURS),
     "AVIF BT.709": (coded("AVIF", 1, 1), COLOURS),
     "cICP P3": (png(b"cICP", bytes([12, 13, 0, 1])), right(P3)),
@@ -176,6 +243,7 @@ HDR = {
     for said, code in (("PQ", 16), ("HLG", 18))
     for name, data in (
         ("HEIF", coded("HEIF", 9, code)),
+        ("HEIF beside sRGB", of_two(1, (1, 13), (9, code))),
         ("AVIF", coded("AVIF", 9, code)),
         ("PNG", png(b"cICP", bytes([9, code, 0, 1]))),
     )

@@ -18,6 +18,8 @@ SEVERAL = """Graph execution error:
   (0) INTERNAL:  no kernel image is available
 \t [[{{node Sign}}]]"""
 EAGER = "{{function_node __wrapped__Conv2D_device_/job:here/device:GPU:0}} no algorithm worked!"
+LAMBDA = "Requested the deserialization of a `Lambda` layer"
+TORCH = "Weights only load failed"
 REASONS = {
     GAVE_UP: "'cuLaunchKernel(function)' failed with 'CUDA_ERROR_INVALID_HANDLE'",
     SEVERAL: "no kernel image is available",
@@ -27,6 +29,10 @@ REASONS = {
     "truncated record at 58 [Op:IteratorGetNext] name: ": "truncated record at 58",
     "two\nlines": "two",
     "x" * 999: "x" * SAID,
+    "ten letters " * 50: "ten letters " * 16 + "ten ...",
+    "not a ZIP archive. This is no error.": "not a ZIP archive. This is no error",
+    f"{LAMBDA}. If you trust the source of the file, pass safe_mode=False.": LAMBDA,
+    f"{TORCH}. In PyTorch 2.6, the default of `weights_only` has changed. Do so": TORCH,
 }
 
 

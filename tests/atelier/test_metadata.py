@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from atelier import pictures
-from atelier.containers import PNG
+from atelier.containers import END, PNG, pixels_alone
 from atelier.pictures import UnreadableError
 
 LIMIT = 10**8
@@ -22,7 +22,7 @@ FORMATS = {
     "TIFF": {"compression": "tiff_lzw"},
 }
 TAGS = (271, 272, 282, 283, 296, 305, 306, 315, 318, 319, 529, 532, 700, 33432, 34665, 34853)
-TAGS += (36867, 37121, 37500, 37510, 40961, 40965, 41486, 50341, 65000)
+TAGS += (34675, 36867, 37121, 37500, 37510, 40961, 40965, 41486, 50341, 65000)
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 99: 1}
 CONTENTS = (b"\0", b"\xff", b"72 dpi\0\x80")
 
@@ -191,6 +191,11 @@ BALLAST = {
     "profile that does not unpack": chunk(b"iCCP", b"a\0\0no zlib"),
     "profile without a name": chunk(b"iCCP", b""),
     "profile with a wrong checksum": chunk(b"iCCP", b"a\0\0" + zlib.compress(b"x"), wrong=1),
+    "profile packed by another method": chunk(b"iCCP", b"a\0\1" + zlib.compress(b"x")),
+    "text packed by another method": chunk(b"zTXt", b"Raw profile type exif\0\1\0"),
+    "transparency of no colour": chunk(b"tRNS", b""),
+    "transparency of a grey": chunk(b"tRNS", b"\0\1"),
+    "transparency of a long palette": chunk(b"tRNS", bytes(300)),
     "exif that is none": chunk(b"eXIf", b"\0\x08\0\2\1\x12\0\3"),
     "raw profile that is none": chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(b"\n")),
     "raw profile that is no hex": chunk(b"tEXt", b"Raw profile type exif\0\n\n\nzz"),
@@ -204,6 +209,67 @@ BALLAST = {
 def test_no_ancillary_chunk_decides(ballast, place):
     data = BARE["PNG"]
     assert seen(data[:place] + ballast + data[place:]) == seen(data)
+
+
+@pytest.mark.parametrize(
+    ("mode", "length"), [("L", 6), ("L", 0), ("LA", 2), ("RGBA", 6), ("P", 0), ("P", 257)]
+)
+def test_transparency_of_another_kind_of_picture_decides_nothing(mode, length):
+    file = io.BytesIO()
+    Image.fromarray(drawn()).convert(mode).save(file, "PNG")
+    data = file.getvalue()
+    at = data.index(b"IDAT") - 4
+    assert seen(data[:at] + chunk(b"tRNS", bytes(length)) + data[at:]) == seen(data)
+
+
+HEADS = (
+    *(
+        b"JFIF\0\1\2\1\0H\0H\0\0",
+        b"JFXX\0\x10",
+        b"Exif\0\0MM\0*\0\0\0\x08\0\1\1\x12",
+        b"MPF\0II*\0\xff\xff",
+    ),
+    *(b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta", b"ICC_PROFILE\0\1\2acsp", b"FPXR\0\1"),
+    *(
+        b"Photoshop 3.0\x008BIM\3\xed\0\0\0\0\0\2a",
+        b"Adobe\0d\0\0\0\0\1",
+        b"Ducky\0\1",
+        b"\0\xff" * 40,
+    ),
+)
+
+
+def test_no_segment_of_a_jpeg_decides():
+    data = BARE["JPEG"]
+    head = pictures.header(data, LIMIT)
+    for marker in (0xE0, 0xE1, 0xE2, 0xE5, 0xED, 0xEE, 0xFE):
+        for content in HEADS:
+            for length in range(len(content)):
+                segment = struct.pack(">BBH", 0xFF, marker, length + 2) + content[:length]
+                odd = data[:2] + segment + data[2:]
+                assert pictures.header(odd, LIMIT) == head, (marker, content[:length])
+            assert seen(odd) == seen(data), (marker, content)
+
+
+@pytest.mark.parametrize("more", [{}, {"progressive": True}, {"restart_marker_blocks": 2}])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_the_pixels_of_a_jpeg_alone_are_the_file_without_all_else(mode, more):
+    def made(**beside):
+        file = io.BytesIO()
+        Image.fromarray(drawn()).convert(mode).save(file, "JPEG", **more, **beside)
+        return file.getvalue()
+
+    thumbnail = ifd([(271, 2, len(BARE["JPEG"]), BARE["JPEG"])])  # it has marks of its own
+    odd = made(exif=b"Exif\0\0" + thumbnail, comment=b"home", xmp=b"<x", icc_profile=b"acsp" * 9)
+    assert pixels_alone(odd) == pixels_alone(odd + b"MotionPhoto" + END) == made()
+    assert pixels_alone(made()) == made()
+    assert seen(pixels_alone(made()[:-2])) == seen(made())
+
+
+def test_the_pixels_of_a_png_alone_are_the_file_without_all_else():
+    data = BARE["PNG"]
+    text = chunk(b"tEXt", b"Author\0me") + chunk(b"eXIf", ifd([upright_6()]))
+    assert pixels_alone(data[:33] + text + data[33:-12] + text + data[-12:] + b"film") == data
 
 
 def damaged():

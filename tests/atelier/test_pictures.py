@@ -60,18 +60,25 @@ def test_every_orientation_comes_out_upright(orientation):
     ("mode", "format"),
     [("L", "JPEG"), ("CMYK", "JPEG"), ("P", "PNG"), ("1", "PNG"), ("LA", "PNG"), ("LAB", "TIFF")],
 )
-def test_every_mode_becomes_three_channels(mode, format):
+def test_every_mode_becomes_what_is_asked_for(mode, format, monkeypatch):
     value = 255 if mode in ("1", "P") else 200  # Pillow dithers other greys
     image = Image.fromarray(np.full((9, 7, 3), value, np.uint8))
     if mode == "LAB":
         srgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
         image = ImageCms.profileToProfile(image, srgb, lab, outputMode="LAB")
-        out = pictures.decode(encoded(image, format))
+        data = encoded(image, format)
     else:
-        out = pictures.decode(encoded(image, format, mode))
-    assert out.shape == (9, 7, 3)
-    assert out.dtype == np.uint8
-    assert np.abs(out.astype(int) - value).max() <= 3
+        data = encoded(image, format, mode)
+    monkeypatch.setattr(pictures, "MANY_PIXELS", 9 * 7)
+    for out, shape in (
+        (pictures.decode(data), (9, 7, 3)),
+        (pictures.decode(data, None, (3, 3)), (5, 4, 3)),
+        (pictures.decode_colour(data, 0), (9, 7, 3)),
+        (pictures.decode_grey(data, 0), (9, 7)),
+        (pictures.decode_grey(data, 4), (4, 3)),
+    ):
+        assert out.shape == shape and out.dtype == np.uint8
+        assert np.abs(out.astype(int) - value).max() <= 3
 
 
 @pytest.mark.parametrize("format", ["HEIF", "AVIF", "WEBP", "TIFF", "BMP", "GIF", "MPO"])

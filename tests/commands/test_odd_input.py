@@ -46,9 +46,10 @@ def test_a_current_folder_that_is_gone_is_one_sentence(tmp_path, monkeypatch, ca
     assert capsys.readouterr().err == f"error: model = x: there is no such run ({ground.NOWHERE})\n"
 
 
-def test_what_a_command_begins_is_no_command(monkeypatch):
+@pytest.mark.parametrize("script", ["/venv/bin/luigi", "/venv/lib/luigi/__main__.py"])
+def test_what_a_command_begins_is_no_command(script, monkeypatch):
     """Not even while it loads its work, and does not know yet whose child it is."""
-    monkeypatch.setattr("sys.argv", ["/venv/bin/luigi", "--module", "pipeline"])
+    monkeypatch.setattr("sys.argv", [script, "--module", "pipeline"])
     assert stop.is_command("luigi")
     monkeypatch.setattr("sys.orig_argv", [sys.executable, "-c", "...", "--multiprocessing-fork"])
     assert not stop.is_command("luigi")
@@ -112,6 +113,17 @@ def test_too_little_memory_is_one_sentence(capsys):
     assert ground.answered(command, "stopped") == 1
     said = capsys.readouterr().err
     assert said.startswith("error: this takes more memory than there is: close") and "364" in said
+
+
+def test_too_few_threads_are_one_sentence(capsys):
+    def command():
+        raise RuntimeError("can't start new thread")
+
+    assert ground.answered(command, "stopped") == 1
+    said = capsys.readouterr().err
+    assert (
+        said.startswith("error: this takes more memory than there is: close") and "thread" in said
+    )
 
 
 def test_too_little_memory_of_a_task_is_one_sentence():

@@ -90,7 +90,7 @@ class Option(NamedTuple):
         if get_origin(self.kind) is Literal:
             return ["".join(get_args(self.kind))]
         found = [WRONG[self.kind]] if self.kind in WRONG else []
-        found += ["::"] if self.known["check"] and not self.known["path"] else []
+        found += ["../::"] if self.known["check"] and not self.known["path"] else []
         found += ["x" * 256] if self.known["path"] else []
         found += ["s3://x/y"] if self.known["path"] and not self.known["remote"] else []
         found += [str(self.known["low"] - 1)] if self.known["low"] is not None else []

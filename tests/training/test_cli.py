@@ -3,7 +3,8 @@
 import pytest
 
 from tests.kit.training_runs import command, draw, rehearse
-from training import cli, presets
+from training import cli, loop, presets
+from training.config import ConfigError
 
 
 def said(capsys, arguments):
@@ -49,6 +50,18 @@ def test_a_dry_run_prints_config_and_estimates(tmp_path, capsys):
             "python -m training generate: argument --psi: 'nan': give a number",
         ),
         (["train", "--data", "D", "--total-kimg", "inf"], "total_kimg = 'inf': give a number"),
+        (
+            ["train", "--data", "D", "--metrics", "fid2k,foo"],
+            "metrics = 'fid2k,foo': write fid, kid or pr, thousands of fakes, and _full for all"
+            " real images, as in fid2k,kid2k,pr2k or fid50k_full",
+        ),
+        *(
+            (
+                ["train", "--data", "D", "--name", name],
+                f"name = {name!r}: that leads out of the folder `out`: give a name alone",
+            )
+            for name in ("../x", "/x", "a/../../x")
+        ),
     ],
 )
 def test_a_wrong_input_gets_one_sentence(capsys, arguments, sentence):
@@ -83,8 +96,12 @@ def test_few_pictures_and_many_epochs_are_said(tmp_path, capsys):
     assert "fewer than" not in out
 
 
+def raise_refusal(*_):
+    raise ConfigError("the weights cannot be had")
+
+
 @pytest.mark.slow
-def test_what_is_refused_leaves_nothing_behind(tmp_path, capsys):
+def test_what_is_refused_leaves_nothing_behind(tmp_path, capsys, monkeypatch):
     data, run = draw(tmp_path / "data", size=(16, 16)), tmp_path / "runs" / "one"
     rehearse(draw(tmp_path / "small"), tmp_path / "old")
     code, _, error = said(capsys, command(data, run, resume_from=tmp_path / "old"))
@@ -94,6 +111,9 @@ def test_what_is_refused_leaves_nothing_behind(tmp_path, capsys):
     code, _, error = said(capsys, command(data, run, resume_from=tmp_path / "none"))
     assert error == f"error: resume_from = {tmp_path}/none: there is no such run or checkpoint\n"
     assert code == 2 and not run.parent.exists()
+    with monkeypatch.context() as refusing:
+        refusing.setattr(loop.metrics, "ready", raise_refusal)  # after the run has its files
+        assert said(capsys, command(data, run))[0] == 2 and not run.parent.exists()
     run.mkdir(parents=True)  # this is somebody's own
     assert said(capsys, command(data, run, resume_from=tmp_path / "old"))[0] == 2
     assert run.exists()

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import pickle
+import re
 import zipfile
 
 import numpy as np
@@ -21,6 +22,9 @@ NAMES = [f"{number:03}.png" for number in range(4)]
 SHAPES = {
     "pairs": {"labels": [[name, n % 2] for n, name in enumerate(NAMES)]},
     "a list": [[name, n % 2] for n, name in enumerate(NAMES)],
+    "whole numbers as others write them": {
+        "labels": [[name, n % 2 if n else float(n)] for n, name in enumerate(NAMES)]
+    },
     "a dict": {"labels": {name: n % 2 for n, name in enumerate(NAMES)}},
     "vectors": {"labels": [[name, [1 - n % 2, n % 2]] for n, name in enumerate(NAMES)]},
     "other names": {"labels": [[f"x\\{name.upper()}", n % 2] for n, name in enumerate(NAMES)]},
@@ -50,7 +54,14 @@ def test_labels_of_any_plain_shape_are_read(tmp_path, said, encoding):
         ('{"labels": [["000.png", "cat"]]}', "has no label for 001.png: label every picture or"),
         (json.dumps({"labels": [[n, "cat"] for n in NAMES]}), 'from 0 on, or .*; here is "cat"'),
         (json.dumps({"labels": [[n, 10**9] for n in NAMES]}), "class 1000000000 is too high"),
-        (json.dumps({"labels": [[n, 10**30] for n in NAMES]}), "labels are whole numbers"),
+        (json.dumps({"labels": [[n, 10**30] for n in NAMES]}), r"class 10{30} is too high"),
+        *(
+            (
+                json.dumps({"labels": [[n, odd if n == NAMES[-1] else good] for n in NAMES]}),
+                f"from 0 on, or .*; here is {re.escape(json.dumps(odd))}",
+            )
+            for good, odd in ((0, 0.5), (0, -1), (0, True), (0, float("nan")), ([0, 1], [1]))
+        ),
         (json.dumps([[n, 0] for n in [*NAMES]] + [[NAMES[0], 1]]), "has the labels 0 and 1"),
         ("[" * 100_000, "nested too deeply"),
         (b"\xff\xfa\xfb{", "is no text: save it as UTF-8"),

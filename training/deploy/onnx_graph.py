@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from atelier.errors import reason_in
 from training.deploy.frozen import graph
 from training.deploy.standalone import OUTPUTS
 from training.deploy.tflite import ConversionError
@@ -34,7 +35,7 @@ def write_onnx(made: Program, path: Path, quantize: str) -> None:
         )
     except Exception as error:
         raise ConversionError(
-            f"onnx: tf2onnx refuses it ({' '.join(str(error).split())[:200]}): choose frozen"
+            f"onnx: tf2onnx refuses it ({reason_in(str(error))}): choose frozen"
         ) from None
     onnx.save(renamed(model), str(path))
 

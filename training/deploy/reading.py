@@ -13,7 +13,7 @@ from tensorflow.python.framework.convert_to_constants import (
     convert_variables_to_constants_v2 as constants,
 )
 
-from atelier.errors import Refusal
+from atelier.errors import Refusal, reason_in
 
 # Operations whose data_format may be NCHW: their first input is the picture, as is output 0.
 PICTURES = {"Conv2D", "DepthwiseConv2dNative", "MaxPool", "AvgPool", "BiasAdd", "FusedBatchNorm"}
@@ -69,8 +69,9 @@ def read_graph(path: Path) -> Graph:
     except Refusal:
         raise
     except Exception as error:  # each library has its own
-        said = " ".join(str(error).split())[:200]
-        raise ConvertError(f"{path} is no SavedModel, Keras file or graph: {said}") from None
+        raise ConvertError(
+            f"{path} is no SavedModel, Keras file or graph: {reason_in(str(error))}"
+        ) from None
 
 
 def read_savedmodel(path: Path) -> Graph:

@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from atelier.errors import reason_in
 from training.config import KERAS, ConfigError
 from training.explore.asked import check_vgg
 from training.networks import layers
@@ -33,10 +34,9 @@ def read_vgg(source: str) -> Kernels:
         if source != KERAS:
             model.load_weights(source)
     except Exception as error:  # of h5py, of urllib, of Keras: as they are no file, or no network
-        why = " ".join(str(error).split())[:150]
         raise ConfigError(
-            f"vgg = {source}: that gives no weights of VGG19 ({why}): leave it out, and features of"
-            " D stand in"
+            f"vgg = {source}: that gives no weights of VGG19 ({reason_in(str(error))}): leave it"
+            " out, and features of D stand in"
         ) from None
     return {
         layer.name: tuple(weight.numpy() for weight in layer.weights)

@@ -12,7 +12,6 @@ Any other network gives another number, so its figures have another name: freche
 
 import hashlib
 import json
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +27,7 @@ from numpy.typing import NDArray
 from atelier import files
 from training import sources
 from training.batches import READERS
-from training.config import ConfigError
+from training.config import ConfigError, metric_forms
 from training.features.client import AT_ONCE, Extractor, FeaturesError, Lessons, Net, Pixels
 from training.metrics import figures as measured
 from training.metrics import scores
@@ -40,7 +39,6 @@ What = Literal["fid", "kid", "pr"]
 
 SEED = 0  # of the choice of real images, and of KID's subsets
 LEARN_FROM = 20_000  # real images that a classifier learns from, at most
-FORM = re.compile(r"(fid|frechet|kid|pr)([1-9]\d*)k(_full)?")
 
 
 @dataclass(frozen=True)
@@ -62,16 +60,12 @@ class Stopped(Exception):
 
 def parse_metrics(text: str) -> list[Metric]:
     """fid50k_full, kid2k -> metrics; raises ConfigError."""
-    found = []
-    for word in filter(None, (part.strip() for part in text.split(","))):
-        form = FORM.fullmatch(word)
-        if not form:
-            raise ConfigError(
-                f"metrics = {word!r}: write fid, kid or pr, thousands of fakes, and _full for all"
-                " real images, as in fid2k,kid2k,pr2k or fid50k_full"
-            )
-        what: What = "kid" if form[1] == "kid" else "pr" if form[1] == "pr" else "fid"
-        found.append(Metric(what, 1000 * int(form[2]), bool(form[3])))
+    try:
+        forms = metric_forms(text)
+    except ValueError as error:
+        raise ConfigError(f"metrics = {text!r}: {error}") from None
+    kinds: dict[str, What] = {"fid": "fid", "frechet": "fid", "kid": "kid", "pr": "pr"}
+    found = [Metric(kinds[form[1]], 1000 * int(form[2]), bool(form[3])) for form in forms]
     return [*dict.fromkeys(found)]
 
 

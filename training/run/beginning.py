@@ -1,5 +1,6 @@
 """Before a run begins: what a person is told of it, and the folder that it gets."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
@@ -13,6 +14,7 @@ from training.config import Config, ConfigError
 from training.run import folder
 
 MANY_EPOCHS = 1000
+FIRST = {"lock", "metrics.lock", "config.json"}  # of a run that has not begun to learn
 
 
 def check_apart(config: Config) -> None:
@@ -62,9 +64,9 @@ def made_for(run: Path) -> Iterator[None]:
             say(f"note: {run} has other files in it, and the run is written beside them")
         yield
     except (Refusal, OSError) as error:
-        lock = run / "lock"
-        if new and run.is_dir() and list(run.iterdir()) in ([], [lock]):
-            lock.unlink(missing_ok=True)
+        if new and run.is_dir() and FIRST.issuperset(os.listdir(run)):
+            for file in run.iterdir():
+                file.unlink()
         for place in new:
             with suppress(OSError):
                 place.rmdir()

@@ -68,7 +68,7 @@ def unequivocal(where: str, rows: list[Any]) -> list[tuple[str, Any]]:
     """The rows; raises DataError where a name has two labels."""
     label_of = {name: label for name, label in rows}
     for name, label in rows:
-        if label != label_of[name]:
+        if [label] != [label_of[name]]:  # in a list NaN is itself
             both = f"{shown_json(label)} and {shown_json(label_of[name])}"
             raise DataError(f"{where}: {name} has the labels {both}: {PAIR}")
     return list(label_of.items())
@@ -96,7 +96,7 @@ def labels_by_name(where: str, label_of: dict[str, Any], names: Sequence[str]) -
         if len(meant) > 1:
             raise DataError(f"{where}: {said} may be {' or '.join(meant)}: give its path")
         for name in meant:
-            if found.setdefault(name, label_of[said]) != label_of[said]:
+            if [found.setdefault(name, label_of[said])] != [label_of[said]]:
                 raise DataError(f"{where}: {name} has two labels: keep one")
     missing = [name for name in names if found.get(name) is None]
     if missing:
@@ -105,21 +105,38 @@ def labels_by_name(where: str, label_of: dict[str, Any], names: Sequence[str]) -
 
 
 def dense(where: str, labels: list[Any]) -> Rows:
-    """Class numbers become one-hot rows; vectors stay what they are."""
+    """Class numbers, 3.0 as well as 3, become one-hot rows; vectors stay what they are."""
+    if all(map(is_class, labels)):
+        top = int(max(labels))
+        if top >= MOST_CLASSES:
+            raise DataError(f"{where}: class {top} is too high: classes count from 0 on")
+        return np.asarray(np.eye(top + 1)[np.asarray(labels, np.int64)], np.float32)
     try:
         numbers = np.array(labels)
     except (ValueError, OverflowError):
         numbers = np.array(None)
-    if numbers.ndim == 1 and numbers.dtype.kind == "i" and numbers.min() >= 0:
-        if numbers.max() >= MOST_CLASSES:
-            raise DataError(f"{where}: class {numbers.max()} is too high: classes count from 0 on")
-        return np.asarray(np.eye(numbers.max() + 1)[numbers], np.float32)
     if numbers.ndim == 2 and numbers.dtype.kind in "iufb" and np.isfinite(numbers).all():
         return numbers.astype(np.float32)
     raise DataError(
         f"{where}: labels are whole numbers from 0 on, or vectors of one length; here is"
-        f" {shown_json(labels[0])}"
+        f" {shown_json(odd_label(labels))}"
     )
+
+
+def is_class(label: Any) -> bool:
+    """Whether a label is a whole number from 0 on, however it is written."""
+    number = isinstance(label, int | float) and not isinstance(label, bool)
+    return number and label >= 0 and label % 1 == 0
+
+
+def odd_label(labels: list[Any]) -> Any:
+    """The first that is no class, or among vectors no vector of the first one's length."""
+    first = labels[0]
+    if isinstance(first, list):
+        alike = (isinstance(label, list) and len(label) == len(first) for label in labels)
+    else:
+        alike = (is_class(label) for label in labels)
+    return next((label for label, good in zip(labels, alike, strict=True) if not good), first)
 
 
 def shown_json(value: Any) -> str:

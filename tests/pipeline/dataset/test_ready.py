@@ -40,10 +40,13 @@ def ready(tmp_path: Path) -> Path:
 def test_a_folder_of_ready_pictures(ready: Path) -> None:
     (ready / ".hidden.png").touch()
     (ready / "readme.txt").touch()
-    (ready / "sub").mkdir()
+    draw(ready / "sub" / "a.png", 9)
     out = ready.parent / "clothing"
     notes = records(ready, out)
-    assert notes == ["2 files are hidden or no pictures, '.hidden.png' the first"]
+    assert notes == [
+        "1 pictures are in folders below, 'sub/a.png' the first, and left out",
+        "2 files are hidden or no pictures, '.hidden.png' the first",
+    ]
     assert sorted(content(out)) == [
         ".checksums.json",
         "clothing-r02.tfrecords",
@@ -77,6 +80,12 @@ def test_mixed_pictures_are_an_error(
 def test_a_folder_without_pictures_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="holds no picture"):
         records(tmp_path, tmp_path / "out")
+    draw(tmp_path / "elsewhere" / "cats" / "a.png", 0)
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "cats").symlink_to(tmp_path / "elsewhere" / "cats")
+    for folder in ("elsewhere", "linked"):
+        with pytest.raises(SettingsError, match=r"itself: .*; 1 pictures are .*, 'cats/a.png' the"):
+            records(tmp_path / folder, tmp_path / "out")
     with pytest.raises(SettingsError, match="none is not there: give a folder"):
         records(tmp_path / "none", tmp_path / "out")
 
@@ -106,11 +115,15 @@ def test_jpegs_are_packed_as_they_are_unless_only_we_would_see_them_so(tmp_path:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(lying).save(tmp_path / "ready" / "0.jpg", exif=exif)
+    told = tmp_path / "ready" / "2.jpg"
+    bare = told.read_bytes()
+    told.write_bytes(bare[:2] + b"\xff\xfe\0\6home" + bare[2:])
     records(tmp_path / "ready", tmp_path / "out", "sharded")
     (file,) = (tmp_path / "out").glob("*.tfrecords")
     held = file.read_bytes()
-    for n in range(3):
-        assert ((tmp_path / "ready" / f"{n}.jpg").read_bytes() in held) == (n > 0)
+    assert (tmp_path / "ready" / "1.jpg").read_bytes() in held
+    assert bare in held and b"home" not in held
+    assert (tmp_path / "ready" / "0.jpg").read_bytes() not in held
     found = open_source(tmp_path / "out")
     turned = found.read(shuffled(3).tolist().index(0)).astype(int)
     seen = pictures_of.decode((tmp_path / "ready" / "0.jpg").read_bytes())

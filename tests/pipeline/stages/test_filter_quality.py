@@ -163,6 +163,10 @@ def test_scores_go_by_path_and_outlive_nothing_else(store):
     fresh()
     with pytest.raises(SettingsError, match=r"scores = .*: line 2: 'little' is no number"):
         FilterQuality().brought_in  # noqa: B018
+    for nothing in (store.parent, store.parent / "none.csv"):
+        set_options(FilterQuality_scores=nothing)
+        with pytest.raises(SettingsError, match=r"scores = .*: there is no such file; name a CSV"):
+            FilterQuality().brought_in  # noqa: B018
 
 
 def test_nothing_asked_leaves_every_name_as_it_was(store):

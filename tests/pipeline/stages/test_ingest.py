@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from pipeline.photos import folder
 from pipeline.stages import ingest
 from pipeline.tasks import Ingest
-from tests.kit.store import build, photo, save, set_options
+from tests.kit.store import ROOT, build, photo, save, set_options
 
 
 def ingested():
@@ -134,6 +136,24 @@ def clip(store):
         video.write(frame)
     video.release()
     return path
+
+
+LOOK = """
+import sys
+from pathlib import Path
+from pipeline.photos import video
+path = Path(sys.argv[1])
+print(video.too_large(path, 1), len(list(video.frames(path, 1))))
+"""
+
+
+@pytest.mark.slow
+def test_ffmpeg_says_nothing_of_its_own(tmp_path):
+    """It reads how loud it may be once in a process."""
+    broken = tmp_path / "a.mp4"
+    broken.write_bytes(b"\0\0\0\x18ftypmp42" + b"junk" * 100)
+    said = subprocess.run([sys.executable, "-c", LOOK, broken], cwd=ROOT, capture_output=True)
+    assert (said.stdout, said.stderr) == (b" 0\n", b"")
 
 
 def test_frames_of_a_video_become_photos(store, clip):

@@ -1,0 +1,16 @@
+"""Folders of Pascal VOC as people have them, with other files beside."""
+
+from detectors.annotations import read_annotations
+
+BOX = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>50</xmax><ymax>50</ymax></bndbox>"
+SIZE = "<size><width>100</width><height>80</height></size>"
+
+
+def test_xml_that_is_no_annotation_is_left_out(tmp_path):
+    """Even where it is called as a photo is: that would be one without objects."""
+    for name, root in (("one", "annotation"), ("two", "html")):
+        inner = f"<filename>{name}.jpg</filename>{SIZE}<object><name>dog</name>{BOX}</object>"
+        (tmp_path / f"{name}.xml").write_text(f"<{root}>{inner}</{root}>")
+    found = read_annotations(tmp_path)
+    assert [photo.filename for photo in found.photos] == ["one.jpg"]
+    assert found.warnings == [f"{tmp_path / 'two.xml'} is no Pascal VOC, but <html>; left out"]
