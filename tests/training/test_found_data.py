@@ -55,12 +55,18 @@ def test_labels_of_any_plain_shape_are_read(tmp_path, said, encoding):
         (json.dumps({"labels": [[n, "cat"] for n in NAMES]}), 'from 0 on, or .*; here is "cat"'),
         (json.dumps({"labels": [[n, 10**9] for n in NAMES]}), "class 1000000000 is too high"),
         (json.dumps({"labels": [[n, 10**30] for n in NAMES]}), r"class 10{30} is too high"),
+        (json.dumps({"labels": [[n, 10**400] for n in NAMES]}), r"class 10{59} \.\.\. is too high"),
+        (json.dumps({"labels": [[n, 1e300] for n in NAMES]}), r"class 1e\+300 is too high"),
         *(
             (
                 json.dumps({"labels": [[n, odd if n == NAMES[-1] else good] for n in NAMES]}),
                 f"from 0 on, or .*; here is {re.escape(json.dumps(odd))}",
             )
-            for good, odd in ((0, 0.5), (0, -1), (0, True), (0, float("nan")), ([0, 1], [1]))
+            for good, odd in (
+                *((0, 0.5), (0, -1), (0, True), (0, float("nan")), (0, [1])),
+                *(([0, 1], odd) for odd in ([1], 1, [0, "a"], [0, 10**40], [0, [1]])),
+                *(([0, 1], [0, number]) for number in (float("nan"), float("inf"), 1e300)),
+            )
         ),
         (json.dumps([[n, 0] for n in [*NAMES]] + [[NAMES[0], 1]]), "has the labels 0 and 1"),
         ("[" * 100_000, "nested too deeply"),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from training.sources.source import DataError
 from training.sources.stores import FILE, Store
 
 MOST_CLASSES = 10_000
+LARGEST = float(np.finfo(np.float32).max)
 PAIR = "write [name, class], or [name, [1, 0, 1]] where a picture has several classes"
 
 Rows = NDArray[np.float32]  # pictures, classes
@@ -107,19 +109,19 @@ def labels_by_name(where: str, label_of: dict[str, Any], names: Sequence[str]) -
 def dense(where: str, labels: list[Any]) -> Rows:
     """Class numbers, 3.0 as well as 3, become one-hot rows; vectors stay what they are."""
     if all(map(is_class, labels)):
-        top = int(max(labels))
+        top = max(labels)
         if top >= MOST_CLASSES:
-            raise DataError(f"{where}: class {top} is too high: classes count from 0 on")
-        return np.asarray(np.eye(top + 1)[np.asarray(labels, np.int64)], np.float32)
-    try:
-        numbers = np.array(labels)
-    except (ValueError, OverflowError):
-        numbers = np.array(None)
-    if numbers.ndim == 2 and numbers.dtype.kind in "iufb" and np.isfinite(numbers).all():
-        return numbers.astype(np.float32)
+            said = shown_json(top)
+            raise DataError(f"{where}: class {said} is too high: classes count from 0 on")
+        return np.asarray(np.eye(int(top) + 1)[np.asarray(labels, np.int64)], np.float32)
+    length = len(labels[0]) if isinstance(labels[0], list) else -1
+    fits = partial(is_vector, length=length) if length >= 0 else is_class
+    odd = next((label for label in labels if not fits(label)), None)
+    if odd is None:
+        return np.array(labels, np.float32)
     raise DataError(
         f"{where}: labels are whole numbers from 0 on, or vectors of one length; here is"
-        f" {shown_json(odd_label(labels))}"
+        f" {shown_json(odd)}"
     )
 
 
@@ -129,14 +131,13 @@ def is_class(label: Any) -> bool:
     return number and label >= 0 and label % 1 == 0
 
 
-def odd_label(labels: list[Any]) -> Any:
-    """The first that is no class, or among vectors no vector of the first one's length."""
-    first = labels[0]
-    if isinstance(first, list):
-        alike = (isinstance(label, list) and len(label) == len(first) for label in labels)
-    else:
-        alike = (is_class(label) for label in labels)
-    return next((label for label, good in zip(labels, alike, strict=True) if not good), first)
+def is_vector(label: Any, length: int) -> bool:
+    """Whether a label is a list of so many numbers that float32 holds."""
+    return (
+        isinstance(label, list)
+        and len(label) == length
+        and all(isinstance(number, int | float) and abs(number) <= LARGEST for number in label)
+    )
 
 
 def shown_json(value: Any) -> str:
