@@ -9,7 +9,7 @@ from typing import Any
 
 from atelier.commands import say
 from atelier.errors import Refusal
-from atelier.files import is_text
+from atelier.files import alone, is_text
 from training.config import Config, ConfigError
 from training.run import folder
 
@@ -60,16 +60,33 @@ def made_for(run: Path) -> Iterator[None]:
     new = [place for place in (run, *run.parents) if not place.exists()]
     try:
         run.mkdir(parents=True, exist_ok=True)
-        if any(run.iterdir()) and not (run / "config.json").exists():
-            say(f"note: {run} has other files in it, and the run is written beside them")
+    except OSError:
+        unmake(new)
+        raise ConfigError(f"out = {run}: no folder can be made there: choose another") from None
+    if any(run.iterdir()) and not (run / "config.json").exists():
+        say(f"note: {run} has other files in it, and the run is written beside them")
+    try:
         yield
-    except (Refusal, OSError) as error:
-        if new and run.is_dir() and FIRST.issuperset(os.listdir(run)):
+    except (Refusal, OSError):
+        if run in new:
+            forget(run)
+        unmake(new)
+        raise
+
+
+def forget(run: Path) -> None:
+    """Remove what a run has written before it learns; nothing where another process has begun it.
+
+    Two commands that begin at once both find that there is no folder.
+    """
+    with suppress(Refusal, OSError), alone(run / "lock", Refusal("another process trains it")):
+        if FIRST.issuperset(os.listdir(run)):
             for file in run.iterdir():
                 file.unlink()
-        for place in new:
-            with suppress(OSError):
-                place.rmdir()
-        if isinstance(error, Refusal) or run.is_dir():
-            raise
-        raise ConfigError(f"out = {run}: no folder can be made there: choose another") from None
+
+
+def unmake(places: list[Path]) -> None:
+    """Remove folders, the innermost first, as far as they are empty."""
+    for place in places:
+        with suppress(OSError):
+            place.rmdir()
