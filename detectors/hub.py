@@ -11,6 +11,7 @@ import tarfile
 import tempfile
 import warnings
 import zlib
+from lzma import LZMAError
 from pathlib import Path
 
 from atelier.commands import WAYS_OUT
@@ -52,7 +53,7 @@ def unpacked(archive: Path) -> Path:
         beside = Path(name) / "model"
         try:
             unpack(archive, beside)
-        except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        except (tarfile.TarError, EOFError, zlib.error, LZMAError, OSError) as error:
             if isinstance(error, OSError) and error.errno in WAYS_OUT:
                 raise  # the machine is at fault, not the archive
             said = reason_in(str(error))

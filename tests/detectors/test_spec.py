@@ -210,11 +210,12 @@ def test_a_broken_archive_and_one_that_climbs_out_are_refused(tmp_path, cache):
     assert list(cache.iterdir()) == []
 
 
-def test_no_changed_bit_of_an_archive_goes_unnoticed(tmp_path, cache):
+@pytest.mark.parametrize("packed", ["gz", "xz", "bz2"])
+def test_no_changed_bit_of_an_archive_goes_unnoticed(tmp_path, cache, packed):
     """Its end tells, which nobody reads who only wants what is in it."""
     data = random.Random(0).randbytes(3000) + b"words, which become shorter" * 99
     (tmp_path / "saved_model.pb").write_bytes(data)
-    with tarfile.open(tmp_path / "m.tgz", "w:gz") as tar:
+    with tarfile.open(tmp_path / "m.tgz", f"w:{packed}") as tar:
         tar.add(tmp_path / "saved_model.pb", "saved_model.pb")
     whole = (tmp_path / "m.tgz").read_bytes()
     changed = [
