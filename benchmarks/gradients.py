@@ -110,13 +110,11 @@ def gradients(case: str, device: str, moved: float, size: int, batch: int) -> Gr
 
 
 def difference(own: Gradients, other: Gradients, step: str) -> float:
-    """The largest of all variables of a step, relative."""
+    """The largest of all variables of a step, relative; NaN where any number is none."""
     names = [name for name in own if name.startswith(f"{step}/")]
-    least = max(abs(own[name]).max() for name in names) / 10
-    return max(
-        float(abs(own[name] - other[name]).max() / max(abs(own[name]).max(), least))
-        for name in names
-    )
+    sizes = np.array([abs(own[name]).max() for name in names])
+    apart = np.array([abs(own[name] - other[name]).max() for name in names])
+    return float((apart / np.maximum(sizes, sizes.max() / 10)).max())
 
 
 if __name__ == "__main__":

@@ -32,3 +32,5 @@ def test_a_difference_is_that_of_the_worst_variable_but_of_none_that_is_all_roun
     assert gradients.difference(own, other, "D") == pytest.approx(0.05)
     other["D/1"] = np.array([0.5 + 1e-6])
     assert gradients.difference(own, other, "D") == pytest.approx(0.5)
+    other["D/1"] = np.array([np.nan])
+    assert np.isnan(gradients.difference(own, other, "D"))
