@@ -19,7 +19,7 @@ MOST_UNPACKED = 1 << 20  # bytes of a compressed profile or text
 END = b"\xff\xd9"  # of a JPEG
 START = b"\xff\xd8"
 SCAN, RESOURCES = 0xDA, 0xED  # markers of pixels, and of what Photoshop writes
-WRITTEN = {*range(0xE1, 0xEE), 0xEF, 0xFE}  # of all but JFIF's and Adobe's, which tell colours
+WRITTEN = {*range(0xE0, 0xF0), 0xFE}  # by programs, cameras and people
 # Marker of a segment of metadata -> the word that it begins with, bytes that its readers rely on.
 HEADS = {0xE0: (b"JFIF", 7), 0xE2: (b"ICC_PROFILE\0", 14), 0xEE: (b"Adobe", 7)}
 # Bytes that a JPEG decoder takes for pixels where pixels are missing, and skips where none are.
@@ -110,10 +110,24 @@ def pixels_alone(data: bytes) -> bytes:
     for start, marker, content in segments(data):
         end = start + 4 + len(content)
         if marker in WRITTEN:
-            kept.append(data[at:start])
+            kept += [data[at:start], telling_colours(marker, content)]
             at = end
     last = data.find(END, max(at, end))
     return b"".join([*kept, data[at : last + len(END)] if last >= 0 else data[at:]])
+
+
+def telling_colours(marker: int, content: bytes) -> bytes:
+    """What of a segment says how colours are coded, as JFIF's or Adobe's; nothing of others.
+
+    Behind it may be a thumbnail.
+    """
+    if marker == 0xE0 and content.startswith(b"JFIF\0") and len(content) >= 14:
+        content = content[:12] + bytes(2)  # of no columns and no rows
+    elif marker == 0xEE and content.startswith(b"Adobe") and len(content) >= 12:
+        content = content[:12]
+    else:
+        return b""
+    return struct.pack(">BBH", 0xFF, marker, 2 + len(content)) + content
 
 
 def is_stump(marker: int, content: bytes) -> bool:

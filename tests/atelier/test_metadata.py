@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from itertools import product
 
 import numpy as np
 import pytest
@@ -223,20 +224,22 @@ def test_transparency_of_another_kind_of_picture_decides_nothing(mode, length):
 
 
 HEADS = (
-    *(
-        b"JFIF\0\1\2\1\0H\0H\0\0",
-        b"JFXX\0\x10",
-        b"Exif\0\0MM\0*\0\0\0\x08\0\1\1\x12",
-        b"MPF\0II*\0\xff\xff",
-    ),
-    *(b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta", b"ICC_PROFILE\0\1\2acsp", b"FPXR\0\1"),
-    *(
-        b"Photoshop 3.0\x008BIM\3\xed\0\0\0\0\0\2a",
-        b"Adobe\0d\0\0\0\0\1",
-        b"Ducky\0\1",
-        b"\0\xff" * 40,
-    ),
+    b"JFIF\0\1\2\1\0H\0H\0\0",
+    b"JFXX\0\x10",
+    b"Exif\0\0MM\0*\0\0\0\x08\0\1\1\x12",
+    b"MPF\0II*\0\xff\xff",
+    b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta",
+    b"ICC_PROFILE\0\1\2acsp",
+    b"FPXR\0\1",
+    b"Photoshop 3.0\x008BIM\3\xed\0\0\0\0\0\2a",
+    b"Adobe\0d\0\0\0\0\1",
+    b"Ducky\0\1",
+    b"\0\xff" * 40,
 )
+
+
+def segment(marker, content):
+    return struct.pack(">BBH", 0xFF, marker, 2 + len(content)) + content
 
 
 def test_no_segment_of_a_jpeg_decides():
@@ -245,8 +248,7 @@ def test_no_segment_of_a_jpeg_decides():
     for marker in (0xE0, 0xE1, 0xE2, 0xE5, 0xED, 0xEE, 0xFE):
         for content in HEADS:
             for length in range(len(content)):
-                segment = struct.pack(">BBH", 0xFF, marker, length + 2) + content[:length]
-                odd = data[:2] + segment + data[2:]
+                odd = data[:2] + segment(marker, content[:length]) + data[2:]
                 assert pictures.header(odd, LIMIT) == head, (marker, content[:length])
             assert seen(odd) == seen(data), (marker, content)
 
@@ -264,6 +266,20 @@ def test_the_pixels_of_a_jpeg_alone_are_the_file_without_all_else(mode, more):
     assert pixels_alone(odd) == pixels_alone(odd + b"MotionPhoto" + END) == made()
     assert pixels_alone(made()) == made()
     assert seen(pixels_alone(made()[:-2])) == seen(made())
+
+
+@pytest.mark.parametrize(("mode", "least"), [("RGB", 14), ("CMYK", 12)], ids=["JFIF", "Adobe"])
+def test_of_segments_only_what_tells_colours_goes_with_pixels(mode, least):
+    file = io.BytesIO()
+    Image.fromarray(drawn()).convert(mode).save(file, "JPEG")
+    data = file.getvalue()
+    marker, told, rest = data[3], data[6 : 6 + least], data[6 + least :]
+    with_thumbnail = told[:12] + b"\2\1" + b"home!!"
+    for content in (told, with_thumbnail):
+        assert pixels_alone(data[:2] + segment(marker, content) + rest) == data
+    others = b"JFXX\0\x10", b"JFIF\0\1", b"II\x1a\0\0\0HEAPJPGM", b"Adobe\0d", b"home", b""
+    for marker, content in product((*range(0xE0, 0xF0), 0xFE), others):
+        assert pixels_alone(data[:2] + segment(marker, content) + data[2:]) == data
 
 
 def test_the_pixels_of_a_png_alone_are_the_file_without_all_else():
