@@ -193,7 +193,7 @@ def listed(folder: Path) -> tuple[list[Item], list[str]]:
     pictures = [path for path in files if is_picture(path)]
     others = [path.name for path in files if not is_picture(path)]
     others = [name for name in others if name != finished.DESCRIPTION]
-    below = [name for name in photos(folder) if "/" in name]
+    below = pictures_below(folder)
     deeper = f"{len(below)} pictures are in folders below, {below[0]!r} the first" if below else ""
     if not pictures:
         raise SettingsError(
@@ -205,6 +205,14 @@ def listed(folder: Path) -> tuple[list[Item], list[str]]:
     if others:
         notes.append(f"{len(others)} files are hidden or no pictures, {others[0]!r} the first")
     return items, notes
+
+
+def pictures_below(folder: Path) -> list[str]:
+    """The pictures in folders below; none where one of those is closed, which is no matter here."""
+    try:
+        return [name for name in photos(folder) if "/" in name]
+    except OSError:
+        return []
 
 
 def files_of(folder: Path) -> list[Path]:

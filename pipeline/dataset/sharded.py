@@ -31,7 +31,7 @@ from training.sources.records import straight
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FORMAT = 1  # of the files: another one keeps none of those before
+FORMAT = 2  # of the files: another one keeps none of those before
 FEATURE_BYTES = 50  # about what a record holds besides its shape and data
 
 Held = tuple[Shape, Pixels | bytes]  # a level of a picture: pixels C H W, or a file's bytes

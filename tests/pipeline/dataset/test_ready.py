@@ -77,6 +77,16 @@ def test_mixed_pictures_are_an_error(
     assert not (ready.parent / "out").exists()
 
 
+def test_a_folder_below_that_is_closed_does_not_matter(
+    ready: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(source: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(source / "sub"))
+
+    monkeypatch.setattr(ready_made, "photos", closed)
+    assert records(ready, ready.parent / "out") == []
+
+
 def test_a_folder_without_pictures_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="holds no picture"):
         records(tmp_path, tmp_path / "out")
