@@ -144,12 +144,17 @@ def without_chunks(data: bytes) -> bytes:
     Critical chunks stay as they are, so that a broken picture stays a broken picture. An
     orientation that stands behind the pixels comes before them.
     """
-    view, at, pixels, same = memoryview(data), len(PNG), False, True
+    view, at, pixels, colours, same = memoryview(data), len(PNG), False, 0, True
     before, behind = [view[:at]], list[memoryview]()
     for chunk in chunks(data):
         pixels, at = pixels or chunk.kind == b"IDAT", chunk.end
         early = not pixels or chunk.kind in ORIENTING
-        needed = is_clear(chunk, data) if chunk.kind == b"tRNS" else is_needed(chunk)
+        if chunk.kind == b"PLTE":
+            colours = len(chunk.content) // 3
+        if chunk.kind == b"tRNS":
+            needed = early and is_clear(chunk, data, colours)
+        else:
+            needed = is_needed(chunk)
         if needed:
             (before if early else behind).append(view[chunk.start : chunk.end])
         same = same and needed and early == (not pixels)
@@ -184,10 +189,10 @@ def is_needed_text(kind: bytes, content: bytes) -> bool:
     return True
 
 
-def is_clear(chunk: Chunk, data: bytes) -> bool:
-    """Whether a PNG's transparency is as long as its kind of colours wants it."""
+def is_clear(chunk: Chunk, data: bytes, colours: int) -> bool:
+    """Whether a PNG's transparency is as long as its kind, or its palette of so many, wants it."""
     kind, length = data[25] if len(data) > 25 else -1, len(chunk.content)
-    return chunk.sound and (0 < length <= 256 if kind == PALETTE else length == CLEAR.get(kind))
+    return chunk.sound and (0 < length <= colours if kind == PALETTE else length == CLEAR.get(kind))
 
 
 def unpacks(packed: bytes) -> bool:

@@ -223,6 +223,16 @@ def test_transparency_of_another_kind_of_picture_decides_nothing(mode, length):
     assert seen(data[:at] + chunk(b"tRNS", bytes(length)) + data[at:]) == seen(data)
 
 
+def test_transparency_of_a_palette_decides_at_its_place_only():
+    file = io.BytesIO()
+    Image.fromarray(drawn()).quantize(4).save(file, "PNG")
+    data, own, more = file.getvalue(), chunk(b"tRNS", bytes(4)), chunk(b"tRNS", bytes(5))
+    palette, pixels = (data.index(kind) - 4 for kind in (b"PLTE", b"IDAT"))
+    for at, odd in ((palette, own), (pixels, more), (len(data) - 12, own)):
+        assert seen(data[:at] + odd + data[at:]) == seen(data)
+    assert seen(data[:pixels] + own + data[pixels:]) != seen(data)
+
+
 HEADS = (
     b"JFIF\0\1\2\1\0H\0H\0\0",
     b"JFXX\0\x10",
