@@ -308,9 +308,13 @@ def scans_are_complete(data: bytes) -> bool:
     progressive = False
     for _, marker, content in segments(data):
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            if len(content) < 6:
+                return False
             components, progressive = content[5], marker in (0xC2, 0xC6, 0xCA, 0xCE)
         elif marker == SCAN:
-            count = content[0]
+            count = content[0] if content else 0
+            if len(content) < 4 + 2 * count:
+                return False
             first, last, bits = content[1 + 2 * count : 4 + 2 * count]
             if not bits & 15:
                 own = content[1 : 1 + 2 * count : 2]

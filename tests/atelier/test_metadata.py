@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from atelier import pictures
-from atelier.containers import END, PNG, pixels_alone
+from atelier.containers import END, PNG, SCAN, pixels_alone, scans_are_complete, segments
 from atelier.pictures import UnreadableError
 
 LIMIT = 10**8
@@ -314,6 +314,16 @@ def damaged():
 def test_critical_chunks_stay_strict(what, data):
     with pytest.raises(UnreadableError):
         seen(data)
+
+
+@pytest.mark.parametrize(("marker", "length"), [(0xC2, 5), (0xC2, 0), (SCAN, 3), (SCAN, 0)])
+def test_a_jpeg_whose_segment_is_too_short_is_no_whole_one(marker, length):
+    file = io.BytesIO()
+    Image.fromarray(drawn()).save(file, "JPEG", progressive=True)
+    data = file.getvalue()
+    at, content = next((at, content) for at, own, content in segments(data) if own == marker)
+    short = data[:at] + segment(marker, content[:length]) + data[at + 4 + len(content) :]
+    assert scans_are_complete(data) and not scans_are_complete(short)
 
 
 @pytest.mark.parametrize("progressive", [False, True], ids=["baseline", "progressive"])
