@@ -64,8 +64,8 @@ def tightness(shares: Shares, recipe: Recipe) -> Iterator[str]:
     if wide < len(shares):
         yield (
             f"{wide} of {len(shares)} portraits {'has' if wide == 1 else 'have'} the room that is"
-            f" wanted, the face {wanted:.2f} of the height; it is {np.median(shares):.2f} in the middle one,"
-            f" {shares.max():.2f} at most; [Portrait] shrink says how much it may be"
+            f" wanted, the face {wanted:.2f} of the height; it is {np.median(shares):.2f} in the"
+            f" middle one, {shares.max():.2f} at most; [Portrait] shrink says how much it may be"
         )
 
 

@@ -17,9 +17,9 @@ from training import startup
 from training.config import ConfigError
 from training.explore import asked, writing
 from training.explore.asked import Look
-from training.explore.progress import Steps, with_bar
 from training.explore.sheets import Pixels, check_many, enlargement, sheet
 from training.run import charts, checkpoints
+from training.run.progress import Steps, with_bar
 
 if TYPE_CHECKING:
     from training.explore.model import Model

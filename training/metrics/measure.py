@@ -33,6 +33,7 @@ from training.features.client import AT_ONCE, Extractor, FeaturesError, Lessons,
 from training.metrics import figures as measured
 from training.metrics import scores
 from training.metrics.fakes import Fakes
+from training.run.progress import bar
 
 Say = Callable[[str], None]
 Row = dict[str, Any]
@@ -41,6 +42,7 @@ What = Literal["fid", "kid", "pr"]
 SEED = 0  # of the choice of real images, and of KID's subsets
 LEARN_FROM = 20_000  # real images that a classifier learns from, at most
 FORM = re.compile(r"(fid|frechet|kid|pr)([1-9]\d*)k(_full)?")
+FIGURE = re.compile(r"(\w+)\((random-inception|classifier)\)")
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,12 @@ def parse_metrics(text: str) -> list[Metric]:
     """fid50k_full, kid2k -> metrics; raises ConfigError."""
     found = []
     for word in filter(None, (part.strip() for part in text.split(","))):
+        if figure := FIGURE.fullmatch(word):
+            asked = figure[1].replace("frechet", "fid")
+            raise ConfigError(
+                f"metrics = {word!r}: so its figure is called; ask for {asked}, with"
+                f" standin = {figure[2]}"
+            )
         form = FORM.fullmatch(word)
         if not form:
             raise ConfigError(
@@ -278,10 +286,12 @@ def gathered(
     """The features of `count` pictures in a file, so that memory does not grow, and the classes."""
     rows = np.lib.format.open_memmap(path, "w+", np.float32, (count, extractor.dims))
     at, classes = 0, list[int]()
-    for answer in extractor.stream(batches):
-        rows[at : at + len(answer.features)] = answer.features
-        at += len(answer.features)
-        classes += answer.classes
+    with bar(count, "pictures") as shown:
+        for answer in extractor.stream(batches):
+            rows[at : at + len(answer.features)] = answer.features
+            at += len(answer.features)
+            classes += answer.classes
+            shown.update(len(answer.features))
     if at != count:
         raise FeaturesError(f"{at} pictures came where {count} were expected")
     rows.flush()
