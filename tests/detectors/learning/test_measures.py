@@ -119,7 +119,7 @@ def test_the_report_of_a_measurement(tmp_path):
     found = [finds((BOX, 0.9)), finds((BOX, 0.7)), finds((BOX, 0.2))]
     measured = {
         "detector": measure(found, examples, 2),
-        "constant <box>": measure(found, examples, 2),
+        "crop:a long way/to the <box>": measure(found, examples, 2),
     }
     said = []
     evaluate.write_report(
@@ -128,7 +128,7 @@ def test_the_report_of_a_measurement(tmp_path):
     known = json.loads((tmp_path / "metrics.json").read_text())
     assert known["worst"] == ["empty", "bad", "good"]
     assert known["measured"]["detector"]["classes"]["never seen"] == {"ap50": None, "ap5095": None}
-    assert "constant <box>" in said[0]
+    assert "way/to the <box>" in said[0] and len({*map(len, said[0].splitlines())}) == 2
     drawing = ElementTree.parse(tmp_path / "curve.svg")
     lines = [each for each in drawing.iter() if each.tag.endswith("polyline")]
     assert len(lines) == 2  # the class without boxes has none
