@@ -60,6 +60,18 @@ def close(found, loss, tape, state, network):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4 * np.abs(other).max() + 1e-7)
 
 
+@pytest.mark.parametrize(("height", "width", "rows", "columns"), [(64, 64, 1, 1), (256, 128, 4, 2)])
+def test_some_pixels_tell_how_alike_fakes_are(phases, height, width, rows, columns):
+    images = np.random.default_rng(0).normal(size=(BATCH, height, width, 3)).astype(np.float32)
+    told = phases.spread(tf.constant(images))
+    assert told["images"].shape == (64, 64, 3)
+    some = images[:, ::rows, ::columns]
+    np.testing.assert_allclose(told["images"], some.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(told["squares"], (some**2).mean(axis=0), atol=1e-6)
+    found = np.sqrt(told["squares"] - told["images"] ** 2).mean()
+    assert abs(found - images.std(axis=0).mean()) < 0.01 * found
+
+
 def test_r1_weighs_half_of_gamma_times_its_interval(phases):
     """gamma / 2 E |grad D(x)|^2 (Mescheder et al. 2018), every 16 minibatches 16 times that."""
     state = phases.state

@@ -27,7 +27,7 @@ def main() -> None:
     seeds = [SEEDS[at % len(SEEDS)] for at in range(int(batch))]
     z = seeded_latents(seeds, generator.config.z_dim)
     labels = seeded_labels(seeds, generator.config.labels)
-    sampler = Sampler(generator, len(seeds))
+    sampler = Sampler(generator.with_kernels(), len(seeds))
     sampler(z, labels, PSI)
     found = timed(lambda _: {"images": sampler(z, labels, PSI)}, {}, float(seconds))
     print(json.dumps(found))

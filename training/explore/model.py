@@ -42,7 +42,7 @@ class Model:
         self.config = self.generator.config
         if noise == "random":
             self.check_noise()
-        self.sampler = Sampler(self.generator, 1, noise)
+        self.sampler = Sampler(self.generator.with_kernels(), 1, noise)
 
     def check_noise(self) -> None:
         """Raise ConfigError where the model adds no noise."""

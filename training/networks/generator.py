@@ -1,12 +1,13 @@
 """The generator of StyleGAN2: the mapping network z -> w, the synthesis network w -> image."""
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Literal
 
 import tensorflow as tf
 
-from training.networks import layers
+from training.networks import layers, winograd
 from training.networks.architecture import GeneratorConfig
 from training.networks.parameters import (
     Layer,
@@ -52,6 +53,19 @@ class Generator(Network):
     def w_avg(self) -> Tensor:
         """The running mean of w [w_dim], a variable that the training loop updates."""
         return self.values["mapping/w_avg"]
+
+    def with_kernels(self) -> "Generator":
+        """The same as it is now, for drawing on a CPU: what depends on no style is made once."""
+        if winograd.on_cpu("drawing") == "none":
+            return self
+        found = copy(self)
+        found.values = dict(self.values)
+        for number, name in enumerate(noise_layers(self.config)):
+            size, up = self.config.shape.size(number // 2), number % 2 == 1
+            dtype = self.config.dtype_of((number + 1) // 2)
+            made = layers.made_once(self.layer(name), size, dtype, up)
+            found.values.update({f"{name}/{key}": made[key] for key in made})
+        return found
 
     def map(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """z [n, z_dim], labels [n, labels] -> w [n, w_dim]; both inputs are normalised first."""

@@ -88,9 +88,13 @@ def conv(x: Tensor, weight: Tensor, down: bool = False) -> Tensor:
 
 def conv_up(x: Tensor, weight: Tensor) -> Tensor:
     """Zero insertion, convolution with `weight` HWIO and FIR, to twice the size; gain 1/4."""
+    return conv_transposed(x, transposed(weight))
+
+
+def conv_transposed(x: Tensor, kernel: Tensor) -> Tensor:
+    """`conv_up` with a `transposed` kernel."""
     n, height, width, _ = x.shape
-    kernel = transposed(weight)
-    size = [tf.shape(x)[0] if n is None else n, 2 * height + 1, 2 * width + 1, weight.shape[3]]
+    size = [tf.shape(x)[0] if n is None else n, 2 * height + 1, 2 * width + 1, kernel.shape[2]]
     return blur(tf.nn.conv2d_transpose(x, kernel, size, 2, "VALID"), 1)
 
 
@@ -110,10 +114,14 @@ def modulate(row: Tensor, layer: Layer) -> Tensor:
     return dense(row, {"weight": layer["affine/weight"], "bias": layer["affine/bias"]})
 
 
-def demodulation(styles: Tensor, weight: Tensor) -> Tensor:
+def demodulation(styles: Tensor, power: Tensor) -> Tensor:
     """d_o = rsqrt(sum_i s_i^2 sum_k W_kio^2 + 1e-8), [n, o] (Karras et al. 2020, eq. 3)."""
-    power = tf.reduce_sum(weight**2, axis=[0, 1]) * coefficient(weight) ** 2
     return tf.math.rsqrt(styles**2 @ power + 1e-8)
+
+
+def power_of(weight: Tensor) -> Tensor:
+    """sum_k W_kio^2 [i, o] of a stored kernel."""
+    return tf.reduce_sum(weight**2, axis=[0, 1]) * coefficient(weight) ** 2
 
 
 def styled_conv(
@@ -122,23 +130,59 @@ def styled_conv(
     """Modulate, convolve, demodulate, add noise [n or 1, h, w, 1] and bias, activate.
 
     Unfused: scaling x by the styles and the result by d equals convolving each sample with its own
-    demodulated kernel. Of an image alone the kernel is scaled. The gain of the activation is moved
-    in front of it.
+    demodulated kernel. Of an image alone the kernel is scaled, unless it was made once. The gain of
+    the activation is moved in front of it.
     """
-    styles, weight = modulate(row, layer), layer["weight"]
-    factor = demodulation(styles, weight) * ((4 if up else 1) * GAIN * coefficient(weight))
+    styles, weight, ready = modulate(row, layer), layer["weight"], "kernel" in layer
+    power = layer["power"] if ready else power_of(weight)
+    factor = demodulation(styles, power) * (1 if ready else gain_of(weight, up))
     # TensorFlow 2.21 aborts on a bias right behind the FIR filter: one of the two stays between.
-    alone, last = is_alone(x), not up or noise is not None
+    alone, last = not ready and is_alone(x), not up or noise is not None
     if alone:
         weight = weight * (styles[0][:, None] * (factor[0] if last else 1))
     else:
         x = x * tf.cast(styles, x.dtype)[:, None, None]
-    x = (conv_up if up else conv)(x, tf.cast(weight, x.dtype))
+    if ready:
+        x = conv_made(x, layer["kernel"], up)
+    else:
+        x = (conv_up if up else conv)(x, tf.cast(weight, x.dtype))
     if not (alone and last):
         x = x * tf.cast(factor, x.dtype)[:, None, None]
     if noise is not None:
         x = x + tf.cast(noise * (GAIN * layer["noise_strength"]), x.dtype)
     return clamped(leaky(x + tf.cast(GAIN * layer["bias"], x.dtype)), clamp)
+
+
+def gain_of(weight: Tensor, up: bool) -> float:
+    """What the kernel of a styled convolution is multiplied by."""
+    return (4 if up else 1) * GAIN * coefficient(weight)
+
+
+def made_once(layer: Layer, size: tuple[int, int], dtype: str, up: bool) -> Layer:
+    """What `styled_conv` needs of a weight that stays as it is, on a CPU: "kernel" and "power".
+
+    Of an x of this height and width; nothing where the kernel is smaller than x: to scale it for
+    each image then costs less than to scale x.
+    """
+    weight = layer["weight"]
+    inputs = weight.shape[2]
+    if math.prod(weight.shape) < math.prod(size) * inputs:
+        return {}
+    kernel = weight * gain_of(weight, up)
+    if up:
+        kernel = transposed(kernel)
+    elif winograd.pays(*size, inputs):
+        kernel = winograd.mixed(kernel, dtype == "float32" and winograd.nests(*size, inputs))
+    return {"kernel": tf.cast(kernel, dtype), "power": power_of(weight)}
+
+
+def conv_made(x: Tensor, kernel: Tensor, up: bool) -> Tensor:
+    """x convolved with a kernel of `made_once`."""
+    if up:
+        return conv_transposed(x, kernel)
+    if kernel.shape[0] == winograd.PRODUCTS:
+        return winograd.convolved(x, kernel)
+    return tf.nn.conv2d(x, kernel, 1, "SAME")
 
 
 def is_alone(x: Tensor) -> bool:

@@ -73,6 +73,10 @@ class Student(Generator):
         Network.__init__(self, student_table(config), seed, "student")
         self.config = config
 
+    def with_kernels(self) -> "Student":
+        """Itself: its kernels are small."""
+        return self
+
     def synthesize(self, ws: Tensor, noise: Noise = "const") -> Tensor:
         """ws [n, L, w_dim] (or w for all rows) -> images [n, h, w, c], float32: the last head."""
         ws = self.broadcast(ws)

@@ -121,15 +121,18 @@ def mixed_kernel(kernel: NDArray[np.float64], nested: bool = False) -> NDArray[n
 
 def convolution(x: Tensor, weight: Tensor, rows: int) -> Tensor:
     """What tf.nn.conv2d(x, weight, 1, "SAME") is, of a kernel [3, 3, i, o]; `rows` a strip."""
-    taps = mixtures()[1]
-    weight = tf.cast(weight, tf.float32)
-    if USE.get() == "drawing" and x.dtype == tf.float32 and nests(*x.shape[1:]):
-        units = np.eye(TAPS**2).reshape(TAPS, TAPS, 1, -1)
-        both = mixed_kernel(units, nested=True).reshape(PRODUCTS**2, TAPS**2)
-        mixed = tf.constant(both, tf.float32) @ tf.reshape(weight, [TAPS**2, -1])
-        return convolved(x, tf.reshape(mixed, [PRODUCTS, PRODUCTS, *weight.shape[2:]]))
-    kernel = tf.cast(tf.tensordot(tf.constant(taps, tf.float32), weight, 1), x.dtype)
-    return convolved(x, kernel, rows)
+    nested = USE.get() == "drawing" and x.dtype == tf.float32 and nests(*x.shape[1:])
+    return convolved(x, tf.cast(mixed(tf.cast(weight, tf.float32), nested), x.dtype), rows)
+
+
+def mixed(weight: Tensor, nested: bool) -> Tensor:
+    """`mixed_kernel` of a variable or tensor, in float32."""
+    if not nested:
+        return tf.tensordot(tf.constant(mixtures()[1], tf.float32), weight, 1)
+    units = np.eye(TAPS**2).reshape(TAPS, TAPS, 1, -1)
+    both = mixed_kernel(units, nested=True).reshape(PRODUCTS**2, TAPS**2)
+    found = tf.constant(both, tf.float32) @ tf.reshape(weight, [TAPS**2, -1])
+    return tf.reshape(found, [PRODUCTS, PRODUCTS, *weight.shape[2:]])
 
 
 @lru_cache

@@ -173,11 +173,7 @@ class Distillation(Phases):
                 against = tf.reduce_sum(losses.g_loss(scores)) / self.batch
                 loss += part.weight[1] * against
                 told["Loss/G/loss"] = against
-        return self.gradients(tape, loss, "G"), {
-            **told,
-            "images": tf.reduce_sum(images[-1], axis=0) / self.batch,
-            "squares": tf.reduce_sum(images[-1] ** 2, axis=0) / self.batch,
-        }
+        return self.gradients(tape, loss, "G"), told | self.spread(images[-1])
 
     def d_main(self, part: Part) -> Share:
         """lambda_3 (softplus(D(G_s(w))) + softplus(-D(x))) (the first terms of eq. 3)."""

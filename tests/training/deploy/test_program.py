@@ -45,13 +45,32 @@ def test_a_fast_program_draws_the_same(monkeypatch, found, count, phased, nested
 
 @pytest.mark.slow
 @pytest.mark.parametrize("least", [128, 129])  # channels: along both axes, along one
-def test_the_sampler_draws_the_same(monkeypatch, found, least):
+@pytest.mark.parametrize("once", [False, True])
+def test_the_sampler_draws_the_same(monkeypatch, found, least, once):
     monkeypatch.setattr(winograd, "BLOCK_CHANNELS", least)
     generator = found.network()
+    if once:
+        generator = generator.with_kernels()
+        kernels = [value for name, value in generator.values.items() if name.endswith("/kernel")]
+        assert len(kernels) == 7  # of all layers: of 128 channels none is larger than its kernel
+        assert kernels[-1].shape[:2] == ((6, 6) if least == 128 else (6, 3))
     inputs = export.example_inputs(generator, "z", [5])
     own = encode(export.drawn_here(generator, inputs)).astype(int)
     drawn = Sampler(generator, 1)(inputs["z"], psi=float(inputs["psi"])).astype(int)
     assert own.std() > 10 and np.abs(drawn - own).max() <= 1
+
+
+@pytest.mark.slow
+def test_kernels_that_are_made_once_are_rounded_no_more(found):
+    """In bfloat16: pictures are about as far from those in float32 as with others."""
+    inputs = export.example_inputs(found.network(), "z", [5, 6])
+    half, psi = found.network(dtype="bfloat16"), float(inputs["psi"])
+
+    def drawn(generator):
+        return Sampler(generator, 1)(inputs["z"], psi=psi).astype(float)
+
+    exact, plain, once = map(drawn, (found.network(), half, half.with_kernels()))
+    assert 0.1 < np.std(once - exact) < 1.5 * np.std(plain - exact)
 
 
 @pytest.mark.slow
