@@ -119,8 +119,9 @@ def crop_notes(tallies: Iterable[Mapping[str, Any]], config: CropConfig) -> list
     notes = unseen(parse(config.rules), seen)
     if seen and seen.isdisjoint(MAKE_PORTRAITS):
         notes.append(
-            f"portraits are made of finds called face or portrait, and all are called"
-            f" {', '.join(sorted(seen))}: a detector of one class calls them so with ?names=portrait"
+            "portraits are made of finds called face or portrait, and all are called"
+            f" {', '.join(sorted(seen))}: a detector of one class calls them so with"
+            " ?names=portrait"
         )
     return notes
 
