@@ -77,8 +77,8 @@ def tile(found: Finds, example: Example, worth: float) -> Image.Image:
     page = Image.new("RGB", (TILE, TILE + LETTERS + PAD), "white")
     page.paste(Image.fromarray(drawn), ((TILE - width) // 2, TILE - height))
     said = f"IoU {worth:.2f}" if len(example.boxes) else f"nothing is there; score {-worth:.2f}"
-    words = {"fill": "black", "font": ImageFont.load_default(LETTERS), "anchor": "mb"}
-    ImageDraw.Draw(page).text((TILE // 2, page.height - 1), said, **words)
+    letters, at = ImageFont.load_default(LETTERS), (TILE // 2, page.height - 1)
+    ImageDraw.Draw(page).text(at, said, fill="black", font=letters, anchor="mb")
     return page
 
 
