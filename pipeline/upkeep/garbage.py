@@ -45,10 +45,13 @@ def garbage(store: Path, more_recipes: Sequence[Path], delete: bool) -> int:
             heap.sweep()
     if kept := [folder for folder in marks.undone if folder.is_dir()]:
         print(f"{number_of(len(kept), 'stage')} not done yet: all that is there is kept until then")
+    total = f"{sum(heap.size for heap in found) / 1e6:.1f} MB"
     if not found:
         print("nothing to delete: every result is reached by a recipe")
-    elif not delete:
-        print("these are reached by no recipe; gc --delete deletes them")
+    elif delete:
+        print(f"deleted: {total}")
+    else:
+        print(f"these, {total}, are reached by no recipe; gc --delete deletes them")
     return 0
 
 

@@ -1,5 +1,7 @@
 """Garbage collection: nothing that is reached goes, and all else does."""
 
+import re
+
 import pytest
 
 from pipeline.options import REPOSITORY, SettingsError
@@ -58,6 +60,7 @@ def test_what_stays_is_what_a_new_store_would_hold(changed, capsys, monkeypatch)
     assert collect(changed, delete=False) == 0
     assert size(changed) == before and "gc --delete deletes them" in capsys.readouterr().out
     collect(changed)
+    assert re.search(r"\ndeleted: [0-9.]+ MB\n$", capsys.readouterr().out)
     swept = results(changed)
     capsys.readouterr()
     collect(changed)
