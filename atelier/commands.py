@@ -3,6 +3,7 @@
 import argparse
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -15,7 +16,7 @@ from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 from warnings import filterwarnings
 
 from atelier import stop
-from atelier.errors import Refusal
+from atelier.errors import Refusal, reason_in
 from atelier.options import (
     Section,
     at_home,
@@ -39,6 +40,9 @@ WAYS_OUT = {
     errno.EROFS: "it can only be read there: name another place",
     errno.EMFILE: "raise the limit of open files, ulimit -n",
 }
+ERRNOS = {os.strerror(number): number for number in errno.errorcode}  # by the words
+OF_MEMORY = re.compile("OOM when allocating|[Ff]ailed to allocate memory|CUDA out of memory")
+AFTER_A_PATH = re.compile(rf";\s*({'|'.join(map(re.escape, ERRNOS))})\b")
 
 
 class UsageError(Refusal):
@@ -222,10 +226,10 @@ def answer(command: Callable[[], int], stopped: str) -> int:
         return said(f"error: {memory_in_words(error)}", 1)
     except KeyboardInterrupt as end:
         return said(f"\n{end.args[0] if end.args else stopped}", stop.STOPPED)
-    except Exception as error:  # of a library that writes by itself, as TensorFlow
-        if os.strerror(errno.ENOSPC) not in str(error):
+    except Exception as error:  # of a library that asks the system by itself, as TensorFlow
+        if not (words := system_in_words(error)):
             raise
-        return said(f"error: {' '.join(str(error).split())[:300]}: {FULL}", 1)
+        return said(f"error: {words}", 1)
 
 
 def is_nowhere() -> bool:
@@ -237,10 +241,30 @@ def is_nowhere() -> bool:
         return True
 
 
-def os_error_in_words(error: OSError) -> str:
+def os_error_in_words(error: Exception) -> str:
     """What the system says of a file, and the way out where it is always the same."""
-    way = WAYS_OUT.get(error.errno or 0)
-    return f"{error}: {way}" if way else str(error)
+    text = str(error) if isinstance(error, OSError) else " ".join(str(error).split())[:300]
+    way = WAYS_OUT.get(errno_of(error))
+    return f"{text}: {way}" if way else text
+
+
+def errno_of(error: Exception) -> int:
+    """The number of what the system says of a file; 0 where an error is about something else.
+
+    TensorFlow raises kinds of its own: after the path stand a semicolon and the system's words.
+    """
+    if isinstance(error, OSError):
+        return error.errno or 0
+    found = AFTER_A_PATH.search(str(error))
+    return ERRNOS[found[1]] if found else 0
+
+
+def system_in_words(error: Exception) -> str:
+    """What a library says of a file, or of memory, in an error of its own; nothing of others."""
+    if errno_of(error):
+        return os_error_in_words(error)
+    text = str(error)
+    return f"{NO_MEMORY} ({reason_in(text)})" if OF_MEMORY.search(text) else ""
 
 
 def memory_in_words(error: MemoryError) -> str:

@@ -10,9 +10,16 @@
         MachineError, OpenRowsError, TrainError, ...
 
 `commands.answered` turns them into one line and an exit code. Anything else is a fault of ours.
+`reason_in` finds the words for one in what a library says.
 """
 
+import re
 from typing import ClassVar
+
+# Of what TensorFlow says: how a line begins that gives no reason, and what stands around one.
+TRACE = ("Graph execution error", "Detected at", "Node:", "[[{{", "<stack traces", "Hint:")
+AROUND = re.compile(r"^\(\d+\) [A-Z_]+:|\{\{[^}]*\}\}|\[Op:[^\]]*\]|\bname:\s*$|\d+ root error.*")
+SAID = 200  # characters of a message that may be a whole graph
 
 
 class Refusal(ValueError):
@@ -25,3 +32,16 @@ class Failure(Refusal):
     """What did not come about though it could: the machine's fault, or somebody stopped it."""
 
     code = 1
+
+
+def reason_in(message: str) -> str:
+    """The first words of a library's message that say what was wrong: TensorFlow's has many."""
+    of_code = False  # the line of a program that follows its place in a trace
+    for line in message.splitlines():
+        told = of_code and line.startswith(" " * 4)
+        of_code = line.strip().startswith("File ")
+        if told or of_code or line.strip().startswith(TRACE):
+            continue
+        if text := " ".join(AROUND.sub("", line.strip()).split()):
+            return text[:SAID]
+    return "it says no more"

@@ -30,7 +30,7 @@ from atelier import files
 from atelier.arrays import CheckpointError, load_arrays, save_arrays
 from pipeline import cli, tasks
 from pipeline.dataset import mending, whole
-from pipeline.dataset.publish import ExportError
+from pipeline.dataset.finished import ExportError
 from pipeline.rows import decisions, manifest, parquet, shards
 from pipeline.rows.decisions import Decision, DecisionsError, Journal, file_in
 from pipeline.rows.manifest import Item, Row

@@ -36,10 +36,10 @@ from atelier import files, svg
 from atelier.boxes import Box
 from detectors.base import Detection
 from pipeline import cli, tasks
-from pipeline.dataset import export, publish
+from pipeline.dataset import export, finished
 from pipeline.dataset.nvlabs import NvlabsLayout
 from pipeline.engine import crew
-from pipeline.engine.unit import Piece, Unit
+from pipeline.engine.unit import ShardUnit, Unit
 from pipeline.photos import folder
 from pipeline.rows import columns, manifest, memo, parquet
 from pipeline.rows.manifest import Item, Measures, Row, dropped
@@ -177,7 +177,7 @@ def replace_work(count: int, scans: list[tuple[float, float]]) -> None:
         stage.work = staticmethod(work)
     export.LAYOUTS = {"nvlabs": NoRecords()}
     export.usual_bytes = lambda _: 0
-    publish.check_room = lambda *_: None
+    finished.check_room = lambda *_: None
 
 
 def time_builds(spent: dict[str, float], outside: Callable[[], float]) -> None:
@@ -263,7 +263,7 @@ def made_up(
     write = files.replacing
     for unit in units:
         began = time.perf_counter(), time.process_time()
-        if isinstance(unit, Piece):
+        if isinstance(unit, ShardUnit):
             unit.run()
             shards.append((time.perf_counter() - began[0], time.process_time() - began[1]))
             continue

@@ -14,7 +14,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
-from atelier.errors import Refusal
+from atelier.errors import Refusal, reason_in
 from atelier.pictures import Pixels
 
 INPUT = "image_tensor"
@@ -77,7 +77,7 @@ def frozen(path: Path) -> Graph:
     try:
         whole = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(graph, name=""), [])
     except (ValueError, tf.errors.OpError) as error:  # as for an operation that is not known here
-        raise ValueError(f"{path} does not load: {first_line(error)}") from None
+        raise ValueError(f"{path} does not load: {reason_in(str(error))}") from None
     outputs = {name: f"{name}:0" for name in OUTPUTS}
     called = whole.prune(f"{INPUT}:0", outputs)
     (fed,) = called.inputs
@@ -101,7 +101,7 @@ def saved_model(folder: Path) -> Graph:
     try:
         loaded = tf.saved_model.load(str(folder))
     except Exception as error:  # an index, a list of variables or a proto that is no whole one
-        raise ValueError(f"{folder} does not load: {first_line(error)}") from None
+        raise ValueError(f"{folder} does not load: {reason_in(str(error))}") from None
     signatures = dict(loaded.signatures)
     called = signatures.get("serving_default") or next(iter(signatures.values()), None)
     if called is None:
@@ -141,7 +141,9 @@ def made(called: Any, shape: Any, outputs: Iterable[Any], path: Path) -> Graph:
             values = {name: found[name].numpy() for name in OUTPUTS}
         except (tf.errors.OpError, ValueError, TypeError) as error:
             seen = " x ".join(map(str, images.shape))
-            raise GraphError(f"{path} fails on pictures of {seen}: {first_line(error)}") from None
+            raise GraphError(
+                f"{path} fails on pictures of {seen}: {reason_in(str(error))}"
+            ) from None
         check_values(values, len(images), path)
         return values
 
@@ -151,7 +153,7 @@ def made(called: Any, shape: Any, outputs: Iterable[Any], path: Path) -> Graph:
 
 def check_values(values: Values, pictures: int, path: Path) -> None:
     """Raise GraphError for outputs that are not those of an object detector."""
-    counts, many = values["num_detections"], values["detection_scores"].shape[1:2]
+    counts, many = values["num_detections"], values["detection_scores"].shape[1:2] or (0,)
     wanted = [(pictures,), (pictures, *many, 4), (pictures, *many), (pictures, *many)]
     given = [value.shape for value in values.values()]
     if given != wanted or not all(np.issubdtype(v.dtype, np.number) for v in values.values()):
@@ -165,7 +167,3 @@ def listed(names: Iterable[str]) -> str:
     """At most eight of the names."""
     first = list(names)
     return ", ".join(first[:8]) + (f" and {len(first) - 8} more" if len(first) > 8 else "") or "-"
-
-
-def first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0][:300]

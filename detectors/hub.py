@@ -10,7 +10,11 @@ import shutil
 import tarfile
 import tempfile
 import warnings
+import zlib
 from pathlib import Path
+
+from atelier.commands import WAYS_OUT
+from atelier.errors import reason_in
 
 ARCHIVES = (".tar.gz", ".tgz", ".tar")
 
@@ -47,10 +51,11 @@ def unpacked(archive: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
         beside = Path(name) / "model"
         try:
-            with tarfile.open(archive) as tar:
-                tar.extractall(beside, filter="data")
-        except (tarfile.TarError, EOFError, OSError) as error:
-            said = " ".join(str(error).split())[:200]
+            unpack(archive, beside)
+        except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+            if isinstance(error, OSError) and error.errno in WAYS_OUT:
+                raise  # the machine is at fault, not the archive
+            said = reason_in(str(error))
             raise ValueError(f"it is no archive that can be unpacked: {said}") from None
         if not beside.is_dir():
             raise ValueError("the archive holds nothing: fetch it again")
@@ -63,6 +68,14 @@ def unpacked(archive: Path) -> Path:
     return folder
 
 
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack it to its very end, where the checksum of what is compressed stands."""
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, filter="data")
+        while tar.fileobj and tar.fileobj.read(1 << 20):
+            pass
+
+
 def downloaded(handle: str, folder: Path) -> Path:
     """Let tensorflow-hub fetch it into the cache."""
     try:
@@ -72,8 +85,7 @@ def downloaded(handle: str, folder: Path) -> Path:
 
             return Path(tensorflow_hub.resolve(handle))
     except Exception as error:  # it lets through whatever its network code raises
-        reason = str(error).strip().split("\n")[0][:200] or type(error).__name__
         raise ValueError(
-            f"it is not in the cache and could not be fetched ({reason}): give its"
+            f"it is not in the cache and could not be fetched ({reason_in(str(error))}): give its"
             f" folder or .tar.gz as hub:PATH, or unpack it into {folder}"
         ) from None

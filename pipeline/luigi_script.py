@@ -100,11 +100,13 @@ def check_workers(given: str | None) -> None:
 
     They are `given` on the command line, or else by a recipe.
     """
-    value = given or get_config().get("core", "workers", "1")
+    name, value = "--workers", given
+    if not given:
+        name, value = "[core] workers", get_config().get("core", "workers", "1")
     try:
         check_range(converted(int, value), 1, None)
     except ValueError as error:
-        raise SettingsError(f"--workers = {value!r}: {error}") from None
+        raise SettingsError(f"{name} = {value!r}: {error}") from None
 
 
 def refuse(message: str) -> NoReturn:

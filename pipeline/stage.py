@@ -25,12 +25,12 @@ from pipeline.engine.progress import Bar
 from pipeline.options import Settings, settings
 from pipeline.photos.folder import PhotoFolder
 from pipeline.photos.places import Places
-from pipeline.rows import columns, manifest, memo, pieces, shards
+from pipeline.rows import columns, making, manifest, memo, shards
 from pipeline.rows.decisions import decided
+from pipeline.rows.making import Make
 from pipeline.rows.manifest import Row, Told, Verdict, digest
 from pipeline.rows.memo import Memo, still_open
 from pipeline.rows.parquet import PARTS
-from pipeline.rows.pieces import Make
 from pipeline.rows.sharded import Sharded, Survey
 from pipeline.rows.shards import Rows
 from pipeline.sections import PortraitConfig
@@ -200,7 +200,7 @@ class Step(Sharded, luigi.Task):
         config = options.current(EngineConfig)
         if crew.pays(config, len(missing)):
             todo = unit.Units(
-                lambda: (unit.piece(*each, make(each[1]), self.tally) for each in missing)
+                lambda: (unit.shard_unit(*each, make(each[1]), self.tally) for each in missing)
             )
             crew.map_units(todo, config, store(), lambda _: None, self.library)
 
@@ -240,7 +240,7 @@ class SetStage(Step):
 
     def decide(self, prefix: str, survey: Any) -> Make:
         """How it is found out what becomes of every row of a shard; usually, that it goes on."""
-        return pieces.later(pieces.as_it_came, self.unread(prefix))
+        return making.later(making.as_it_came, self.unread(prefix))
 
     def told(self, survey: Any, made: Rows) -> Told:
         """What a person should know about all rows."""
@@ -380,7 +380,7 @@ class Stage(Step):
         """The rows of a shard that came in, with what this stage found out about them."""
         own = known.of(prefix)
         names = *self.writes, "drop"
-        return pieces.later(
+        return making.later(
             memo.merged, self.unread(prefix), own, known.folder, prefix, keys, names
         )
 

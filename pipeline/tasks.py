@@ -1,24 +1,24 @@
 """The pipeline on one page. Read it from top to bottom: that is the way of a photo."""
 
-from collections.abc import Mapping, Sequence
-from functools import cached_property, partial
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import luigi
 
-from detectors import Spec, face_factors, identity, short
-from pipeline.dataset import export, mending, publish, whole
-from pipeline.dataset.publish import leads, link
+from detectors import Spec, face_factors
+from pipeline.dataset import export, finished, mending, whole
+from pipeline.dataset.finished import leads, link
 from pipeline.dataset.sending import Sending
 from pipeline.engine.crew import EngineConfig
 from pipeline.options import check_given, current, settings
 from pipeline.photos.folder import PhotoFolder, Scanned
 from pipeline.report import chapters, page
-from pipeline.rows import columns, shards
+from pipeline.rows import columns
 from pipeline.rows.decisions import Decision, held
+from pipeline.rows.making import Make, later
 from pipeline.rows.manifest import IN_MANIFEST, PLACES, Row, Told, digest
-from pipeline.rows.pieces import Make, later
 from pipeline.rows.sharded import Survey
 from pipeline.rows.shards import Rows
 from pipeline.sections import DatasetConfig, PortraitConfig
@@ -67,7 +67,7 @@ class Ingest(Scanned, Stage):
 
 
 @settings(detect.DetectConfig)
-class Detect(Stage):
+class Detect(detect.Looking, Stage):
     """A photo -> the boxes of everything one detector finds. Measures only."""
 
     finder = luigi.Parameter(default="", description="the detector's text; empty: the first listed")
@@ -75,35 +75,6 @@ class Detect(Stage):
     reads = ("photo",)
     writes = ("boxes",)
     work = staticmethod(detect.detect)
-
-    @property
-    def title(self) -> str:
-        """With the detector's name, where there are several or it was not named."""
-        named = len(self.config.listed) > 1 or self.config.choice
-        return super().title + (f" {short(self.work_settings().spec)}" if named else "")
-
-    def work_settings(self) -> Any:
-        return self.config.look(self.finder)
-
-    def besides(self) -> dict[str, Any]:
-        return identity(self.work_settings().spec)
-
-    @property
-    def library(self) -> str:  # type: ignore[override]
-        return str(self.work_settings().library)
-
-    def row_key(self, row: Row) -> str:
-        """0.1 took the sides of a TIFF that lies for each other, so its boxes are wrong."""
-        known = super().row_key(row)
-        return digest([known, "upright"]) if row.format == "TIFF" else known
-
-    def prepare(self, to_do: int) -> None:
-        detect.begin_detection(self.config)
-
-    tally = property(lambda self: partial(detect.counted_finds, look=self.work_settings()))
-
-    def notes(self, tallies: Sequence[Mapping[str, Any]]) -> list[str]:
-        return detect.detect_notes(tallies, self.work_settings())
 
 
 @settings(crop.CropConfig)
@@ -204,7 +175,7 @@ class Trim(Stage):
 
 
 @settings(embed.EmbedConfig)
-class Embed(Stage):
+class Embed(hindsight.Measuring, Stage):
     """A rectangle -> its Inception features. Measures only."""
 
     reads = ("photo", "rectangle")
@@ -226,23 +197,10 @@ class Embed(Stage):
             reference = Embed(photos="reference").vectors()
             filter_pose.check_reference(reference, current(filter_pose.FilterPoseConfig))
 
-    def build(self) -> None:
-        """What a person refused for its pose is measured too: FilterPose is judged by it."""
-        self.do_rows(self.refused())
-        super().build()
-
-    def vectors(self) -> filter_pose.Vectors:
-        """(key, float32 vector as bytes) of each row's embedding."""
-        return self.results().vectors_of_all(shards.listed_shards(self.path))
-
     def refused(self) -> list[Row]:
         """The portraits refused for their pose; none where there are too few to judge by."""
         asked = self.photos == "source" and current(filter_pose.FilterPoseConfig).reference
         return hindsight.refused(Crop()) if asked else []
-
-    def vectors_of_refused(self) -> filter_pose.Vectors:
-        """(key, float32 vector as bytes) of the portraits refused for their pose."""
-        return self.results().vectors("", {self.row_key(row) for row in self.refused()})
 
 
 class EmbedReference(luigi.WrapperTask):
@@ -303,7 +261,7 @@ class Resize(Stage):
 
 
 @settings(export.ExportTFRecordsConfig)
-class ExportTFRecords(whole.Published, SetStage):
+class ExportTFRecords(whole.Finished, SetStage):
     """All pictures -> TFRecords, or a zip; `dataset` in the store leads to the newest."""
 
     after = Resize
@@ -317,10 +275,10 @@ class ExportTFRecords(whole.Published, SetStage):
 
     @property
     def records(self) -> Path:
-        return store() / publish.RECORDS / f"{self.key}-{self.came_in}"
+        return store() / finished.RECORDS / f"{self.key}-{self.came_in}"
 
     def complete(self) -> bool:
-        return super().complete() and self.is_published(store() / "dataset")
+        return super().complete() and self.is_in_place(store() / "dataset")
 
     def survey(self) -> Survey:
         notes = mending.mended(self.write_records, self.arriving, store(), Resize().make_again)

@@ -332,8 +332,11 @@ def chosen_net(given: argparse.Namespace) -> Any:
 
 def score_command(given: argparse.Namespace) -> int:
     startup.load_tensorflow()
-    from training.metrics.compare import compare
+    from training.metrics.compare import Gallery, compare
 
-    for name, value in compare(given.reals, given.fakes, chosen_net(given)).items():
+    reals, fakes = Gallery(given.reals), Gallery(given.fakes)
+    figures = compare(reals, fakes, chosen_net(given))
+    print(f"{len(fakes)} pictures in {fakes.path} against {len(reals)} in {reals.path}")
+    for name, value in figures.items():
         print(f"{name:<40} {value:>12.5g}")
     return 0

@@ -7,7 +7,6 @@ copies stay equal without being sent.
 import hashlib
 import json
 import os
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +17,8 @@ from typing import Any
 import tensorflow as tf
 
 from atelier import cuda
-from atelier.errors import Refusal
+from atelier.commands import errno_of
+from atelier.errors import Refusal, reason_in
 from atelier.files import json_of
 from training.config import Config, ConfigError
 from training.networks.parameters import Tensor
@@ -237,10 +237,6 @@ OF_A_CARD = (  # what its driver and libraries give up with: a kernel, cuDNN, no
     tf.errors.UnimplementedError,
     tf.errors.NotFoundError,
 )
-# Of what TensorFlow says: how a line begins that gives no reason, and what stands around one.
-TRACE = ("Graph execution error", "Detected at", "Node:", "[[{{", "<stack traces", "Hint:")
-AROUND = re.compile(r"^\(\d+\) [A-Z_]+:|\{\{[^}]*\}\}|\[Op:[^\]]*\]|\bname:\s*$|\d+ root error.*")
-SAID = 200  # characters of a message that may be a whole graph
 HELD = "other programs may hold the card's memory, too (nvidia-smi shows them)"
 
 
@@ -253,23 +249,30 @@ def explained(config: Config, replicas: Replicas) -> Iterator[None]:
     """Say in one sentence what can be mended; raises DeviceError."""
     try:
         yield
-    except tf.errors.ResourceExhaustedError as error:
-        raise DeviceError(too_large(config, replicas)) from error
     except tf.errors.OpError as error:
-        kind = type(error).__name__
-        reason = f"{kind}: {reason_in(error.message)}"
-        if replicas.workers > 1 and isinstance(error, LOST):
-            raise DeviceError(
-                f"another worker stopped answering ({kind}): start all of them with the same"
-                " command again"
-            ) from error
-        if uses_xla(config):
-            raise DeviceError(f"XLA gave up ({reason}): leave out --xla true") from error
-        if tf.config.get_visible_devices("GPU") and isinstance(error, OF_A_CARD):
-            raise DeviceError(
-                f"the card gave up ({reason}): {HELD}; the same command goes on"
-            ) from error
+        if said := given_up(error, config, replicas):
+            raise DeviceError(said) from error
         raise
+
+
+def given_up(error: Any, config: Config, replicas: Replicas) -> str:
+    """What a device, or another machine, did not do, and the way out; nothing of other errors."""
+    if errno_of(error):  # it is about a file: a disk may be full, too
+        return ""
+    if isinstance(error, tf.errors.ResourceExhaustedError):
+        return too_large(config, replicas)
+    kind = type(error).__name__
+    reason = f"{kind}: {reason_in(error.message)}"
+    if replicas.workers > 1 and isinstance(error, LOST):
+        return (
+            f"another worker stopped answering ({kind}): start all of them with the same command"
+            " again"
+        )
+    if uses_xla(config):
+        return f"XLA gave up ({reason}): leave out --xla true"
+    if tf.config.get_visible_devices("GPU") and isinstance(error, OF_A_CARD):
+        return f"the card gave up ({reason}): {HELD}; the same command goes on"
+    return ""
 
 
 def too_large(config: Config, replicas: Replicas) -> str:
@@ -281,19 +284,6 @@ def too_large(config: Config, replicas: Replicas) -> str:
     ways += ["--recompute", "--precision bfloat16", "a smaller --batch"]
     said = f"there is too little memory for {part} images at once: give {', or '.join(ways)}"
     return f"{said}; {HELD}" if tf.config.get_visible_devices("GPU") else said
-
-
-def reason_in(message: str) -> str:
-    """The first words of TensorFlow's message that say what was wrong."""
-    of_code = False  # the line of a program that follows its place in a trace
-    for line in message.splitlines():
-        told = of_code and line.startswith(" " * 4)
-        of_code = line.strip().startswith("File ")
-        if told or of_code or line.strip().startswith(TRACE):
-            continue
-        if text := " ".join(AROUND.sub("", line.strip()).split()):
-            return text[:SAID]
-    return "it says no more"
 
 
 def path_batch(config: Config) -> int:

@@ -62,16 +62,16 @@ def finds_of(
     detector: Detector, examples: Sequence[Example], classes: Sequence[str], say: Say
 ) -> Iterator[Finds]:
     """What it finds of these classes; other labels are left out, which is said if all are."""
-    kept, others = 0, Counter[str]()
+    kept, labels = 0, Counter[str]()
     for example in examples:
         image = fit_picture(decoded(example), detector)
         (finds,) = detector([image])
         known = [one for one in finds if one.label in classes]
-        kept, others = kept + len(known), others + Counter(one.label for one in finds)
+        kept, labels = kept + len(known), labels + Counter(one.label for one in finds)
         yield as_finds(known, image, classes)
-    del others[UNUSABLE]
-    if others and not kept:
-        label, many = others.most_common(1)[0]
+    del labels[UNUSABLE]
+    if labels and not kept:
+        label, many = labels.most_common(1)[0]
         say(
             f"warning: none of its finds counts: {many} are {label!r}, and the labels know"
             f" {', '.join(classes)}; rename them with ?names=, or a label map"

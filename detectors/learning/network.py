@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
+from atelier.errors import reason_in
 from detectors.learning.options import LearningConfig, LearningError
 
 layers = keras.layers
@@ -114,7 +115,7 @@ def imagenet(config: LearningConfig) -> Any:
             **own,
         )
     except Exception as error:  # whatever the network code raises
-        reason = str(error).strip().split("\n")[0][:200]
+        reason = reason_in(str(error))
         raise LearningError(
             f"weights = imagenet: Keras could not fetch them ({reason}); give the file as weights ="
             " FILE.h5, or weights = none"

@@ -11,6 +11,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from atelier import files
+from atelier.errors import reason_in
 from detectors.learning import Boxes, Example
 from detectors.learning.options import LearningError
 
@@ -18,7 +19,6 @@ BOX = "image/object/bbox/"
 SIDES = ("xmin", "ymin", "xmax", "ymax")  # the order of our boxes
 CLASS, LABEL = "image/object/class/text", "image/object/class/label"
 NOT_PLAIN = re.compile(r"[\x00-\x1f\x7f\\']")  # what a string of a label map does not hold
-INNER = re.compile(r"\{\{.*?\}\}|\[Op:.*")  # what TensorFlow says of itself
 ROUNDED = 1e-6  # so far an edge may lie outside for want of digits
 
 Values = Mapping[str, list[Any]]  # of a record, by name
@@ -88,8 +88,9 @@ def fields(path: Path) -> Iterator[tuple[int, dict[str, list[Any]]]]:
                 },
             )
     except (tf.errors.DataLossError, DecodeError) as error:
-        said = INNER.sub("", str(error).split("\n")[0])[:200].strip()
-        raise LearningError(f"{path} is no whole file of records: {said}") from None
+        raise LearningError(
+            f"{path} is no whole file of records: {reason_in(str(error))}"
+        ) from None
 
 
 def named(parsed: Sequence[tuple[int, Values]], path: Path) -> list[str]:

@@ -1,1 +1,1 @@
-"""The finished pictures as a dataset that trainers read: packed, labelled, described, published."""
+"""The finished pictures as a dataset that trainers read: packed, labelled, described, copied."""

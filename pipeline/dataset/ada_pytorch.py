@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.dataset import archive, pack, places, publish
+from pipeline.dataset import archive, finished, pack, places
+from pipeline.dataset.finished import ExportError
 from pipeline.dataset.labels import LabelRows
 from pipeline.dataset.nvlabs import unlike_nvlabs
 from pipeline.dataset.pack import Content, Plan
 from pipeline.dataset.places import Placed
-from pipeline.dataset.publish import ExportError
 from pipeline.dataset.records import Pixels, Shape
 from pipeline.rows.manifest import Item, Row
 
@@ -38,7 +38,7 @@ class ZipLayout(Placed):
 
     def lay_out(self, folder: Path, plan: Plan, content: Content) -> None:
         """Make the zip as long as its pictures, or keep what is there of it."""
-        publish.reserve({zip_of(folder, plan): plan.count * archive.member_bytes(plan.shape)})
+        finished.reserve({zip_of(folder, plan): plan.count * archive.member_bytes(plan.shape)})
 
     def write_items(self, items: Sequence[Item], plan: Plan, folder: Path) -> list[list[Row]]:
         """Write the items' pictures into the zip; they are on the disk when it returns."""

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from atelier import files
 from atelier.options import option
-from pipeline.dataset import pack, publish, records, sending, whole
+from pipeline.dataset import finished, pack, records, sending, whole
 from pipeline.dataset.ada_pytorch import ZipLayout
+from pipeline.dataset.finished import ExportError
 from pipeline.dataset.labels import Labels, labels_of
 from pipeline.dataset.nvlabs import NvlabsLayout
 from pipeline.dataset.ordered import Ordered, narrowed
 from pipeline.dataset.pack import Content, Export, Plan, Progress
-from pipeline.dataset.publish import ExportError
 from pipeline.dataset.records import Shape
 from pipeline.dataset.sharded import ShardedLayout
 from pipeline.engine.crew import EngineConfig
@@ -125,7 +125,7 @@ def write_export(
         described = {"ExportTFRecords": keyed(config), "Dataset": keyed(dataset)}
         classes = labels.classes if labels else None
         describe(made / config.name, plan, layout, items.portions("id"), classes, described)
-        publish.publish(made, out)
+        finished.put_in_place(made, out)
     pack.clear(out)
     return layout.notes(shape)
 
@@ -145,8 +145,8 @@ def labels_in(
 
 def make_newest(out: Path, link: Path, config: ExportTFRecordsConfig) -> None:
     """Let `link` lead to the export in `out`, and remove those that are too many."""
-    publish.link(link, out / config.name)
-    publish.prune(out.parent, config.keep, out)
+    finished.link(link, out / config.name)
+    finished.prune(out.parent, config.keep, out)
 
 
 def check_export(
@@ -169,8 +169,8 @@ def check_export(
         sending.opened(config.publish)
     plan = Plan(config.name, shape_of(dataset), len(photos), **held_as(config, dataset))
     layout = LAYOUTS[config.layout]
-    plan = replace(plan, count=layout.to_write(plan, to_write, store / publish.RECORDS))
-    publish.check_room(store, layout.disk_need(plan) + to_write * usual_bytes(dataset))
+    plan = replace(plan, count=layout.to_write(plan, to_write, store / finished.RECORDS))
+    finished.check_room(store, layout.disk_need(plan) + to_write * usual_bytes(dataset))
 
 
 def held_as(config: ExportTFRecordsConfig, dataset: DatasetConfig) -> dict[str, Any]:
@@ -215,7 +215,7 @@ def describe(
     }
     # A list of a million in lines of its own is written in Python, unless it is asked for so.
     told = json.dumps(facts, indent=1).removesuffix("\n}")
-    with (folder / publish.DESCRIPTION).open("w") as file:
+    with (folder / finished.DESCRIPTION).open("w") as file:
         file.write(f'{told},\n "order": [\n  ')
         for number, some in enumerate(ids):
             told = json.dumps(some.to_pylist(), separators=(",\n  ", ""))[1:-1]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from atelier import files
 from atelier.commands import say
-from pipeline.dataset import publish
+from pipeline.dataset import finished
 from pipeline.dataset.pack import WHOLE, Part, Plan
 from pipeline.rows.parquet import ASIDE
 
@@ -56,15 +56,15 @@ def earlier_parts(exports: Path) -> Iterator[Known]:
     """The parts of finished exports, and of those that were interrupted."""
     for path in finished_exports(exports):
         yield from parts_in(path, path.parent)
-    for path in sorted(exports.glob(f"*{publish.UNFINISHED}/{UNFINISHED_PARTS}")):
+    for path in sorted(exports.glob(f"*{finished.UNFINISHED}/{UNFINISHED_PARTS}")):
         for folder in (path.parent / WHOLE).glob("*"):
             yield from parts_in(path, folder)
 
 
 def finished_exports(exports: Path) -> list[Path]:
     """What finished exports say of themselves."""
-    found = sorted(exports.glob(f"*/*/{publish.DESCRIPTION}"))
-    return [path for path in found if path.parent.parent.suffix not in (publish.UNFINISHED, ASIDE)]
+    found = sorted(exports.glob(f"*/*/{finished.DESCRIPTION}"))
+    return [path for path in found if path.parent.parent.suffix not in (finished.UNFINISHED, ASIDE)]
 
 
 def parts_in(description: Path, folder: Path) -> list[Known]:
@@ -111,7 +111,7 @@ def keep_files(kept: Sequence[Kept], folder: Path) -> None:
     copies = [each for each in left if not is_linked(each.there, folder / each.name)]
     if not copies:
         return
-    publish.check_room(folder, sum(each.there.stat().st_size for each in copies))
+    finished.check_room(folder, sum(each.there.stat().st_size for each in copies))
     for each in copies:
         with files.replacing(folder / each.name) as partial:
             shutil.copyfile(each.there, partial)

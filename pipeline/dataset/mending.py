@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from atelier import pictures
 from atelier.commands import number_of, say
-from pipeline.dataset.publish import ExportError
+from pipeline.dataset.finished import ExportError
 from pipeline.engine.cluster import MachineError
 from pipeline.photos.folder import read_photo
 from pipeline.photos.objects import SourceChangedError

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.dataset import pack, places, publish, records
+from pipeline.dataset import finished, pack, places, records
 from pipeline.dataset.labels import LabelRows
 from pipeline.dataset.pack import Content, Plan
 from pipeline.dataset.places import Placed
@@ -35,7 +35,7 @@ class NvlabsLayout(Placed):
 
     def lay_out(self, folder: Path, plan: Plan, content: Content) -> None:
         """Make the files of all levels in full length, or keep those that are there."""
-        publish.reserve({folder / name: size for name, size in self.files(plan).items()})
+        finished.reserve({folder / name: size for name, size in self.files(plan).items()})
 
     def write_items(self, items: Sequence[Item], plan: Plan, folder: Path) -> list[list[Row]]:
         """Write the items' pictures into the record files; they are on the disk when it returns."""

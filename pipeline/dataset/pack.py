@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from atelier import pictures
-from pipeline.dataset import mending, publish
+from pipeline.dataset import finished, mending
+from pipeline.dataset.finished import ExportError
 from pipeline.dataset.labels import LabelRows
 from pipeline.dataset.ordered import Ordered
-from pipeline.dataset.publish import ExportError
 from pipeline.dataset.records import Pixels, Shape
 from pipeline.engine import crew, unit
 from pipeline.engine.crew import EngineConfig
@@ -175,7 +175,7 @@ def in_shares(progress: Progress, total: int, rows: int) -> Progress:
 
 def unfinished(out: Path) -> Path:
     """Where an export lies until it is complete: its records in WHOLE, what is done in parts."""
-    return out.with_name(f"{out.name}{publish.UNFINISHED}")
+    return out.with_name(f"{out.name}{finished.UNFINISHED}")
 
 
 def clear(out: Path) -> None:

@@ -12,11 +12,11 @@ from pathlib import Path
 from atelier import pictures
 from atelier.files import LONGEST
 from atelier.listing import is_hidden, is_photo, with_suffix
-from pipeline.dataset import export, pack, publish, unpacked
+from pipeline.dataset import export, finished, pack, unpacked
+from pipeline.dataset.finished import ExportError
 from pipeline.dataset.labels import LabelRows
 from pipeline.dataset.pack import Content, Layout, Progress
 from pipeline.dataset.places import shuffled
-from pipeline.dataset.publish import ExportError
 from pipeline.dataset.records import Shape
 from pipeline.engine.crew import EngineConfig
 from pipeline.options import SettingsError
@@ -80,7 +80,7 @@ def pack_ready(
         numbers = [str(number) for number in range(classes)] or None
         names = [columns.array(ready.names)]
         export.describe(whole, plan, export.LAYOUTS[chosen], names, numbers, {})
-    publish.publish(whole, out)
+    finished.put_in_place(whole, out)
     pack.clear(out)
     return [*ready.notes, *layout.notes(ready.shape)]
 
@@ -177,7 +177,7 @@ def folder_at(folder: Path, pixel_limit: int) -> Ready:
 
 def labels_beside(folder: Path, names: Sequence[str]) -> tuple[LabelRows | None, list[str]]:
     """What ada-pytorch's dataset.json in the folder says of these pictures, if there is one."""
-    if not (folder / publish.DESCRIPTION).is_file():
+    if not (folder / finished.DESCRIPTION).is_file():
         return None, []
     rows, notes = read_labels(FolderStore(folder), names)
     return (rows if rows.shape[1] else None), notes
@@ -192,7 +192,7 @@ def listed(folder: Path) -> tuple[list[Item], list[str]]:
     files = files_of(folder)
     pictures = [path for path in files if is_picture(path)]
     others = [path.name for path in files if not is_picture(path)]
-    others = [name for name in others if name != publish.DESCRIPTION]
+    others = [name for name in others if name != finished.DESCRIPTION]
     if not pictures:
         raise SettingsError(f"{folder} holds no picture: give the folder that holds the pictures")
     items = items_of([path.absolute() for path in pictures])

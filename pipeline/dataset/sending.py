@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, Self
 from atelier import files
 from atelier.commands import say
 from atelier.options import is_address
+from pipeline.dataset.finished import DESCRIPTION, RECORDS, ExportError, gigabytes
 from pipeline.dataset.growth import finished_exports
-from pipeline.dataset.publish import DESCRIPTION, RECORDS, ExportError, gigabytes
 from pipeline.options import SettingsError
 from pipeline.photos.folder import PhotoFolder
 from pipeline.photos.objects import (
@@ -83,13 +83,17 @@ class Sending:
             return "waits for the stages before it"
         return f"done  copied to {to}" if self.complete() else f"open  to be copied to {to}"
 
-    def faults(self) -> Iterator[tuple[Path, str]]:
+    def finished(self) -> list[Path]:
+        """What tells of the finished copy, if there is one; the photos are not looked at for it."""
+        return sorted(self.folder.glob("*.json"))
+
+    def faults(self, told: Path) -> Iterator[tuple[Path, str]]:
         """What the store has lost of a finished copy, or holds otherwise than it was left."""
         to, known = opened(self.destination()), copies_in(self.journal)
         try:
-            names = files.json_of(self.path.read_bytes())["files"]
+            names = files.json_of(told.read_bytes())["files"]
         except (ValueError, KeyError, TypeError):
-            yield self.path, "is damaged"
+            yield told, "is damaged"
             return
         there = objects_at(to)
         lost = [
@@ -97,7 +101,7 @@ class Sending:
         ]
         if lost:
             yield (
-                self.path,
+                told,
                 f"{to} has lost {len(lost)} of {len(names)} files, or holds others, as {lost[0]!r}",
             )
 
@@ -113,7 +117,7 @@ class Sending:
 
     def build(self) -> None:
         """Copy it."""
-        for other in self.folder.glob("*.json"):  # what was copied before is going to be replaced
+        for other in self.finished():  # which is going to be replaced
             other.unlink()
         to, export = opened(self.destination()), self.parents[0].dataset
         try:
@@ -151,18 +155,27 @@ def opened(destination: str) -> Address:
 
 def refuse_source(to: Address, source: Path | Address) -> None:
     """Raise SettingsError where the next listing of the photos would find what is copied."""
-    own, place = to.protocol, to.opened()[1]
-    if isinstance(source, Path):
-        inside = own in ON_DISK and Path(place).resolve().is_relative_to(source.resolve())
-    else:
-        same = EXTRAS.get(own, own) == EXTRAS.get(source.protocol, source.protocol)
-        root = source.opened()[1].rstrip("/")
-        inside = same and (place == root or place.startswith(f"{root}/" if root else ""))
-    if inside:
+    if is_below(to, source):
         raise SettingsError(
             f"{OPTION} = {to}: it lies in {source}, where the photos are, and would be taken for"
             " some of them: give an address beside it"
         )
+
+
+def is_below(to: Address, source: Path | Address) -> bool:
+    """Whether an address lies in a folder, however the two are written."""
+    place = to.opened()[1]
+    if isinstance(source, Path):
+        return to.protocol in ON_DISK and Path(place).resolve().is_relative_to(source.resolve())
+    own, others = (EXTRAS.get(each.protocol, each.protocol) for each in (to, source))
+    if own != others:
+        return False
+    try:
+        source.check()
+    except ClosedError:  # of which its listing tells more
+        return False
+    root = source.opened()[1].rstrip("/")
+    return place == root or place.startswith(f"{root}/" if root else "")
 
 
 @lru_cache

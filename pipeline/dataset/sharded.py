@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atelier import files, pictures
-from pipeline.dataset import growth, leaves, nvlabs, pack, publish, records
+from pipeline.dataset import finished, growth, leaves, nvlabs, pack, records
 from pipeline.dataset.ada_pytorch import are_classes
+from pipeline.dataset.finished import ExportError
 from pipeline.dataset.labels import LabelRows
 from pipeline.dataset.ordered import Ordered
 from pipeline.dataset.pack import MODES, Content, Part, Plan, ToDo
-from pipeline.dataset.publish import ExportError
 from pipeline.dataset.records import Pixels, Shape
 from pipeline.engine.crew import EngineConfig
 from pipeline.engine.unit import Batch, Unit, Units, keys_of
@@ -38,7 +38,7 @@ LabelValues = NDArray[np.int64] | LabelRows  # class numbers, or a vector for ea
 
 
 @dataclass(frozen=True)
-class Piece:
+class PartWork:
     """A part that is to be written: its pictures, and what its files are called."""
 
     plan: Plan
@@ -100,7 +100,7 @@ class ShardedLayout:
             for part, own in zip(plan.parts, names, strict=True)
             if own[0] not in there and not all((folder / name).exists() for name in own)
         ]
-        publish.check_room(folder, self.disk_need(replace(plan, count=sum(missing))))
+        finished.check_room(folder, self.disk_need(replace(plan, count=sum(missing))))
         folder.mkdir(parents=True, exist_ok=True)
         growth.keep_files(kept, folder)
         told = {"parts": growth.described_parts(plan, names, None)}
@@ -187,50 +187,50 @@ def cut_parts(
     left = sum(plan.parts[at].pictures for at in missing)
     size = max(on.rows_per_unit(left) * len(missing) // max(left, 1), 1)  # files of so many
     for first in range(0, len(missing), size):
-        pieces, rows = {}, []
+        parts, rows = {}, []
         for at in missing[first : first + size]:
             start, end = places[at]
             some = content.items[start:end]
             known = {key: start + n for n, key in enumerate(keys_of(some))}
             own = labels[start:end] if labels is not None else None
             holds = plan.parts[at].holds
-            pieces[holds] = Piece(replace(plan, places=known, parts=()), names[at], some, own)
+            parts[holds] = PartWork(replace(plan, places=known, parts=()), names[at], some, own)
             row = Row(holds, picture=f"one of {len(some)} pictures, {some[0].path} the first,")
             rows.append(Item(holds, row, some[0].path))
-        yield Unit(write_pieces, pieces, rows, folder)
+        yield Unit(write_parts, parts, rows, folder)
 
 
-def write_pieces(
-    rows: Sequence[Item], pieces: Mapping[str, Piece], folder: Path
+def write_parts(
+    rows: Sequence[Item], parts: Mapping[str, PartWork], folder: Path
 ) -> list[list[Row]]:
     """Write whole files, which are on the disk when they get their names."""
     for row in rows:
-        piece = pieces[row.key]
-        write_piece(piece, pack.inside(folder, piece.plan))
+        part = parts[row.key]
+        write_files(part, pack.inside(folder, part.plan))
     return [[row.row] for row in rows]
 
 
-def write_piece(piece: Piece, folder: Path) -> None:
+def write_files(part: PartWork, folder: Path) -> None:
     """Write the files of a part, one for each level."""
     with ExitStack() as stack:
-        paths = [files.replacing(folder / name, lasting=False) for name in piece.names]
+        paths = [files.replacing(folder / name, lasting=False) for name in part.names]
         opened = [stack.enter_context(stack.enter_context(each).open("wb")) for each in paths]
-        for number, item in enumerate(piece.items):
-            more = further_features(piece, number)
-            for file, (shape, data) in zip(opened, contents(item, piece.plan), strict=True):
+        for number, item in enumerate(part.items):
+            more = further_features(part, number)
+            for file, (shape, data) in zip(opened, contents(item, part.plan), strict=True):
                 file.writelines(records.framed(shape, data, more))
         for file in opened:
             file.flush()
             os.fdatasync(file.fileno())
 
 
-def further_features(piece: Piece, number: int) -> bytes:
+def further_features(part: PartWork, number: int) -> bytes:
     """What a record has besides its shape and data: the format of a file's bytes, and a label."""
-    pixels = piece.plan.pixels
+    pixels = part.plan.pixels
     found = b"" if pixels == "raw" else records.word_feature("format", pixels)
-    if piece.labels is None:
+    if part.labels is None:
         return found
-    label = piece.labels[number]
+    label = part.labels[number]
     if label.ndim:
         return found + records.float_feature("label", label)
     return found + records.int_feature("label", [int(label)])

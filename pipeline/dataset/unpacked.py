@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from atelier import files, pictures
-from pipeline.dataset import ada_pytorch, archive, pack, publish
+from pipeline.dataset import ada_pytorch, archive, finished, pack
 from pipeline.dataset.labels import LabelRows
 from pipeline.dataset.pack import Content, Plan
 from pipeline.dataset.places import Placed
@@ -30,7 +30,7 @@ class PicturesLayout(Placed):
     def lay_out(self, folder: Path, plan: Plan, content: Content) -> None:
         """Make the folder, where there is room for all."""
         if not folder.is_dir():
-            publish.check_room(folder, self.disk_need(plan))
+            finished.check_room(folder, self.disk_need(plan))
             folder.mkdir(parents=True)
 
     def write_items(self, items: Sequence[Item], plan: Plan, folder: Path) -> list[list[Row]]:

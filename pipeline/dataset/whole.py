@@ -1,4 +1,4 @@
-"""Whether an export is as it was published: at a glance by sizes, and byte by byte.
+"""Whether an export is as it was finished: at a glance by sizes, and byte by byte.
 
 Beside its files lies a list of them, with their sizes, and of those whose content does not vouch
 for itself a digest. Records carry a checksum each, members of a zip do; that of its last record
@@ -14,7 +14,7 @@ from typing import Any
 
 from atelier import files, pictures
 from pipeline.dataset import archive, records
-from pipeline.dataset.publish import DESCRIPTION, UNFINISHED, leads
+from pipeline.dataset.finished import DESCRIPTION, UNFINISHED, leads
 from training.sources.records import LISTED, last_checksum
 
 VOUCH = {".tfrecords": records.broken_records, ".zip": archive.broken_zip}  # for themselves
@@ -22,7 +22,7 @@ VOUCH = {".tfrecords": records.broken_records, ".zip": archive.broken_zip}  # fo
 Listed = Mapping[str, Mapping[str, Any]]
 
 
-class Published:
+class Finished:
     """A stage that makes a dataset, as far as it lies on the disk."""
 
     config: Any
@@ -37,7 +37,7 @@ class Published:
         """What trainers are given."""
         return self.records / str(self.config.name)
 
-    def is_published(self, link: Path) -> bool:
+    def is_in_place(self, link: Path) -> bool:
         """Whether the link leads to it, and all its files are there in full length."""
         return leads(link, self.dataset) and is_whole(self.dataset)
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from atelier.errors import Failure
 from pipeline.engine import processes as interrupt
+from pipeline.engine.towards import is_listening
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 10
 SILENT_SECONDS = 60  # a worker that is not heard of for so long is given up
 LOOK_SECONDS = 10
+CLOSES = "it closes the connection"
 STARTS = 3  # tries to begin local workers
 # Pictures are large buffers: glibc is to keep them, where Dask's setting gives each one back to
 # the system at once (9,000 page faults a picture instead of 30). In bytes; glibc's own limits.
@@ -85,10 +87,15 @@ def close() -> None:
         return
     with interrupt.unheard():
         ending, current = current, None
-        with suppress(TimeoutError):  # of a scheduler that hangs
-            ending.client.close()
+        leave(ending.client)
         if ending.cluster is not None:
             ending.cluster.close()
+
+
+def leave(client: "Client") -> None:
+    """Close a client, though its scheduler may hang."""
+    with suppress(TimeoutError):
+        client.close()
 
 
 def end() -> None:
@@ -155,41 +162,51 @@ def remote(wanted: tuple[Any, ...], patience: int) -> Connection:
         client = Client(address, timeout=patience, set_as_default=False)
     except OSError as error:
         raise MachineError(f"no Dask scheduler answers at {address}: start one there") from error
-    shorten_patience(client)
     try:
-        client.wait_for_workers(1, timeout=patience)
-    except TimeoutError:
-        client.close()
-        raise MachineError(f"the scheduler {address} has no workers: start some") from None
-    begin_anew(client, address, library)
+        shorten_patience(client)
+        wait_for_workers(client, address, patience)
+        begin_anew(client, address, library)
+    except BaseException:
+        leave(client)
+        raise
     return Connection(wanted, client)
 
 
 def check_scheduler(address: str, patience: float) -> None:
     """Raise MachineError where no scheduler answers: Dask would wait for its greeting for ever."""
-    from distributed.comm import CommClosedError
-
     until = time.monotonic() + patience
-    while True:
-        try:
-            return asyncio.run(greeted(address, patience))
-        except TimeoutError:
-            reason = f"it said nothing within {patience} s"
-        except CommClosedError as error:
-            reason = " ".join(str(error).split())
-            if time.monotonic() < until:  # one that ends just now may be started anew
-                time.sleep(patience / 10)
-                continue
-        except OSError as error:
+    while reason := unlike_scheduler(address, patience):
+        if reason != CLOSES or time.monotonic() >= until:
             raise MachineError(
-                f"no Dask scheduler answers at {address}: start one there"
-            ) from error
-        except (MemoryError, ValueError, LookupError):  # of a length, or a text, that is none
-            reason = "it speaks another protocol"
-        raise MachineError(
-            f"what listens at {address} does not answer as a Dask scheduler does ({reason}): give"
-            " the scheduler's own address, tls:// where it speaks TLS, or start it anew if it hangs"
-        )
+                f"what listens at {address} does not answer as a Dask scheduler does ({reason}):"
+                " give the scheduler's own address, tls:// where it speaks TLS, or start it anew if"
+                " it hangs"
+            )
+        time.sleep(patience / 10)  # one that ends just now may be started anew
+
+
+def unlike_scheduler(address: str, patience: float) -> str:
+    """What tells whoever listens there from a scheduler, in words; nothing where nothing does.
+
+    Raises MachineError where nobody listens.
+    """
+    from distributed.comm.core import CommClosedError, FatalCommClosedError
+
+    try:
+        asyncio.run(greeted(address, patience))
+    except TimeoutError:
+        return f"it said nothing within {patience} s"
+    except FatalCommClosedError as error:  # of TLS
+        return " ".join(str(error.__cause__ or error).split())
+    except CommClosedError:
+        return CLOSES
+    except OSError as error:
+        if is_listening(address, patience):
+            return CLOSES
+        raise MachineError(f"no Dask scheduler answers at {address}: start one there") from error
+    except (MemoryError, ValueError, LookupError):  # of a length, or a text, that is none
+        return "it speaks another protocol"
+    return ""
 
 
 async def greeted(address: str, patience: float) -> None:
@@ -201,6 +218,14 @@ async def greeted(address: str, patience: float) -> None:
     # As long again as `begin` by itself waits for somebody to listen.
     comm = await asyncio.wait_for(begin(address, timeout=patience, **means), 2 * patience)
     comm.abort()
+
+
+def wait_for_workers(client: "Client", address: str, patience: float) -> None:
+    """Raise MachineError where no worker joins the scheduler within so many seconds."""
+    try:
+        client.wait_for_workers(1, timeout=patience)
+    except TimeoutError:
+        raise MachineError(f"the scheduler {address} has no workers: start some") from None
 
 
 def begin_anew(client: "Client", address: str, library: str) -> None:
@@ -219,7 +244,6 @@ def begin_anew(client: "Client", address: str, library: str) -> None:
     try:
         client.restart()
     except TimeoutError:
-        client.close()
         raise MachineError(
             f"the workers of {address} have loaded {' or '.join(others)}, were told to begin anew"
             f" for {library}, and not all came back: start them by `make worker`, with a nanny"
@@ -227,12 +251,19 @@ def begin_anew(client: "Client", address: str, library: str) -> None:
 
 
 def any_loaded(client: "Client", names: list[str]) -> bool:
-    """Whether a worker has imported one of these modules; one that does not answer has not."""
-    try:
-        answers = client.sync(client._run, loaded, names, callback_timeout=SILENT_SECONDS)
-    except TimeoutError:
-        return False
-    return any(answers.values())
+    """Whether a worker has imported one of these modules; one that does not answer has not.
+
+    Each is asked by itself: one that is frozen keeps nobody from hearing the others.
+    """
+
+    async def ask_each() -> list[Any]:
+        calls = (client._run(loaded, names, workers=[one], on_error="ignore") for one in workers)
+        timed = (asyncio.wait_for(call, SILENT_SECONDS) for call in calls)
+        return await asyncio.gather(*timed, return_exceptions=True)
+
+    workers = sorted(present(client))
+    answers = client.sync(ask_each)
+    return any(any(each.values()) for each in answers if isinstance(each, dict))
 
 
 def is_shared(client: "Client") -> bool:

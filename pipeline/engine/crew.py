@@ -17,7 +17,7 @@ from atelier.options import option
 from pipeline.engine import cluster, fitness
 from pipeline.engine.cluster import MachineError
 from pipeline.engine.fitness import Terms, UnfitError
-from pipeline.engine.towards import is_reachable
+from pipeline.engine.towards import FORMS, names_scheduler
 from pipeline.engine.unit import Unit
 from pipeline.options import Settings
 
@@ -59,8 +59,8 @@ class EngineConfig(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.scheduler not in ("local", "in-process") and not is_reachable(self.scheduler):
-            self.refuse("scheduler", "give local, in-process, tcp://host:port or tls://host:port")
+        if self.scheduler not in ("local", "in-process") and not names_scheduler(self.scheduler):
+            self.refuse("scheduler", f"give local, in-process, {FORMS}")
         if self.dashboard and not find_spec("bokeh"):
             self.refuse("dashboard", "it needs the package bokeh: pip install bokeh")
 
@@ -155,7 +155,8 @@ def in_process(units: Iterable[Unit], progress: Progress) -> list[str]:
     failures = []
     for unit in units:
         try:
-            progress(unit.run())
+            unit.run()
+            progress(len(unit.items))
         except Exception as error:
             if len(unit.items) > 1:
                 failures += in_process(unit.split(), progress)
@@ -214,7 +215,7 @@ class Crew:
                 if future.status == "finished":
                     in_a_row = 0
                     self.done.update(unit.keys if self.terms else ())
-                    self.progress(cluster.result_of(future))
+                    self.progress(len(unit.items))
                 elif isinstance(error := error_of(future), UnfitError):
                     self.refuse(*error.args)
                     units_of[self.submit(unit)] = unit

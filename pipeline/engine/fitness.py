@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.engine import software
+from pipeline.engine import cluster, software
 from pipeline.engine.software import Software
 from pipeline.engine.unit import Unit
 from pipeline.rows.manifest import Far, Place
@@ -60,12 +60,11 @@ def terms(store: Path, photos: Place) -> Iterator[Terms]:
         mark.unlink(missing_ok=True)
 
 
-def work(unit: Unit, terms: Terms) -> int:
+def work(unit: Unit, terms: Terms) -> None:
     """Do a unit on a worker; raises UnfitError where it may not, or lost the store meanwhile."""
     refuse_unfit(terms)
-    done = unit.run()
+    unit.run()
     refuse_unfit(terms)
-    return done
 
 
 def refuse_unfit(terms: Terms) -> None:
@@ -96,6 +95,6 @@ def answer(future: "Future") -> str:
     """What a worker says that it lacks; one that does not know the question has older code."""
     error = future.exception()
     if error is None:
-        return str(future.result())
+        return str(cluster.result_of(future))
     unknown = isinstance(error, (ImportError, AttributeError))
     return "has code of another version: install there what is here" if unknown else ""

@@ -1,4 +1,4 @@
-"""Addresses of schedulers: which can be one, and by which of its own a machine reaches it."""
+"""Addresses of schedulers: which can be one, who listens there, from where a machine reaches it."""
 
 import re
 import socket
@@ -8,29 +8,38 @@ from urllib.parse import urlsplit
 
 from atelier.commands import UsageError, answered
 
-FORM = re.compile(r"(?:tcp|tls)://(?:\[(.+)\]|[^\s/:@\[\]?#]+):(\d{1,5})")
+FORM = re.compile(r"(?:tcp|tls)://(?:\[(.+)\]|([^\s/:@\[\]?#]+)):([0-9]{1,5})")
 FORMS = "tcp://host:8786 or tls://host:8786"
 
 
-def is_reachable(scheduler: str) -> bool:
+def names_scheduler(text: str) -> bool:
     """Whether it names a host and a port; Dask waits for ever for some that cannot be."""
-    found = FORM.fullmatch(scheduler)
-    if found is None or not 0 < int(found[2]) < 1 << 16:
+    found = FORM.fullmatch(text)
+    if found is None or not 0 < int(found[3]) < 1 << 16:
         return False
-    return found[1] is None or is_ipv6(found[1])
-
-
-def is_ipv6(text: str) -> bool:
     try:
-        IPv6Address(text)
+        if found[1]:
+            IPv6Address(found[1])
+        else:
+            found[2].encode("idna")  # as it is asked for: no part is empty or very long
     except ValueError:
+        return False
+    return True
+
+
+def is_listening(scheduler: str, seconds: float) -> bool:
+    """Whether anybody takes a connection there, whoever it is."""
+    to = urlsplit(scheduler)
+    try:
+        socket.create_connection((to.hostname or "", to.port or 0), seconds).close()
+    except OSError:
         return False
     return True
 
 
 def own_address(scheduler: str) -> str:
     """The address of this machine on the network that leads there; raises UsageError."""
-    if not is_reachable(scheduler):
+    if not names_scheduler(scheduler):
         raise UsageError(f"SCHEDULER = {scheduler}: give {FORMS}")
     to = urlsplit(scheduler)
     try:

@@ -7,15 +7,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from pipeline.rows import columns, manifest, memo, shards
+from pipeline.rows.making import Make, Tally
 from pipeline.rows.manifest import Item, Place, Row, dropped
 from pipeline.rows.memo import KILLED
 from pipeline.rows.parquet import PARTS
-from pipeline.rows.pieces import Make, Tally
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["KILLED", "Batch", "Item", "Piece", "Unit", "Units", "batch", "cut", "keys_of", "piece"]
+__all__ = [
+    "KILLED",
+    "Batch",
+    "Item",
+    "ShardUnit",
+    "Unit",
+    "Units",
+    "batch",
+    "cut",
+    "keys_of",
+    "shard_unit",
+]
 
 # Says what becomes of each item, in order; reads the photos, decides by the settings. `folder` is
 # the stage's own: work that writes pictures writes them below it.
@@ -149,12 +160,11 @@ class Unit:
     folder: Path
     shard: str = ""  # the prefix of all the rows' ids
 
-    def run(self) -> int:
-        """Do the work and write the part; returns how many rows were done."""
+    def run(self) -> None:
+        """Do the work and write the part."""
         outcomes = self.work(self.items, self.settings, self.folder)
         results = dict(zip((item.key for item in self.items), outcomes, strict=True))
         memo.write_part(self.folder / PARTS, results, self.shard)
-        return len(results)
 
     def split(self) -> list["Unit"]:
         """The same work row by row."""
@@ -180,18 +190,17 @@ class Unit:
 
 
 @dataclass(frozen=True)
-class Piece(Unit):
+class ShardUnit(Unit):
     """A shard that a worker makes, and no row of which it can be blamed on; its item is the file.
 
     `settings` is how it is made and what is counted of it.
     """
 
-    def run(self) -> int:
+    def run(self) -> None:
         """Make the shard, unless it is there."""
         (make, tally), file = self.settings, self.items[0].path
         assert isinstance(file, Path)
         shards.found_or_made(file, self.shard, lambda _: make(), tally)
-        return 1
 
     def split(self) -> list[Unit]:
         return [self]
@@ -200,13 +209,15 @@ class Piece(Unit):
         """Leave it to the process that asked for it."""
 
 
-def piece(file: Path, prefix: str, make: Make, tally: Tally) -> Piece:
+def shard_unit(file: Path, prefix: str, make: Make, tally: Tally) -> ShardUnit:
     """The shard in a file, to be made."""
-    return Piece(nothing_done, (make, tally), (Item(str(file), Row(prefix), file),), file, prefix)
+    return ShardUnit(
+        nothing_done, (make, tally), (Item(str(file), Row(prefix), file),), file, prefix
+    )
 
 
 def nothing_done(items: Sequence[Item], settings: Any, folder: Path) -> list[list[Row]]:
-    """The Work of a piece, which does no rows."""
+    """The Work of a shard, which does no rows."""
     return [[] for _ in items]
 
 

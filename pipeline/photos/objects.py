@@ -161,7 +161,7 @@ class Address:
                 if info["name"] == root:
                     raise NotADirectoryError
                 name = str(info["name"])
-                if not name.startswith(root):  # as a page of HTTP may lead anywhere
+                if root and not name.startswith(f"{root}/"):  # a page of HTTP may lead anywhere
                     continue
                 name = name[len(root) :].removeprefix("/")
                 if name and name[-1] != "/":  # which is how some programs mark a folder

@@ -103,6 +103,8 @@ def vouched(line: bytes) -> dict[str, Any]:
     Lines of earlier versions, and those that a person wrote, have none.
     """
     said: dict[str, Any] = json_of(line)
+    if not isinstance(said, dict):
+        raise ValueError("it is no JSON object")
     if found := CHECK.search(line):
         if zlib.crc32(line[: found.start()] + b"}") != int(found[1], 16):
             raise ValueError("it is not what was written")

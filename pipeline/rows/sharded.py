@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.rows import columns, manifest, shards
 from pipeline.rows.decisions import Decision, decided
+from pipeline.rows.making import Make, Portion, nothing_counted
 from pipeline.rows.manifest import Row, Told, digest
-from pipeline.rows.pieces import Make, Portion, nothing_counted
 from pipeline.rows.shards import Rows, Shard
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Sharded:
         return Portion(self.parents[0].shard(prefix).file).table(names)
 
     def unread(self, prefix: str) -> Any:
-        """The rows of a shard that come in, for a `pieces.later` that may be done elsewhere."""
+        """The rows of a shard that come in, for a `making.later` that may be done elsewhere."""
         return Portion(self.parents[0].shard(prefix).file)
 
     def portion_digest(self, prefix: str) -> str:

@@ -1,9 +1,9 @@
 """Find faces and other things in each photo. Slow, so it only measures; Crop decides."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 from socket import gethostname
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import detectors
 from atelier import pictures
 from atelier.boxes import Box
+from atelier.commands import os_error_in_words
 from atelier.options import option
 from atelier.pictures import Pixels
 from detectors import UNUSABLE, Detection, Detector, Spec
@@ -20,7 +21,7 @@ from pipeline.engine import cluster, processes
 from pipeline.options import Settings, SettingsError, located
 from pipeline.photos.folder import read_photos
 from pipeline.rows import columns
-from pipeline.rows.manifest import Item, Row, dropped
+from pipeline.rows.manifest import Item, Row, digest, dropped
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -103,6 +104,45 @@ class Look:
         return detectors.KINDS[self.spec.kind].library
 
 
+class Looking:
+    """A stage that finds things in photos with one detector of the list, by that one's text."""
+
+    config: DetectConfig
+    finder: str
+
+    @property
+    def title(self) -> str:
+        """With the detector's name, where there are several or it was not named."""
+        title = str(super().title)  # type: ignore[misc]
+        named = len(self.config.listed) > 1 or self.config.choice
+        return f"{title} {detectors.short(self.work_settings().spec)}" if named else title
+
+    def work_settings(self) -> Look:
+        return self.config.look(self.finder)
+
+    def besides(self) -> dict[str, Any]:
+        return detectors.identity(self.work_settings().spec)
+
+    @property
+    def library(self) -> str:
+        return self.work_settings().library
+
+    def row_key(self, row: Row) -> str:
+        """0.1 took the sides of a TIFF that lies for each other, so its boxes are wrong."""
+        known = str(super().row_key(row))  # type: ignore[misc]
+        return digest([known, "upright"]) if row.format == "TIFF" else known
+
+    def prepare(self, to_do: int) -> None:
+        begin_detection(self.config)
+
+    @property
+    def tally(self) -> "Callable[[pa.Table], dict[str, Any]]":
+        return partial(counted_finds, look=self.work_settings())
+
+    def notes(self, tallies: Sequence[Mapping[str, Any]]) -> list[str]:
+        return detect_notes(tallies, self.work_settings())
+
+
 def spec_of(text: str) -> Spec:
     """One detector of the list, its files where a person means them."""
     spec = detectors.parse(text)
@@ -130,8 +170,10 @@ def check_detectors(config: DetectConfig) -> None:
         return
     try:
         processes.run_apart(try_out, models)
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         raise SettingsError(f"[Detect] detector: {error}") from None
+    except OSError as error:
+        raise SettingsError(f"[Detect] detector: {os_error_in_words(error)}") from None
     except BrokenProcessPool:
         names = ", ".join(detectors.short(look.spec) for look in models)
         raise SettingsError(

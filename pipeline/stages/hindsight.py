@@ -1,13 +1,15 @@
 """How well each method tells apart what a person refused in the review for its pose."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline.rows.decisions import Decision
 from pipeline.rows.manifest import Row, Verdict
+from pipeline.rows.memo import Memo
 from pipeline.rows.shards import listed_shards
 from pipeline.stages.crop import Recipe, crop
 from pipeline.stages.filter_pose import (
@@ -52,6 +54,31 @@ def refused_portraits(rows: Iterable[Row], about: Collection[str], recipe: Recip
     """The portraits of these photos, as they would have been without a decision."""
     portraits = (crop(row, recipe) for row in rows if row.photo in about)
     return [row for row in chain.from_iterable(portraits) if row.drop is None]
+
+
+class Measuring:
+    """A stage that measures what a person refused for its pose, too: FilterPose is judged by it."""
+
+    path: Path
+    results: Callable[[], Memo]
+    do_rows: Callable[[Sequence[Row]], None]
+    row_key: Callable[[Row], str]
+
+    def refused(self) -> list[Row]:
+        """The portraits refused for their pose; none where there are too few to judge by."""
+        raise NotImplementedError
+
+    def build(self) -> None:
+        self.do_rows(self.refused())
+        super().build()  # type: ignore[misc]
+
+    def vectors(self) -> Vectors:
+        """(key, float32 vector as bytes) of each row's embedding."""
+        return self.results().vectors_of_all(listed_shards(self.path))
+
+    def vectors_of_refused(self) -> Vectors:
+        """(key, float32 vector as bytes) of the portraits refused for their pose."""
+        return self.results().vectors("", {self.row_key(row) for row in self.refused()})
 
 
 def compared(

@@ -19,7 +19,7 @@ from pipeline.stages import crop, detect, finds, resize
 from pipeline.stages.ingest import IngestConfig
 from pipeline.train import child
 from training.exchange.described import describe_model
-from training.explore.asked import check_file, check_model
+from training.explore.asked import check_file, check_label, check_model
 from training.explore.drawing import check_projection
 from training.networks.architecture import NetworkConfig
 
@@ -47,7 +47,9 @@ def project_photo(given: argparse.Namespace) -> int:
     check_projection(given)
     portrait = given.out.with_name(f"{given.out.stem}-portrait.png")
     check_file(portrait, read=[given.photo])
-    cut = portrait_of(given.photo, describe_model(given.model).config)
+    form = describe_model(given.model).config
+    check_label(given.label, form.labels)
+    cut = portrait_of(given.photo, form)
     if cut.faces > 1:
         assert cut.face is not None
         width, height, left, top = cut.face.width, cut.face.height, cut.face.left, cut.face.top

@@ -14,7 +14,7 @@ import numpy as np
 
 from atelier import files
 from atelier.commands import number_of
-from pipeline.dataset.publish import UNFINISHED
+from pipeline.dataset.finished import UNFINISHED
 from pipeline.rows import columns, memo
 from pipeline.rows.parquet import ASIDE, PARTS, SHARDS
 from pipeline.upkeep.marks import KEYED, Marks, marked

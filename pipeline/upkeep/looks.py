@@ -11,7 +11,7 @@ from atelier.arrays import broken_arrays
 from atelier.containers import is_whole_png
 from atelier.files import json_of
 from pipeline.dataset import whole
-from pipeline.dataset.publish import DESCRIPTION
+from pipeline.dataset.finished import DESCRIPTION
 from pipeline.report.chapters import is_whole_page
 from pipeline.rows import columns, decisions, manifest, parquet
 from pipeline.rows.parquet import PARTS, SHARDS

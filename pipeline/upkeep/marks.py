@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import options, tasks
-from pipeline.dataset import pack, publish
+from pipeline.dataset import finished, pack
 from pipeline.options import SettingsError
 from pipeline.rows import columns
 from pipeline.rows.shards import listed_shards
@@ -127,7 +127,7 @@ def mark_undone(step: Step, marks: Marks) -> None:
     """Keep all that a stage has begun: it goes on from there."""
     marks.undone.add(step.folder)
     if isinstance(step, tasks.ExportTFRecords):
-        marks.files |= set((store() / publish.RECORDS).glob(f"{step.key}-*{publish.UNFINISHED}"))
+        marks.files |= set((store() / finished.RECORDS).glob(f"{step.key}-*{finished.UNFINISHED}"))
 
 
 def mark_step(step: Step, marks: Marks) -> None:

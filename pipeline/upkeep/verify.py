@@ -7,6 +7,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from atelier import files
@@ -19,7 +20,8 @@ from pipeline.upkeep.marks import KEYED
 
 LEFT = {  # what is not mended, and what a person may do
     "own": "it cannot be made again, and is left as it is: bring it back from a copy",
-    "unread": "it may be whole, and is left as it is: look to the disk or the mount, and ask again",
+    "unread": "it may be whole, and is left as it is: look to the disk, the mount or the network,"
+    " and ask again",
 }
 TO_REPAIR = "verify --repair makes it again"
 REPAIRED = "out of the way"
@@ -51,8 +53,8 @@ def verify(store: Path, repair: bool, build: Callable[[], int]) -> int:
 def found_in(store: Path) -> Iterator[Fault]:
     """Every damaged thing, as it is found: as fast as the disk gives the files."""
     work = list(looks(store, folder_names()))
-    made = (copy for copy in tasks.Publish.asked_for() if copy.path.exists())
-    work += [Look(copy.path, "copy", copy.faults) for copy in made]
+    for copy in tasks.Publish.asked_for():
+        work += [Look(told, "copy", partial(copy.faults, told)) for told in copy.finished()]
     with (
         Bar("verify", sum(look.files for look in work), lambda *_: None, "files") as bar,
         ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool,

@@ -3,6 +3,7 @@
 import os
 import re
 from functools import cache
+from types import SimpleNamespace
 
 import luigi
 import pytest
@@ -308,10 +309,12 @@ def test_luigi_refuses_a_wrong_value_of_the_tasks_own(task):
 AT_LEAST_ONE = "give a value of at least 1"
 
 
-def test_luigis_own_options_are_checked_too():
+def test_luigis_own_options_are_checked_too(monkeypatch):
     assert asked("Ingest", "--workers", WRONG[int]).startswith("--workers = 'many': ")
     for few in ("0", "-1"):
         assert asked("Ingest", f"--workers={few}") == f"--workers = {few!r}: {AT_LEAST_ONE}"
+    monkeypatch.setattr(luigi_script, "get_config", lambda: SimpleNamespace(get=lambda *_: "0"))
+    assert asked("Ingest") == f"[core] workers = '0': {AT_LEAST_ONE}"
 
 
 @pytest.mark.parametrize(

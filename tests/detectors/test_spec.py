@@ -1,7 +1,9 @@
 """How detectors are named, what they depend on, label maps, and where Hub models are found."""
 
+import errno
 import hashlib
 import os
+import random
 import sys
 import tarfile
 from types import SimpleNamespace
@@ -207,6 +209,33 @@ def test_a_broken_archive_and_one_that_climbs_out_are_refused(tmp_path, cache):
     with pytest.raises(ValueError, match="the archive holds nothing"):
         hub.folder_of(str(tmp_path / "none.tar"))
     assert list(cache.iterdir()) == []
+
+
+def test_no_changed_bit_of_an_archive_goes_unnoticed(tmp_path, cache):
+    """Its end tells, which nobody reads who only wants what is in it."""
+    data = random.Random(0).randbytes(3000) + b"words, which become shorter" * 99
+    (tmp_path / "saved_model.pb").write_bytes(data)
+    with tarfile.open(tmp_path / "m.tgz", "w:gz") as tar:
+        tar.add(tmp_path / "saved_model.pb", "saved_model.pb")
+    whole = (tmp_path / "m.tgz").read_bytes()
+    changed = [
+        whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :] for at in range(40, len(whole), 61)
+    ]
+    for odd in [*changed, whole[:-1], whole[:-8], whole[:2000]]:
+        (tmp_path / "m.tgz").write_bytes(odd)
+        with pytest.raises(ValueError, match=r"it is no archive that can be unpacked: ."):
+            hub.folder_of(str(tmp_path / "m.tgz"))
+    assert list(cache.iterdir()) == []
+
+
+def test_a_disk_that_is_full_is_not_the_archives_fault(tmp_path, cache, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "m.tar").touch()
+    monkeypatch.setattr(hub, "unpack", full)
+    with pytest.raises(OSError, match="No space left"):
+        hub.folder_of(str(tmp_path / "m.tar"))
 
 
 def test_without_network_one_sentence_says_the_way_out(tmp_path, cache, monkeypatch):

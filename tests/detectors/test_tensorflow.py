@@ -205,6 +205,11 @@ ANSWERS |= {"detection_scores": ONES, "detection_classes": ONES}
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
+        (
+            {"detection_boxes": [[0.0] * 4], "detection_scores": [1.0], "detection_classes": [1.0]},
+            None,
+            r"detection_boxes \[1, 4\] float32, detection_scores \[1\] float32",
+        ),
         ("num_detections", 1.0, r"gives num_detections \[\] float32"),
         ("num_detections", [np.nan], "gives num_detections that are no numbers"),
         ("detection_boxes", [[[0.0] * 3]], r"detection_boxes \[1, 1, 3\] float32"),
@@ -218,7 +223,8 @@ ANSWERS |= {"detection_scores": ONES, "detection_classes": ONES}
 def test_a_model_that_answers_otherwise_is_said_before_the_first_photo(tmp_path, name, value, said):
     with tf.Graph().as_default() as graph:
         fed = tf.compat.v1.placeholder("uint8", [None, None, None, 3], name="image_tensor")
-        for output, given in (ANSWERS | {name: value}).items():
+        changed = name if isinstance(name, dict) else {name: value}
+        for output, given in (ANSWERS | changed).items():
             made = tf.reshape(fed, [7, 7]) if given is None else tf.constant(given)
             tf.identity(made, name=output)
     (tmp_path / "odd.pb").write_bytes(graph.as_graph_def().SerializeToString())

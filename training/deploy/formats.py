@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from atelier.errors import Refusal
-from atelier.files import is_text
+from atelier.files import is_text, is_writable
 from training.deploy.frozen import write_frozen, write_savedmodel
 from training.deploy.onnx_graph import write_onnx
 from training.deploy.tflite import write_tflite
@@ -94,14 +93,8 @@ def check_place(out: Path) -> None:
         raise DeployError(f"out = {out} exists already: choose another name, or remove it")
     if not is_text(out.absolute()):
         raise DeployError(f"out = {out}: this name is not UTF-8: choose another")
-    above = next(place for place in out.absolute().parents if place.exists())
-    try:
-        with TemporaryFile(dir=above):
-            pass
-    except OSError as error:
-        raise DeployError(
-            f"out = {out}: {above} cannot be written to ({error.strerror}): choose another folder"
-        ) from None
+    if not is_writable(out.absolute().parent):
+        raise DeployError(f"out = {out}: nothing can be written there: choose another folder")
 
 
 def check_libraries(to: str) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from atelier.errors import reason_in
 from training.deploy.reading import Graph
-from training.devices import reason_in
 
 SIZES = (1, 8, 64, 256)  # of dimensions that a signature leaves open, when tried; of batches 1
 RANKS = (0, 1, 2, 3, 4)  # where it leaves open how many there are

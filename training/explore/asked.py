@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atelier import files
-from training.config import ConfigError
+from training.config import KERAS, ConfigError
 
 Floats = NDArray[np.float32]
 MOST_SEEDS = 1_000_000
@@ -114,6 +114,19 @@ def check_model(path: Path, name: str = "model") -> None:
     """Raise ConfigError where there is nothing at all, before TensorFlow is loaded for it."""
     if not path.exists():
         raise ConfigError(f"{name} = {path}: there is no such run or checkpoint")
+
+
+def check_label(label: int | None, classes: int) -> None:
+    """Raise ConfigError for a class that a model of so many has not."""
+    if label is not None and not 0 <= label < classes:
+        way_out = f"give 0 to {classes - 1}" if classes else "leave it out"
+        raise ConfigError(f"label = {label}: this model has {classes} classes: {way_out}")
+
+
+def check_vgg(source: str) -> None:
+    """Raise ConfigError where a file of VGG19's weights is named that is not there."""
+    if source not in ("", KERAS) and not Path(source).is_file():
+        raise ConfigError(f"vgg = {source}: there is no such file; leave it out, or give keras")
 
 
 def check_folder(path: Path, name: str = "out") -> None:

@@ -106,16 +106,10 @@ class Judge:
             missing = AT_ONCE - len(part)
             full = np.concatenate([part, np.repeat(part[-1:], missing, axis=0)])
             known = np.concatenate([known, np.repeat(known[-1:], missing, axis=0)])
-            full = self.accompanied(full, self.company)
-            known = self.accompanied(known, self.company_labels)
+            full = accompanied(full, self.company)
+            known = accompanied(known, self.company_labels)
             found.append(self.run(tf.constant(full), tf.constant(known)).numpy()[: len(part)])
         return np.concatenate(found)
-
-    def accompanied(self, rows: NDArray[Any], company: NDArray[Any]) -> NDArray[Any]:
-        """rows [n, ...], company [m, ...] -> [n (1 + m), ...]: behind each row all its company."""
-        count = len(rows) * (1 + len(company))
-        beside = np.repeat(company[None], len(rows), axis=0)
-        return np.concatenate([rows[:, None], beside], axis=1).reshape(count, *rows.shape[1:])
 
     def batch(self, pixels: Any, known: Any) -> Any:
         """uint8 images and labels of AT_ONCE photos with their company -> scores [AT_ONCE].
@@ -126,6 +120,13 @@ class Judge:
         with layers.without_gradients():
             scores = self.network(decode(pixels), labels, batches=AT_ONCE)
         return scores[:: len(self.company) + 1, 0]
+
+
+def accompanied(rows: NDArray[Any], company: NDArray[Any]) -> NDArray[Any]:
+    """rows [n, ...], company [m, ...] -> [n (1 + m), ...]: behind each row all its company."""
+    count = len(rows) * (1 + len(company))
+    beside = np.repeat(company[None], len(rows), axis=0)
+    return np.concatenate([rows[:, None], beside], axis=1).reshape(count, *rows.shape[1:])
 
 
 def assess(model: Model, photos: Path, label: int | None = None) -> tuple[list[Scored], list[str]]:

@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 from atelier.commands import path, ranged
+from atelier.options import at_home
 from training.exchange.naming import add_model
 from training.explore import drawing
 
@@ -236,6 +237,7 @@ def add_projection(project: argparse.ArgumentParser) -> None:
     project.add_argument(
         "--vgg",
         default="",
+        type=at_home,
         help="weights of VGG19 to compare by, a file of Keras's, or keras: its download; without,"
         " features of D",
     )

@@ -17,7 +17,7 @@ from training import startup
 from training.config import ConfigError
 from training.explore import asked, writing
 from training.explore.asked import Look
-from training.explore.sheets import Pixels, check_many, enlargement, sheet
+from training.explore.sheets import Pixels, enlargement, sheet
 from training.run import charts, checkpoints
 from training.run.progress import Steps, with_bar
 
@@ -30,6 +30,7 @@ ARRAYS = (".npz",)
 CHART = (".svg",)
 MOST_SHOWN = 300  # frames of a projection's film
 MOST_FRAMES = 1_000_000  # of a film
+MOST = 2000  # pictures on a sheet
 SHOWN = 7  # pictures along a direction
 FARTHEST = 1000  # standard deviations along a direction
 
@@ -188,7 +189,8 @@ def project_command(given: argparse.Namespace) -> int:
 
 
 def check_projection(given: argparse.Namespace) -> None:
-    """Raise ConfigError where a file that a projection is to write cannot be."""
+    """Raise ConfigError where a file that a projection reads or writes cannot be."""
+    asked.check_vgg(given.vgg)
     asked.check_file(given.out, read=[given.photo])
     for name, kinds, read in (("film", FILM, []), ("save", ARRAYS, [given.model])):
         if getattr(given, name):
@@ -330,8 +332,12 @@ def spaced(first: float, last: float, steps: int) -> list[float]:
 
 
 def check_sheet(given: argparse.Namespace, model: "Model", down: int, across: int) -> None:
-    """Raise ConfigError, before anything is drawn, for a sheet that is too large for its file."""
-    check_many(down * across)
+    """Raise ConfigError, before anything is drawn, for more pictures than a sheet shows, or a sheet
+    that is too large for its file.
+    """
+    many = down * across
+    if many > MOST:
+        raise ConfigError(f"seeds: that makes {many} pictures, a sheet shows at most {MOST}")
     form, times = model.config, enlargement(model.config.height, model.config.width)
     writing.check_side(given.out, times * max(down * form.height, across * form.width))
 

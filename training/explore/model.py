@@ -9,7 +9,7 @@ import numpy as np
 from training import devices
 from training.config import ConfigError
 from training.exchange.opening import OpenedGenerator, open_generator
-from training.explore.asked import Floats, Look, parsed_levels, rows_of
+from training.explore.asked import Floats, Look, check_label, parsed_levels, rows_of
 from training.networks.generator import Maps
 from training.run import grids
 from training.sampler import Pixels, Sampler
@@ -64,10 +64,7 @@ class Model:
 
     def check(self, look: Look) -> None:
         """Raise ConfigError where the model has no such class, level or direction."""
-        classes = self.config.labels
-        if look.label is not None and not 0 <= look.label < classes:
-            way_out = f"give 0 to {classes - 1}" if classes else "leave it out"
-            raise ConfigError(f"label = {look.label}: this model has {classes} classes: {way_out}")
+        check_label(look.label, self.config.labels)
         if look.cutoff is not None and not 0 <= look.cutoff <= self.top:
             raise ConfigError(f"cutoff = {look.cutoff}: this model has levels 0 to {self.top}")
         for move in look.moves:

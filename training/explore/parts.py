@@ -8,7 +8,7 @@ import tensorflow as tf
 from training.batches import encode
 from training.explore.asked import Floats, Look
 from training.explore.model import Model
-from training.explore.sheets import Pixels, check_many, sheet
+from training.explore.sheets import Pixels, sheet
 from training.networks import layers
 from training.networks.generator import noise_sizes
 
@@ -24,7 +24,6 @@ def noise(model: Model, seeds: Sequence[int], look: Look, draws: int = DRAWS) ->
     """
     model.check(look)
     model.check_noise()
-    check_many(2 * len(seeds) * (model.top + 4))
     ws, maps = model.styles(seeds, look), model.generator.maps("const", 1)
     levels = range(model.top + 1)
     kept = [(), *((level,) for level in levels), tuple(levels)]
@@ -89,7 +88,6 @@ def contributions(model: Model, seeds: Sequence[int], look: Look) -> Pixels:
     (white is 1 and black -1 in a picture); the alpha of RGBA is left out.
     """
     model.check(look)
-    check_many(2 * len(seeds) * (model.top + 1))
     shape, cells, rows, notes = model.config.shape, [], [], []
     for seed, ws in zip(seeds, model.styles(seeds, look), strict=True):
         parts = level_images(model, ws)

@@ -1,13 +1,13 @@
 """What images are compared by: features of VGG19, or of a discriminator."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from training.config import KERAS, ConfigError
+from training.explore.asked import check_vgg
 from training.networks import layers
 from training.networks.discriminator import Discriminator, discriminator_features, unit
 from training.networks.parameters import Tensor
@@ -27,8 +27,7 @@ def read_vgg(source: str) -> Kernels:
     Raises ConfigError in one sentence.
     """
     weights = "imagenet" if source == KERAS else None
-    if source != KERAS and not Path(source).is_file():
-        raise ConfigError(f"vgg = {source}: there is no such file; leave it out, or give keras")
+    check_vgg(source)
     try:
         model = tf.keras.applications.VGG19(include_top=False, weights=weights)
         if source != KERAS:

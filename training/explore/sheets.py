@@ -6,19 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from training.config import ConfigError
-
 Pixels = NDArray[np.uint8]  # ..., H, W, C
 LETTERS = 11  # pixels: the height of the words
 PAD = 4
-MOST = 2000  # pictures on a sheet
 SMALLEST = 48  # pixels: smaller pictures are enlarged by a whole factor up to here
-
-
-def check_many(count: int) -> None:
-    """Raise ConfigError for more pictures than a sheet can show."""
-    if count > MOST:
-        raise ConfigError(f"seeds: that makes {count} pictures, a sheet shows at most {MOST}")
 
 
 def sheet(

@@ -5,12 +5,11 @@ from dataclasses import replace
 
 from training.explore.asked import Look, Move, rows_of
 from training.explore.model import Model
-from training.explore.sheets import Pixels, check_many, sheet
+from training.explore.sheets import Pixels, sheet
 
 
 def seed_grid(model: Model, seeds: Sequence[int], look: Look, columns: int) -> Pixels:
     """One picture a seed, row by row; beside each row stands its first seed."""
-    check_many(len(seeds))
     drawn = [pixels for _, pixels in model.drawn(seeds, look)]
     starts = range(0, len(seeds), columns)
     cells = [drawn[at : at + columns] for at in starts]
@@ -25,7 +24,6 @@ def mix(
     The first row and the first column show the seeds unmixed.
     """
     model.check(look)
-    check_many((len(rows) + 1) * (len(columns) + 1))
     own, other = model.styles(rows, look), model.styles(columns, look)
     taken = rows_of(levels, model.top)
     blank = model.pictures(other[:1])[0] * 0 + 255
@@ -42,7 +40,6 @@ def mix(
 def truncation(model: Model, seeds: Sequence[int], psis: Sequence[float], look: Look) -> Pixels:
     """A row a seed, a column a psi; `look.psi` does not matter."""
     model.check(look)
-    check_many(len(seeds) * len(psis))
     w = model.w(seeds, look.label)
     columns = [model.pictures(model.styled(w, replace(look, psi=psi)), seeds) for psi in psis]
     cells = [list(row) for row in zip(*columns, strict=True)]
@@ -53,7 +50,6 @@ def along(
     model: Model, seeds: Sequence[int], moves: Sequence[Move], amounts: Sequence[float], look: Look
 ) -> Pixels:
     """A row a direction and seed, a column an amount; the moves' own amounts do not matter."""
-    check_many(len(seeds) * len(moves) * len(amounts))
     cells, names = [], []
     for move in moves:
         for seed in seeds:

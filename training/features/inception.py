@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models.inception import BasicConv2d
 
+from atelier.errors import reason_in
+
 DIMS: tuple[int, ...] = tuple(fid.InceptionV3.BLOCK_INDEX_BY_DIM)  # 64, 192, 768, 2048
 SIDE = 299  # pixels: what the network sees
 
@@ -115,8 +117,8 @@ def state(weights: Path | None) -> Any:
 
 
 def not_weights(weights: Path | None, error: Exception) -> ValueError:
-    reason = str(error).strip().split("\n")[0]
-    return ValueError(f"{weights} holds no weights of pytorch-fid's Inception: {reason[:120]}")
+    reason = reason_in(str(error))
+    return ValueError(f"{weights} holds no weights of pytorch-fid's Inception: {reason}")
 
 
 def has_one_step(device: str, dtype: str) -> bool:

@@ -52,13 +52,12 @@ def decode_pictures(content: bytes, where: str) -> Pixels:
     return decoded_picture(content, where, channels)
 
 
-def compare(one: Path, two: Path, net: Net) -> dict[str, float]:
-    """Frechet distance, KID, precision and recall of the pictures in `two` against those in `one`.
+def compare(reals: Gallery, fakes: Gallery, net: Net) -> dict[str, float]:
+    """Frechet distance, KID, precision and recall of the `fakes` against the `reals`.
 
-    A classifier learns from the labels of `one`, anew every time.
+    A classifier learns from the labels of `reals`, anew every time.
     """
-    reals, fakes = Gallery(one), Gallery(two)
-    with TemporaryDirectory() as scratch, open_pictures(one, net, Path(scratch)) as extractor:
+    with TemporaryDirectory() as scratch, open_pictures(reals, net, Path(scratch)) as extractor:
         a, b = (
             gathered(Path(scratch, name), extractor, batched(gallery), len(gallery))[0]
             for name, gallery in (("one.npy", reals), ("two.npy", fakes))
@@ -70,9 +69,9 @@ def compare(one: Path, two: Path, net: Net) -> dict[str, float]:
         return {metric_name(name, extractor.label): value for name, value in found.items()}
 
 
-def open_pictures(one: Path, net: Net, scratch: Path) -> Extractor:
-    """The features process; a classifier is taught with the pictures of `one`."""
+def open_pictures(reals: Gallery, net: Net, scratch: Path) -> Extractor:
+    """The features process; a classifier is taught with the pictures of `reals`."""
     if net.kind != "classifier":
         return Extractor(net)
     place = Net(net.kind, str(scratch / "classifier.pt"), net.device, net.threads)
-    return Extractor(place, lessons(open_source(one)))
+    return Extractor(place, lessons(open_source(reals.path)))

@@ -77,12 +77,15 @@ def frechet(one: Moments, two: Moments) -> float:
 
 
 def kid(one: Rows, two: Rows, seed: int = 0, subsets: int = SUBSETS) -> float:
-    """Kernel Inception Distance: the mean over subsets of the unbiased squared MMD."""
+    """Kernel Inception Distance: the mean over subsets of the unbiased squared MMD.
+
+    Where both sets are no larger than a subset, there is one subset: all rows.
+    """
     check_features(len(one), len(two), one.shape[1], two.shape[1])
     size = min(len(one), len(two), SUBSET_SIZE)
     rng = np.random.default_rng([seed, size])
     values = []
-    for _ in range(subsets):
+    for _ in range(1 if len(one) == len(two) == size else subsets):
         numbers = [np.sort(rng.choice(len(rows), size, replace=False)) for rows in (one, two)]
         values.append(polynomial_mmd(finite(one[numbers[0]]), finite(two[numbers[1]])))
     return float(np.mean(values))

@@ -10,6 +10,7 @@ from atelier.commands import add_options, say
 from atelier.errors import Refusal
 from training import sources
 from training.config import ArchitectureConfig, ConfigError
+from training.explore.asked import check_vgg
 from training.networks.architecture import DiscriminatorConfig, Pair, StudentConfig
 from training.run.beginning import check_apart, few_pictures
 from training.student import options
@@ -46,6 +47,7 @@ def asked_early(given: argparse.Namespace) -> options.DistillationConfig:
             raise ConfigError(f"{name} is empty: say {what}, --{name} ...")
     early = options.configured(asked, {})
     check_apart(early)
+    check_vgg(early.distill.vgg)
     return early
 
 

@@ -16,8 +16,8 @@ from PIL import Image
 from atelier.pictures import bytes_digest
 from pipeline.dataset import pack
 from pipeline.dataset.export import LAYOUTS, ExportTFRecordsConfig, write_export
+from pipeline.dataset.finished import ExportError
 from pipeline.dataset.pack import Plan
-from pipeline.dataset.publish import ExportError
 from pipeline.engine.crew import EngineConfig
 from pipeline.options import SettingsError
 from pipeline.rows import memo

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.dataset import export, leaves, pack, publish
+from pipeline.dataset import export, finished, leaves, pack
 from pipeline.dataset.export import ExportTFRecordsConfig, check_export
-from pipeline.dataset.publish import ExportError
+from pipeline.dataset.finished import ExportError
 from pipeline.rows.manifest import Row
 from tests.kit.exports import SMALL, content, draw, run
 
@@ -195,22 +195,22 @@ def test_files_of_an_interrupted_export_are_kept_by_one_with_more_pictures(store
     assert len(done & set(inodes(after))) >= len(done) - MORE > 3
     assert progress[0] > COUNT // 3 and sum(progress) == COUNT + MORE
     assert content(after) == content(exported(store, "elsewhere/two", COUNT + MORE))
-    publish.prune(store / "records", 1, store / "records/k-two")
+    finished.prune(store / "records", 1, store / "records/k-two")
     assert os.listdir(store / "records") == ["k-two"]
 
 
-def test_what_a_dead_worker_left_is_not_published(store, monkeypatch):
-    publishing = publish.publish
+def test_what_a_dead_worker_left_is_not_put_in_place(store, monkeypatch):
+    finishing = finished.put_in_place
 
     def dying(folder, out):
         stray = folder / "dataset" / ".dataset-r03-00000-of-00001.tfrecords.host-1.partial"
         stray.write_bytes(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(publish, "publish", dying)
+    monkeypatch.setattr(finished, "put_in_place", dying)
     with pytest.raises(KeyboardInterrupt):
         exported(store, "records/one")
-    monkeypatch.setattr(publish, "publish", publishing)
+    monkeypatch.setattr(finished, "put_in_place", finishing)
     assert content(exported(store, "records/one")) == content(exported(store, "elsewhere/one"))
 
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 from pipeline.dataset import ada_pytorch, archive, export, leaves, pack
 from pipeline.dataset.export import LAYOUTS, ExportTFRecordsConfig, check_export
+from pipeline.dataset.finished import ExportError
 from pipeline.dataset.pack import Plan
-from pipeline.dataset.publish import ExportError
 from pipeline.engine.crew import EngineConfig
 from pipeline.options import SettingsError, keyed
 from pipeline.rows.manifest import rows_table
@@ -100,7 +100,7 @@ def test_a_killed_export_goes_on_where_it_was(store, layout):
 def test_an_export_that_dies_at_its_end_is_ended(store, layout, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(
-            export.publish, "publish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+            export.finished, "put_in_place", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
         )
         run(store, layout=layout, labels="folder")
     assert not (store / "one").exists()
@@ -157,7 +157,7 @@ def test_each_says_what_it_is_and_is_taken_for_an_export(store, layout):
     assert set(named[layout]()) == shown - {"dataset.json", "dataset-rxx.labels"}
     run(store, "exports/old", layout=layout)
     run(store, "exports/new", layout=layout)
-    assert export.publish.prune(store / "exports", 1, store / "exports/new")
+    assert export.finished.prune(store / "exports", 1, store / "exports/new")
     assert os.listdir(store / "exports") == ["new"]
 
 

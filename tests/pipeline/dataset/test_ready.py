@@ -12,8 +12,8 @@ from PIL import Image
 
 from atelier import pictures as pictures_of
 from pipeline.dataset import ready as ready_made
+from pipeline.dataset.finished import ExportError
 from pipeline.dataset.places import shuffled
-from pipeline.dataset.publish import ExportError
 from pipeline.dataset.ready import chosen_layout, pack_ready, pictures_at
 from pipeline.options import SettingsError
 from pipeline.stages.ingest import IngestConfig

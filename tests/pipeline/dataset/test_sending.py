@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.dataset import sending
 from pipeline.dataset.export import ExportTFRecordsConfig
-from pipeline.dataset.publish import DESCRIPTION
+from pipeline.dataset.finished import DESCRIPTION
 from pipeline.dataset.sending import SettingsError, send
 from pipeline.engine.progress import Bar
 from pipeline.photos.objects import Address, RemoteError, address
@@ -208,6 +208,9 @@ def test_a_finished_run_publishes_once(store, memory, watched, capsys):
         (Path("/photos"), "file:///photos/sets", True),
         (Path("/photos"), "file:///photos-2", False),
         (Path("/photos"), "s3://photos/sets", False),
+        ("gs://no-package", "memory://b", False),
+        ("nope://x", "memory://b", False),
+        ("s3://", "s3://b", False),
     ],
 )
 def test_a_copy_among_the_photos_is_refused(source, target, inside):
@@ -219,7 +222,13 @@ def test_a_copy_among_the_photos_is_refused(source, target, inside):
         sending.refuse_source(address(target), place)
 
 
-def test_what_a_copy_has_lost_is_noticed_and_copied_again(store, memory, watched, capsys):
+def silent(*_):
+    raise RemoteError("no answer")
+
+
+def test_what_a_copy_has_lost_is_noticed_and_copied_again(
+    store, memory, watched, capsys, monkeypatch
+):
     set_options(ExportTFRecords_publish=memory.address)
     assert Publish().state() == "waits for the stages before it"
     assert build(ExportTFRecords())
@@ -228,8 +237,17 @@ def test_what_a_copy_has_lost_is_noticed_and_copied_again(store, memory, watched
     assert build(Dataset())
     fresh()
     assert Publish().state() == f"done  copied to {memory.address}"
-    whole = memory.content()
-    assert verify(store, False, lambda: 0) == 0
+    whole, photos = memory.content(), store.parent / "photos"
+    fresh()
+    photos.rename(away := store.parent / "away")
+    assert verify(store, False, lambda: 0) == 0  # which reads no photos
+    away.rename(photos)
+    fresh()
+    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        patch.setattr(sending, "objects_at", silent)
+        assert verify(store, False, lambda: 0) == 1
+    assert "no answer); it may be whole, and is left as it is" in capsys.readouterr().out
     memory.system.rm(f"{memory.root}/{DESCRIPTION}")
     capsys.readouterr()
     assert verify(store, False, lambda: 0) == 1

@@ -56,6 +56,11 @@ def test_a_last_line_that_was_cut_off_is_left_out_and_mended(tmp_path):
     assert load_decisions(journal.path) == [accept(), accept("b")]
     journal.append(accept("c"))
     assert load_decisions(journal.path) == [accept(), accept("b"), accept("c")]
+    for rest in (b"3", b"null", b'"x"', b"[1]"):  # which somebody began to write
+        journal.path.write_bytes(whole + rest)
+        assert load_decisions(journal.path) == [accept(), accept("b")]
+        journal.append(accept("c"))
+        assert load_decisions(journal.path) == [accept(), accept("b"), accept("c")]
 
 
 def test_no_changed_byte_of_a_line_goes_unnoticed(tmp_path):

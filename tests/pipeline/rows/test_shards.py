@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from pipeline.engine import crew, unit
-from pipeline.engine.unit import Piece
-from pipeline.rows import columns, manifest, memo, parquet, pieces, shards
+from pipeline.engine.unit import ShardUnit
+from pipeline.rows import columns, making, manifest, memo, parquet, shards
 from pipeline.rows.manifest import Row, dropped, rows_of, rows_table
 from pipeline.rows.shards import Rows
 from pipeline.stage import Stage
@@ -144,7 +144,7 @@ def on_workers(monkeypatch):
     travelled = []
 
     def arrived(work):
-        if not isinstance(work, Piece):
+        if not isinstance(work, ShardUnit):
             return work
         travelled.append(work.items[0].path.parts[-4])
         return pickle.loads(pickle.dumps(work))
@@ -160,10 +160,10 @@ def on_workers(monkeypatch):
 def test_what_workers_do_not_manage_is_made_here(tmp_path):
     rows = rows_table(named(4))
     file = shards.sharded_file(tmp_path, "a", "x")
-    lost = unit.piece(file, "a", pieces.later(pieces.as_it_came, rows), pieces.nothing_counted)
+    lost = unit.shard_unit(file, "a", making.later(making.as_it_came, rows), making.nothing_counted)
     lost.give_up("kills its worker")
     assert not file.exists() and lost.split() == [lost]
-    assert lost.run() == 1
+    lost.run()
     assert shards.shard_at(file, "a").outcome == {"kept": 4}
 
 

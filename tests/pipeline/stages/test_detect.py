@@ -1,5 +1,7 @@
 """Detect with one or several detectors: what re-runs, what is told, what settings are refused."""
 
+import errno
+import re
 from concurrent.futures.process import BrokenProcessPool
 from functools import cache
 
@@ -8,6 +10,7 @@ import pytest
 
 import detectors
 from atelier.boxes import Box
+from atelier.commands import FULL
 from detectors import UNUSABLE, Detection
 from pipeline.engine import cluster
 from pipeline.options import SettingsError, current
@@ -200,12 +203,20 @@ def test_a_worker_without_the_model_is_refused_at_once(two, monkeypatch):
         next(detect.detect([], detect.Look(detectors.Spec("yunet"), 0.1), None))
 
 
-def test_a_model_that_ends_the_process_it_is_tried_in_is_named(monkeypatch, tmp_path):
-    def died(*_):
-        raise BrokenProcessPool
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (BrokenProcessPool(), r"loading tfod:odd\.pb ended that process"),
+        (OSError(errno.ENOSPC, "No space left"), f"No space left: {re.escape(FULL)}"),
+        (ValueError("odd.pb does not load"), r"detector: odd\.pb does not load"),
+    ],
+)
+def test_why_a_model_cannot_be_tried_is_said(monkeypatch, tmp_path, error, said):
+    def fail(*_):
+        raise error
 
-    monkeypatch.setattr(detect.processes, "run_apart", died)
+    monkeypatch.setattr(detect.processes, "run_apart", fail)
     (tmp_path / "odd.pb").touch()
     config = detect.DetectConfig(detector=f"tfod:{tmp_path}/odd.pb")
-    with pytest.raises(SettingsError, match=r"loading tfod:odd\.pb ended that process"):
+    with pytest.raises(SettingsError, match=said):
         detect.check_detectors(config)

@@ -41,7 +41,7 @@ def test_a_portrait_has_the_models_form(tmp_path, here, kind):
 
 def test_of_several_faces_the_largest_is_taken_and_said(tmp_path, here, capsys, monkeypatch):
     save(tmp_path / "photo.png", photo(1, faces=((20, 40, 20), (90, 40, 32))))
-    model, out = small_model(tmp_path / "m.npz", "rgb"), tmp_path / "found.png"
+    model, out = small_model(tmp_path / "m.npz", "conditional"), tmp_path / "found.png"
     told = []
     monkeypatch.setattr(child, "attended", lambda line: told.append(line) or 0)
     words = ["project", tmp_path / "photo.png", "--model", model, "--out", out, "--steps=7"]
@@ -82,10 +82,15 @@ def test_a_photo_without_a_portrait_is_one_sentence(tmp_path, here):
         (["/nowhere.jpg"], "photo = /nowhere.jpg: there is no such file"),
         (["{photo}", "--model=/nowhere"], "model = /nowhere: there is no such run or checkpoint"),
         (["{photo}", "--out=a.exe"], "out = a.exe: name a file that ends with .png or .jpg"),
+        (["{photo}", "--label=3"], "label = 3: this model has 0 classes: leave it out"),
+        (["{photo}", "--vgg=/nowhere.h5"], "vgg = /nowhere.h5: there is no such file; leave it"),
         (["{photo}", "--out=/proc/x/a.png"], "out = /proc/x: that is no folder one can write to"),
     ],
 )
-def test_what_cannot_be_is_one_sentence(tmp_path, here, capsys, words, sentence):
+def test_what_cannot_be_is_one_sentence_before_all_work(
+    tmp_path, here, capsys, monkeypatch, words, sentence
+):
+    monkeypatch.setattr(projection, "portrait_of", lambda *_: pytest.fail("looked for faces"))
     save(tmp_path / "photo.png", photo(1))
     model = small_model(tmp_path / "m.npz", "rgb")
     given = [word.format(photo=tmp_path / "photo.png") for word in words]

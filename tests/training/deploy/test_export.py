@@ -59,8 +59,11 @@ def test_the_command_says_how_its_file_differs(model, tmp_path, capsys):
         (("--to=npz", "--from=w", "--out=a"), "from = w: npz holds the whole generator"),
         (("--to=frozen", "--out={model}"), "ends as npz does"),
         (("--to=npz", "--out={model}"), "exists already: choose another name"),
-        (("--to=savedmodel", "--out={model}/a"), "model.npz cannot be written to ("),
-        (("--to=frozen", "--out=/proc/a/b.pb"), "/proc cannot be written to ("),
+        (
+            ("--to=savedmodel", "--out={model}/a"),
+            "model.npz/a: nothing can be written there",
+        ),
+        (("--to=frozen", "--out=/proc/a/b.pb"), "/proc/a/b.pb: nothing can be written there"),
     ],
 )
 def test_words_that_cannot_be_are_one_sentence(model, capsys, words, sentence):

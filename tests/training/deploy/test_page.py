@@ -40,7 +40,7 @@ def test_no_page_names_another_site():
     ("words", "sentence"),
     [
         (("--model=x.npz", "--out={full}"), "exists already: choose another name, or remove it"),
-        (("--model=x.npz", "--out={full}/a/b"), "a cannot be written to ("),
+        (("--model=x.npz", "--out={full}/a/b"), "a/b: nothing can be written there"),
         (("--model=x.tflite", "--out={new}"), "model = x.tflite: there is no such file"),
         (("--model={broken}", "--out={new}"), "is no .tflite that `export` wrote: name the model"),
         (

@@ -286,6 +286,9 @@ BAD = {
         ["interpolate", "--seeds=0-999", "--frames=9999"],
         "frames: that makes 9989002, a film has at most 1000000",
     ),
+    "a grid of too many": (["generate", "--grid", "--seeds=0-2999"], "seeds: that makes 3000"),
+    "a mix of too many": (["mix", "--rows=0-99", "--columns=0-99"], "seeds: that makes 10201"),
+    "directions of too many": (["directions", "--seeds=0-999"], "seeds: that makes 28000"),
     "noise of too many": (["noise", "--seeds=0-999"], "seeds: that makes 12000 pictures"),
     "levels of too many": (["layers", "--seeds=0-999"], "seeds: that makes 6000 pictures"),
     "no photos": (["assess", "--photos=DIR"], "photos = DIR: there are no pictures: name a"),
@@ -298,7 +301,8 @@ def test_what_cannot_be_is_one_sentence(models, case, tmp_path, capsys):
     kind = {"interpolate": ".mp4", "assess": ".csv"}.get(words[0], ".png")
     (tmp_path / "empty").mkdir()
     words = [word.replace("DIR", str(tmp_path / "empty")) for word in words]
-    out = tmp_path / "folder" if words[0] == "generate" else tmp_path / f"out{kind}"
+    folder = words[0] == "generate" and "--grid" not in words
+    out = tmp_path / ("folder" if folder else f"out{kind}")
     found = sentence(capsys, *words, "--model", models["rgb"], "--out", out)
     assert said.replace("DIR", str(tmp_path / "empty")) in found
     assert not out.exists()

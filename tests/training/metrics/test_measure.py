@@ -228,13 +228,23 @@ def sets(tmp_path):
 
 def scored(monkeypatch, one, two):
     monkeypatch.setattr(compare, "Extractor", lambda *_: MeanColours())
-    return compare.compare(one, two, Net("inception"))
+    return compare.compare(Gallery(one), Gallery(two), Net("inception"))
 
 
 def test_equal_folders_have_no_distance(sets, monkeypatch):
     found = scored(monkeypatch, sets / "clean", sets / "clean")
     assert found["frechet(mean-colours)"] < 1e-6
     assert found["pr_precision(mean-colours)"] == found["pr_recall(mean-colours)"] == 1
+
+
+def test_a_score_says_of_how_many_pictures_it_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(compare, "Extractor", lambda *_: MeanColours())
+    draw(tmp_path / "a", 5)
+    draw(tmp_path / "b", 7)
+    assert cli.main(["score", str(tmp_path / "a"), str(tmp_path / "b")]) == 0
+    first, *figures = capsys.readouterr().out.splitlines()
+    assert first == f"7 pictures in {tmp_path / 'b'} against 5 in {tmp_path / 'a'}"
+    assert len(figures) == 4
 
 
 @pytest.mark.slow

@@ -121,6 +121,17 @@ def test_kid_is_the_mean_over_subsets(monkeypatch):
     assert abs(scores.kid(x, y) - mmd(x, y)) < 4 * np.std(values) / 10
 
 
+def test_kid_of_sets_of_one_subset_is_that_of_all_rows(monkeypatch):
+    found = []
+    mmd = scores.polynomial_mmd
+    monkeypatch.setattr(scores, "polynomial_mmd", lambda x, y: found.append(len(x)) or mmd(x, y))
+    x, y = features(1, 14, 3), features(2, 14, 3, shift=0.1)
+    assert scores.kid(x, y) == pytest.approx(mmd(x, y))
+    assert found == [14]
+    scores.kid(x, y[:12])
+    assert found == [14, *[12] * scores.SUBSETS]
+
+
 def test_frechet_of_few_pictures_is_that_of_their_products():
     """tr (S1 S2)^(1/2) is the sum of the singular values of X1 X2^T / N, whatever the rank."""
     a, b = features(3, count=12, dims=90), features(4, count=12, dims=90, shift=0.2)

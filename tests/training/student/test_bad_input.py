@@ -87,6 +87,10 @@ def test_a_run_of_train_is_none_of_distill(tmp_path):
             ["--teacher", "none", "--data", "x"],
             "teacher = none: there is no such run or checkpoint",
         ),
+        (
+            ["--teacher", "none", "--data", "x", "--vgg=/nowhere.h5"],
+            "vgg = /nowhere.h5: there is no such file; leave it out, or give keras",
+        ),
         (["--penalty", "r3"], "penalty = 'r3': choose one of r1, r2"),
         (["--lambda-d", "much"], "lambda_d = 'much': write kimg:value pairs"),
         (["--pl-weight", "2"], "there is no option --pl-weight"),

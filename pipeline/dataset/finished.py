@@ -50,7 +50,7 @@ def gigabytes(count: int) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
 
 
-def publish(folder: Path, out: Path) -> None:
+def put_in_place(folder: Path, out: Path) -> None:
     """Give a complete folder its final name, once everything in it is safely on the disk."""
     for path in (*folder.rglob("*"), folder):
         files.sync(path)

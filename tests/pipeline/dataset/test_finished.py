@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.dataset import publish
-from pipeline.dataset.publish import ExportError
+from pipeline.dataset import finished
+from pipeline.dataset.finished import ExportError
 
 
 def test_older_exports_go_once_the_new_one_is_whole(tmp_path: Path) -> None:
@@ -17,17 +17,17 @@ def test_older_exports_go_once_the_new_one_is_whole(tmp_path: Path) -> None:
     (tmp_path / "newest-stale.partial").mkdir()
     (tmp_path / "my own").mkdir()
     newest = tmp_path / "newest"
-    assert publish.prune(tmp_path, 2, newest) == [tmp_path / "older"]
+    assert finished.prune(tmp_path, 2, newest) == [tmp_path / "older"]
     assert sorted(os.listdir(tmp_path)) == ["my own", "newest", "old"]
-    assert publish.prune(tmp_path, 1, newest) == [tmp_path / "old"]
+    assert finished.prune(tmp_path, 1, newest) == [tmp_path / "old"]
 
 
 def test_the_link_leads_to_the_newest_export(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / "exports" / name).mkdir(parents=True)
-        publish.link(tmp_path / "dataset", tmp_path / "exports" / name)
+        finished.link(tmp_path / "dataset", tmp_path / "exports" / name)
         assert os.readlink(tmp_path / "dataset") == f"exports/{name}"
     assert sorted(os.listdir(tmp_path)) == ["dataset", "exports"]
     (tmp_path / "mine").mkdir()
     with pytest.raises(ExportError, match="in the way"):
-        publish.link(tmp_path / "mine", tmp_path / "exports" / "one")
+        finished.link(tmp_path / "mine", tmp_path / "exports" / "one")

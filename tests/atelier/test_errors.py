@@ -1,0 +1,35 @@
+"""Which words of a library's message a person gets to read."""
+
+import pytest
+
+from atelier.errors import SAID, reason_in
+
+GAVE_UP = """Graph execution error:
+
+Detected at node Sign defined at (most recent call last):
+  File "/some/where.py", line 26, in <module>
+    loss = f(x)
+
+'cuLaunchKernel(function)' failed with 'CUDA_ERROR_INVALID_HANDLE'
+\t [[{{node Sign}}]] [Op:__inference_function_30809]"""
+SEVERAL = """Graph execution error:
+
+2 root error(s) found.
+  (0) INTERNAL:  no kernel image is available
+\t [[{{node Sign}}]]"""
+EAGER = "{{function_node __wrapped__Conv2D_device_/job:here/device:GPU:0}} no algorithm worked!"
+REASONS = {
+    GAVE_UP: "'cuLaunchKernel(function)' failed with 'CUDA_ERROR_INVALID_HANDLE'",
+    SEVERAL: "no kernel image is available",
+    f"{EAGER} [Op:Conv2D] name: ": "no algorithm worked!",
+    "Graph execution error:\n\t [[{{node Sign}}]]": "it says no more",
+    "": "it says no more",
+    "truncated record at 58 [Op:IteratorGetNext] name: ": "truncated record at 58",
+    "two\nlines": "two",
+    "x" * 999: "x" * SAID,
+}
+
+
+@pytest.mark.parametrize("message", REASONS)
+def test_the_reason_is_found_in_a_message(message):
+    assert reason_in(message) == REASONS[message]
