@@ -101,4 +101,4 @@ def bring_in(sitting: Sitting, path: Path) -> list[str]:
     after = in_force(sitting.decided)
     replaced = sum(after.get(photo) != decision for photo, decision in before.items())
     said = f", {replaced} of them decided otherwise before" if replaced else ""
-    return [*warnings, f"{number} photos accepted{said}"]
+    return [*warnings, f"{number_of(number, 'photo')} accepted{said}"]

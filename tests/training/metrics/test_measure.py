@@ -273,7 +273,7 @@ def test_pictures_of_any_mode_are_read(tmp_path):
     ("arguments", "sentence"),
     [
         ("score /nowhere /nowhere", "/nowhere is no set of pictures: name a folder, a zip or"),
-        ("score {0}/one {0}/one", "{0}/one holds 1 pictures: a score needs at least two"),
+        ("score {0}/one {0}/one", "{0}/one holds 1 picture: a score needs at least two"),
         ("score {0}/two {0}/two --inception /x", "inception = /x: there is no such file"),
         ("score {0}/two {0}/two --standin classifier", "standin = classifier, but the dataset has"),
         ("metrics --run {0}", "run = {0}: there is no config.json in it"),
