@@ -5,6 +5,7 @@ LiteRT takes half the time for them: as one operation it reaches half its rate o
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
@@ -13,6 +14,7 @@ from training.networks.parameters import Tensor
 
 EVEN, ODD = slice(0, None, 2), slice(1, 2)  # the taps of a kernel of 3 that such rows take
 PHASES = {"even": (EVEN, EVEN), "right": (EVEN, ODD), "below": (ODD, EVEN), "odd": (ODD, ODD)}
+BLOCK = ("odd", "below", "right", "even")  # of 2 x 2 pixels behind a row and a column of zeros
 
 
 def in_phases(kernel: NDArray[Any]) -> dict[str, NDArray[Any]]:
@@ -24,15 +26,15 @@ def raised(x: Tensor, kernels: dict[str, Tensor]) -> Tensor:
     """x [n, h, w, i] to twice the size with the kernels of `in_phases`, and the FIR filter.
 
     It is what `program.raised` does. Behind a row and a column of zeros each phase is a convolution
-    that needs no other; of odd rows and columns the first one is zeros then.
+    that needs no other; of odd rows and columns the first one is zeros then. LiteRT filters along
+    one axis at a time in less time than along both.
     """
     x = tf.pad(x, [[0, 0], [1, 0], [1, 0], [0, 0]])
-    parts = {name: tf.nn.conv2d(x, kernel, 1, "SAME") for name, kernel in kernels.items()}
-    n, height, width, outputs = parts["even"].shape
-    n = tf.shape(x)[0] if n is None else n
-    rows = [
-        tf.reshape(tf.stack([parts[left], parts[right]], 3), [n, height, 2 * width * outputs])
-        for left, right in (("odd", "below"), ("right", "even"))
-    ]
-    whole = tf.reshape(tf.stack(rows, 2), [n, 2 * height, 2 * width, outputs])
-    return layers.taps_over(whole, (0, 1), 1)
+    parts = [tf.nn.conv2d(x, kernels[name], 1, "SAME") for name in BLOCK]
+    x = tf.nn.depth_to_space(tf.concat(parts, 3), 2)
+    for axis in (1, 2):
+        taps = layers.TAPS.reshape([-1 if each == axis else 1 for each in (1, 2, 3, 4)])
+        edges = [[0, 1 if each == axis else 0] for each in range(4)]
+        kernel = np.tile(taps, [1, 1, x.shape[3], 1])
+        x = tf.nn.depthwise_conv2d(x, tf.cast(kernel, x.dtype), [1, 1, 1, 1], edges)
+    return x

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
 import tensorflow as tf
 
 from training.deploy import phases
@@ -82,7 +83,7 @@ class Program(tf.Module):
                 x = self.styled(x, rows[2 * level - 1], f"{block}/conv0", True, noise)
             x = self.styled(x, rows[2 * level], f"{block}/conv1", False, noise)
             rgb = self.to_rgb(x, rows[2 * level + 1], f"{block}/torgb")
-            image = rgb if image is None else layers.interleaved(image) + rgb
+            image = rgb if image is None else doubled(image) + rgb
         return image
 
     def styled(self, x: Tensor, w: Tensor, name: str, up: bool, noise: Tensor | None) -> Tensor:
@@ -181,3 +182,12 @@ def levels(image: Tensor) -> Tensor:
         colours = seen * colours * 255 / tf.maximum(alpha, 0.5)
         found = tf.concat([tf.minimum(colours, 255.0), alpha], axis=3)
     return tf.cast(tf.round(found), tf.uint8)
+
+
+def doubled(image: Tensor) -> Tensor:
+    """`layers.up2` of few channels in less time: one convolution makes all four of 2 x 2 pixels."""
+    channels = image.shape[3]
+    first, second = np.array([1.0, 3.0, 0.0]) / 4, np.array([0.0, 3.0, 1.0]) / 4
+    taps = [np.outer(rows, columns) for rows in (first, second) for columns in (first, second)]
+    kernel = np.einsum("phw,io->hwipo", taps, np.eye(channels)).reshape(3, 3, channels, -1)
+    return tf.nn.depth_to_space(tf.nn.conv2d(image, tf.constant(kernel, tf.float32), 1, "SAME"), 2)

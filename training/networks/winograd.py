@@ -206,7 +206,8 @@ def block_convolved(
     """A block and what it sees [h, n, w, i] -> [32, n, 32, o].
 
     `kernels` [6, i, o], one for each mixture of columns; the mixtures are [48, h] and [48, w]. All
-    products but those along the width are of two matrices: of more they are slower.
+    products but those along the width are of two matrices: of more they are slower. They have a
+    first axis of 1, without which LiteRT transposes the second.
     """
     height, n, width, inputs = x.shape
     n, outputs, tiles = tf.shape(x)[1] if n is None else n, kernels[0].shape[2], BLOCK // ROWS
@@ -215,9 +216,11 @@ def block_convolved(
     mixed = tf.reshape(mixed, [height * n, PRODUCTS, tiles * inputs])
     results = []
     for part, kernel in zip(tf.unstack(mixed, axis=1), kernels, strict=True):
-        twice = mix_rows @ tf.reshape(part, [height, n * tiles * inputs])
+        twice = tf.matmul(mix_rows[None], tf.reshape(part, [1, height, n * tiles * inputs]))
         product = tf.reshape(twice, [PRODUCTS, tiles * n * tiles, inputs]) @ kernel
-        result = behind @ tf.reshape(product, [PRODUCTS * tiles, n * tiles * outputs])
+        result = tf.matmul(
+            behind[None], tf.reshape(product, [1, PRODUCTS * tiles, n * tiles * outputs])
+        )
         results.append(tf.reshape(result, [BLOCK * n, tiles, outputs]))
     found = tf.matmul(behind[None], tf.concat(results, 1))
     return tf.reshape(found, [BLOCK, n, BLOCK, outputs])

@@ -77,6 +77,7 @@ def test_only_plain_convolutions_and_dense_layers_are_in_the_program(generators)
     used = [node.op for node in graph.node]
     assert {"Conv2D", "Conv2DBackpropInput", "DepthwiseConv2dNative", "MatMul"} <= set(used)
     assert not {"Sqrt", "RandomStandardNormal", "StatelessRandomNormalV2"} & set(used)
-    # Levels 4, 8, 16: each with one of the same size and a product to RGB, two with one raised.
-    kinds = "Conv2D", "BatchMatMulV2", "Conv2DBackpropInput"
-    assert [used.count(op) for op in kinds] == [3, 3, 2]
+    # Levels 4, 8, 16: each with one of the same size and a product to RGB; two with one raised, and
+    # an image doubled.
+    kinds = "Conv2D", "BatchMatMulV2", "Conv2DBackpropInput", "DepthToSpace"
+    assert [used.count(op) for op in kinds] == [5, 3, 2, 2]

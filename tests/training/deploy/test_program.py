@@ -8,8 +8,8 @@ from tests.kit.made_generators import opened
 from training.batches import encode
 from training.deploy import export, parts
 from training.deploy.formats import FORMATS
-from training.deploy.program import program
-from training.networks import winograd
+from training.deploy.program import doubled, program
+from training.networks import layers, winograd
 from training.sampler import Sampler
 
 GRADIENT = "_gradient_op_type"  # of an operation: TensorFlow warns of it
@@ -26,6 +26,12 @@ def test_a_student_has_no_gradients_of_its_own(tmp_path):
     graphs = [made.traced(1), *parts.Parts(made).signatures().values()]
     named = [n.name for g in graphs for n in g.graph.as_graph_def().node if GRADIENT in n.attr]
     assert not named
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_images_are_doubled_as_by_zero_insertion(channels):
+    image = tf.random.stateless_normal([2, 5, 7, channels], [0, 1])
+    np.testing.assert_allclose(doubled(image), layers.up2(image), rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.slow
