@@ -321,6 +321,11 @@ def said(sentence: str, code: int) -> int:
     return code
 
 
+def number_of(count: int, noun: str) -> str:
+    """The count and what is counted, as people say it: 1 picture, 2 pictures."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def say(text: str) -> None:
     """Print, whether or not anybody still listens: what runs goes on, or saves and stops."""
     try:

@@ -1,13 +1,16 @@
-"""TensorFlow's own CUDA libraries: loaded by path, so that it never opens torch's.
+"""What is settled before TensorFlow is imported: its own CUDA libraries, and its noise.
 
-TensorFlow searches beside itself, where torch's cuDNN and NCCL for another CUDA lie under the very
-names that it looks for. A library that is loaded already is what the loader finds first.
+They are loaded by path, so that it never opens torch's. TensorFlow searches beside itself, where
+torch's cuDNN and NCCL for another CUDA lie under the very names that it looks for. A library that
+is loaded already is what the loader finds first.
 """
 
 import ctypes
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 FOLDER = Path(sys.prefix) / "cuda-for-tensorflow"  # setup.sh installs NVIDIA's wheels into it
@@ -30,6 +33,8 @@ LIBRARIES = (
 CARDS = "CUDA_VISIBLE_DEVICES"  # read by the driver when a process first asks for it
 COMPILER = "--xla_gpu_cuda_data_dir"
 GROWTH = "TF_FORCE_GPU_ALLOW_GROWTH"  # else TensorFlow takes nearly all of a card's memory at once
+
+NOISE = "^(I[0-9]{4} |.* I tensorflow/|WARNING: All log messages before absl)"
 
 missing = ""  # the library for want of which `prepare` hid the cards
 given = os.environ.get(CARDS)
@@ -55,6 +60,35 @@ def prepare() -> None:
     if FOLDER.is_dir() and COMPILER not in os.environ.get("XLA_FLAGS", ""):
         flags = f"{COMPILER}='{FOLDER / 'nvidia' / 'cuda_nvcc'}'"
         os.environ["XLA_FLAGS"] = " ".join(filter(None, (os.environ.get("XLA_FLAGS"), flags)))
+
+
+@contextmanager
+def without_noise() -> Iterator[None]:
+    """While TensorFlow is imported, which prints such lines whatever it is told.
+
+    A process of its own reads along, so that errors are seen even where they end this one; no fork,
+    since a worker has threads.
+    """
+    wanted = "TF_CPP_MAX_VLOG_LEVEL" in os.environ
+    if wanted or "tensorflow" in sys.modules or sys.stderr is None:
+        yield
+        return
+    sys.stderr.flush()
+    screen, (read, write) = os.dup(2), os.pipe()
+    words = ["grep", "-avE", "--line-buffered", NOISE]
+    reader = None
+    with suppress(OSError):  # no grep: all is seen
+        reader = subprocess.Popen(words, stdin=read, stdout=screen, start_new_session=True)
+        os.dup2(write, 2)
+    for end in (read, write):
+        os.close(end)
+    try:
+        yield
+    finally:
+        os.dup2(screen, 2)
+        os.close(screen)
+        if reader:
+            reader.wait()
 
 
 def environment() -> dict[str, str]:

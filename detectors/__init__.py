@@ -6,6 +6,7 @@ stop.quiet_start()
 
 import os
 import sys
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import cast
@@ -63,7 +64,9 @@ def load(spec: Spec, min_face: float) -> Detector:
     if kind.library == "tensorflow" and kind.library not in sys.modules:
         cuda.prepare()
     module, _, loader = kind.loader.partition(":")
-    return cast(Detector, getattr(import_module(module), loader)(spec, min_face))
+    with cuda.without_noise() if kind.library == "tensorflow" else nullcontext():
+        own = import_module(module)
+    return cast(Detector, getattr(own, loader)(spec, min_face))
 
 
 def face_factors(spec: Spec) -> FaceFactors:

@@ -307,7 +307,7 @@ def pack_records(given: argparse.Namespace) -> int:
     layout = ready.chosen_layout(given.source, given.out, given.layout)
     limit, on = current(IngestConfig).pixel_limit, current(EngineConfig)
     found = ready.pictures_at(given.source, limit)
-    with Bar("records", len(found.items), lambda *_: None) as bar:
+    with Bar("records", len(found.items), lambda *_: None, "pictures") as bar:
         notes = ready.pack_ready(found, given.out, layout, on, bar.advance, given.pixels)
     print(*notes, given.out, sep="\n")
     return 0

@@ -106,6 +106,7 @@ class Step(Sharded, luigi.Task):
     shared: ClassVar[tuple[type[Settings], ...]] = ()  # sections that it reads besides its own
     after: ClassVar["type[Step] | None"] = None  # the stage whose rows come in
     suffix: ClassVar[str] = "parquet"  # of its result
+    counted: ClassVar[str] = "rows"  # on its bar
     library: Any = ""  # what its workers load that must not meet TensorFlow or torch
 
     @property
@@ -210,8 +211,8 @@ class Step(Sharded, luigi.Task):
             say(f"{type(self).__name__}: {note}")
 
     def bar(self, total: int) -> Bar:
-        """Counts rows on the terminal and on Luigi's status page."""
-        return Bar(self.title, total, self.say_progress)
+        """Counts on the terminal and on Luigi's status page."""
+        return Bar(self.title, total, self.say_progress, self.counted)
 
     def say_progress(self, done: int, total: int) -> None:
         show_progress(self, f"{done} of {total}", 100 * done // max(total, 1))

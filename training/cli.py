@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from atelier.commands import Parser, add_options, path, ranged, run_command, say
+from atelier.commands import Parser, add_options, number_of, path, ranged, run_command, say
 from atelier.options import at_home
 from atelier.stop import STOPPED
 from training import presets, sources, startup
@@ -241,7 +241,7 @@ def film_command(given: argparse.Namespace) -> int:
     shown = grids.write_film(given.run / "progress.mp4", frames)
     for grid in sorted({*frames} - {*shown}):
         print(f"note: left out: {grid} cannot be read")
-    print(f"{len(shown)} pictures in {given.run / 'progress.mp4'}")
+    print(f"{number_of(len(shown), 'picture')} in {given.run / 'progress.mp4'}")
     return 0
 
 

@@ -11,6 +11,7 @@ from training import schedule
 from training.augment import check_pipe
 
 METRIC = re.compile(r"(fid|frechet|kid|pr)([1-9]\d*)k(_full)?")
+FIGURE = re.compile(r"(\w+)\((random-inception|classifier)\)")  # as one by a stand-in is called
 KERAS = "keras"  # where a file of VGG19's weights is asked for: Keras's download
 
 
@@ -25,7 +26,13 @@ def steps_option(default: str, help: str) -> Any:
 
 def metric_forms(text: str) -> list[re.Match[str]]:
     """What each word of `metrics` says: kind, thousands of fakes, _full; raises ValueError."""
-    forms = [METRIC.fullmatch(word.strip()) for word in text.split(",") if word.strip()]
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    for figure in filter(None, map(FIGURE.fullmatch, words)):
+        asked = figure[1].replace("frechet", "fid")
+        raise ValueError(
+            f"{figure[0]} is what its figure is called: ask for {asked}, with standin = {figure[2]}"
+        )
+    forms = [METRIC.fullmatch(word) for word in words]
     if None in forms:
         raise ValueError(
             "write fid, kid or pr, thousands of fakes, and _full for all real images, as in"

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 
 from atelier import files, svg
 from atelier.pictures import encode
@@ -16,6 +17,7 @@ from detectors.learning.measures import RECALLS, Finds, Measured, ious
 
 COLOURS = ("#c30", "#36c", "#393", "#939", "#c80", "#088")
 TILE, COLUMNS, MOST = 240, 4, 16  # of the sheet
+LETTERS, PAD = 13, 8  # pixels: the height of its words, the room about each picture
 TRUE_COLOUR, FOUND_COLOUR = (0, 200, 0), (230, 40, 0)  # RGB
 SHOWN = 0.5  # finds of at least this share of the picture's best score are drawn
 
@@ -39,12 +41,12 @@ def write_misses(path: Path, finds: Sequence[Finds], examples: Sequence[Example]
     worth = [quality(found, each) for found, each in zip(finds, examples, strict=True)]
     worst = np.argsort(worth, kind="stable")[:MOST].tolist()
     tiles = [tile(finds[number], examples[number], worth[number]) for number in worst]
-    rows = -(-len(tiles) // COLUMNS)
-    sheet = np.full((rows * TILE, COLUMNS * TILE, 3), 255, np.uint8)
-    for number, drawn in enumerate(tiles):
-        top, left = (side * TILE for side in divmod(number, COLUMNS))
-        sheet[top : top + TILE, left : left + TILE] = drawn
-    files.write(path, encode(sheet, "png", 0))
+    wide, high = TILE + PAD, TILE + LETTERS + 2 * PAD
+    rows, columns = -(-len(tiles) // COLUMNS), min(len(tiles), COLUMNS)
+    sheet = Image.new("RGB", (columns * wide + PAD, rows * high + PAD), "white")
+    for at, drawn in enumerate(tiles):
+        sheet.paste(drawn, (PAD + at % COLUMNS * wide, PAD + at // COLUMNS * high))
+    files.write(path, encode(np.asarray(sheet), "png", 0))
     return [examples[number].name for number in worst]
 
 
@@ -64,18 +66,20 @@ def sure(found: Finds) -> NDArray[np.bool_]:
     return np.asarray(found.scores >= SHOWN * found.scores.max(initial=0))
 
 
-def tile(found: Finds, example: Example, worth: float) -> NDArray[np.uint8]:
-    """One picture with its boxes, fitted into a square."""
+def tile(found: Finds, example: Example, worth: float) -> Image.Image:
+    """One picture with its boxes, fitted into a square, and below it what it is worth."""
     pixels = decoded(example)
     scale = TILE / max(pixels.shape[:2])
     width, height = (max(round(side * scale), 1) for side in pixels.shape[1::-1])
     drawn = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
     outline(drawn, found.boxes[sure(found)], FOUND_COLOUR)
     outline(drawn, example.boxes, TRUE_COLOUR)
-    cv2.putText(drawn, f"{worth:.2f}", (4, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.5, FOUND_COLOUR, 1)
-    square = np.full((TILE, TILE, 3), 255, np.uint8)
-    square[:height, :width] = drawn
-    return square
+    page = Image.new("RGB", (TILE, TILE + LETTERS + PAD), "white")
+    page.paste(Image.fromarray(drawn), ((TILE - width) // 2, TILE - height))
+    said = f"IoU {worth:.2f}" if len(example.boxes) else f"nothing is there; score {-worth:.2f}"
+    letters, at = ImageFont.load_default(LETTERS), (TILE // 2, page.height - 1)
+    ImageDraw.Draw(page).text(at, said, fill="black", font=letters, anchor="mb")
+    return page
 
 
 def outline(pixels: NDArray[np.uint8], boxes: Boxes, colour: tuple[int, int, int]) -> None:

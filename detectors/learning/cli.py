@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import fields
 
+from atelier import cuda
 from atelier.commands import Parser, add_options, path, run_command, say
 from atelier.options import at_home
 from atelier.stop import STOPPED
@@ -62,7 +63,8 @@ def train_command(given: argparse.Namespace) -> int:
 
 def set_up(threads: int) -> None:
     """One process with this many threads, and the same bits every time."""
-    import tensorflow as tf
+    with cuda.without_noise():
+        import tensorflow as tf
 
     for set_threads in (
         tf.config.threading.set_intra_op_parallelism_threads,
@@ -74,7 +76,8 @@ def set_up(threads: int) -> None:
 
 def export_command(given: argparse.Namespace) -> int:
     config, classes = config_of(given.run)
-    from detectors.learning import export, network
+    with cuda.without_noise():
+        from detectors.learning import export, network
 
     export.check_place(given.out)
     surest = surest_of(given.run)
@@ -87,7 +90,8 @@ def export_command(given: argparse.Namespace) -> int:
 
 
 def evaluate_command(given: argparse.Namespace) -> int:
-    from detectors.learning.evaluate import evaluate
+    with cuda.without_noise():
+        from detectors.learning.evaluate import evaluate
 
     evaluate(given.detector, given.labels, given.pictures, given.against, given.out, say)
     return 0

@@ -122,15 +122,16 @@ def write_report(
 
 def table_of(measured: Mapping[str, Measured], classes: Sequence[str]) -> str:
     """One line per detector; with several classes one more for each."""
-    lines = [f"{'':<24} {'mAP@0.5':>8} {'@0.5:0.95':>10} {'mean IoU':>9} {'surest':>7}"]
+    wide = max(24, *map(len, measured))
+    lines = [f"{'':<{wide}} {'mAP@0.5':>8} {'@0.5:0.95':>10} {'mean IoU':>9} {'surest':>7}"]
     for name, each in measured.items():
         lines.append(
-            f"{name:<24} {each.map50:>8.3f} {each.map5095:>10.3f} {each.mean_iou:>9.3f}"
+            f"{name:<{wide}} {each.map50:>8.3f} {each.map5095:>10.3f} {each.mean_iou:>9.3f}"
             f" {each.surest:>7.2f}"
         )
         if len(classes) > 1:
             both = zip(classes, each.ap(0.5), each.ap(), strict=True)
-            lines += [f"  {label:<22} {at:>8.3f} {over:>10.3f}" for label, at, over in both]
+            lines += [f"  {label:<{wide - 2}} {at:>8.3f} {over:>10.3f}" for label, at, over in both]
     return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from atelier.commands import number_of
 from atelier.pictures import (
     PIXEL_LIMIT,
     Pixels,
@@ -38,7 +39,9 @@ def gather(
     else:
         found, classes = from_annotations(labels, pictures, wanted, longest, say)
     if not sum(len(each.boxes) for each in found):
-        raise LearningError(f"{labels}: no box in {len(found)} pictures; draw some first")
+        raise LearningError(
+            f"{labels}: no box in {number_of(len(found), 'picture')}; draw some first"
+        )
     return found, classes
 
 
@@ -140,7 +143,8 @@ def apart(
     origins = {each.origin for each in held}
     kept = [each for each in learnt if each.origin not in origins]
     if len(kept) < len(learnt):
-        say(f"warning: {len(learnt) - len(kept)} pictures are held out, too; not learnt from")
+        left = number_of(len(learnt) - len(kept), "picture")
+        say(f"warning: {left} held out, too; not learnt from")
     if not kept:
         raise LearningError("held_labels: no picture is left to learn from; give other ones")
     return kept, list(held)

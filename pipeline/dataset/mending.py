@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atelier import pictures
-from atelier.commands import say
+from atelier.commands import number_of, say
 from pipeline.dataset.finished import ExportError
 from pipeline.engine.cluster import MachineError
 from pipeline.photos.folder import read_photo
@@ -65,6 +65,6 @@ def mended(
             gone = {Path(path).stem for path in known if not (store / path).is_file()}
             if not gone - before:
                 raise
-            say(f"{len(gone)} pictures of the store are damaged or gone, and made again")
+            say(f"damaged or gone, and made again: {number_of(len(gone), 'picture')} of the store")
             make_again(gone)
             before = gone

@@ -46,7 +46,7 @@ class Sent(NamedTuple):
 class Sending:
     """A step that copies the export of the step before to an address, and notes what is there."""
 
-    suffix = "json"
+    suffix, counted = "json", "files"
     path: Path
     folder: Path
     parents: list[Any]

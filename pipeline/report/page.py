@@ -81,7 +81,7 @@ def page(
         parts=[
             ("In the dataset", list(kept_sheets(chapters, config, gallery))),
             ("Nearly the same", list(copy_sheets(chapters, config.per_reason, gallery))),
-            ("Lowest first", list(lowest_sheets(chapters, config.per_reason, gallery))),
+            ("Extremes", list(lowest_sheets(chapters, config.per_reason, gallery))),
             ("Around the limit", list(strip(chapters, config, limit, gallery))),
             ("Dropped", list(drop_sheets(chapters, config, gallery))),
         ],

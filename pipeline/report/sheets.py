@@ -34,9 +34,9 @@ class Listed:
         return self.found(row.photo, "photo") or self.found(row.photo or row.id, "id")
 
     def path(self, photo: str) -> str:
-        """Below the source; of copies that of the one kept; nothing for no such photo."""
+        """Its name for a person; of copies that of the one kept; nothing for no such photo."""
         found = self.found(photo, "photo")
-        return found.path if found and found.drop is None else ""
+        return place_name(found) if found and found.drop is None else ""
 
     def found(self, name: str, column: str) -> Row | None:
         """The row with this name, a kept one first."""
@@ -75,4 +75,9 @@ class Gallery:
         return self.open_photo(row) if row.width else None
 
     def name(self, row: Row) -> str:
-        return row.path or self.listed.path(row.photo) or row.id
+        return place_name(row) or self.listed.path(row.photo) or row.id
+
+
+def place_name(row: Row) -> str:
+    """Where a person finds it below the source: its path; of a frame, its clip and the second."""
+    return f"{row.clip}, {row.second or 0:.1f} s" if row.clip else row.path

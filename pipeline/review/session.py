@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from atelier.commands import number_of
 from pipeline.options import SettingsError
 from pipeline.review import exchange, screen
 from pipeline.review.ahead import Ahead
@@ -90,7 +91,7 @@ def counts_in_words(state: State) -> str:
 def export(sitting: Sitting, path: Path) -> str:
     """Write what is accepted; returns a sentence."""
     number = exchange.export(path, sitting.photos(), in_force(sitting.decided))
-    return f"{number} photos in {path}"
+    return f"{number_of(number, 'photo')} in {path}"
 
 
 def bring_in(sitting: Sitting, path: Path) -> list[str]:
@@ -100,4 +101,4 @@ def bring_in(sitting: Sitting, path: Path) -> list[str]:
     after = in_force(sitting.decided)
     replaced = sum(after.get(photo) != decision for photo, decision in before.items())
     said = f", {replaced} of them decided otherwise before" if replaced else ""
-    return [*warnings, f"{number} photos accepted{said}"]
+    return [*warnings, f"{number_of(number, 'photo')} accepted{said}"]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 LARGEST_FACTOR = 16.0  # of an enlargement
+MAKE_PORTRAITS = {"face", "portrait", "photo"}  # labels
 COUNTS = 1 / 3  # faces under this share of the largest one's height are bystanders
 
 
@@ -113,9 +114,16 @@ def wanted(specs: Iterable[Spec]) -> str:
 
 
 def crop_notes(tallies: Iterable[Mapping[str, Any]], config: CropConfig) -> list[str]:
-    """What a person should know about the rules."""
+    """What a person should know about the rules, and about finds that make no portraits."""
     seen = {label for tally in tallies for label in tally["labels"]}
-    return unseen(parse(config.rules), seen)
+    notes = unseen(parse(config.rules), seen)
+    if seen and seen.isdisjoint(MAKE_PORTRAITS):
+        notes.append(
+            "portraits are made of finds called face or portrait, and all are called"
+            f" {', '.join(sorted(seen))}: a detector of one class calls them so with"
+            " ?names=portrait"
+        )
+    return notes
 
 
 def tally(table: "pa.Table") -> dict[str, Any]:

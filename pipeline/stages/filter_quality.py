@@ -244,7 +244,7 @@ def quality_notes(
     if stay:
         said.append(f"{stay} portraits were accepted in the review: no rule is asked about them")
     if scores is not None and (bare := sum(photo not in scores for photo in photos)):
-        said.append(f"{bare} of {len(photos)} portraits have no score: they pass")
+        said.append(f"no score, and so not dropped: {bare} of {len(photos)} portraits")
     return said
 
 

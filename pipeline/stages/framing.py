@@ -60,12 +60,12 @@ def tightness(shares: Shares, recipe: Recipe) -> Iterator[str]:
     """A sentence on how many photos are too tight for the portrait that is wanted."""
     shares = shares[~np.isnan(shares)]
     wanted = recipe.portrait.face_share
-    tight = int((shares > ROUNDED * wanted).sum())
-    if tight:
+    wide = int((shares <= ROUNDED * wanted).sum())
+    if wide < len(shares):
         yield (
-            f"{len(shares) - tight} of {len(shares)} portraits have the room that is wanted, the"
-            f" face {wanted:.2f} of the height; it is {np.median(shares):.2f} in the middle one,"
-            f" {shares.max():.2f} at most; [Portrait] shrink says how much it may be"
+            f"{wide} of {len(shares)} portraits {'has' if wide == 1 else 'have'} the room that is"
+            f" wanted, the face {wanted:.2f} of the height; it is {np.median(shares):.2f} in the"
+            f" middle one, {shares.max():.2f} at most; [Portrait] shrink says how much it may be"
         )
 
 

@@ -18,6 +18,8 @@ from pipeline.train import crop_detector, student, stylegan
 class TrainStyleGAN(luigi.Task):
     """Records -> a run that has reached its total_kimg: checkpoints, grids, statistics."""
 
+    trained = False  # by this command: a dataset that was built meanwhile is for the next one
+
     def requires(self) -> ExportTFRecords:
         return ExportTFRecords()
 
@@ -28,7 +30,7 @@ class TrainStyleGAN(luigi.Task):
 
     def complete(self) -> bool:
         self.check()
-        return self.requires().complete() and stylegan.finished(*self.asked())
+        return (self.trained or self.requires().complete()) and stylegan.finished(*self.asked())
 
     def asked(self) -> tuple[Path, Path, stylegan.TrainerConfig, int, int]:
         """What tells this run from others: dataset, store, options, width and height."""
@@ -46,18 +48,22 @@ class TrainStyleGAN(luigi.Task):
     def run(self) -> None:
         cluster.close()  # days without photos to work on
         stylegan.train_generator(*self.asked()[:3], partial(show_progress, self))
+        self.trained = True
 
 
 @settings(student.DistillStyleGANConfig)
 class DistillStyleGAN(luigi.Task):
     """Records and a generator -> a student of it that has reached its total_kimg."""
 
+    trained = False  # by this command
+
     def requires(self) -> list[luigi.Task]:
         taught = [] if student.named_teacher(self.config) else [TrainStyleGAN()]
         return [ExportTFRecords(), *taught]
 
     def complete(self) -> bool:
-        return all(task.complete() for task in self.requires()) and bool(self.finished_run())
+        ready = self.trained or all(task.complete() for task in self.requires())
+        return ready and bool(self.finished_run())
 
     def asked(self) -> tuple[Path, Path, student.StudentTrainerConfig, Path]:
         """What tells this run from others: dataset, store, options, teacher."""
@@ -76,6 +82,7 @@ class DistillStyleGAN(luigi.Task):
     def run(self) -> None:
         cluster.close()
         student.distil(*self.asked(), partial(show_progress, self))
+        self.trained = True
 
 
 @settings(crop_detector.TrainCropDetectorConfig)

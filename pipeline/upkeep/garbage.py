@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from atelier import files
+from atelier.commands import number_of
 from pipeline.dataset.finished import UNFINISHED
 from pipeline.rows import columns, memo
 from pipeline.rows.parquet import ASIDE, PARTS, SHARDS
@@ -43,11 +44,14 @@ def garbage(store: Path, more_recipes: Sequence[Path], delete: bool) -> int:
         if delete:
             heap.sweep()
     if kept := [folder for folder in marks.undone if folder.is_dir()]:
-        print(f"{len(kept)} stages are not done: all in their folders is kept until they are")
+        print(f"{number_of(len(kept), 'stage')} not done yet: all that is there is kept until then")
+    total = f"{sum(heap.size for heap in found) / 1e6:.1f} MB"
     if not found:
         print("nothing to delete: every result is reached by a recipe")
-    elif not delete:
-        print("these are reached by no recipe; gc --delete deletes them")
+    elif delete:
+        print(f"deleted: {total}")
+    else:
+        print(f"these, {total}, are reached by no recipe; gc --delete deletes them")
     return 0
 
 
@@ -60,11 +64,11 @@ def heaps(store: Path, marks: Marks) -> Iterator[Heap]:
         if folder in marks.exact:
             yield from superseded(folder, marks)
         strays = [*folder.rglob(".*.partial"), *folder.rglob(f"*{ASIDE}")]
-        yield from some(folder, "files that are damaged, or that nobody finished", strays)
+        yield from some(folder, "file", "damaged, or not finished by anybody", strays)
     beside = [path for path in sorted((store / "records").glob("*")) if EXPORT.fullmatch(path.name)]
     left = [path for path in beside if path not in marks.files]
-    yield from some(store / "records", "exports that are damaged, or that nobody finishes", left)
-    yield from some(store, "links and files that nobody finished", list(store.glob(".*.partial")))
+    yield from some(store / "records", "export", "damaged, or not finished by anybody", left)
+    yield from some(store, "file", "not finished by anybody", list(store.glob(".*.partial")))
 
 
 def stage_folders(store: Path) -> Iterator[Path]:
@@ -74,13 +78,13 @@ def stage_folders(store: Path) -> Iterator[Path]:
 
 def superseded(folder: Path, marks: Marks) -> Iterator[Heap]:
     """What nobody reaches in a stage's folder that is in use."""
-    for where, what in (
-        ("*.parquet", "manifests that later ones supersede"),
-        (f"{SHARDS}/*.parquet", "shards that no manifest lists"),
-        ("*.html", "reports that later ones supersede"),
+    for where, noun, why in (
+        ("*.parquet", "manifest", "superseded by later ones"),
+        (f"{SHARDS}/*.parquet", "shard", "listed by no manifest"),
+        ("*.html", "report", "superseded by later ones"),
     ):
         old = [path for path in sorted(folder.glob(where)) if path not in marks.files]
-        yield from some(folder, what, old)
+        yield from some(folder, noun, why, old)
     yield from forgotten_rows(folder, marks.keys[folder])
     yield from forgotten_pictures(folder, marks.pictures[folder])
 
@@ -100,7 +104,8 @@ def forgotten_rows(folder: Path, keys: "list[pa.Array]") -> Iterator[Heap]:
             count += len(own) - len(left)
             size += part.stat().st_size * (1 - len(left) / len(own))
     if count:
-        yield Heap(folder, f"{count} results that no row asks for", size, lambda: sweep_rows(kept))
+        what = f"{number_of(count, 'result')} asked for by no row"
+        yield Heap(folder, what, size, lambda: sweep_rows(kept))
 
 
 def sweep_rows(kept: dict[Path, list[int]]) -> None:
@@ -114,13 +119,13 @@ def forgotten_pictures(folder: Path, pictures: "list[pa.Array]") -> Iterator[Hea
     names = {folder.parents[1] / name for some in pictures for name in some.to_pylist() if name}
     there = (path for path in folder.glob("pictures/*/*") if path.suffix in (".jpg", ".png"))
     old = [path for path in sorted(there) if path not in names and not path.name.startswith(".")]
-    yield from some(folder, "pictures that no row names", old)
+    yield from some(folder, "picture", "named by no row", old)
 
 
-def some(folder: Path, what: str, paths: Sequence[Path]) -> Iterator[Heap]:
+def some(folder: Path, noun: str, why: str, paths: Sequence[Path]) -> Iterator[Heap]:
     """A heap of them, if there are any."""
     if paths:
-        yield of_paths(folder, f"{len(paths)} {what}", paths)
+        yield of_paths(folder, f"{number_of(len(paths), noun)} {why}", paths)
 
 
 def of_paths(folder: Path, what: str, paths: Sequence[Path]) -> Heap:

@@ -49,7 +49,17 @@ def marked(root: Path, more_recipes: Sequence[Path]) -> Marks:
             raise SettingsError(f"--keep {recipe}: there is no such file")
         mark_recipe(root, recipe, found, own=True)
     mark_settings(found, own=True)
+    mark_shown(root / "report.html", found)
     return found
+
+
+def mark_shown(page: Path, marks: Marks) -> None:
+    """Mark the report that a person opens, whichever settings it tells of."""
+    if page.is_symlink() and page.exists():
+        report = page.parent / page.readlink()
+        marks.files.add(report)
+        marks.folders.add(report.parent)
+        marks.done.add(report.parent)
 
 
 def mark_recipe(root: Path, recipe: Path, marks: Marks, own: bool = False) -> None:

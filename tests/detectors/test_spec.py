@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import os
 import random
 import sys
 import tarfile
@@ -252,3 +253,19 @@ def test_without_network_one_sentence_says_the_way_out(tmp_path, cache, monkeypa
 def test_what_is_neither_folder_nor_archive_nor_address(tmp_path):
     with pytest.raises(ValueError, match="give a folder, an archive"):
         hub.folder_of(str(tmp_path / "nix.zip"))
+
+
+@pytest.mark.parametrize("text", ["tfod:g.pb", "haar"])
+def test_tensorflow_is_loaded_without_its_noise_and_nothing_else_is(text, monkeypatch, capfd):
+    noise, fault = b"I0000 00:00:1795 port.cc:153] oneDNN is on.\n", b"E0000 a driver is broken\n"
+
+    def loading(module):
+        os.write(2, noise + fault)
+        return SimpleNamespace(load_graph=print, load_cascade=print)
+
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    monkeypatch.setattr(detectors, "check_spec", lambda _: None)
+    monkeypatch.setattr(detectors, "import_module", loading)
+    detectors.load(detectors.parse(text), 0.1)
+    seen = fault.decode() if text.startswith("tfod") else (noise + fault).decode()
+    assert capfd.readouterr().err == seen

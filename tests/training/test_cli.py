@@ -90,7 +90,7 @@ def test_a_run_in_its_own_dataset_is_refused(tmp_path, capsys):
 def test_few_pictures_and_many_epochs_are_said(tmp_path, capsys):
     data = draw(tmp_path / "data")
     _, out, _ = said(capsys, [*command(data, tmp_path / "r", batch=16), "--dry-run"])
-    assert "note: 12 pictures are fewer than a batch of 16" in out and " times: " not in out
+    assert "note: 12 pictures for a batch of 16: " in out and " times: " not in out
     _, out, _ = said(capsys, [*command(data, tmp_path / "r", total_kimg=13), "--dry-run"])
     assert "note: total_kimg = 13 shows each of 12 pictures 1083 times" in out
     assert "fewer than" not in out

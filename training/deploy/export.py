@@ -37,10 +37,9 @@ class Difference:
     psnr: float  # dB, of uint8; infinite where all are equal
 
     def __str__(self) -> str:
-        return (
-            f"floats differ by at most {self.floats:.1e}, levels by {self.levels},"
-            f" PSNR {self.psnr:.1f} dB"
-        )
+        levels = f"levels by {self.levels} of 255, PSNR {self.psnr:.1f} dB"
+        same = "levels not at all"
+        return f"floats differ by at most {self.floats:.1e}, {levels if self.levels else same}"
 
 
 def export_program(

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from training.deploy.program import Program, levels
 from training.deploy.tflite import converted
+from training.networks import layers
 from training.networks.parameters import Tensor
 
 
@@ -32,10 +33,11 @@ class Parts(tf.Module):
         noise = [tf.TensorSpec([], kind, "noise")] if has_noise(self.made) else []
         mapping = tf.function(self.mapping, autograph=False)
         synthesis = tf.function(self.synthesis, autograph=False)
-        return {
-            "mapping": mapping.get_concrete_function(z, *label),
-            "synthesis": synthesis.get_concrete_function(ws, *noise),
-        }
+        with layers.without_gradients():
+            return {
+                "mapping": mapping.get_concrete_function(z, *label),
+                "synthesis": synthesis.get_concrete_function(ws, *noise),
+            }
 
     def mapping(self, z: Tensor, label: Tensor | None = None) -> dict[str, Tensor]:
         return {"w": self.made.mapped(z, label)}

@@ -52,7 +52,9 @@ class Program(tf.Module):
             psi = given["psi"] if self.psi is None else tf.constant(self.psi, tf.float32)
             return self.drawn(given[self.start], psi, given.get("label"))
 
-        return tf.function(generate, autograph=False).get_concrete_function(**self.signature(count))
+        with layers.without_gradients():  # TensorFlow would warn of each whenever the file is read
+            whole = tf.function(generate, autograph=False)
+            return whole.get_concrete_function(**self.signature(count))
 
     def drawn(self, x: Tensor, psi: Tensor, label: Tensor | None) -> dict[str, Tensor]:
         """The pictures: "images", uint8, and "float", in about -1 ... 1."""

@@ -231,7 +231,7 @@ def extremes(scored: Sequence[Scored], columns: int, rows: int = 2) -> Pixels:
     for title, part in zip(("best", "worst"), parts, strict=True):
         for row in in_rows(part, columns):
             cells.append([each.pixels for each in row])
-            notes.append([f"{each.score:.2f}" for each in row])
+            notes.append([f"{each.score:z.2f}" for each in row])
             names.append(title)
     return sheet(cells, [], names, notes)
 

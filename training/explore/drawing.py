@@ -12,14 +12,14 @@ import numpy as np
 
 from atelier import tables
 from atelier.arrays import save_arrays
-from atelier.commands import path
+from atelier.commands import number_of, path
 from training import startup
 from training.config import ConfigError
 from training.explore import asked, writing
 from training.explore.asked import Look
-from training.explore.progress import Steps, with_bar
 from training.explore.sheets import Pixels, enlargement, sheet
 from training.run import charts, checkpoints
+from training.run.progress import Steps, with_bar
 
 if TYPE_CHECKING:
     from training.explore.model import Model
@@ -53,7 +53,7 @@ def generate_command(given: argparse.Namespace) -> int:
     for seed, pixels in with_bar(model.drawn(seeds, look), len(seeds), "pictures"):
         about = model.said(look) | {"seed": str(seed)} | own_label(model, seed, look)
         writing.write_picture(given.out / f"seed{seed:04d}.png", pixels, about)
-    print(f"{len(seeds)} pictures in {given.out}, from {model.opened.path}")
+    print(f"{number_of(len(seeds), 'picture')} in {given.out}, from {model.opened.path}")
     return 0
 
 
@@ -225,7 +225,7 @@ def assess_command(given: argparse.Namespace) -> int:
     if given.chart:
         pairs = zip(found.seen, found.scores, strict=True)
         charts.write_scores(given.chart, [{"seen": n, "scores": some} for n, some in pairs])
-    print(f"{len(found.photos.names)} scores in {given.out}, by the D of {files[-1]}")
+    print(f"{number_of(len(found.photos.names), 'score')} in {given.out}, by the D of {files[-1]}")
     return 0
 
 

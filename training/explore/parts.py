@@ -35,10 +35,10 @@ def noise(model: Model, seeds: Sequence[int], look: Look, draws: int = DRAWS) ->
     for number, seed in enumerate(seeds):
         cells.append([*drawn[number], encode(spread[number] / most * 2 - 1)])
         cells.append(list(encode(change[number] / far)))
-        rows += [f"seed {seed}", f"change to {far:.0f}"]
+        rows += [f"seed {seed}", f"change ±{far:.0f}"]
     shape = model.config.shape
     names = [f"{shape.size(level)[1]} px" for level in levels]
-    return sheet(cells, ["none", *names, "all", f"std to {most:.1f}"], rows)
+    return sheet(cells, ["none", *names, "all", f"std 0 to {most:.1f}"], rows)
 
 
 def only(maps: Sequence[tf.Tensor], levels: Sequence[int]) -> list[tf.Tensor]:

@@ -56,4 +56,4 @@ def along(
             looks = [replace(look, moves=(replace(move, amount=a),)) for a in amounts]
             cells.append([next(model.drawn([seed], each))[1] for each in looks])
             names.append(f"{move.name}, seed {seed}")
-    return sheet(cells, [f"{amount:+.2g}" for amount in amounts], names)
+    return sheet(cells, [f"{amount:+.2g}" if amount else "0" for amount in amounts], names)

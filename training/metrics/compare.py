@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from atelier import pictures
+from atelier.commands import number_of
 from atelier.pictures import PIXEL_LIMIT
 from training.features.client import Extractor, Net, Pixels, batched
 from training.metrics import scores
@@ -27,7 +28,9 @@ class Gallery:
             raise DataError(f"{path} is no set of pictures: name a folder, a zip or TFRecords")
         self.count = len(self.records) if self.records else len(self.names)
         if self.count < 2:
-            raise DataError(f"{path} holds {self.count} pictures: a score needs at least two")
+            raise DataError(
+                f"{path} holds {number_of(self.count, 'picture')}: a score needs at least two"
+            )
 
     def __len__(self) -> int:
         return self.count

@@ -32,6 +32,7 @@ from training.features.client import AT_ONCE, Extractor, FeaturesError, Lessons,
 from training.metrics import figures as measured
 from training.metrics import scores
 from training.metrics.fakes import Fakes
+from training.run.progress import bar
 
 Say = Callable[[str], None]
 Row = dict[str, Any]
@@ -272,10 +273,12 @@ def gathered(
     """The features of `count` pictures in a file, so that memory does not grow, and the classes."""
     rows = np.lib.format.open_memmap(path, "w+", np.float32, (count, extractor.dims))
     at, classes = 0, list[int]()
-    for answer in extractor.stream(batches):
-        rows[at : at + len(answer.features)] = answer.features
-        at += len(answer.features)
-        classes += answer.classes
+    with bar(count, "pictures") as shown:
+        for answer in extractor.stream(batches):
+            rows[at : at + len(answer.features)] = answer.features
+            at += len(answer.features)
+            classes += answer.classes
+            shown.update(len(answer.features))
     if at != count:
         raise FeaturesError(f"{at} pictures came where {count} were expected")
     rows.flush()

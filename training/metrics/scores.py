@@ -171,6 +171,6 @@ def finite(rows: Rows) -> Floats:
 def check_features(one: int, two: int, dims: int, other_dims: int) -> None:
     """Raise ScoreError for sets that have no distance."""
     if min(one, two) < 2:
-        raise ScoreError(f"a set of {min(one, two)} pictures has no covariance: give at least 2")
+        raise ScoreError(f"pictures in a set: {min(one, two)}, and a covariance takes at least 2")
     if dims != other_dims:
         raise ScoreError(f"features of {dims} and of {other_dims} numbers cannot be compared")

@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from atelier.commands import say
+from atelier.commands import number_of, say
 from atelier.errors import Refusal
 from atelier.files import alone, is_text
 from training.config import Config, ConfigError
@@ -36,7 +36,7 @@ def few_pictures(config: Config, count: int) -> Iterator[str]:
     """What a person should know of a small dataset."""
     batch, epochs = config.run.batch, config.run.total_kimg * 1000 / count
     if count < batch:
-        yield f"{count} pictures are fewer than a batch of {batch}: some are in it several times"
+        yield f"{number_of(count, 'picture')} for a batch of {batch}: some are in it several times"
     if epochs > MANY_EPOCHS:
         yield (
             f"total_kimg = {config.run.total_kimg:g} shows each of {count} pictures"

@@ -119,7 +119,7 @@ def test_the_report_of_a_measurement(tmp_path):
     found = [finds((BOX, 0.9)), finds((BOX, 0.7)), finds((BOX, 0.2))]
     measured = {
         "detector": measure(found, examples, 2),
-        "constant <box>": measure(found, examples, 2),
+        "crop:a long way/to the <box>": measure(found, examples, 2),
     }
     said = []
     evaluate.write_report(
@@ -128,14 +128,17 @@ def test_the_report_of_a_measurement(tmp_path):
     known = json.loads((tmp_path / "metrics.json").read_text())
     assert known["worst"] == ["empty", "bad", "good"]
     assert known["measured"]["detector"]["classes"]["never seen"] == {"ap50": None, "ap5095": None}
-    assert "constant <box>" in said[0]
+    assert "way/to the <box>" in said[0] and len({*map(len, said[0].splitlines())}) == 2
     drawing = ElementTree.parse(tmp_path / "curve.svg")
     lines = [each for each in drawing.iter() if each.tag.endswith("polyline")]
     assert len(lines) == 2  # the class without boxes has none
     with Image.open(tmp_path / "misses.png") as sheet:
-        assert sheet.size == (charts.TILE * charts.COLUMNS, charts.TILE)
+        step = charts.TILE + charts.PAD
+        assert sheet.size == (3 * step + charts.PAD, step + charts.LETTERS + 2 * charts.PAD)
         assert sheet.convert("RGB").getcolors(10**6)
         tiles = np.asarray(sheet.convert("RGB"))
     green = (tiles == charts.TRUE_COLOUR).all(axis=-1)
-    assert not green[:, : charts.TILE].any()  # the worst has no box drawn
-    assert green[:, charts.TILE : 2 * charts.TILE].any()
+    assert not green[:, :step].any()  # the worst has no box drawn
+    assert green[:, step : 2 * step].any()
+    words = (tiles[-charts.LETTERS - charts.PAD : -charts.PAD] < 99).all(axis=-1)
+    assert all(words[:, at * step : (at + 1) * step].any() for at in range(3))

@@ -117,7 +117,7 @@ def test_bad_labels_are_one_sentence_each(tmp_path):
         gather(missing, str(pictures), (), 48, print)
     empty = tmp_path / "empty.csv"
     empty.write_text("\n".join([header, "3.png,96,72,,,,,"]))
-    with pytest.raises(LearningError, match="no box in 1 pictures; draw some first"):
+    with pytest.raises(LearningError, match="no box in 1 picture; draw some first"):
         gather(empty, str(pictures), (), 48, print)
     with pytest.raises(AnnotationError, match="class 'red' is not one of green"):
         gather(labels, str(pictures), ["green"], 48, print)
@@ -160,7 +160,7 @@ def test_copies_of_held_out_pictures_are_not_learnt_from():
     learnt, held = apart([made("a"), made("b", "x")], [made("c", "x")], said.append)
     assert [each.name for each in learnt] == ["a"]
     assert [each.name for each in held] == ["c"]
-    assert said == ["warning: 1 pictures are held out, too; not learnt from"]
+    assert said == ["warning: 1 picture held out, too; not learnt from"]
     with pytest.raises(LearningError, match="no picture is left"):
         apart([made("b", "x")], [made("c", "x")], print)
 

@@ -234,7 +234,7 @@ def test_labels_to_hold_out_can_be_given(tmp_path, monkeypatch):
     said = []
     with pytest.raises(StopHereError):
         run(config(tmp_path, held_labels=str(tmp_path / "held.csv")), said.append)
-    assert said[1] == "warning: 3 pictures are held out, too; not learnt from"
+    assert said[1] == "warning: 3 pictures held out, too; not learnt from"
     assert said[2] == "5 pictures to learn from, 3 held out, classes ['red']"
 
 

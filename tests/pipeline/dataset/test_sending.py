@@ -180,7 +180,9 @@ def test_a_finished_run_publishes_once(store, memory, watched, capsys):
     folder = ExportTFRecords().dataset
     assert memory.content() == {path.name: path.read_bytes() for path in folder.iterdir()}
     count = len(watched)
-    assert f"are at {memory.address}; {count} of them were copied now" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert f"are at {memory.address}; {count} of them were copied now" in said.out
+    assert f"Publish: {count} of {count} files, " in said.err
     assert json.loads(Publish().path.read_text())["address"] == memory.address
     fresh()
     assert Dataset().complete() and build(Dataset())

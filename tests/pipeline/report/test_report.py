@@ -204,7 +204,7 @@ def judged(chapters):
 
 def test_copies_stand_beside_the_one_that_stays(judged):
     html = made(judged, limit=None)
-    group = html[html.index("Nearly the same</h2>") : html.index("Lowest first</h2>")]
+    group = html[html.index("Nearly the same</h2>") : html.index("Extremes</h2>")]
     assert re.findall(r'class="name" title="(.*?)"', group) == ["folder/3.jpg", "folder/2.jpg"]
     dropped = html[html.index("Dropped</h2>") :]
     assert 'title="folder/3.jpg">folder/3.jpg</span>' in dropped  # not its id
@@ -230,6 +230,19 @@ def test_photos_too_small_for_the_size_are_marked(chapters):
 def test_captions_show_the_name_of_the_file(chapters):
     html = made(chapters)
     assert '<span class="name" title="folder/1.jpg">1.jpg</span>' in html
+
+
+def test_frames_are_named_by_their_clip_and_second():
+    frames = [source(n, f"{n}.png", clip="a/b.mp4", second=n / 4) for n in range(1, 3)]
+    frames[1] = dropped(frames[1], "nearly the frame before")
+    html = made([chapter("Ingest", frames), chapter("Crop", passed_on(frames))], limit=None)
+    assert '<span class="name" title="a/b.mp4, 0.2 s">b.mp4, 0.2 s</span>' in html
+    assert '<span class="name" title="a/b.mp4, 0.5 s">b.mp4, 0.5 s</span>' in html
+
+
+def test_one_file_is_no_files():
+    html = made([chapter("Ingest", [source(1)])], limit=None)
+    assert "<span>file found</span>" in html and "<span>picture in the dataset</span>" in html
 
 
 def test_config_says_how_many_pictures(chapters):

@@ -197,7 +197,7 @@ def test_what_was_accepted_is_exported_and_built(person):
     person.press("Tab", "minus", "Return", "x", "x", "q")
     person.ended()
     done = run(person.folder, "review", "--export", str(person.folder / "crops.csv"))
-    assert done.stdout.strip() == f"1 photos in {person.folder / 'crops.csv'}", done.stderr
+    assert done.stdout.strip() == f"1 photo in {person.folder / 'crops.csv'}", done.stderr
     (crop,) = read_annotations(person.folder / "crops.csv", person.folder / "photos").photos
     assert [each.box for each in crop.boxes] == [Box(*person.decided(2)[0]["rectangles"][0])]
 

@@ -69,6 +69,13 @@ def judged(row, folder, find, recipe):
     return result
 
 
+def test_training_on_the_sample_looks_at_nothing_twice(recipe):
+    other = configparser.ConfigParser()
+    other.read(REPOSITORY / "recipes" / "sample-training.cfg")
+    for section in ("Store", "Detect", "Crop"):
+        assert dict(other[section]) == dict(recipe[section])
+
+
 def test_each_file_meets_its_fate(story):
     assert Counter(map(outcome, story.values())) == {
         "kept": 17,

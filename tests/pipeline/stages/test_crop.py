@@ -6,7 +6,7 @@ from detectors.base import Detection
 from pipeline.options import keyed
 from pipeline.rows.manifest import Row
 from pipeline.sections import DatasetConfig, PortraitConfig
-from pipeline.stages.crop import CropConfig, Recipe, crop, wanted
+from pipeline.stages.crop import CropConfig, Recipe, crop, crop_notes, wanted
 
 PORTRAIT = PortraitConfig()
 
@@ -133,3 +133,10 @@ def test_a_photo_that_is_a_portrait_already_is_taken_whole():
 def test_out_of_range_option_names_value_and_range():
     with pytest.raises(ValueError, match=r"\[Crop\] max_faces = 0: give a value of at least 1"):
         CropConfig(max_faces=0)
+
+
+def test_finds_that_make_no_portrait_are_told_with_the_way_out():
+    (said,) = crop_notes([{"labels": ["raccoon"]}, {"labels": []}], CropConfig())
+    assert "all are called raccoon:" in said and "?names=portrait" in said
+    for labels in (["face", "raccoon"], ["portrait"], ["photo"], []):
+        assert crop_notes([{"labels": labels}], CropConfig()) == []

@@ -80,7 +80,7 @@ def test_a_score_of_ones_own_is_a_measure():
     assert drops(ROWS, (), scores, **options) == {"00": "low score: 0.1, the limit is 0.5"}
     asked = Asked(FilterQualityConfig(**options))
     told = filter_quality(rows_table(ROWS), asked, (), scores).told
-    assert told.notes == ["48 of 50 portraits have no score: they pass"]
+    assert told.notes == ["no score, and so not dropped: 48 of 50 portraits"]
 
 
 def test_kept_rows_go_on_as_crop_made_them():

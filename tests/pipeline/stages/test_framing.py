@@ -31,6 +31,8 @@ def test_wanted_against_got_is_said():
         "2 of 4 portraits have the room that is wanted, the face 0.25 of the height; it is 0.38 in"
         " the middle one, 0.62 at most; [Portrait] shrink says how much it may be"
     ]
+    (said,) = framing.framing_notes([rows_table(rows[1:3])], recipe())
+    assert said.startswith("1 of 2 portraits has the room")
     assert framing.framing_notes([rows_table([kept(400), Row("n", "n")])], recipe()) == []
 
 

@@ -15,11 +15,13 @@ from atelier.arrays import save_arrays
 from pipeline import options
 from pipeline.dataset.export import LAYOUTS
 from pipeline.options import SettingsError, current
-from pipeline.train import stylegan
+from pipeline.tasks import ExportTFRecords
+from pipeline.train import student, stylegan
 from pipeline.train.child import TrainError
 from pipeline.train.stylegan import TrainStyleGANConfig
+from pipeline.train.tasks import DistillStyleGAN, TrainStyleGAN
 from tests.kit.commands import command, error, run, wait_for
-from tests.kit.store import ROOT, set_options
+from tests.kit.store import ROOT, fresh, set_options
 from training import presets
 from training.config import SECTIONS, ConfigError, configure
 from training.run import checkpoints
@@ -293,6 +295,26 @@ def seen(folder):
     """The images seen by each checkpoint of the only run."""
     (run,) = (folder / "store" / "runs").iterdir()
     return [checkpoints.seen_at(path) for path in checkpoints.list_checkpoints(run)]
+
+
+@pytest.mark.parametrize(
+    ("task", "room", "train"),
+    [(TrainStyleGAN, stylegan, "train_generator"), (DistillStyleGAN, student, "distil")],
+)
+def test_what_it_trained_is_done_though_another_dataset_was_built(
+    tmp_path, monkeypatch, task, room, train
+):
+    set_options(Store_root=tmp_path, DistillStyleGAN_teacher=tmp_path / "teacher.npz")
+    at_end = []
+    monkeypatch.setattr(room, train, lambda *_: at_end.append(tmp_path))
+    monkeypatch.setattr(room, "runs_at_end", lambda *_: iter(at_end))
+    monkeypatch.setattr(task, "asked", lambda _: (tmp_path, tmp_path, None, 8, 8))
+    monkeypatch.setattr(ExportTFRecords, "complete", lambda _: not at_end)
+    assert not task().complete()
+    task().run()
+    assert task().complete()
+    fresh()  # another command
+    assert not task().complete()
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """Garbage collection: nothing that is reached goes, and all else does."""
 
+import re
+
 import pytest
 
 from pipeline.options import REPOSITORY, SettingsError
@@ -58,6 +60,7 @@ def test_what_stays_is_what_a_new_store_would_hold(changed, capsys, monkeypatch)
     assert collect(changed, delete=False) == 0
     assert size(changed) == before and "gc --delete deletes them" in capsys.readouterr().out
     collect(changed)
+    assert re.search(r"\ndeleted: [0-9.]+ MB\n$", capsys.readouterr().out)
     swept = results(changed)
     capsys.readouterr()
     collect(changed)
@@ -122,13 +125,29 @@ def test_an_export_that_was_interrupted_goes_on_after_it(changed):
     assert begun.exists()
 
 
+@pytest.mark.parametrize(
+    ("folder", "gone"), [("0123456789abcdef0123", "1 report"), ("", "2 reports")]
+)
+def test_the_report_that_is_shown_stays_whichever_recipe_made_it(changed, folder, gone, capsys):
+    old = changed / (changed / "report.html").readlink()
+    shown = (changed / "report" / folder if folder else old.parent) / "shown.html"
+    shown.parent.mkdir(exist_ok=True)
+    for page in (shown, shown.with_name("old.html")):
+        page.write_text("<html></html>")
+    (changed / "report.html").unlink()
+    (changed / "report.html").symlink_to(shown.relative_to(changed))
+    collect(changed)
+    assert shown.exists() and old.exists() and not shown.with_name("old.html").exists()
+    assert f": {gone} superseded by later ones" in capsys.readouterr().out
+
+
 def test_a_stage_that_is_not_done_keeps_all(changed, made, capsys):
     before = results(changed)
     late = made["Ingest_source"] / "late.png"
     save(late, photo(50, [(60, 40, 22)]))
     collect(changed)
     late.unlink()
-    assert "stages are not done" in capsys.readouterr().out
+    assert "not done yet: all that is there" in capsys.readouterr().out
     assert results(changed) == before
 
 

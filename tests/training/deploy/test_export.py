@@ -106,7 +106,11 @@ def test_a_file_that_does_not_run_is_one_sentence(tmp_path):
 def test_the_difference_is_of_floats_levels_and_decibels():
     own = np.full((1, 2, 2, 1), -1, np.float32)
     found = {"images": np.full(own.shape, 1, np.uint8), "float": own + np.float32(0.5)}
-    assert differing(found, own) == Difference(0.5, 1, pytest.approx(20 * np.log10(255)))
+    difference = differing(found, own)
+    assert difference == Difference(0.5, 1, pytest.approx(20 * np.log10(255)))
+    assert str(difference) == "floats differ by at most 5.0e-01, levels by 1 of 255, PSNR 48.1 dB"
+    same = differing({"images": np.zeros(own.shape, np.uint8), "float": own}, own)
+    assert str(same) == "floats differ by at most 0.0e+00, levels not at all"
 
 
 @pytest.mark.slow

@@ -6,18 +6,26 @@ import tensorflow as tf
 
 from tests.kit.made_generators import opened
 from training.batches import encode
-from training.deploy import export
+from training.deploy import export, parts
 from training.deploy.formats import FORMATS
 from training.deploy.program import doubled, program
 from training.networks import layers, winograd
 from training.sampler import Sampler
 
+GRADIENT = "_gradient_op_type"  # of an operation: TensorFlow warns of it
 WIDE = {"height": 32, "width": 32, "fmap_base": 2048, "fmap_max": 128}  # enough at 32 pixels
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     return opened("rgb", tmp_path_factory.mktemp("made") / "g.npz", **WIDE)
+
+
+def test_a_student_has_no_gradients_of_its_own(tmp_path):
+    made = program(opened("student", tmp_path / "g.npz"))
+    graphs = [made.traced(1), *parts.Parts(made).signatures().values()]
+    named = [n.name for g in graphs for n in g.graph.as_graph_def().node if GRADIENT in n.attr]
+    assert not named
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])

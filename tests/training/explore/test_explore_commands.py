@@ -240,7 +240,7 @@ def test_a_sheet_too_long_for_a_jpeg_is_said_before_it_is_drawn(models, tmp_path
 
 def test_a_seed_named_twice_is_one_picture(models, tmp_path, capsys):
     assert run("generate", "--seeds=7,7,7-7", "--model", models["rgb"], "--out", tmp_path) == 0
-    assert capsys.readouterr().out.startswith("1 pictures in ")
+    assert capsys.readouterr().out.startswith("1 picture in ")
 
 
 @every_kind

@@ -1,6 +1,8 @@
 """Metrics of a run: named after what made them, and written down once."""
 
+import io
 import json
+import sys
 from itertools import islice
 from xml.dom import minidom
 
@@ -44,6 +46,20 @@ class MeanColours:
 
     def __exit__(self, *_):
         pass
+
+
+class Screen(io.StringIO):
+    """A terminal."""
+
+    def isatty(self):
+        return True
+
+
+def test_who_waits_sees_how_many_pictures_are_done(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.stderr", Screen())
+    batches = [[np.zeros((4, 4, 3), np.uint8)] * number for number in (2, 3)]
+    metrics.gathered(tmp_path / "f.npy", MeanColours(), batches, 5)
+    assert "5/5" in sys.stderr.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -257,11 +273,16 @@ def test_pictures_of_any_mode_are_read(tmp_path):
     ("arguments", "sentence"),
     [
         ("score /nowhere /nowhere", "/nowhere is no set of pictures: name a folder, a zip or"),
-        ("score {0}/one {0}/one", "{0}/one holds 1 pictures: a score needs at least two"),
+        ("score {0}/one {0}/one", "{0}/one holds 1 picture: a score needs at least two"),
         ("score {0}/two {0}/two --inception /x", "inception = /x: there is no such file"),
         ("score {0}/two {0}/two --standin classifier", "standin = classifier, but the dataset has"),
         ("metrics --run {0}", "run = {0}: there is no config.json in it"),
         ("metrics --run {0} --metrics fod", "metrics = 'fod': write fid, kid or pr"),
+        (
+            "metrics --run {0} --metrics frechet1k(random-inception)",
+            "metrics = 'frechet1k(random-inception)': frechet1k(random-inception) is what its"
+            " figure is called: ask for fid1k, with standin = random-inception",
+        ),
         ("metrics --run {0} --metrics ,", "metrics is empty: name some"),
         ("metrics --run RUN --checkpoint x.npz", "checkpoint = x.npz: that is none of the "),
         ("metrics --run RUN --data {0}/two", "RUN was trained on 40 images of 8 x 8 x 3"),

@@ -157,7 +157,7 @@ def test_equal_sets_have_full_precision_and_recall():
 
 def test_what_cannot_be_scored_is_said():
     good = features(8)
-    with pytest.raises(scores.ScoreError, match="a set of 1 pictures has no covariance"):
+    with pytest.raises(scores.ScoreError, match="pictures in a set: 1, and a covariance"):
         frechet(good, good[:1])
     with pytest.raises(scores.ScoreError, match="is not finite"):
         frechet(good, good * np.inf)
