@@ -18,7 +18,9 @@ from typing import ClassVar
 
 # Of what TensorFlow says: how a line begins that gives no reason, and what stands around one.
 TRACE = ("Graph execution error", "Detected at", "Node:", "[[{{", "<stack traces", "Hint:")
-AROUND = re.compile(r"^\(\d+\) [A-Z_]+:|\{\{[^}]*\}\}|\[Op:[^\]]*\]|\bname:\s*$|\d+ root error.*")
+AROUND = re.compile(
+    r"^\(\d+\) [A-Z_]+:|\{\{[^{}]*\}\}|\[Op:[^][]*\]|\bname:\s*$|\b\d+ root error.*"
+)
 SENTENCE_END = re.compile(r"(?<=[\w)\]`'\"])[.!] +(?=[A-Z(])")
 TRUSTING = re.compile(r"\btrust|safe_mode|weights_only|allow_pickle|arbitrary code")
 SAID = 200  # characters of a message that may be a whole graph

@@ -1,5 +1,7 @@
 """Which words of a library's message a person gets to read."""
 
+import time
+
 import pytest
 
 from atelier.errors import SAID, reason_in
@@ -39,3 +41,11 @@ REASONS = {
 @pytest.mark.parametrize("message", REASONS)
 def test_the_reason_is_found_in_a_message(message):
     assert reason_in(message) == REASONS[message]
+
+
+@pytest.mark.parametrize("part", ["{{", "[Op:", "1", ". A", "(1) A_", "name: ", " "])
+def test_a_message_may_be_long(part):
+    """As of names in a file that somebody else made."""
+    start = time.process_time()
+    assert len(reason_in(part * 100_000 + "x")) <= SAID + len(" ...")
+    assert time.process_time() - start < 1
