@@ -2,17 +2,17 @@
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 PNG = b"\x89PNG\r\n\x1a\n"
 # What pixels and their meaning need; all other chunks are left out before anybody reads them.
 CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
 FIXED = {b"cICP": 4, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1}  # ancillary ones that are read: bytes
-OTHERS = {b"iCCP", b"eXIf", b"iTXt", b"tEXt", b"zTXt"}
+WORDS = {b"iTXt", b"tEXt", b"zTXt"}
 CLEAR = {0: 2, 2: 6}  # bytes that say which colour is transparent, by the kind of its PNG's colours
 PALETTE = 3  # that kind where each colour of the palette has a byte of its own
-ORIENTING = {b"eXIf", b"iTXt", b"tEXt", b"zTXt"}
+ORIENTING = {b"eXIf", *WORDS}
 # Texts in which programs write an orientation.
 TEXTS = (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0")
 MOST_UNPACKED = 1 << 20  # bytes of a compressed profile or text
@@ -146,19 +146,34 @@ def without_chunks(data: bytes) -> bytes:
     """
     view, at, pixels, colours, same = memoryview(data), len(PNG), False, 0, True
     before, behind = [view[:at]], list[memoryview]()
-    for chunk in chunks(data):
+    for chunk, first in told_once(chunks(data)):
         pixels, at = pixels or chunk.kind == b"IDAT", chunk.end
         early = not pixels or chunk.kind in ORIENTING
         if chunk.kind == b"PLTE":
             colours = len(chunk.content) // 3
         if chunk.kind == b"tRNS":
-            needed = early and is_clear(chunk, data, colours)
+            needed = first and early and is_clear(chunk, data, colours)
         else:
-            needed = is_needed(chunk)
+            needed = first and is_needed(chunk)
         if needed:
             (before if early else behind).append(view[chunk.start : chunk.end])
         same = same and needed and early == (not pixels)
     return data if same else b"".join([*before, *behind, view[at:]])
+
+
+def told_once(found: Iterable[Chunk]) -> Iterator[tuple[Chunk, bool]]:
+    """Each chunk of a PNG, and whether it is the first that tells what it does; pixels always are.
+
+    A second profile or text is none, and not unpacked: a thousand would take seconds.
+    """
+    told = set[bytes]()
+    for chunk in found:
+        what = chunk.kind
+        if what in WORDS:  # whatever of the three it is
+            what = b"\0" + bytes(chunk.content[: max(map(len, TEXTS))]).partition(b"\0")[0]
+        yield chunk, chunk.kind[:1].isupper() or what not in told
+        if chunk.sound:
+            told.add(what)
 
 
 def is_needed(chunk: Chunk) -> bool:
@@ -172,9 +187,9 @@ def is_needed(chunk: Chunk) -> bool:
     if chunk.kind == b"iCCP":
         _, _, packed = bytes(chunk.content).partition(b"\0")
         return unpacks(packed)
-    if chunk.kind in (b"iTXt", b"tEXt", b"zTXt"):
+    if chunk.kind in WORDS:
         return is_needed_text(chunk.kind, bytes(chunk.content[:MOST_UNPACKED]))
-    return chunk.kind in OTHERS
+    return chunk.kind == b"eXIf"
 
 
 def is_needed_text(kind: bytes, content: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import time
 import zlib
 from itertools import product
 
@@ -10,7 +11,15 @@ import pytest
 from PIL import Image
 
 from atelier import pictures
-from atelier.containers import END, PNG, SCAN, pixels_alone, scans_are_complete, segments
+from atelier.containers import (
+    END,
+    PNG,
+    SCAN,
+    pixels_alone,
+    scans_are_complete,
+    segments,
+    without_ballast,
+)
 from atelier.pictures import UnreadableError
 
 LIMIT = 10**8
@@ -175,7 +184,8 @@ def itxt(content):
     return chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + content)
 
 
-PACKED = zlib.compress(b"z" * 3_000_000)
+PACKED, UNPACKED = (zlib.compress(b"z" * count) for count in (3_000_000, 1_000_000))
+XMP, RAW = b"XML:com.adobe.xmp\0", b"Raw profile type exif\0"
 BALLAST = {
     "text with a wrong checksum": chunk(b"tEXt", b"Comment\0hello", wrong=1),
     "density with a wrong checksum": chunk(b"pHYs", bytes(9), wrong=1),
@@ -189,6 +199,8 @@ BALLAST = {
     "large text, many times": chunk(b"zTXt", b"a\0\0" + PACKED) * 40,
     "large xmp": chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + PACKED),
     "large profile": chunk(b"iCCP", b"a\0\0" + PACKED),
+    "xmp that unpacks, many times": chunk(b"iTXt", XMP + b"\1\0\0\0" + UNPACKED) * 70,
+    "raw profile that unpacks, many times": chunk(b"zTXt", RAW + b"\0" + UNPACKED) * 70,
     "profile that does not unpack": chunk(b"iCCP", b"a\0\0no zlib"),
     "profile without a name": chunk(b"iCCP", b""),
     "profile with a wrong checksum": chunk(b"iCCP", b"a\0\0" + zlib.compress(b"x"), wrong=1),
@@ -210,6 +222,14 @@ BALLAST = {
 def test_no_ancillary_chunk_decides(ballast, place):
     data = BARE["PNG"]
     assert seen(data[:place] + ballast + data[place:]) == seen(data)
+
+
+def test_no_profile_but_the_first_is_unpacked():
+    first, more = (chunk(b"iCCP", b"a\0\0" + zlib.compress(each)) for each in (b"1", b"2" * 10**6))
+    data, start = BARE["PNG"], time.process_time()
+    odd = data[:33] + chunk(b"tEXt", b"iCCP\0") + first + more * 1000 + data[33:]
+    assert without_ballast(odd) == data[:33] + first + data[33:]
+    assert time.process_time() - start < 1
 
 
 @pytest.mark.parametrize(
