@@ -52,8 +52,10 @@ class Program(tf.Module):
             psi = given["psi"] if self.psi is None else tf.constant(self.psi, tf.float32)
             return self.drawn(given[self.start], psi, given.get("label"))
 
-        with layers.without_gradients():  # TensorFlow would warn of each whenever the file is read
-            whole = tf.function(generate, autograph=False)
+        phased = any(name.endswith("/even") for name in self.values)  # as LiteRT wants it
+        whole = tf.function(generate, autograph=False)
+        # Without: of each gradient TensorFlow would warn whenever the file is read.
+        with layers.without_gradients(), winograd.allowed("litert" if phased else "none"):
             return whole.get_concrete_function(**self.signature(count))
 
     def drawn(self, x: Tensor, psi: Tensor, label: Tensor | None) -> dict[str, Tensor]:

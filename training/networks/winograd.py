@@ -41,7 +41,7 @@ LEAST_ROWS = 8
 LEAST_CHANNELS = {32: 64, 64: 128}  # of an image of at most so many rows
 LEAST_PIXELS = 2  # of the batch, for each channel: its kernel is mixed for all of them
 
-Use = Literal["none", "drawing", "learning"]
+Use = Literal["none", "drawing", "learning", "litert"]
 USE: ContextVar[Use] = ContextVar("USE", default="none")
 
 
@@ -52,7 +52,10 @@ def on_cpu(use: Use) -> Use:
 
 @contextmanager
 def allowed(use: Use) -> Iterator[None]:
-    """While a graph for a CPU is traced: take it where it pays for pictures, or for gradients."""
+    """While a graph for a CPU is traced: take it where it pays for pictures, or for gradients.
+
+    In a program for LiteRT, whose kernels say where it pays, "litert" gives it the forms it likes.
+    """
     token = USE.set(use)
     try:
         yield
@@ -206,8 +209,7 @@ def block_convolved(
     """A block and what it sees [h, n, w, i] -> [32, n, 32, o].
 
     `kernels` [6, i, o], one for each mixture of columns; the mixtures are [48, h] and [48, w]. All
-    products but those along the width are of two matrices: of more they are slower. They have a
-    first axis of 1, without which LiteRT transposes the second.
+    products but those along the width are of two matrices: of more they are slower.
     """
     height, n, width, inputs = x.shape
     n, outputs, tiles = tf.shape(x)[1] if n is None else n, kernels[0].shape[2], BLOCK // ROWS
@@ -216,11 +218,10 @@ def block_convolved(
     mixed = tf.reshape(mixed, [height * n, PRODUCTS, tiles * inputs])
     results = []
     for part, kernel in zip(parted(mixed), kernels, strict=True):
-        twice = tf.matmul(mix_rows[None], tf.reshape(part, [1, height, n * tiles * inputs]))
+        twice = matrices_product(mix_rows, tf.reshape(part, [height, n * tiles * inputs]))
         product = tf.reshape(twice, [PRODUCTS, tiles * n * tiles, inputs]) @ kernel
-        result = tf.matmul(
-            behind[None], tf.reshape(product, [1, PRODUCTS * tiles, n * tiles * outputs])
-        )
+        product = tf.reshape(product, [PRODUCTS * tiles, n * tiles * outputs])
+        result = matrices_product(behind, product)
         results.append(tf.reshape(result, [BLOCK * n, tiles, outputs]))
     found = tf.matmul(behind[None], tf.concat(results, 1))
     return tf.reshape(found, [BLOCK, n, BLOCK, outputs])
@@ -230,7 +231,16 @@ def concatenated(parts: list[Tensor], axis: int) -> Tensor:
     return parts[0] if len(parts) == 1 else tf.concat(parts, axis)
 
 
+def matrices_product(one: Tensor, other: Tensor) -> Tensor:
+    """one @ other, with a first axis of 1 for LiteRT, which transposes `other` if there is none."""
+    if USE.get() == "litert":
+        return tf.matmul(one[None], other[None])
+    return one @ other
+
+
 def parted(mixed: Tensor) -> list[Tensor]:
-    """[n, 6, ...] -> six [n, ...]; LiteRT is faster at slices than at tf.unstack."""
+    """[n, 6, ...] -> six [n, ...]; LiteRT is faster at slices, TensorFlow at tf.unstack."""
+    if USE.get() != "litert":
+        return tf.unstack(mixed, axis=1)  # type: ignore[no-any-return]
     rest = [-1 if mixed.shape[0] is None else mixed.shape[0], *mixed.shape[2:]]
     return [tf.reshape(mixed[:, at : at + 1], rest) for at in range(PRODUCTS)]
