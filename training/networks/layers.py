@@ -172,7 +172,7 @@ def made_once(layer: Layer, size: tuple[int, int], dtype: str, up: bool) -> Laye
     if up:
         kernel = transposed(kernel)
     elif winograd.pays(*size, inputs):
-        kernel = winograd.mixed(kernel, dtype == "float32" and winograd.nests(*size, inputs))
+        kernel = winograd.mixed_weight(kernel, dtype == "float32" and winograd.nests(*size, inputs))
     return {"kernel": tf.cast(kernel, dtype), "power": power_of(weight)}
 
 

@@ -125,10 +125,10 @@ def mixed_kernel(kernel: NDArray[np.float64], nested: bool = False) -> NDArray[n
 def convolution(x: Tensor, weight: Tensor, rows: int) -> Tensor:
     """What tf.nn.conv2d(x, weight, 1, "SAME") is, of a kernel [3, 3, i, o]; `rows` a strip."""
     nested = USE.get() == "drawing" and x.dtype == tf.float32 and nests(*x.shape[1:])
-    return convolved(x, tf.cast(mixed(tf.cast(weight, tf.float32), nested), x.dtype), rows)
+    return convolved(x, tf.cast(mixed_weight(tf.cast(weight, tf.float32), nested), x.dtype), rows)
 
 
-def mixed(weight: Tensor, nested: bool) -> Tensor:
+def mixed_weight(weight: Tensor, nested: bool) -> Tensor:
     """`mixed_kernel` of a variable or tensor, in float32."""
     if not nested:
         return tf.tensordot(tf.constant(mixtures()[1], tf.float32), weight, 1)
