@@ -9,6 +9,7 @@ from benchmarks import gradients
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("plain_graphs")
 def test_it_prints_a_line_for_each_step(monkeypatch, capsys):
     """In this process, which is what it asks others for."""
 

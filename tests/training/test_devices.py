@@ -83,7 +83,16 @@ def test_a_file_that_cannot_be_written_is_no_fault_of_a_device(tmp_path, cards, 
 
 
 def test_too_little_memory_is_one_sentence_of_every_command(capsys):
-    assert commands.answered(lambda: tf.zeros([1 << 46]), "stopped") == 1
+    """In TensorFlow's words, which it says only after it has tried again for ten seconds."""
+    where = "/job:localhost/replica:0/task:0/device:CPU:0 by allocator cpu [Op:Fill] name: "
+    full = (
+        f"{{{{function_node __wrapped__Fill}}}} OOM when allocating tensor with shape[9] on {where}"
+    )
+
+    def command():
+        raise tf.errors.ResourceExhaustedError(None, None, full)
+
+    assert commands.answered(command, "stopped") == 1
     said = capsys.readouterr().err
     assert said.startswith(f"error: {commands.NO_MEMORY} (OOM when allocating tensor with shape[")
     assert said.count("\n") == 1
