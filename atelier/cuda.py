@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 
 FOLDER = Path(sys.prefix) / "cuda-for-tensorflow"  # setup.sh installs NVIDIA's wheels into it
 DRIVER = Path("/proc/driver/nvidia/gpus")
@@ -35,6 +36,8 @@ COMPILER = "--xla_gpu_cuda_data_dir"
 GROWTH = "TF_FORCE_GPU_ALLOW_GROWTH"  # else TensorFlow takes nearly all of a card's memory at once
 
 NOISE = "^(I[0-9]{4} |.* I tensorflow/|WARNING: All log messages before absl)"
+
+LAST_WORDS = 2  # seconds for what TensorFlow said last, so that it comes before what follows
 
 missing = ""  # the library for want of which `prepare` hid the cards
 given = os.environ.get(CARDS)
@@ -88,7 +91,9 @@ def without_noise() -> Iterator[None]:
         os.dup2(screen, 2)
         os.close(screen)
         if reader:
-            reader.wait()
+            ending = Thread(target=reader.wait, daemon=True)
+            ending.start()
+            ending.join(LAST_WORDS)  # longer it reads where a child that began meanwhile may write
 
 
 def environment() -> dict[str, str]:

@@ -154,3 +154,14 @@ def test_no_two_distributions_own_one_path():
             for file in one.files or ():
                 owners[os.path.normpath(place / file)].add(name)
     assert {path: names for path, names in owners.items() if len(names) > 1} == {}
+
+
+def test_what_began_while_tensorflow_was_loaded_keeps_nobody_waiting(monkeypatch):
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    monkeypatch.delenv("TF_CPP_MAX_VLOG_LEVEL", raising=False)
+    monkeypatch.setattr(cuda, "LAST_WORDS", 0.1)
+    with cuda.without_noise():
+        child = subprocess.Popen(["sleep", "600"])
+    assert child.poll() is None
+    child.kill()
+    child.wait()
