@@ -5,6 +5,7 @@ from pathlib import Path
 
 from atelier import files
 from atelier.boxes import Box, has_area, within
+from atelier.commands import number_of
 from detectors.annotations import (
     Annotated,
     AnnotationError,
@@ -20,30 +21,44 @@ from pipeline.rows.decisions import Decision, Journal
 PORTRAIT = "portrait"  # the class of a portrait's rectangle
 
 
-def export(path: Path, photos: Sequence[Photo], held: Mapping[str, Decision]) -> int:
+def export(
+    path: Path, photos: Sequence[Photo], held: Mapping[str, Decision]
+) -> tuple[int, list[str]]:
     """Write the accepted rectangles of the photos to a CSV file or a folder of XML files.
 
-    Returns the number of photos. Refused ones are left out, and so are frames of videos.
+    Returns the number of photos, and what of the accepted is left out: frames of clips, and photos
+    outside of which their rectangles lie.
     """
     folder = path.parent if path.suffix.lower() == ".csv" else path
     if not files.is_writable(folder) or (folder != path and path.is_dir()):
         raise SettingsError(f"--export {path}: nothing can be written there: name another place")
-    accepted = [annotated(photo, held[photo.id]) for photo in photos if is_accepted(photo, held)]
-    accepted = [each for each in accepted if each.boxes]
-    accepted.sort(key=lambda photo: photo.filename)
-    if not accepted:
-        raise SettingsError("no photo is accepted yet: nothing to export")
+    accepted = [photo for photo in photos if is_accepted(photo, held)]
+    found = [annotated(photo, held[photo.id]) for photo in accepted if not photo.clip]
+    written = sorted((each for each in found if each.boxes), key=lambda photo: photo.filename)
+    left = not_exported(len(accepted) - len(found), len(found) - len(written))
+    if not written:
+        why = f"all that is accepted are {' and '.join(left)}" if left else "no photo is accepted"
+        raise SettingsError(f"{why}: nothing to export")
     try:
         write = write_csv if path.suffix.lower() == ".csv" else write_voc
-        write(path, accepted)
+        write(path, written)
     except AnnotationError as error:
         raise SettingsError(f"--export {path}: {error}") from None
-    return len(accepted)
+    return len(written), left
 
 
 def is_accepted(photo: Photo, held: Mapping[str, Decision]) -> bool:
     decision = held.get(photo.id)
-    return decision is not None and decision.action == "accept" and not photo.clip
+    return decision is not None and decision.action == "accept"
+
+
+def not_exported(frames: int, outside: int) -> list[str]:
+    """In words what of the accepted cannot be exported."""
+    said = {
+        number_of(frames, "clip frame"): frames,
+        f"{number_of(outside, 'photo')} with all rectangles outside": outside,
+    }
+    return [words for words, count in said.items() if count]
 
 
 def annotated(photo: Photo, decision: Decision) -> Annotated:

@@ -90,8 +90,9 @@ def counts_in_words(state: State) -> str:
 
 def export(sitting: Sitting, path: Path) -> str:
     """Write what is accepted; returns a sentence."""
-    number = exchange.export(path, sitting.photos(), in_force(sitting.decided))
-    return f"{number_of(number, 'photo')} in {path}"
+    number, left = exchange.export(path, sitting.photos(), in_force(sitting.decided))
+    said = f"; left out: {', '.join(left)}" if left else ""
+    return f"{number_of(number, 'photo')} in {path}{said}"
 
 
 def bring_in(sitting: Sitting, path: Path) -> list[str]:

@@ -56,7 +56,7 @@ def test_accepted_portraits_go_out_and_come_in_again(tmp_path, target):
     shown = [photo(name) for name in ("a", "b/c", "d")]
     held = {"a": accept("a"), "b/c": accept("b/c", BOX, Box(500, 0, 800, 400))}
     held["d"] = Decision("d", "d.jpg", "refuse", (), "blurred")
-    assert export(tmp_path / target, shown, held) == 2
+    assert export(tmp_path / target, shown, held) == (2, [])
     journal = Journal(tmp_path / "decisions.jsonl")
     assert bring_in(tmp_path / target, shown, journal) == (2, [])
     back = in_force(load_decisions(journal.path))
@@ -67,10 +67,26 @@ def test_what_goes_out_lies_in_its_photo(tmp_path):
     shown = [photo("a"), photo("b")]
     held = {"a": accept("a", Box(-5, 0, 2000, 10**30), Box(1000, 0, 1100, 9))}
     held["b"] = accept("b", Box(5000, 0, 6000, 9))
-    assert export(tmp_path / "x.csv", shown, held) == 1
+    outside = ["1 photo with all rectangles outside"]
+    assert export(tmp_path / "x.csv", shown, held) == (1, outside)
     assert (tmp_path / "x.csv").read_text().splitlines()[1:] == [
         "a.jpg,1000,800,portrait,1,1,1000,800"
     ]
+
+
+def test_what_is_left_of_the_accepted_is_said(tmp_path):
+    outside = Box(5000, 0, 6000, 9)
+    shown = [photo("a"), photo("b"), photo("c", clip="x.mp4"), photo("d")]
+    held = {"a": accept("a", outside), "c": accept("c"), "d": accept("d")}
+    left = ["1 clip frame", "1 photo with all rectangles outside"]
+    assert export(tmp_path / "x.csv", shown, held) == (1, left)
+    del held["d"]
+    said = "all that is accepted are 1 clip frame and 1 photo with all rectangles outside"
+    with pytest.raises(SettingsError, match=f"^{said}: nothing to export"):
+        export(tmp_path / "y.csv", shown, held)
+    assert not (tmp_path / "y.csv").exists()
+    with pytest.raises(SettingsError, match=r"^no photo is accepted: nothing to export"):
+        export(tmp_path / "y.csv", shown, {})
 
 
 @pytest.mark.parametrize("place", ["file/x.csv", "file/x", "file", "folder.csv", "/proc/x.csv"])
