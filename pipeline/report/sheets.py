@@ -56,8 +56,10 @@ class Gallery:
 
     def dropped(self, row: Row) -> Thumbnail:
         """What was dropped: the rectangle if there was one already, otherwise the whole photo."""
-        detail = (row.drop or "").partition(":")[2].strip()
+        drop = row.drop or ""
+        detail = drop.partition(":")[2].strip()
         detail = self.listed.path(detail.partition(".")[0]) or detail  # a copy names a row
+        detail = drop if detail.isdigit() else detail  # a number alone tells nothing
         return thumbnail(row, self.photo(row), False, self.name(row), detail)
 
     def kept(self, row: Row) -> Thumbnail:

@@ -232,6 +232,11 @@ def test_captions_show_the_name_of_the_file(chapters):
     assert '<span class="name" title="folder/1.jpg">1.jpg</span>' in html
 
 
+def test_a_number_alone_is_no_caption(chapters):
+    html = made(chapters)
+    assert '<span class="detail" title="several faces: 3">several faces: 3</span>' in html
+
+
 def test_frames_are_named_by_their_clip_and_second():
     frames = [source(n, f"{n}.png", clip="a/b.mp4", second=n / 4) for n in range(1, 3)]
     frames[1] = dropped(frames[1], "nearly the frame before")
