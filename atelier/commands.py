@@ -44,7 +44,6 @@ ERRNOS = {os.strerror(number): number for number in errno.errorcode}  # by the w
 OF_MEMORY = re.compile(
     "OOM when allocating|[Ff]ailed to allocate memory|CUDA out of memory|can't start new thread"
 )
-AFTER_A_PATH = re.compile(rf";\s*({'|'.join(map(re.escape, ERRNOS))})\b")
 
 
 class UsageError(Refusal):
@@ -257,7 +256,7 @@ def errno_of(error: Exception) -> int:
     """
     if isinstance(error, OSError):
         return error.errno or 0
-    found = AFTER_A_PATH.search(str(error))
+    found = re.search(rf";\s*({'|'.join(map(re.escape, ERRNOS))})\b", str(error))
     return ERRNOS[found[1]] if found else 0
 
 

@@ -25,9 +25,9 @@ def in_phases(kernel: NDArray[Any]) -> dict[str, NDArray[Any]]:
 def raised(x: Tensor, kernels: dict[str, Tensor]) -> Tensor:
     """x [n, h, w, i] to twice the size with the kernels of `in_phases`, and the FIR filter.
 
-    It is what `program.raised` does. Behind a row and a column of zeros each phase is a convolution
-    that needs no other; of odd rows and columns the first one is zeros then. LiteRT filters along
-    one axis at a time in less time than along both.
+    It is what `layers.conv_transposed` does. Behind a row and a column of zeros each phase is a
+    convolution that needs no other; of odd rows and columns the first one is zeros then. LiteRT
+    filters along one axis at a time in less time than along both.
     """
     x = tf.pad(x, [[0, 0], [1, 0], [1, 0], [0, 0]])
     parts = [tf.nn.conv2d(x, kernels[name], 1, "SAME") for name in BLOCK]

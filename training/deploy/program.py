@@ -91,7 +91,7 @@ class Program(tf.Module):
     def styled(self, x: Tensor, w: Tensor, name: str, up: bool, noise: Tensor | None) -> Tensor:
         """Modulate, convolve, demodulate, add noise and bias, activate."""
         styles = self.dense(w, f"{name}/affine")
-        factor = tf.math.rsqrt(styles**2 @ self.values[f"{name}/power"] + 1e-8)
+        factor = layers.demodulation(styles, self.values[f"{name}/power"])
         x = self.convolved(x * styles[:, None, None], name, up)
         # A bias that depends on w is no constant: converters would add the one to the noise, an
         # array [h, w, c], five times the size of all weights at 1024 pixels. Right behind the FIR
@@ -110,7 +110,7 @@ class Program(tf.Module):
             kernels = {each: self.values[f"{name}/{each}"] for each in phases.PHASES}
             return phases.raised(x, kernels)
         kernel = self.values[f"{name}/kernel"]
-        return raised(x, kernel) if up else tf.nn.conv2d(x, kernel, 1, "SAME")
+        return layers.conv_transposed(x, kernel) if up else tf.nn.conv2d(x, kernel, 1, "SAME")
 
     def to_rgb(self, x: Tensor, w: Tensor, name: str) -> Tensor:
         """Modulate and convolve to image channels."""
@@ -165,14 +165,6 @@ def program(
     kind = StudentProgram if isinstance(opened.config, StudentConfig) else Program
     folded = fold(opened.arrays["G_ema"], opened.config, mixed, phased)
     return kind(opened.config, folded, start, psi)
-
-
-def raised(x: Tensor, kernel: Tensor) -> Tensor:
-    """To twice the size: transposed convolution with a kernel HWOI, and the FIR filter."""
-    count, height, width, _ = x.shape
-    count = tf.shape(x)[0] if count is None else count
-    size = [count, 2 * height + 1, 2 * width + 1, kernel.shape[2]]
-    return layers.depthwise(tf.nn.conv2d_transpose(x, kernel, size, 2, "VALID"), 1, 1)
 
 
 def levels(image: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """A generator that draws by seed: the same seed, the same picture, whatever else is asked for."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -42,7 +43,11 @@ class Model:
         self.config = self.generator.config
         if noise == "random":
             self.check_noise()
-        self.sampler = Sampler(self.generator.with_kernels(), 1, noise)
+
+    @cached_property
+    def sampler(self) -> Sampler:
+        """Of one picture at a time; its kernels are made when it is first asked for."""
+        return Sampler(self.generator.with_kernels(), 1, self.noise)
 
     def check_noise(self) -> None:
         """Raise ConfigError where the model adds no noise."""

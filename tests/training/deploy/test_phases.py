@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from training.deploy import phases
-from training.deploy.program import raised
+from training.networks.layers import conv_transposed
 
 
 @pytest.mark.parametrize("size", [(4, 4), (5, 7)])
@@ -18,7 +18,7 @@ def test_it_is_the_transposed_convolution(size, count):
     split = {name: tf.constant(each) for name, each in phases.in_phases(kernel).items()}
     traced = tf.function(lambda x: phases.raised(x, split), autograph=False)
     found = traced.get_concrete_function(tf.TensorSpec([count, *size, 3]))(x)
-    wanted = raised(x, tf.constant(turned))
+    wanted = conv_transposed(x, tf.constant(turned))
     assert found.shape == wanted.shape == (2, 2 * size[0], 2 * size[1], 6)
     assert abs(found - wanted).numpy().max() < 1e-6 * abs(wanted).numpy().max()
 
