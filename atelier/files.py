@@ -1,5 +1,6 @@
 """Files that are whole or not there, names that they can have, and one writer at a time."""
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -7,7 +8,7 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -18,6 +19,7 @@ from atelier.errors import Refusal
 LONGEST = 200  # letters of a name that more is put behind
 NAMING = f"use letters, digits, _ - and . only, at most {LONGEST}"
 HOST_MAX = 64  # bytes of a host's name in that of a half-written file
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)  # of some file systems
 PARTIAL = re.compile(r"\..+\.(?P<host>[^.]*)-(?P<pid>\d+)\.partial")
 
 
@@ -183,15 +185,28 @@ def remove(path: Path) -> None:
 
 
 @contextmanager
-def alone(path: Path, refusal: Refusal | None = None) -> Iterator[None]:
+def alone(
+    path: Path, refusal: Refusal | None = None, say: Callable[[str], None] | None = None
+) -> Iterator[None]:
     """Hold the lock file `path` against other processes; it is let go by their end, too.
 
-    Where another holds it `refusal` is raised; without one this waits.
+    Where another holds it `refusal` is raised; without one this waits. Where the file system has no
+    locks nobody is held off, which `say` is told.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if refusal else 0))
-        except OSError:
-            raise refusal or AssertionError from None
+        except OSError as error:
+            if refusal and isinstance(error, BlockingIOError):
+                raise refusal from None
+            if error.errno not in NO_LOCKS:
+                raise
+            if say:
+                say(unlocked(path.parent))
         yield
+
+
+def unlocked(folder: Path) -> str:
+    """What a person should know where a file system has no locks."""
+    return f"{folder} lies where files cannot be locked: start nothing else on it meanwhile"

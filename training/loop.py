@@ -132,7 +132,7 @@ def train(
     busy = ConfigError(
         f"{folder} is being trained by another process: wait for it, or choose another out"
     )
-    alone = files.alone(folder / "lock", busy) if replicas.chief else nullcontext()
+    alone = files.alone(folder / "lock", busy, say) if replicas.chief else nullcontext()
     with alone, explained(config, replicas), Interruption() as interruption:
         files.sweep(folder)
         plan = plan or stylegan2(config, source)

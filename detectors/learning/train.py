@@ -50,7 +50,7 @@ def train(config: LearningConfig, say: Say) -> End:
     check_out(out, out, config.pictures)
     out.mkdir(parents=True, exist_ok=True)
     busy = LearningError(f"{out}: another training writes there; wait for it")
-    with files.alone(out / "lock", busy):
+    with files.alone(out / "lock", busy, say):
         files.sweep(out)
         learnt, held, classes = prepared(config, begun, say)
         say(f"{len(learnt)} pictures to learn from, {len(held)} held out, classes {classes}")

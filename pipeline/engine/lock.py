@@ -5,7 +5,6 @@ let go by its end, however that comes. What is written in the file is for people
 """
 
 import atexit
-import errno
 import fcntl
 import json
 import multiprocessing
@@ -17,8 +16,6 @@ from pathlib import Path
 from atelier import files
 from atelier.commands import say
 from atelier.errors import Failure
-
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)  # of some file systems
 
 opened: dict[Path, int] = {}  # descriptors by store: a process that was forked has them, too
 
@@ -77,7 +74,7 @@ def sign(file: int, path: Path) -> None:
 
 def take_otherwise(path: Path, error: OSError) -> None:
     """Where the kernel gave no lock: to another process of this command, or to nobody here."""
-    if error.errno in NO_LOCKS:
+    if error.errno in files.NO_LOCKS:
         take_by_word(path)
     elif not isinstance(error, BlockingIOError):
         raise error
@@ -97,7 +94,7 @@ def take_by_word(path: Path) -> None:
     """Where a file system has no locks: whom the file names holds it, unless he is dead."""
     holder = read_holder(path)
     if holder is None:
-        say(f"{path.parent} lies where files cannot be locked: start nothing else on it meanwhile")
+        say(files.unlocked(path.parent))
     elif holder != own_identity():
         if alive(holder):
             raise StoreInUseError(f"{in_use(path)}, or, if it is gone, delete {path}")

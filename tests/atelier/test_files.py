@@ -1,5 +1,7 @@
 """What has its final name is whole; what a dead process left goes; one writer at a time."""
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -80,6 +82,30 @@ def test_one_at_a_time_and_death_lets_go(tmp_path):
             pass
         holder.send_signal(signal.SIGKILL)
     with files.alone(path, Refusal("wait for it")):
+        pass
+
+
+@pytest.mark.parametrize("number", files.NO_LOCKS)
+@pytest.mark.parametrize("refusal", [None, Refusal("wait for it")])
+def test_where_files_cannot_be_locked_work_goes_on(number, refusal, tmp_path, monkeypatch):
+    def no_locks(file, how):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    said = []
+    with files.alone(tmp_path / "lock", refusal, said.append):
+        assert said == [
+            f"{tmp_path} lies where files cannot be locked: start nothing else on it meanwhile"
+        ]
+
+
+@pytest.mark.parametrize("refusal", [None, Refusal("wait for it")])
+def test_what_else_is_wrong_with_a_lock_is_said_as_it_is(refusal, tmp_path, monkeypatch):
+    def broken(file, how):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(fcntl, "flock", broken)
+    with pytest.raises(OSError, match="Input/output"), files.alone(tmp_path / "lock", refusal):
         pass
 
 
