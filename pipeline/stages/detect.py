@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import detectors
 from atelier import pictures
 from atelier.boxes import Box
-from atelier.commands import os_error_in_words
+from atelier.commands import os_error_in_words, say
 from atelier.options import option
 from atelier.pictures import Pixels
 from detectors import UNUSABLE, Detection, Detector, Spec
@@ -155,7 +155,7 @@ def begin_detection(config: DetectConfig) -> None:
     """Check the detectors, and say which one was chosen where nobody named one."""
     check_detectors(config)
     if config.choice:
-        print(f"Detect: {config.choice}", flush=True)
+        say(f"Detect: {config.choice}")
 
 
 @cache

@@ -1,7 +1,9 @@
 """Detect with one or several detectors: what re-runs, what is told, what settings are refused."""
 
 import errno
+import io
 import re
+import sys
 from concurrent.futures.process import BrokenProcessPool
 from functools import cache
 
@@ -195,6 +197,17 @@ def test_auto_is_resolved_once_said_and_keyed_as_what_it_is(two, monkeypatch, ca
     set_options(Detect_detector=there)
     assert Detect(finder=there).key == key and Detect().title == "Detect"
     assert Detect().complete()
+
+
+def test_which_detector_was_chosen_is_said_whether_or_not_anybody_listens(two, monkeypatch):
+    class Closed(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    monkeypatch.setattr(detectors, "usual", lambda: "haar")
+    monkeypatch.setattr(sys, "stdout", Closed())
+    set_options(Detect_detector="auto")
+    assert build(Detect())
 
 
 def test_a_worker_without_the_model_is_refused_at_once(two, monkeypatch):
