@@ -68,7 +68,7 @@ def measured_copies(data: Path, keep: Path | None) -> list[Row]:
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as workers:
         rows = [row for made in workers.map(versions, paths, chunksize=4) for row in made]
     if keep:
-        manifest.write_manifest(keep, rows)
+        manifest.write_rows(keep, rows_table(rows))
     return rows
 
 

@@ -16,7 +16,6 @@ from pipeline.dataset import ready
 from pipeline.engine import lock
 from pipeline.engine.crew import EngineConfig
 from pipeline.engine.progress import Bar
-from pipeline.engine.unit import KILLED
 from pipeline.luigi_script import KEPT, sentences, task_of, tell_dataset
 from pipeline.options import SettingsError, current
 from pipeline.report import chapters
@@ -24,6 +23,7 @@ from pipeline.report.funnel import shortened
 from pipeline.review import session
 from pipeline.rows import parquet, shards
 from pipeline.rows.manifest import facts
+from pipeline.rows.memo import KILLED
 from pipeline.stage import Stage, Step, store
 from pipeline.stages.ingest import IngestConfig
 from pipeline.train import projection, stylegan

@@ -16,11 +16,11 @@ from pipeline.dataset.finished import ExportError
 from pipeline.dataset.labels import LabelRows
 from pipeline.dataset.ordered import Ordered
 from pipeline.dataset.records import Pixels, Shape
-from pipeline.engine import crew, unit
+from pipeline.engine import crew
 from pipeline.engine.crew import EngineConfig
 from pipeline.engine.unit import Units
 from pipeline.photos.folder import read_photo
-from pipeline.rows import manifest
+from pipeline.rows import manifest, memo
 from pipeline.rows.manifest import Item
 from pipeline.rows.parquet import PARTS
 from training.sources import Source, open_source
@@ -211,7 +211,7 @@ def fact_of(item: Item) -> tuple[str, str, int, int | None]:
 
 def killers(folder: Path) -> list[str]:
     """Pictures that killed their workers, a sentence each; they count as not packed."""
-    found = list((folder / PARTS).glob(f"{unit.KILLED}*.parquet"))
+    found = list((folder / PARTS).glob(f"{memo.KILLED}*.parquet"))
     rows = [row for part in found for row in manifest.read_manifest(part)]
     for part in found:
         part.unlink()

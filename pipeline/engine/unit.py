@@ -9,24 +9,10 @@ from typing import TYPE_CHECKING, Any, overload
 from pipeline.rows import columns, manifest, memo, shards
 from pipeline.rows.making import Make, Tally
 from pipeline.rows.manifest import Item, Place, Row, dropped
-from pipeline.rows.memo import KILLED
 from pipeline.rows.parquet import PARTS
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-__all__ = [
-    "KILLED",
-    "Batch",
-    "Item",
-    "ShardUnit",
-    "Unit",
-    "Units",
-    "batch",
-    "cut",
-    "keys_of",
-    "shard_unit",
-]
 
 # Says what becomes of each item, in order; reads the photos, decides by the settings. `folder` is
 # the stage's own: work that writes pictures writes them below it.
@@ -200,7 +186,7 @@ class ShardUnit(Unit):
         """Make the shard, unless it is there."""
         (make, tally), file = self.settings, self.items[0].path
         assert isinstance(file, Path)
-        shards.found_or_made(file, self.shard, lambda _: make(), tally)
+        shards.found_or_made(file, self.shard, make, tally)
 
     def split(self) -> list[Unit]:
         return [self]

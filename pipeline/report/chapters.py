@@ -8,7 +8,8 @@ from atelier.pictures import bytes_digest
 from pipeline.photos.folder import in_text
 from pipeline.photos.thumbnails import bytes_of
 from pipeline.report import page
-from pipeline.report.page import Chapter, ReportConfig
+from pipeline.report.funnel import Chapter
+from pipeline.report.page import ReportConfig
 from pipeline.report.sheets import Listed
 from pipeline.rows import manifest
 from pipeline.rows.manifest import Row

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from atelier.options import option
 from pipeline.options import Settings
-from pipeline.photos.thumbnails import Open, bytes_of, contact_sheet
+from pipeline.photos.thumbnails import Open, bytes_of
 from pipeline.report.charts import histogram
 from pipeline.report.choices import Extreme, Fair
-from pipeline.report.funnel import Chapter, Line, funnel, funnel_text
+from pipeline.report.funnel import Chapter, Line, funnel
 from pipeline.report.quality import copy_sheets, lowest_sheets, quality_charts
 from pipeline.report.sheets import Gallery, Listed, Sheet
 from pipeline.rows import columns
@@ -26,8 +26,6 @@ from pipeline.stages.framing import TOO_FEW, face_shares
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-__all__ = ["Chapter", "Line", "ReportConfig", "contact_sheet", "funnel", "funnel_text", "page"]
 
 Values = NDArray[Any]
 

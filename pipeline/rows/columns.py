@@ -115,11 +115,6 @@ def with_columns(table: "pa.Table", **columns: Any) -> "pa.Table":
     return table
 
 
-def with_drops(table: "pa.Table", reasons: Sequence[str | None]) -> "pa.Table":
-    """The table with a reason to drop, or None, for each of its rows."""
-    return with_columns(table, drop=list(reasons))
-
-
 def outcomes(table: "pa.Table") -> dict[str, int]:
     """`kept` and each reason, without its detail -> number of rows."""
     import pyarrow.compute as pc

@@ -158,20 +158,13 @@ def digest_rows(rows: Iterable[Row]) -> str:
     return hasher.hexdigest()
 
 
-def write_manifest(
+def write_rows(
     path: Path,
-    rows: Sequence[Row],
+    table: "pa.Table",
     notes: Sequence[str] = (),
     numbers: Mapping[str, float] = MappingProxyType({}),
 ) -> None:
     """Write a manifest in one go: readers see no file or the whole one, never half."""
-    write_rows(path, rows_table(rows), notes, numbers)
-
-
-def write_rows(
-    path: Path, table: "pa.Table", notes: Sequence[str], numbers: Mapping[str, float]
-) -> None:
-    """The same of rows that are columns."""
     rows = rows_of(table)
     facts = {
         "kept_digest": digest_rows(passed_on(rows)),

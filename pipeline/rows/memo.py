@@ -6,7 +6,7 @@ Once a shard is done its parts become one.
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain, islice, takewhile
 from pathlib import Path
@@ -71,19 +71,6 @@ def shard_of(part: Path) -> str:
     return part.name.removeprefix(KILLED).rpartition("-")[0]
 
 
-def read_parts(folder: Path, wanted: Collection[str]) -> Results:
-    """The results of the wanted keys, as far as there are any; feature vectors are left out."""
-    found: Results = {}
-    for part in files(folder):
-        table = read(part, ["key", *manifest.IN_MANIFEST])
-        here: Results = {}
-        for key, row in zip(columns.ids(table, "key"), manifest.rows_of(table), strict=True):
-            if key in wanted:
-                here.setdefault(key, []).append(row)
-        found |= here  # a key in two parts has equal results: the last part's are taken whole
-    return found
-
-
 def read(part: Path, names: Sequence[str]) -> "pa.Table":
     """These columns of a part."""
     return manifest.read_columns(part, names)
@@ -105,7 +92,7 @@ def forget(folder: Path, keys: Collection[str]) -> None:
 def keep(part: Path, numbers: Sequence[int]) -> None:
     """Leave only these of a part's rows, in a part that is named after them."""
     if numbers:
-        table = whole_part(part).take(numbers)
+        table = parquet.read_table(part).take(numbers)
         known = sorted(set(columns.ids(table, "key")))
         killed = part.name.startswith(KILLED)
         parquet.write_table(part_of(part.parent, shard_of(part), known, killed), table)
@@ -167,10 +154,10 @@ class Memo:
             pairs = zip(*(columns.ids(table, name) for name in ("key", "features")), strict=True)
             yield from ((key, vector) for key, vector in pairs if key in wanted and vector)
 
-    def cut(self, leaf_numbers: Any = None) -> None:
+    def cut(self, leaf_numbers: Callable[["pa.Table"], Numbers]) -> None:
         """Give each shard its own parts, where parts of the stage still span several of them.
 
-        `leaf_numbers` says which ids a table's rows are found by; usually their own.
+        `leaf_numbers` says which ids a table's rows are found by.
         """
         wanted = set(self.prefixes)
         spanning = [
@@ -181,9 +168,9 @@ class Memo:
         waiting: list[tuple[Path, pa.Table]] = []
         for part in [part for own in sorted(spanning) for part in self.parts[own]]:
             if part.name.startswith(KILLED):
-                self.scatter([(part, whole_part(part))], leaf_numbers)
+                self.scatter([(part, parquet.read_table(part))], leaf_numbers)
                 continue
-            waiting.append((part, whole_part(part)))
+            waiting.append((part, parquet.read_table(part)))
             if sum(table.nbytes for _, table in waiting) > AT_ONCE:
                 self.scatter(waiting, leaf_numbers)
                 waiting = []
@@ -191,14 +178,17 @@ class Memo:
         if spanning:
             self.look()
 
-    def scatter(self, waiting: "Sequence[tuple[Path, pa.Table]]", leaf_numbers: Any) -> None:
+    def scatter(
+        self,
+        waiting: "Sequence[tuple[Path, pa.Table]]",
+        leaf_numbers: Callable[["pa.Table"], Numbers],
+    ) -> None:
         """Write the rows of these parts into parts of their shards, and remove the parts."""
         if not waiting:
             return
         table = joined_parts([table for _, table in waiting])
-        numbers = leaf_numbers(table) if leaf_numbers else columns.leading(table.column("id"))
         killed = waiting[0][0].name.startswith(KILLED)
-        for prefix, own in shards.parted(table, numbers, self.prefixes):
+        for prefix, own in shards.parted(table, leaf_numbers(table), self.prefixes):
             known = sorted(set(columns.ids(own, "key")))
             parquet.write_table(part_of(self.folder, prefix, known, killed), own)
         for part, _ in waiting:
@@ -246,7 +236,7 @@ def compacted(folder: Path, prefix: str, parts: Sequence[Path]) -> list[Path]:
     own = [part for part in parts if not part.name.startswith(KILLED)]
     if not prefix or len(own) <= MOST_PARTS:
         return list(parts)
-    tables = [whole_part(part) for part in own]
+    tables = [parquet.read_table(part) for part in own]
     table, part = joined_parts(tables), np.repeat(np.arange(len(own)), list(map(len, tables)))
     table = table.take(latest(table.column("key"), part))
     made = part_of(folder, prefix, sorted(set(columns.ids(table, "key"))))
@@ -255,11 +245,6 @@ def compacted(folder: Path, prefix: str, parts: Sequence[Path]) -> list[Path]:
         if old != made:
             old.unlink()
     return [*(part for part in parts if part not in own), made]
-
-
-def whole_part(part: Path) -> "pa.Table":
-    """All columns of a part."""
-    return parquet.read_table(part)
 
 
 def joined_parts(tables: "Sequence[pa.Table]") -> "pa.Table":

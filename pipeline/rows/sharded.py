@@ -141,7 +141,7 @@ class Sharded:
 
         def one(file: Path, prefix: str) -> Shard:
             made = known.get(file)
-            return made or shards.found_or_made(file, prefix, lambda p: make(p)(), self.tally)
+            return made or shards.found_or_made(file, prefix, lambda: make(prefix)(), self.tally)
 
         return Rows([one(*each) for each in both])
 

@@ -7,7 +7,7 @@ is one shard, and that is the manifest itself; a larger one's manifest is the li
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +19,7 @@ import numpy as np
 from atelier.files import json_of
 from pipeline.rows import columns, manifest, parquet
 from pipeline.rows.columns import DIGITS, Numbers
+from pipeline.rows.making import Make, Tally
 from pipeline.rows.manifest import Row
 from pipeline.rows.parquet import SHARDS
 
@@ -77,13 +78,13 @@ def recorded(folder: Path) -> dict[Path, Shard]:
 def found_or_made(
     file: Path,
     prefix: str,
-    make: Callable[[str], "pa.Table"],
-    tally: Callable[["pa.Table"], Mapping[str, Any]],
+    make: Make,
+    tally: Tally,
 ) -> Shard:
     """The shard in a file, which is made if it is not there."""
     if file.is_file():
         return shard_at(file, prefix)
-    table = make(prefix)
+    table = make()
     return write_shard(file, prefix, table, tally(table))
 
 

@@ -182,7 +182,7 @@ def gathered_rows(
     return Rows(made)
 
 
-def settled(table: "pa.Table", _: str = "") -> "pa.Table":
+def settled(table: "pa.Table") -> "pa.Table":
     """Rows in the order of their ids, with exact copies dropped; only those become objects."""
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -8,10 +8,9 @@ import pytest
 
 from pipeline.dataset import pack
 from pipeline.engine import lock
-from pipeline.rows import memo
 from pipeline.tasks import Dataset, Detect, Resize
 from tests.kit.commands import error, run, started, wait_for
-from tests.kit.store import build, counting, photo, results, save, set_options
+from tests.kit.store import build, counting, photo, results, rows_by_key, save, set_options
 
 SMALL = {"Dataset_size": 256, "FilterQuality_copies": "keep"}
 MANY = {**SMALL, "Engine_scheduler": "local", "Engine_workers": 2, "Engine_rows": 1}
@@ -92,9 +91,7 @@ def test_kill_9_in_the_middle_redoes_nothing_that_is_finished(many, stage, monke
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     (folder,) = store.glob(f"{stage}/*/parts")
-    finished = {
-        row.id for rows in memo.read_parts(folder, memo.keys(folder)).values() for row in rows
-    }
+    finished = {row.id for rows in rows_by_key(folder).values() for row in rows}
     assert 3 <= len(finished) < PHOTOS
 
     # In this process, so that its work can be counted.

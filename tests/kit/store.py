@@ -14,6 +14,7 @@ from atelier.boxes import Box
 from detectors.base import Detection
 from pipeline import options, tasks
 from pipeline.photos.folder import read_photo
+from pipeline.rows import columns, manifest, memo
 from pipeline.rows.manifest import dropped
 from pipeline.stages import detect
 
@@ -136,6 +137,14 @@ def results(store):
     found = {path.relative_to(store): path for path in store.rglob("*") if path.is_file()}
     inner = {name: path for name, path in found.items() if {"parts", "lock"}.isdisjoint(name.parts)}
     return {str(n): path.read_bytes() for n, path in inner.items() if not n.name.startswith(".")}
+
+
+def rows_by_key(parts):
+    """The rows of every key that has a result, as a stage's next run finds them."""
+    table, found = memo.results(memo.files(parts), manifest.IN_MANIFEST), {}
+    for key, row in zip(columns.ids(table, "key"), manifest.rows_of(table), strict=True):
+        found.setdefault(key, []).append(row)
+    return found
 
 
 def address_in(file):

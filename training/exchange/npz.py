@@ -11,10 +11,9 @@ import numpy as np
 
 from atelier.arrays import CheckpointError, save_arrays
 from training.exchange.names import to_torch, torch_name
-from training.exchange.opening import OpenedGenerator, open_generator
+from training.exchange.opening import OpenedGenerator
 from training.exchange.pickles import NetworkFileError
 from training.networks.architecture import NetworkConfig, StudentConfig
-from training.networks.generator import Generator
 
 PART = "G_ema/"  # of the names in a checkpoint
 
@@ -34,14 +33,6 @@ def save_generator(path: Path, opened: OpenedGenerator) -> None:
                 " 65504: choose an earlier checkpoint"
             )
     save_arrays(path, arrays, {"network": opened.saved(), **opened.about})
-
-
-def load_generator(path: Path) -> Generator:
-    """The generator of such a file, or of a checkpoint, in float32.
-
-    Raises CheckpointError where the file is broken or its weights are not those of its network.
-    """
-    return open_generator(path).network()
 
 
 def save_for_torch(path: Path, opened: OpenedGenerator) -> None:

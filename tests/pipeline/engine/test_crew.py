@@ -7,9 +7,9 @@ import pytest
 from atelier import files
 from pipeline.engine import cluster, crew, unit
 from pipeline.engine.crew import EngineConfig, MachineError
-from pipeline.rows import memo
 from pipeline.rows.manifest import Row
 from tests.kit import works
+from tests.kit.store import rows_by_key
 
 LOCAL = EngineConfig("local", workers=2)
 pytestmark = pytest.mark.slow
@@ -24,7 +24,7 @@ def run(work, names, folder, config=LOCAL, size=2, settings=None):
     counted = []
     units = unit.cut(items(*names), size, work, settings, folder)
     failures = crew.map_units(units, config, folder, counted.append)
-    return failures, memo.read_parts(folder / "parts", set(names)), sum(counted)
+    return failures, rows_by_key(folder / "parts"), sum(counted)
 
 
 def test_all_rows_are_done_once(tmp_path):

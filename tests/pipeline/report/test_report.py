@@ -13,17 +13,11 @@ from PIL import Image
 
 from atelier.boxes import Box
 from detectors.base import Detection
-from pipeline.photos.thumbnails import thumbnail
+from pipeline.photos.thumbnails import contact_sheet, thumbnail
 from pipeline.report.charts import histogram
 from pipeline.report.choices import Extreme, Fair
-from pipeline.report.page import (
-    Chapter,
-    ReportConfig,
-    contact_sheet,
-    funnel,
-    funnel_text,
-    page,
-)
+from pipeline.report.funnel import Chapter, funnel, funnel_text
+from pipeline.report.page import ReportConfig, page
 from pipeline.rows.manifest import Measures, Row, dropped, passed_on
 from pipeline.rows.shards import Rows
 

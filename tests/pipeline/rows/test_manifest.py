@@ -3,7 +3,8 @@ import pytest
 from atelier.boxes import Box
 from detectors.base import Detection
 from pipeline.rows import manifest, memo
-from pipeline.rows.manifest import Row, dropped
+from pipeline.rows.manifest import Row, dropped, rows_table
+from tests.kit.store import rows_by_key
 
 FULL = Row(
     "a.f1",
@@ -23,13 +24,13 @@ FULL = Row(
 
 def test_rows_come_back_as_they_were(tmp_path):
     rows = [FULL, dropped(Row("b"), "no face"), Row("c", score=None)]
-    manifest.write_manifest(tmp_path / "m.parquet", rows)
+    manifest.write_rows(tmp_path / "m.parquet", rows_table(rows))
     assert manifest.read_manifest(tmp_path / "m.parquet") == rows
 
 
 def test_header_counts_reasons_without_their_detail(tmp_path):
     rows = [Row("a"), dropped(Row("b"), "exact copy: a"), dropped(Row("c"), "exact copy: b")]
-    manifest.write_manifest(tmp_path / "m.parquet", rows, ["a note"])
+    manifest.write_rows(tmp_path / "m.parquet", rows_table(rows), ["a note"])
     facts = manifest.facts(tmp_path / "m.parquet")
     assert facts.outcome == {"exact copy": 2, "kept": 1}
     assert facts.notes == ["a note"]
@@ -53,7 +54,7 @@ def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr("pyarrow.parquet.write_table", power_cut)
     with pytest.raises(OSError, match="power cut"):
-        manifest.write_manifest(tmp_path / "m.parquet", [FULL])
+        manifest.write_rows(tmp_path / "m.parquet", rows_table([FULL]))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -61,11 +62,15 @@ def test_parts_give_results_by_key(tmp_path):
     memo.write_part(tmp_path, {"k1": [FULL], "k2": [Row("b"), Row("c")]})
     memo.write_part(tmp_path, {"k3": [Row("d", features=b"1234", embedding="k3")]})
     assert memo.keys(tmp_path) == {"k1", "k2", "k3"}
-    assert memo.read_parts(tmp_path, {"k2", "k1"}) == {"k1": [FULL], "k2": [Row("b"), Row("c")]}
+    assert rows_by_key(tmp_path) == {
+        "k1": [FULL],
+        "k2": [Row("b"), Row("c")],
+        "k3": [Row("d", embedding="k3")],
+    }
     assert list(memo.Memo(tmp_path, [""]).vectors("", {"k3"})) == [("k3", b"1234")]
 
 
 def test_a_key_in_two_parts_counts_once(tmp_path):
     memo.write_part(tmp_path, {"k1": [FULL]})
     memo.write_part(tmp_path, {"k1": [FULL], "k2": [Row("b")]})
-    assert memo.read_parts(tmp_path, {"k1"}) == {"k1": [FULL]}
+    assert rows_by_key(tmp_path) == {"k1": [FULL], "k2": [Row("b")]}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.kit.house import ROOT
-from training.exchange.npz import load_generator
+from training.exchange.opening import open_generator
 from training.run import grids
 from training.sampler import Sampler
 
@@ -53,14 +53,14 @@ def test_a_model_is_small_and_its_card_names_it(name):
 
 @pytest.mark.parametrize(("name", "shape"), MODELS)
 def test_a_model_draws_pictures_that_differ(name, shape):
-    pictures = sheet(load_generator(FOLDER / f"{name}.npz"))
+    pictures = sheet(open_generator(FOLDER / f"{name}.npz").network())
     assert pictures.shape == (8, *shape)
     assert pictures.astype(float).std(axis=0).mean() > 10  # between pictures
     assert all(picture.std() > 30 for picture in pictures)  # within each
 
 
 def test_the_digit_that_is_asked_for_is_another_picture():
-    generator = load_generator(FOLDER / "digits.npz")
+    generator = open_generator(FOLDER / "digits.npz").network()
     assert generator.config.labels == 10
     z = np.repeat(grids.seeded_latents([7], generator.config.z_dim), 10, axis=0)
     pictures = Sampler(generator)(z, np.eye(10, dtype=np.float32), 0.7).astype(float)

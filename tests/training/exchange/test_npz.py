@@ -12,7 +12,7 @@ from tests.kit.small_models import KINDS, small_model
 from tests.training.networks.test_networks import TINY
 from training import cli
 from training.exchange.names import from_torch, torch_name
-from training.exchange.npz import load_generator, save_generator
+from training.exchange.npz import save_generator
 from training.exchange.opening import open_generator
 from training.networks.architecture import saved_pair
 from training.networks.generator import Generator
@@ -41,7 +41,8 @@ def written(checkpoint, tmp_path):
     return path
 
 
-def drawn(generator):
+def drawn(path):
+    generator = open_generator(path).network()
     z = grids.seeded_latents(range(6), generator.config.z_dim)
     labels = grids.seeded_labels(range(6), generator.config.labels)
     return Sampler(generator, len(z))(z, labels, 0.7).astype(int)
@@ -49,7 +50,7 @@ def drawn(generator):
 
 @pytest.mark.slow
 def test_half_the_bytes_draw_the_same_pictures(checkpoint, written):
-    before, after = drawn(load_generator(checkpoint.path)), drawn(load_generator(written))
+    before, after = drawn(checkpoint.path), drawn(written)
     assert before.std() > 10
     assert abs(after - before).max() <= 3
     assert written.stat().st_size < 0.7 * checkpoint.path.stat().st_size
@@ -68,7 +69,7 @@ def test_only_the_generator_is_in_it_and_what_it_is(written):
 def test_the_command_draws_from_it(written, tmp_path, capsys):
     assert cli.main(["generate", f"--run={written}", "--seeds=0-5", f"--out={tmp_path}"]) == 0
     pictures = [np.asarray(Image.open(tmp_path / f"seed{n:04d}.png")) for n in range(6)]
-    np.testing.assert_array_equal(np.stack(pictures), drawn(load_generator(written)))
+    np.testing.assert_array_equal(np.stack(pictures), drawn(written))
 
 
 def test_a_weight_that_float16_cannot_hold_is_named(checkpoint, tmp_path):
@@ -141,4 +142,4 @@ def test_weights_of_another_network_are_refused(checkpoint, network, sentence):
     about = checkpoint.about | {"network": NETWORK | network}
     save_arrays(checkpoint.path, checkpoint.arrays, about)
     with pytest.raises(CheckpointError, match=sentence):
-        load_generator(checkpoint.path)
+        open_generator(checkpoint.path).network()
