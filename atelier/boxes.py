@@ -28,14 +28,20 @@ class Box(NamedTuple):
 NOWHERE = Box(0, 0, 0, 0)
 
 
+def area(box: Box) -> int:
+    """How many pixels it has; none where its edges are swapped."""
+    return max(box.width, 0) * max(box.height, 0)
+
+
+def shared(one: Box, other: Box) -> int:
+    """How many pixels lie in both."""
+    return area(within(one, other))
+
+
 def iou(one: Box, other: Box) -> float:
     """Intersection over union."""
-    width = min(one.right, other.right) - max(one.left, other.left)
-    height = min(one.bottom, other.bottom) - max(one.top, other.top)
-    if width <= 0 or height <= 0:
-        return 0.0
-    shared = width * height
-    return shared / (one.width * one.height + other.width * other.height - shared)
+    both = shared(one, other)
+    return both / (area(one) + area(other) - both) if both else 0.0
 
 
 def within(box: Box, photo: Box) -> Box:
@@ -50,7 +56,7 @@ def within(box: Box, photo: Box) -> Box:
 
 def has_area(box: Box) -> bool:
     """Whether there is anything in it."""
-    return box.width > 0 and box.height > 0
+    return area(box) > 0
 
 
 def contains(outer: Box, inner: Box) -> bool:

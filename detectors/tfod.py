@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from atelier import boxes
 from atelier.boxes import NOWHERE, Box
 from atelier.files import json_of
 from atelier.pictures import Pixels
@@ -100,11 +101,11 @@ class TensorFlowDetector:
     def detections(self, values: Values, place: int, size: tuple[float, float]) -> list[Detection]:
         """The finds in one picture of a batch, in pixels; `size` is what 1.0 stands for."""
         count = int(values["num_detections"][place])
-        boxes, scores, classes = (
+        edges, scores, classes = (
             values[f"detection_{name}"][place][:count] for name in ("boxes", "scores", "classes")
         )
         kept = np.flatnonzero(~(scores < self.min_score))  # a score that is no number is told, too
-        return [self.one(boxes[i], float(scores[i]), float(classes[i]), size) for i in kept]
+        return [self.one(edges[i], float(scores[i]), float(classes[i]), size) for i in kept]
 
     def one(
         self, box: NDArray[np.float32], score: float, number: float, size: tuple[float, float]
@@ -126,10 +127,8 @@ def in_pixels(box: NDArray[np.float32], size: tuple[float, float]) -> Box:
 
 def clipped(found: Detection, image: Pixels) -> Detection:
     """The part of it that lies in the picture; what has no area is `UNUSABLE`."""
-    height, width = image.shape[:2]
-    left, top, right, bottom = found.box
-    box = Box(max(left, 0), max(top, 0), min(right, width), min(bottom, height))
-    if box.width <= 0 or box.height <= 0:
+    box = boxes.within(found.box, Box(0, 0, image.shape[1], image.shape[0]))
+    if not boxes.has_area(box):
         return Detection(UNUSABLE, found.score, NOWHERE)
     return found._replace(box=box)
 

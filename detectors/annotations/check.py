@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from atelier.boxes import Box
+from atelier.boxes import Box, within
 from atelier.names import matched, name_key
 from detectors.annotations.photo import Annotated, AnnotationError, Entry, Labelled
 from detectors.annotations.sizes import PhotoSizes
@@ -122,7 +122,7 @@ def labelled(entry: Entry, width: int, height: int, warn: Callable[[str], None])
         )
         return None
     left, top, right, bottom = round(xmin) - 1, round(ymin) - 1, round(xmax), round(ymax)
-    box = Box(max(left, 0), max(top, 0), min(right, width), min(bottom, height))
+    box = within(Box(left, top, right, bottom), Box(0, 0, width, height))
     if box.width < SMALLEST or box.height < SMALLEST:
         warn(f"{entry.place}: {entry.label!r} is under {SMALLEST} pixels in the photo; left out")
         return None

@@ -19,6 +19,11 @@ class Chapter:
     frames: int = 0  # of the rows those that are no files of the source
 
 
+def rows_of_stage(chapters: Sequence[Chapter], stage: str) -> Rows:
+    """What the stage of this name made of every row; none where it is not in the story."""
+    return next((chapter.rows for chapter in chapters if chapter.stage == stage), Rows.of([]))
+
+
 @dataclass(frozen=True)
 class Line:
     """One stage's books: came_in + added = kept + dropped."""

@@ -16,7 +16,7 @@ from pipeline.options import Settings
 from pipeline.photos.thumbnails import Open, bytes_of
 from pipeline.report.charts import histogram
 from pipeline.report.choices import Extreme, Fair
-from pipeline.report.funnel import Chapter, Line, funnel
+from pipeline.report.funnel import Chapter, Line, funnel, rows_of_stage
 from pipeline.report.quality import copy_sheets, lowest_sheets, quality_charts
 from pipeline.report.sheets import Gallery, Listed, Sheet
 from pipeline.rows import columns
@@ -160,7 +160,7 @@ def strip(
     """The pictures on both sides of the limit: where a person judges whether it is right."""
     if limit is None:
         return
-    rows = scored_rows(chapters)
+    rows = rows_of_stage(chapters, SCORING)
     kept, refused = Extreme(config.per_reason), Extreme(config.per_reason)
     for table in rows.numbered("id", "score", "drop"):
         scores, own = columns.floats(table, "score"), columns.is_kept(table)
@@ -176,12 +176,6 @@ def strip(
             yield Sheet(name, title, choice.total, pictures)
 
 
-def scored_rows(chapters: Sequence[Chapter]) -> Rows:
-    """The rows of the stage that scores them."""
-    named = [chapter.rows for chapter in chapters if chapter.stage == SCORING]
-    return named[0] if named else Rows.of([])
-
-
 def scores_of_rows(rows: Rows) -> Values:
     """The scores of those that have one."""
     found = [columns.floats(table, "score") for table in rows.numbered("score")]
@@ -192,7 +186,7 @@ def scores_of_rows(rows: Rows) -> Values:
 def charts(chapters: Sequence[Chapter], numbers: Mapping[str, float]) -> list[tuple[str, str]]:
     """(title, SVG) of every distribution that there is something to show of."""
     sides = photo_sides(chapters[0].rows if chapters else Rows.of([]))
-    scores = scores_of_rows(scored_rows(chapters))
+    scores = scores_of_rows(rows_of_stage(chapters, SCORING))
     pixels = "longer side, in pixels"
     share = "height of the face, as a share of the picture's"
     portraits, close_ups = shares(chapters)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pipeline.photos.thumbnails import Thumbnail
 from pipeline.report.charts import histogram
 from pipeline.report.choices import Extreme
-from pipeline.report.funnel import Chapter
+from pipeline.report.funnel import Chapter, rows_of_stage
 from pipeline.report.sheets import Gallery, Sheet
 from pipeline.rows import columns
 from pipeline.rows.manifest import NUMBERS, Row
@@ -33,12 +33,6 @@ UNITS = {
 }
 
 
-def measured_rows(chapters: Sequence[Chapter]) -> Rows:
-    """The rows of the stage that measured them."""
-    named = [chapter.rows for chapter in chapters if chapter.stage == "Measure"]
-    return named[0] if named else Rows.of([])
-
-
 def measures_of(rows: Rows) -> "Iterator[pa.Table]":
     """Number, id and measures of those that were measured, by shard."""
     for table in rows.numbered("id", *NUMBERS):
@@ -47,15 +41,15 @@ def measures_of(rows: Rows) -> "Iterator[pa.Table]":
 
 def copy_sheets(chapters: Sequence[Chapter], most: int, gallery: Gallery) -> Iterator[Sheet]:
     """Groups of nearly the same picture, the largest first: what stays, then what it replaces."""
-    named = [chapter.rows for chapter in chapters if chapter.stage == "FilterQuality"]
-    if not named or COPY not in named[0].outcome():
+    rows = rows_of_stage(chapters, "FilterQuality")
+    if COPY not in rows.outcome():
         return
-    groups = copied_rows(named[0])
+    groups = copied_rows(rows)
     ranked = sorted(groups, key=lambda name: (-len(groups[name]), name))[:most]
-    best = numbers_of(named[0], ranked)
+    best = numbers_of(rows, ranked)
     for number, name in enumerate(ranked):
         group = [best[name], *groups[name]]
-        pictures = [sized(gallery, row) for row in named[0].at(group[: most + 1])]
+        pictures = [sized(gallery, row) for row in rows.at(group[: most + 1])]
         yield Sheet(f"copies-{number}", "The first stays", len(group), pictures)
 
 
@@ -87,7 +81,7 @@ def sized(gallery: Gallery, row: Row) -> Thumbnail:
 
 def lowest_sheets(chapters: Sequence[Chapter], most: int, gallery: Gallery) -> Iterator[Sheet]:
     """The portraits with the lowest, and brightest, of each measure, the worst first."""
-    rows = measured_rows(chapters)
+    rows = rows_of_stage(chapters, "Measure")
     choices = [Extreme(most, low) for _, _, low, _ in WORST]
     for table in measures_of(rows):
         for choice, (name, *_) in zip(choices, WORST, strict=True):
@@ -102,7 +96,7 @@ def lowest_sheets(chapters: Sequence[Chapter], most: int, gallery: Gallery) -> I
 def quality_charts(chapters: Sequence[Chapter]) -> Iterator[tuple[str, str]]:
     """(title, SVG) of each measure's spread: one for each limit of it, or one without."""
     found: dict[str, list[NDArray[np.float64]]] = {name: [] for name in UNITS}
-    for table in measures_of(measured_rows(chapters)):
+    for table in measures_of(rows_of_stage(chapters, "Measure")):
         for name, some in found.items():
             some.append(columns.floats(table, "measures", name))
     numbers = {name: n for chapter in chapters for name, n in chapter.numbers.items()}

@@ -4,14 +4,14 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from atelier.boxes import Box, within
+from atelier.boxes import Box, has_area, within
 from detectors.base import Detection
 from pipeline.options import SettingsError
 from pipeline.photos.geometry import around
 from pipeline.rows.decisions import Decision, in_force
 from pipeline.rows.manifest import Row
 from pipeline.sections import PortraitConfig
-from pipeline.stages.crop import Recipe, crop
+from pipeline.stages.crop import MAKE_PORTRAITS, Recipe, crop
 from pipeline.stages.rules import once
 
 
@@ -58,15 +58,15 @@ def photo(row: Row, place: Row, recipe: Recipe, old: Decision | None) -> Photo:
     portrait = recipe.portrait
     outcomes = list(crop(row, recipe))
     whole = Box(0, 0, row.width, row.height)
-    found = tuple(each for each in row.boxes if min(each.box.width, each.box.height) > 0)
+    found = tuple(each for each in row.boxes if has_area(each.box))
     boxes = [*old.rectangles] if old else []
     boxes += [out.rectangle for out in outcomes if out.rectangle]
     boxes += [each.box for each in once(f for f in found if f.label == "portrait")]
     faces = sorted({each.box for each in found if each.label == "face"}, key=larger_first)
     boxes += [portrait_around(face, portrait, whole) for face in faces]
     boxes += [largest(portrait, whole), whole]
-    boxes = [within(box, whole) for box in boxes]
-    distinct = tuple(dict.fromkeys(box for box in boxes if box.width > 0 and box.height > 0))
+    inside = (within(box, whole) for box in boxes)
+    distinct = tuple(dict.fromkeys(filter(has_area, inside)))
     said = next((o.drop for o in outcomes if o.drop), None) or "kept"
     sides = row.width, row.height
     return Photo(row.photo, place.path, *sides, found, distinct, said, place.clip, old is not None)
@@ -106,7 +106,7 @@ def ordered(shown: Sequence[Photo], order: Sequence[str]) -> list[Photo]:
 
 def sureness(shown: Photo) -> tuple[bool, float, str]:
     """Sorts by the score of the best face or portrait; without one, last."""
-    scores = [f.score for f in shown.found if f.label in ("face", "portrait", "photo")]
+    scores = [f.score for f in shown.found if f.label in MAKE_PORTRAITS]
     return not scores, max(scores, default=0), shown.id
 
 

@@ -12,6 +12,7 @@ from atelier.pictures import Pixels
 from pipeline.review import panels
 from pipeline.review.colours import ACCENT, BACK, BAR, GREEN, QUIET, RED, TEXT, THIN, WARNING
 from pipeline.review.state import State, counts
+from pipeline.rows.decisions import REFUSED
 
 MARGIN = 14
 
@@ -215,7 +216,7 @@ def told(state: State) -> tuple[tuple[int, int, int], str]:
     """What holds for the photo, or what Crop makes of it by itself."""
     decision, photo = state.decision, state.photo
     if decision and decision.action == "refuse":
-        return RED, "refused" if decision.reason == "refused" else f"refused: {decision.reason}"
+        return RED, REFUSED if decision.reason == REFUSED else f"refused: {decision.reason}"
     if decision:
         changed = "" if state.box in decision.rectangles else ", changed"
         return GREEN if not changed else ACCENT, f"accepted{changed}"

@@ -200,14 +200,12 @@ def undoable_steps(decisions: Iterable[Decision]) -> list[tuple[Decision, Decisi
     held: dict[str, Decision] = {}
     for decision in decisions:
         if decision.undo:
-            at = next((i for i in reversed(range(len(done))) if same(done[i][0], decision)), None)
+            at = next(
+                (i for i in reversed(range(len(done))) if done[i][0].photo == decision.photo), None
+            )
             if at is not None:
                 del done[at]
         else:
             done.append((decision, held.get(decision.photo)))
         held[decision.photo] = decision
     return [(d, before if before and before.action != "open" else None) for d, before in done]
-
-
-def same(one: Decision, other: Decision) -> bool:
-    return one.photo == other.photo

@@ -207,8 +207,7 @@ def proposed(row: Row, recipe: Recipe) -> Iterator[Row]:
     ready = [found.box for found in once(f for f in row.boxes if f.label == "portrait")]
     if ready:
         chosen = ready[:1] if config.faces == "largest" else sorted(ready)
-        numbers = numbered(row, chosen) if config.faces == "each" else [(row, chosen[0])]
-        yield from (given(named, box, recipe) for named, box in numbers)
+        yield from (given(named, box, recipe) for named, box in numbered(row, chosen))
         return
     faces = counted_faces([found.box for found in row.boxes if found.label == "face"])
     if not faces:

@@ -129,8 +129,6 @@ def within_border(pixels: Pixels) -> Box | None:
     """What lies within the border of one colour, each side its own; None if nothing does."""
     height, width, _ = pixels.shape
     top, bottom = border(pixels), border(pixels[::-1])
-    if top == height:
-        return None
     if top + bottom >= height:
         return None
     columns = pixels[top : height - bottom].transpose(1, 0, 2)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from atelier.boxes import Box, contains, iou
+from atelier.boxes import Box, area, contains, iou, shared
 from detectors.base import FACE, Detection
 from pipeline.rows.manifest import Row
 
@@ -141,17 +141,6 @@ def once(found: Iterable[Detection]) -> list[Detection]:
         if all(d.label != each.label or iou(d.box, each.box) <= SAME for d in kept):
             kept.append(each)
     return kept
-
-
-def shared(a: Box, b: Box) -> int:
-    """Pixels that lie in both."""
-    width = min(a.right, b.right) - max(a.left, b.left)
-    height = min(a.bottom, b.bottom) - max(a.top, b.top)
-    return max(width, 0) * max(height, 0)
-
-
-def area(box: Box) -> int:
-    return box.width * box.height
 
 
 def roll(row: Row, min_score: float) -> float | None:
