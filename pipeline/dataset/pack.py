@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from atelier import pictures
+from atelier.commands import number_of
 from pipeline.dataset import finished, mending
 from pipeline.dataset.finished import ExportError
 from pipeline.dataset.labels import LabelRows
@@ -244,7 +245,7 @@ def pixels_of(item: Item, data: bytes, plan: Plan) -> Pixels:
     try:
         if plan.exact and (own := pictures.channels_of(data)) != channels:
             raise ExportError(
-                f"{item.path} has {channels_in_words(own)}, the first picture has {channels}:"
+                f"{item.path} has {number_of(own, 'channel')}, the first picture has {channels}:"
                 " give all pictures the same channels"
             )
         image = pictures.decode(data, mode=MODES[channels])
@@ -262,7 +263,3 @@ def pixels_of(item: Item, data: bytes, plan: Plan) -> Pixels:
 def open_dataset(path: Path) -> Source:
     """The images of a dataset, which takes a look at each: once in a process."""
     return open_source(path)
-
-
-def channels_in_words(channels: int) -> str:
-    return f"{channels} channel{'s' if channels > 1 else ''}"

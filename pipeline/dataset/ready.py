@@ -191,8 +191,8 @@ def listed(folder: Path) -> tuple[list[Item], list[str]]:
         )
     files = files_of(folder)
     pictures = [path for path in files if is_picture(path)]
-    others = [path.name for path in files if not is_picture(path)]
-    others = [name for name in others if name != finished.DESCRIPTION]
+    known = {finished.DESCRIPTION, *(path.name for path in pictures)}
+    others = [path.name for path in files if path.name not in known]
     below = pictures_below(folder)
     deeper = f"{len(below)} pictures are in folders below, {below[0]!r} the first" if below else ""
     if not pictures:

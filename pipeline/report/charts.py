@@ -31,9 +31,10 @@ def histogram(
     """
     if not len(values):
         return ""
-    step = tick_step(values, limit)
-    span = [*([limit] if limit is not None else []), float(np.min(values)), float(np.max(values))]
-    low, high = floor(min(span) / step), max(ceil(max(span) / step), floor(min(span) / step) + 1)
+    shown = [*([limit] if limit is not None else []), float(np.min(values)), float(np.max(values))]
+    first, last = min(shown), max(shown)
+    step = tick_step((last - first) or abs(first) or 1.0)
+    low, high = floor(first / step), max(ceil(last / step), floor(first / step) + 1)
     counts, edges = np.histogram(
         values, bins=(high - low) * BARS_PER_TICK, range=(low * step, high * step)
     )
@@ -71,10 +72,8 @@ def summary(values: Values, label: str, limit: float | None, called: str) -> str
     return words if limit is None else f"{words}, the {called} is {limit:.4g}"
 
 
-def tick_step(values: Values, limit: float | None) -> float:
-    """A round distance between ticks: 1, 2 or 5 times a power of ten."""
-    span = [*([limit] if limit is not None else []), float(np.min(values)), float(np.max(values))]
-    wide = (max(span) - min(span)) or abs(span[0]) or 1.0
+def tick_step(wide: float) -> float:
+    """A round distance between the ticks of so wide an axis: 1, 2 or 5 times a power of ten."""
     size = 10.0 ** floor(log10(wide / TICKS))
     return next(step * size for step in (1, 2, 5, 10) if step * size * TICKS >= wide)
 

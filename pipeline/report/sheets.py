@@ -52,7 +52,7 @@ class Gallery:
 
     open_photo: Open
     open_picture: Open
-    listed: "Listed"
+    listed: Listed
 
     def dropped(self, row: Row) -> Thumbnail:
         """What was dropped: the rectangle if there was one already, otherwise the whole photo."""
