@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn
@@ -14,6 +14,8 @@ from typing import Any, NoReturn
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STOPPED = 130  # the exit code: not finished, but nothing is lost
 PATIENCE = 10  # seconds to clean up before one more signal ends the process at once
+
+Answer = Callable[[int, FrameType | None], None]
 
 
 def quiet_start(*scripts: str) -> None:
@@ -51,13 +53,8 @@ def heard() -> Iterator[None]:
 
     What the process was started to ignore, as by nohup, it goes on to ignore.
     """
-    first = Once()
-    before = listen(first)
-    try:
+    with listening(Once()):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
@@ -67,12 +64,10 @@ def later() -> Iterator[None]:
         yield
         return
     waiting: list[int] = []
-    before = listen(lambda number, _: waiting.append(number))
     try:
-        yield
+        with listening(lambda number, _: waiting.append(number)):
+            yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
         for number in waiting:
             signal.raise_signal(number)
 
@@ -94,7 +89,23 @@ def ignore() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def listen(handler: Callable[[int, FrameType | None], None]) -> dict[int, Any]:
+@contextmanager
+def listening(handler: Answer) -> Iterator[None]:
+    """Let it hear all signals that are not ignored, until the context ends."""
+    before = listen(handler)
+    try:
+        yield
+    finally:
+        restore(before)
+
+
+def restore(before: Mapping[int, Any]) -> None:
+    """Give the signals to what heard them before."""
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def listen(handler: Answer) -> dict[int, Any]:
     """Let it hear all signals that are not ignored; gives what heard them before."""
     before: dict[int, Any] = {number: signal.getsignal(number) for number in SIGNALS}
     for number, old in before.items():
@@ -146,6 +157,5 @@ class Interruption:
         self.signal = self.signal or number
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self.before.items():
-            if not self.raised:
-                signal.signal(number, handler)
+        if not self.raised:
+            restore(self.before)

@@ -123,13 +123,9 @@ def forwarding(trainer: "subprocess.Popen[Any]", saying: str = "") -> Iterator[l
 
     if multiprocessing.parent_process():  # Luigi's worker process: it ends with its parent, too
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    before = stop.listen(forward)
-    try:
+    with stop.listening(forward):
         yield received
         trainer.wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def judge(code: int, reason: str, smaller: str) -> None:
