@@ -1,12 +1,13 @@
 """Models that come inside a package of PyPI: found in it without importing it, known by digest."""
 
-import hashlib
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from importlib.util import find_spec, module_from_spec
 from pathlib import Path
+
+from atelier.files import digest_file
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def located(package: str, file: str) -> Path | None:
 @cache
 def digest(path: Path) -> str:
     """Read once in the life of a process."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return digest_file(path)
 
 
 # MIT, as the package and the model say. Its own dependency, opencv-python-headless, would break

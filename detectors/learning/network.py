@@ -66,12 +66,12 @@ def block(x: Any, side: int, name: str) -> Any:
     return layers.ReLU(name=f"{name}_relu")(layers.BatchNormalization(name=f"{name}_bn")(x))
 
 
-def backbone_of(config: LearningConfig) -> Any:
+def backbone_of(config: LearningConfig, weights: str | None = None) -> Any:
     """The network of keras.applications without its top, by chance or with ImageNet's weights."""
     own = {} if config.backbone == "mobilenetv2" else {"include_preprocessing": False}
-    shape = (config.size, config.size, 3)
+    side = 224 if weights else config.size
     return MAKERS[config.backbone](
-        input_shape=shape, alpha=config.alpha, include_top=False, weights=None, **own
+        input_shape=(side, side, 3), alpha=config.alpha, include_top=False, weights=weights, **own
     )
 
 
@@ -105,15 +105,8 @@ def check_weights(config: LearningConfig, classes: int) -> None:
 
 def imagenet(config: LearningConfig) -> Any:
     """Keras fetches the weights once, and keeps them in ~/.keras/models."""
-    own = {} if config.backbone == "mobilenetv2" else {"include_preprocessing": False}
     try:
-        return MAKERS[config.backbone](
-            input_shape=(224, 224, 3),
-            alpha=config.alpha,
-            include_top=False,
-            weights="imagenet",
-            **own,
-        )
+        return backbone_of(config, "imagenet")
     except Exception as error:  # whatever the network code raises
         reason = reason_in(str(error))
         raise LearningError(

@@ -141,10 +141,7 @@ def weights_digest(config: LearningConfig) -> str:
     if config.weights in NO_FILES:
         return config.weights
     path = Path(config.weights)
-    if not path.is_file():
-        return ""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:20]
+    return files.digest_file(path)[:20] if path.is_file() else ""
 
 
 def is_finished(out: Path) -> bool:
