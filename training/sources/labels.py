@@ -113,7 +113,7 @@ def dense(where: str, labels: list[Any]) -> Rows:
         if top >= MOST_CLASSES:
             said = shown_json(top)
             raise DataError(f"{where}: class {said} is too high: classes count from 0 on")
-        return np.asarray(np.eye(int(top) + 1)[np.asarray(labels, np.int64)], np.float32)
+        return np.eye(int(top) + 1, dtype=np.float32)[np.asarray(labels, np.int64)]
     length = len(labels[0]) if isinstance(labels[0], list) else -1
     fits = partial(is_vector, length=length) if length >= 0 else is_class
     odd = next((label for label in labels if not fits(label)), None)

@@ -40,7 +40,7 @@ class FolderStore:
         self.names = sorted(name for name in files if not is_hidden(name))
         self.hidden = len(files) - len(self.names)
         # What begins with a dot has never counted here.
-        told = sorted(name for name in files if not f"/{name}".count("/."))
+        told = sorted(name for name in files if "/." not in f"/{name}")
         sizes = [(name, files[name].stat().st_size) for name in told]
         self.digest = hashlib.sha256(json.dumps(sizes).encode()).hexdigest()[:16]
 
