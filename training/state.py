@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from atelier.errors import Refusal
 from training.adam import Adam
-from training.config import Config
+from training.config import Config, RunConfig
 from training.networks.architecture import (
     DiscriminatorConfig,
     GeneratorConfig,
@@ -91,9 +91,16 @@ class Plan:
 
 def new_state(config: Config, pair: Pair) -> State:
     """The state before the first step; weights depend on the seed alone."""
-    seed, loss, rate = config.run.seed, config.loss, config.rate
+    seed = config.run.seed
     generator, averaged = (Generator(pair.generator, seed) for _ in range(2))
-    discriminator = Discriminator(pair.discriminator, seed)
+    return state_of(config, generator, averaged, Discriminator(pair.discriminator, seed))
+
+
+def state_of(
+    config: Config, generator: Generator, averaged: Generator, discriminator: Discriminator
+) -> State:
+    """The state of these networks when nothing has moved yet."""
+    loss, rate = config.loss, config.rate
     betas = (rate.beta1, rate.beta2, rate.epsilon)
     pl_interval = loss.pl_interval if loss.pl_weight else 0
     return State(
@@ -149,6 +156,15 @@ def unfrozen(discriminator: Discriminator, freeze: int) -> dict[str, Tensor]:
     return {n: v for n, v in variables.items() if n.rsplit("/", 1)[0] not in layers[:freeze]}
 
 
+def arithmetic(run: RunConfig) -> dict[str, Any]:
+    """How networks compute: `architecture.ARITHMETIC`."""
+    return {
+        "dtype": "bfloat16" if run.precision == "bfloat16" else "float32",
+        "half_levels": run.half_levels,
+        "recompute": run.recompute,
+    }
+
+
 def network_configs(config: Config, size: tuple[int, int, int], classes: int) -> Pair:
     """The networks of a run, for images of `size` (H, W, C)."""
     part, (height, width, channels) = config.network, size
@@ -160,9 +176,7 @@ def network_configs(config: Config, size: tuple[int, int, int], classes: int) ->
         "fmap_base": part.fmap_base,
         "fmap_max": part.fmap_max,
         "conv_clamp": part.conv_clamp,
-        "dtype": "bfloat16" if config.run.precision == "bfloat16" else "float32",
-        "half_levels": config.run.half_levels,
-        "recompute": config.run.recompute,
+        **arithmetic(config.run),
     }
     return Pair(
         GeneratorConfig(

@@ -210,12 +210,14 @@ def blur(x: Tensor, pad: int) -> Tensor:
     The filter is symmetric, so the gradient is the same filter with the complementary padding.
     """
 
-    return linear(lambda x: depthwise(x, pad, 1), lambda upstream: blur(upstream, 3 - pad), x)
+    return linear(
+        lambda x: taps_over(x, (pad, pad), 1), lambda upstream: blur(upstream, 3 - pad), x
+    )
 
 
 def down2(x: Tensor) -> Tensor:
     """FIR filter, then every second pixel: [n, h, w, c] -> [n, h / 2, w / 2, c]."""
-    return linear(lambda x: depthwise(x, 1, 2), lambda upstream: up2(upstream) / 4, x)
+    return linear(lambda x: taps_over(x, (1, 1), 2), lambda upstream: up2(upstream) / 4, x)
 
 
 def up2(x: Tensor) -> Tensor:
@@ -267,13 +269,8 @@ def linear(
     return run(x)
 
 
-def depthwise(x: Tensor, pad: int, stride: int) -> Tensor:
-    """The FIR filter on every channel, with `pad` zeros on every side."""
-    return taps_over(x, (pad, pad), stride)
-
-
 def taps_over(x: Tensor, pad: tuple[int, int], stride: int, gain: float = 1.0) -> Tensor:
-    """`depthwise` with other zeros before than behind, and a gain."""
+    """The FIR filter on every channel, with so many zeros before and behind."""
     kernel = np.tile(gain * np.outer(TAPS, TAPS)[:, :, None, None], [1, 1, x.shape[3], 1])
     edges = [[0, 0], [*pad], [*pad], [0, 0]]
     return tf.nn.depthwise_conv2d(x, tf.cast(kernel, x.dtype), [1, stride, stride, 1], edges)

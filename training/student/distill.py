@@ -7,7 +7,6 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from training import losses, schedule
-from training.adam import Adam
 from training.config import Config
 from training.devices import Replicas
 from training.exchange.opening import OpenedGenerator
@@ -19,25 +18,20 @@ from training.networks.generator import Generator
 from training.networks.parameters import Tensor
 from training.networks.student import Student
 from training.phases import Part, Phases, Share, Step
-from training.state import Plan, State, number, trainable
+from training.state import Plan, State, arithmetic, state_of
 from training.student.losses import perceptual, pyramid_of
 from training.student.options import DistillationConfig
 
 
 def pair_for(opened: OpenedGenerator, config: DistillationConfig) -> Pair:
     """The networks of a distillation: the student of this teacher, and a D like the teacher's."""
-    g, run = opened.config, config.run
-    arithmetic: dict[str, Any] = {
-        "dtype": "bfloat16" if run.precision == "bfloat16" else "float32",
-        "half_levels": run.half_levels,
-        "recompute": run.recompute,
-    }
+    g, how = opened.config, arithmetic(config.run)
     own = {**g.saved(), "fmap_max": min(config.network.fmap_max, g.fmap_max)}
     shape = {n: own[n] for n in ("height", "width", "channels", "labels", "conv_clamp")}
     known = opened.discriminator or DiscriminatorConfig(
         **shape, fmap_base=g.fmap_base, fmap_max=g.fmap_max
     )
-    return Pair(StudentConfig(**own, **arithmetic), replace(known, **arithmetic))
+    return Pair(StudentConfig(**own, **how), replace(known, **how))
 
 
 def plan(
@@ -50,7 +44,7 @@ def plan(
 
 def student_state(config: DistillationConfig, pair: Pair, opened: OpenedGenerator) -> State:
     """Before the first step: the teacher's mapping and, where it has one, its D."""
-    seed, rate = config.run.seed, config.rate
+    seed = config.run.seed
     assert isinstance(pair.generator, StudentConfig)
     student, averaged = (Student(pair.generator, seed) for _ in range(2))
     judge = Discriminator(pair.discriminator, seed)
@@ -60,26 +54,15 @@ def student_state(config: DistillationConfig, pair: Pair, opened: OpenedGenerato
                 network.values[name].assign(opened.arrays["G_ema"][name])
     for name, value in opened.arrays.get("D", {}).items():
         judge.values[name].assign(value)
-    betas = (rate.beta1, rate.beta2, rate.epsilon)
-    return State(
-        networks={"G": student, "D": judge, "G_ema": averaged},
-        adams={
-            "G": Adam(trainable(student), *betas, 0),
-            "D": Adam(trainable(judge), *betas, config.loss.r1_interval),
-        },
-        averages={"G_ema": "G"},
-        p=number(config.augment.augment_p if config.augment.augment != "none" else 0.0),
-        path_mean=number(0.0),
-        signs=number([0.0, 0.0]),
-    )
+    return state_of(config, student, averaged, judge)
 
 
 def teaching(opened: OpenedGenerator, config: DistillationConfig, replicas: Replicas) -> "Teaching":
     """The teacher of an opened file, where the replicas are; raises ConfigError for `vgg`."""
     vgg, g = config.distill.vgg, pair_for(opened, config).generator
-    arithmetic: dict[str, Any] = {"dtype": g.dtype, "half_levels": g.half_levels}
+    how: dict[str, Any] = {"dtype": g.dtype, "half_levels": g.half_levels}
     with replicas.strategy.scope():
-        teacher = opened.network(**arithmetic)
+        teacher = opened.network(**how)
         seen = (
             vgg19(read_vgg(vgg), g.dtype) if vgg else of_discriminator(opened.network("D"), g.dtype)
         )

@@ -86,20 +86,20 @@ def given_fields() -> list[Field[Any]]:
         f
         for part, (section, _) in GIVEN.items()
         for f in fields(section)
-        if f.name not in left_out(part)
+        if f.name in names_given(part)
     ]
 
 
 def names_given(part: str) -> list[str]:
     """The options of a section that can be given."""
     section, some = GIVEN[part]
-    return [f.name for f in fields(section) if f.name in (some or [f.name])]
+    names = [f.name for f in fields(section) if f.name in some or not some]
+    return [name for name in names if name not in LEFT_OUT]
 
 
 def left_out(part: str) -> list[str]:
     """The options of a section that cannot."""
-    known = [name for name in names_given(part) if name not in LEFT_OUT]
-    return [f.name for f in fields(GIVEN[part][0]) if f.name not in known]
+    return [f.name for f in fields(GIVEN[part][0]) if f.name not in names_given(part)]
 
 
 def option_names() -> set[str]:

@@ -167,7 +167,7 @@ def test_up_convolution_by_definition():
     zeros = np.zeros((1, 7 + 4, 7 + 4, 2))
     zeros[:, 3:8:2, 3:8:2] = x  # 3 pixels with zeros between, margins for a full convolution
     full = tf.nn.conv2d(tf.constant(zeros), weight, 1, "VALID")[:, 1:-1, 1:-1]
-    expected = layers.depthwise(full, 1, 1)
+    expected = layers.taps_over(full, (1, 1), 1)
     np.testing.assert_allclose(layers.conv_up(tf.constant(x), tf.constant(weight)), expected)
 
 
