@@ -46,6 +46,12 @@ def test_commands_and_recipes_that_are_named_exist(page):
         assert (ROOT / "recipes" / name).exists() or name == "x.cfg"
 
 
+@every_page
+def test_commands_are_given_to_the_python_that_set_up_makes(page):
+    own = re.compile(rf"^ +python3? -m ({'|'.join(PACKAGES)})\b", re.MULTILINE)
+    assert not own.search(page.read_text())
+
+
 @pytest.mark.parametrize("recipe", HEADS, ids=lambda recipe: recipe.name)
 def test_recipes_set_only_what_there_is(recipe):
     with options.recipe(recipe):
