@@ -23,20 +23,10 @@ RAW |= {".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"}
 NO_PHOTOS = {".part", ".partial", ".crdownload", ".opdownload", ".download", ".tmp", ".temp"}
 NO_PHOTOS |= {".bak", ".jpg_original", ".thm", ".ithmb", ".lrv"}
 # Whose suffix says well enough that they are something else: they are not opened.
-NO_PHOTOS |= {
-    ".txt",
-    ".csv",
-    ".json",
-    ".xml",
-    ".md",
-    ".html",
-    ".ini",
-    ".db",
-    ".log",
-    ".xmp",
-    ".aae",
-}
-NO_PHOTOS |= {".pdf", ".zip", ".gz", ".tar", ".7z", ".rar", ".mp3", ".wav", ".tfrecords", ".labels"}
+NO_PHOTOS |= {".txt", ".csv", ".json", ".xml", ".md", ".html", ".ini", ".db", ".log", ".xmp"}
+NO_PHOTOS |= {".aae", ".pdf", ".zip", ".gz", ".tar", ".7z", ".rar", ".mp3", ".wav", ".tfrecords"}
+NO_PHOTOS |= {".labels"}
+KINDS: dict[Kind, set[str]] = {"photo": PHOTOS, "video": VIDEOS, "raw": RAW, "other": NO_PHOTOS}
 # Folders of file servers, phones and desktops: trash, thumbnails, earlier versions.
 DEVICES = {
     *("@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "@sharebin", "@tmp"),
@@ -69,9 +59,6 @@ def kind_by_name(name: str) -> Kind | None:
 def kind_by_content(name: str, head: Callable[[], bytes]) -> Kind:
     """What a file counts as, wherever it lies; `head` is asked only where its name says nothing."""
     return kind_by_name(name) or ("photo" if picture_format(head()) else "other")
-
-
-KINDS: dict[Kind, set[str]] = {"photo": PHOTOS, "video": VIDEOS, "raw": RAW, "other": NO_PHOTOS}
 
 
 def walk(source: Path, but: Path | None = None) -> Iterator[Path]:

@@ -169,7 +169,7 @@ def yes_no_or_number(value: Any) -> bool | float:
     if words in TRUTH:
         return TRUTH[words]
     try:
-        return float(converted(float, words))
+        return number_in(words)
     except ValueError:
         raise ValueError("give true, false or a number") from None
 

@@ -237,14 +237,11 @@ class Ppca:
     def left_out(self) -> Array:
         """Exact for up to 50 pictures; above, they are left out in 50 groups."""
         n = len(self.reference)
-        return np.array(
-            [
-                score
-                for group in np.array_split(np.arange(n), min(n, FITS))
-                for others in [Ppca(np.delete(self.reference, group, axis=0))]
-                for score in map(others, self.reference[group])
-            ]
-        )
+        scores: list[float] = []
+        for group in np.array_split(np.arange(n), min(n, FITS)):
+            others = Ppca(np.delete(self.reference, group, axis=0))
+            scores += map(others, self.reference[group])
+        return np.array(scores)
 
 
 def main_components(centred: Array, count: int) -> tuple[Array, Array]:

@@ -49,7 +49,7 @@ def in_nchw(node: Any) -> bool:
 
 def runs_on_cpu(node: Any) -> bool:
     """Whether a CPU kernel takes the types of an operation; calls of functions are no kernels."""
-    found = [each for each in kernels.get_registered_kernels_for_op(node.op).kernel]
+    found = kernels.get_registered_kernels_for_op(node.op).kernel
     fitting = [each for each in found if each.device_type in CPU and takes(each, node)]
     return bool(fitting) or (not found and node.op not in INSTEAD)
 
