@@ -219,7 +219,7 @@ def test_a_name_that_three_modules_share_takes_its_noun():
     assert {name: found for name, found in modules.items() if len(found) > 2} == {}
 
 
-OF_OUR_CHILDREN = {"training.deploy.bench", "training.deploy.phone", "training.features.frames"}
+OF_OUR_CHILDREN = {"training.deploy.bench", "training.deploy.export", "training.features.frames"}
 
 
 def test_json_is_read_where_whatever_is_none_is_a_value_error():

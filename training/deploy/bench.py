@@ -1,23 +1,26 @@
 """How fast each deployed format draws, beside Atelier itself, and in how much memory."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-
 from training.deploy.counting import size_of
-from training.deploy.export import example_inputs, run_apart, said_by
+from training.deploy.export import (
+    THREADS,
+    Arrays,
+    example_inputs,
+    said_by,
+    size_mb,
+    told_by_threads,
+)
 from training.deploy.formats import FORMATS, QUANTIZED, DeployError, check_libraries
 from training.deploy.program import program
 from training.deploy.rate import Convolutions, operations
 from training.exchange.opening import OpenedGenerator
 from training.networks.architecture import StudentConfig
 
-THREADS = (1, 2)
 OWN = "savedmodel"  # the format with the library of Atelier itself
 HEAD = f"{'':16} {'threads':>7} {'images/s':>9} {'of rate':>7} {'peak MiB':>9} {'file MB':>8}"
 
@@ -47,19 +50,10 @@ class Timing:
     batch: int
     seconds: float
 
-    def timed(self, to: str, quantize: str, made: Any, inputs: Mapping[str, Any]) -> list[Any]:
+    def timed(self, to: str, quantize: str, made: Any, inputs: Arrays) -> list[Any]:
         """(pictures a second, peak MiB, MB of the file) of a program, by THREADS."""
-        with TemporaryDirectory() as name:
-            folder = Path(name)
-            places = [folder / "model", folder / "inputs.npz", folder / "outputs.npz"]
-            FORMATS[to].write(made, places[0], quantize)
-            np.savez(places[1], **inputs)
-            found = []
-            for threads in THREADS:
-                more = (f"--threads={threads}", f"--seconds={self.seconds}")
-                said = json.loads(run_apart(to, places, folder, *more))
-                found.append((said["rate"], said["peak"], size_mb(places[0])))
-            return found
+        found = told_by_threads(to, quantize, made, inputs, f"--seconds={self.seconds}")
+        return [(each["rate"], each["peak"], each["size"]) for each in found]
 
     def plain(self, to: str, quantize: str) -> list[float]:
         """Operations a second of plain convolutions in a format, by THREADS."""
@@ -106,9 +100,3 @@ def own_figures(
     words = ["-m", "training.deploy.own", *map(str, (model, threads, batch, seconds))]
     found = json.loads(said_by(words, None, lambda last: f"{model} could not be timed: {last}"))
     return found["rate"], found["peak"], size_mb(model)
-
-
-def size_mb(path: Path) -> float:
-    """The size of a file, or of all files in a folder, in MB."""
-    files = [path, *path.rglob("*")] if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file()) / 1e6

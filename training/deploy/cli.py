@@ -116,8 +116,7 @@ def add_page(commands: Any) -> None:
 def export_command(given: argparse.Namespace) -> int:
     check_words(given.to, given.out, given.start, given.quantize, given.psi)
     quiet_tensorflow()
-    from training.deploy.bench import size_mb
-    from training.deploy.export import export_program
+    from training.deploy.export import export_program, size_mb
     from training.exchange.conversion import ALL
     from training.exchange.npz import save_for_torch, save_generator
     from training.exchange.opening import open_generator
@@ -169,7 +168,7 @@ def page_command(given: argparse.Namespace) -> int:
     asked = Page(given.model, given.out, given.directions, given.teacher)
     check_page(asked)
     quiet_tensorflow()
-    from training.deploy.bench import size_mb
+    from training.deploy.export import size_mb
 
     for note in write_page(asked):
         say(note)

@@ -1,5 +1,6 @@
 """Write the program of a generator, and draw with the file before it gets its name."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ from training.run.grids import seeded_labels, seeded_latents
 
 SEEDS = range(4)
 PSI = 0.7
+THREADS = (1, 2)
 FURTHEST = 1e-3  # of floats in -1 ... 1; rounding alone makes some 1e-5
 Arrays = dict[str, Any]  # by the names of a signature
 
@@ -102,6 +104,26 @@ def drawn_apart(to: str, path: Path, inputs: Arrays, folder: Path) -> Arrays:
     run_apart(to, places, folder)
     with np.load(places[-1]) as found:
         return dict(found)
+
+
+def told_by_threads(to: str, quantize: str, made: Any, inputs: Arrays, how: str) -> list[Arrays]:
+    """What `standalone` tells of a program in a format, by THREADS, and the MB of its file.
+
+    `how` is the option of it that asks; each is a process of its own.
+    """
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        places = [folder / "model", folder / "inputs.npz", folder / "outputs.npz"]
+        FORMATS[to].write(made, places[0], quantize)
+        np.savez(places[1], **inputs)
+        said = (run_apart(to, places, folder, f"--threads={number}", how) for number in THREADS)
+        return [json.loads(each) | {"size": size_mb(places[0])} for each in said]
+
+
+def size_mb(path: Path) -> float:
+    """The size of a file, or of all files in a folder, in MB."""
+    files = [path, *path.rglob("*")] if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file()) / 1e6
 
 
 def run_apart(to: str, places: Sequence[Path], folder: Path, *more: str) -> str:

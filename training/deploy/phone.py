@@ -1,19 +1,13 @@
 """How long a student takes for a picture, beside the times that its paper tells of phones."""
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
-import numpy as np
 
 from training.deploy.counting import size_of
-from training.deploy.export import Arrays, example_inputs, run_apart
-from training.deploy.formats import FORMATS, QUANTIZED
-from training.deploy.program import Program, program
+from training.deploy.export import THREADS, example_inputs, told_by_threads
+from training.deploy.formats import QUANTIZED
+from training.deploy.program import program
 from training.exchange.opening import OpenedGenerator
 
-THREADS = (1, 2)
 RUNS = 50  # as in the paper
 PHONES = (
     "iPhone 11", "iPhone 12", "iPhone 13 Pro", "Pixel 6", "Pixel 7", "Galaxy S10", "Galaxy S20"
@@ -36,9 +30,8 @@ def on_a_phone(opened: OpenedGenerator, runs: int = RUNS) -> Iterator[str]:
     inputs = example_inputs(opened.network(), "w", [0])
     inputs = {name: inputs[name] for name in made.signature()}
     for quantize in ("", *QUANTIZED):
-        with TemporaryDirectory() as name:
-            times = milliseconds_of(made, quantize, inputs, Path(name), runs)
-        shown = " ".join(f"{ms:8.2f}" for ms in times)
+        found = told_by_threads("tflite", quantize, made, inputs, f"--runs={runs}")
+        shown = " ".join(f"{each['ms']:8.2f}" for each in found)
         yield f"  tflite {quantize or 'float32':8} {shown}"
     yield "the paper, on phones: " + ", ".join(PHONES)
     for (side, chip), said in TABLE_2.items():
@@ -47,17 +40,3 @@ def on_a_phone(opened: OpenedGenerator, runs: int = RUNS) -> Iterator[str]:
     yield "on a phone, with TFLite's own tool, after export --to tflite --from w --psi 1:"
     for chip in ("--use_xnnpack=true --num_threads=2", "--use_gpu=true"):
         yield f"  {TOOL} {WORDS} {chip}"
-
-
-def milliseconds_of(
-    made: Program, quantize: str, inputs: Arrays, folder: Path, runs: int
-) -> list[float]:
-    """The mean times of a TFLite file, by threads, each in a process of its own."""
-    places = [folder / "model", folder / "inputs.npz", folder / "outputs.npz"]
-    FORMATS["tflite"].write(made, places[0], quantize)
-    np.savez(places[1], **inputs)
-    found = []
-    for threads in THREADS:
-        more = (f"--threads={threads}", f"--runs={runs}")
-        found.append(float(json.loads(run_apart("tflite", places, folder, *more))["ms"]))
-    return found
