@@ -126,13 +126,8 @@ def ranged(kind: type, low: float | None = None, high: float | None = None) -> C
     return read
 
 
-def add_options(
-    group: Any, section: type[Section], leave_out: Sequence[str] = (), defaults: bool = False
-) -> None:
-    """One command line option per field.
-
-    Options that are not given are not in the namespace, unless `defaults` are wanted.
-    """
+def add_options(group: Any, section: type[Section], leave_out: Sequence[str] = ()) -> None:
+    """One command line option per field; those that are not given are not in the namespace."""
     hints = get_type_hints(section)
     for f in (f for f in fields(section) if f.name not in leave_out):
         kind, help = hints[f.name], f"{f.metadata['help']} [{shown(f.default)}]"
@@ -141,7 +136,7 @@ def add_options(
         group.add_argument(
             f"--{f.name.replace('_', '-')}",
             dest=f.name,
-            default=f.default if defaults else argparse.SUPPRESS,
+            default=argparse.SUPPRESS,
             help=help.replace("%", "%%"),
             metavar=value,
             **more,

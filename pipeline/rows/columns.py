@@ -74,7 +74,7 @@ def in_portions(tables: "Iterable[pa.Table]", rows: int = AT_ONCE) -> "Iterator[
         yield together(*waiting)
 
 
-def with_numbers(table: "pa.Table", start: int = 0) -> "pa.Table":
+def with_numbers(table: "pa.Table", start: int) -> "pa.Table":
     """The table with the number of each row as a further column, `at`; the first has `start`."""
     import pyarrow as pa
 

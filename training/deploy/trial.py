@@ -14,6 +14,7 @@ from training.deploy.reading import Graph
 
 SIZES = (1, 8, 64, 256)  # of dimensions that a signature leaves open, when tried; of batches 1
 RANKS = (0, 1, 2, 3, 4)  # where it leaves open how many there are
+CALLS = 5  # that are timed
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,10 @@ def tried(graph: Graph, given: dict[str, Any] | None = None) -> Trial:
     return Trial(0.0, {}, failed)
 
 
-def timed_calls(run: Any, given: dict[str, Any], calls: int = 5) -> Trial:
+def timed_calls(run: Any, given: dict[str, Any]) -> Trial:
     """The fastest of some calls, after one that is not counted."""
     outputs, seconds = run(**given), []
-    for _ in range(calls):
+    for _ in range(CALLS):
         start = time.perf_counter()
         run(**given)
         seconds.append(time.perf_counter() - start)
