@@ -19,7 +19,8 @@ from atelier.errors import Refusal
 LONGEST = 200  # letters of a name that more is put behind
 NAMING = f"use letters, digits, _ - and . only, at most {LONGEST}"
 HOST_MAX = 64  # bytes of a host's name in that of a half-written file
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)  # of some file systems
+CANNOT = (errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)  # what some file systems say
+NO_LOCKS = (errno.ENOLCK, *CANNOT)
 PARTIAL = re.compile(r"\..+\.(?P<host>[^.]*)-(?P<pid>\d+)\.partial")
 
 
@@ -159,10 +160,13 @@ def has(row: Any, name: str, kind: Any) -> bool:
 
 
 def sync(path: Path) -> None:
-    """Make what was written to a file last, or the names that a folder got."""
+    """Make what was written to a file last, or, where the file system can, a folder's names."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if not path.is_dir() or error.errno not in CANNOT:
+            raise
     finally:
         os.close(descriptor)
 

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import signal
+import stat
 import subprocess
 import sys
 
@@ -61,6 +62,23 @@ def test_a_cut_last_line_is_left_out_and_another_named(tmp_path):
     path.write_text('{"a": 1}\n{"b": \n[2]\n')
     with pytest.raises(files.BrokenLineError, match=r"rows\.jsonl line 2 is no JSON .*: mend the"):
         files.read_lines(path)
+
+
+@pytest.mark.parametrize("number", files.CANNOT)
+def test_where_folders_cannot_be_synced_files_are(number, tmp_path, monkeypatch):
+    synced, sync = [], os.fsync
+
+    def of_files_alone(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        synced.append(sync(descriptor))
+
+    monkeypatch.setattr(os, "fsync", of_files_alone)
+    files.write(tmp_path / "a" / "one", "whole")
+    assert (tmp_path / "a" / "one").read_text() == "whole" and len(synced) == 1
+    monkeypatch.setattr(os, "fsync", lambda _: os.stat("/no such file"))
+    with pytest.raises(FileNotFoundError):
+        files.write(tmp_path / "two", "half")
 
 
 HOLDER = """
