@@ -159,14 +159,15 @@ def check_export(
 ) -> None:
     """Raise what would make the export fail, before the pictures are written.
 
-    That is a photo without a label, an address that nothing here can write to, or no room for the
-    records and the pictures still to write.
+    That is a photo without a label, an address that nothing here can write to, a store in which no
+    link can lead there, or no room for the records and the pictures still to write.
     `photos` has the photo of each picture, in the column of that name.
     """
     if config.labels != "none":
         labels_in([photos.column("photo")], paths, config)
     if config.publish:
         sending.opened(config.publish)
+    finished.check_links(store)
     plan = Plan(config.name, shape_of(dataset), len(photos), **held_as(config, dataset))
     layout = LAYOUTS[config.layout]
     plan = replace(plan, count=layout.to_write(plan, to_write, store / finished.RECORDS))

@@ -1,5 +1,6 @@
 """Where exports lie: room on the disk, the final name, older exports, the link to the newest."""
 
+import errno
 import os
 import shutil
 from collections.abc import Mapping
@@ -82,9 +83,27 @@ def leads(name: Path, folder: Path) -> bool:
 
 def link(name: Path, folder: Path) -> None:
     """Let the symbolic link `name` lead to `folder`, at every moment to the old or the new one."""
+    link_beside(name, os.path.relpath(folder, name.parent)).replace(name)
+
+
+def link_beside(name: Path, to: str) -> Path:
+    """A symbolic link that only lacks its name; raises ExportError where it cannot get that."""
     if name.exists() and not name.is_symlink():
         raise ExportError(f"{name} is in the way of a link of that name: move it away")
     beside = files.partial_of(name)
     beside.unlink(missing_ok=True)
-    beside.symlink_to(os.path.relpath(folder, name.parent))
-    beside.replace(name)
+    try:
+        beside.symlink_to(to)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, *files.CANNOT):
+            raise
+        raise ExportError(
+            f"{name} is to be a symbolic link, and the file system there has none: set [Store] root"
+            " to a folder on another"
+        ) from None
+    return beside
+
+
+def check_links(store: Path) -> None:
+    """Raise ExportError where no link can lead to the newest export."""
+    link_beside(store / "dataset", RECORDS).unlink()

@@ -1,5 +1,6 @@
 """Where exports lie: older ones go, a link leads to the newest."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -31,3 +32,21 @@ def test_the_link_leads_to_the_newest_export(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     with pytest.raises(ExportError, match="in the way"):
         finished.link(tmp_path / "mine", tmp_path / "exports" / "one")
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP])
+def test_a_store_without_symbolic_links_is_named_before_the_work(number, tmp_path, monkeypatch):
+    def none(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    finished.check_links(tmp_path)
+    assert os.listdir(tmp_path) == []
+    monkeypatch.setattr(os, "symlink", none)
+    with pytest.raises(ExportError, match=r"has none: set \[Store\] root to a"):
+        finished.check_links(tmp_path)
+
+
+def test_what_lies_in_the_way_of_the_link_is_named_before_the_work(tmp_path):
+    (tmp_path / "dataset").mkdir()
+    with pytest.raises(ExportError, match="in the way"):
+        finished.check_links(tmp_path)
