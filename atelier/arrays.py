@@ -2,7 +2,6 @@
 
 import errno
 import json
-import shutil
 import struct
 import zipfile
 import zlib
@@ -42,7 +41,7 @@ def save_arrays(path: Path, arrays: Arrays, about: Mapping[str, Any]) -> None:
     """Write in one go; raises CheckpointError before writing where the disk is full."""
     path.parent.mkdir(parents=True, exist_ok=True)
     needed = sum(array.nbytes for array in arrays.values()) + SPARE
-    free = shutil.disk_usage(path.parent).free
+    free = files.free_bytes(path.parent)
     if free < needed:
         raise CheckpointError(
             f"{path.parent} has {free / 1e6:.0f} MB free and the next checkpoint needs"

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -60,6 +61,12 @@ def is_writable(folder: Path) -> bool:
         for place in new:
             with suppress(OSError):
                 place.rmdir()
+
+
+def free_bytes(folder: Path) -> float:
+    """How much can be written there; without end where the file system does not say, as of FUSE."""
+    disk = shutil.disk_usage(folder)
+    return disk.free if disk.total else math.inf
 
 
 @contextmanager

@@ -39,7 +39,7 @@ def reserve(sizes: Mapping[Path, int]) -> None:
 def check_room(folder: Path, need: int) -> None:
     """Raise ExportError where the disk of `folder`, made or to be made, lacks `need` bytes."""
     there = next(parent for parent in (folder, *folder.absolute().parents) if parent.is_dir())
-    free = shutil.disk_usage(there).free
+    free = files.free_bytes(there)
     if need > free:
         raise ExportError(
             f"the export needs {gigabytes(need)} and {there} has {gigabytes(free)} free: make room,"
@@ -47,7 +47,7 @@ def check_room(folder: Path, need: int) -> None:
         )
 
 
-def gigabytes(count: int) -> str:
+def gigabytes(count: float) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
 
 

@@ -2,11 +2,15 @@
 
 import errno
 import fcntl
+import math
 import os
+import shutil
 import signal
 import stat
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -79,6 +83,13 @@ def test_where_folders_cannot_be_synced_files_are(number, tmp_path, monkeypatch)
     monkeypatch.setattr(os, "fsync", lambda _: os.stat("/no such file"))
     with pytest.raises(FileNotFoundError):
         files.write(tmp_path / "two", "half")
+
+
+def test_a_file_system_that_does_not_say_how_much_is_free_is_no_full_one(tmp_path, monkeypatch):
+    assert 0 < files.free_bytes(tmp_path) < math.inf
+    assert files.free_bytes(Path("/proc")) == math.inf
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=1, free=0))
+    assert files.free_bytes(tmp_path) == 0
 
 
 HOLDER = """

@@ -12,7 +12,6 @@ import tensorflow as tf
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from PIL import Image
 
-from atelier import arrays
 from atelier.arrays import save_arrays
 from tests.kit.training_runs import (
     Rehearsal,
@@ -253,16 +252,6 @@ def test_steps_that_are_not_finite_are_left_out(tmp_path):
             assert np.isfinite(array).all(), name
     what = collapse.found(lines)
     assert what.good >= 40
-
-
-def test_the_disk_is_looked_at_before_writing(tmp_path, monkeypatch):
-    usage = arrays.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(arrays.shutil, "disk_usage", lambda _: usage._replace(free=10**6))
-    with pytest.raises(
-        CheckpointError, match=r"has 1 MB free and the next checkpoint needs \d+ MB"
-    ):
-        save_arrays(tmp_path / "c/1.npz", {"a": np.zeros(4)}, {})
-    assert list((tmp_path / "c").iterdir()) == []
 
 
 def test_other_networks_are_named(rehearsed, tmp_path):

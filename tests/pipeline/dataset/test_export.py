@@ -167,7 +167,7 @@ def test_too_little_room_is_an_error_before_the_first_byte(
 ) -> None:
     need = LAYOUTS["nvlabs"].disk_need(Plan("x", (3, 16, 16), COUNT))
     assert need == sum(path.stat().st_size for path in run(store).glob("*.tfrecords"))
-    usage = SimpleNamespace(free=need - 1)
+    usage = SimpleNamespace(total=1 << 40, free=need - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(ExportError, match=r"needs 0.0 MB and .* has 0.0 MB free: make room"):
         run(store, "two")
@@ -179,7 +179,7 @@ def test_too_little_room_is_an_error_before_the_first_byte(
 def test_a_resumed_run_counts_the_room_it_has(
     interrupted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=1 << 40, free=0))
     assert (run(interrupted) / "dataset.json").is_file()
 
 

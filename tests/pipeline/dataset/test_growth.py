@@ -133,7 +133,7 @@ def test_where_no_links_can_be_files_are_copied_and_that_is_said(store, monkeypa
 def test_only_what_is_written_needs_room(store, monkeypatch):
     before = exported(store, "records/one", pixels="raw")
     size = sum(path.stat().st_size for path in inodes(before).values())
-    usage = SimpleNamespace(free=size // 2)
+    usage = SimpleNamespace(total=1 << 40, free=size // 2)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     config = ExportTFRecordsConfig(layout="sharded", pixels="raw")
     dataset = replace(SMALL, size="8")

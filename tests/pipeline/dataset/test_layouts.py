@@ -131,7 +131,7 @@ def test_too_little_room_is_said_before_the_first_byte(store, layout, monkeypatc
     sizes = {path.name: path.stat().st_size for path in made.iterdir() if "json" not in path.name}
     assert 0.75 * need < sum(sizes.values()) <= need + 300  # labels of NVlabs' are extra
     config = ExportTFRecordsConfig(layout=layout, **held)
-    usage = SimpleNamespace(free=need - 1)
+    usage = SimpleNamespace(total=1 << 40, free=need - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(ExportError, match="make room"):
         check_export(rows_table(rows()), photos, 0, store, config, SMALL)
