@@ -81,7 +81,7 @@ gallery: .venv/ready  ## draw the pictures of docs/gallery.md anew, from recipes
 
 docs: .venv/ready  ## write what is generated: luigi.cfg and docs/options.md
 	$(PY) -m pipeline options --cfg > luigi.cfg.new && mv luigi.cfg.new luigi.cfg
-	$(PY) -m pipeline options > docs/options.md
+	$(PY) -m pipeline options > docs/options.md.new && mv docs/options.md.new docs/options.md
 
 scheduler: .venv/ready  ## start luigid on http://localhost:8082 (then LUIGI_CONFIG_PATH=recipes/luigid.cfg)
 	@mkdir -p data
