@@ -217,23 +217,6 @@ def test_rgba_is_premultiplied(store: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "note"),
-    [
-        ((3, 1024, 1024), None),
-        ((1, 4, 4), None),
-        ((4, 64, 64), "4 channels"),
-        ((3, 64, 128), "128 x 64 is not square"),
-        ((3, 24, 24), "24 is no power of two"),
-    ],
-)
-def test_the_export_says_what_nvlabs_cannot_read(
-    shape: tuple[int, int, int], note: str | None
-) -> None:
-    notes = LAYOUTS["nvlabs"].notes(shape)
-    assert notes == [] if note is None else note in notes[0]
-
-
-@pytest.mark.parametrize(
     "wrong", [{"name": "a/b"}, {"name": ""}, {"name": ".."}, {"labels": "no.csv"}, {"keep": 0}]
 )
 def test_wrong_options_are_refused(wrong: dict[str, Any]) -> None:
