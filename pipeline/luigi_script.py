@@ -48,11 +48,11 @@ def begin(known: Sequence[type[luigi.Task]]) -> None:
     """Where Luigi's command loads this package: refuse what is wrong, then see to its answers."""
     if not stop.is_command(NAME) or not names_us(sys.argv[1:]):
         return
+    sys.excepthook = end
+    stop.listen(stop.Once())
     if code := answered(lambda: check(sys.argv[1:], known), KEPT):
         sys.exit(code)
-    stop.listen(stop.Once())
     atexit.register(lock.release, store())  # which a process of Luigi's may have taken
-    sys.excepthook = end
     LOG.addFilter(Sentences())
     for event in (luigi.Event.SUCCESS, luigi.Event.DEPENDENCY_PRESENT):
         tasks.Dataset.event_handler(event)(lambda _: tell_dataset())

@@ -13,7 +13,7 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
-from atelier import files
+from atelier import files, stop
 from atelier.commands import say
 from atelier.errors import Failure
 
@@ -32,15 +32,16 @@ def hold(store: Path) -> None:
     Luigi's worker processes belong to the command that started them. Raises StoreInUseError
     where another command holds it, OSError where the store cannot be written.
     """
-    try:
-        store.mkdir(parents=True, exist_ok=True)
-        take(store)
-    except OSError as error:
-        raise OSError(
-            f"cannot write to the store {store} ({error.strerror}): make it writable, or set"
-            " [Store] root to another folder"
-        ) from None
-    atexit.register(release, store)
+    with stop.later():  # who is stopped meanwhile leaves no lock
+        try:
+            store.mkdir(parents=True, exist_ok=True)
+            take(store)
+        except OSError as error:
+            raise OSError(
+                f"cannot write to the store {store} ({error.strerror}): make it writable, or set"
+                " [Store] root to another folder"
+            ) from None
+        atexit.register(release, store)
 
 
 def take(store: Path) -> None:

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from atelier import stop
 from pipeline.engine import lock
 from tests.kit.commands import heard_by_default
 
@@ -119,6 +120,20 @@ def test_where_files_cannot_be_locked_the_word_counts(tmp_path, monkeypatch, cap
     (tmp_path / "lock").write_text(json.dumps(dead))
     lock.hold(tmp_path)
     lock.release(tmp_path)
+
+
+def test_who_is_stopped_while_it_takes_the_lock_leaves_none(tmp_path, monkeypatch):
+    def stopped(file, path, sign=lock.sign):
+        signal.raise_signal(signal.SIGTERM)
+        sign(file, path)
+
+    monkeypatch.setattr(lock, "sign", stopped)
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with stop.heard(), pytest.raises(KeyboardInterrupt):
+        lock.hold(tmp_path)
+    signal.signal(signal.SIGTERM, before)
+    lock.release(tmp_path)
+    assert not (tmp_path / "lock").exists()
 
 
 def test_a_command_may_ask_twice(tmp_path):
