@@ -105,7 +105,7 @@ def write_report(
     finds: Sequence[Finds],
     held: Sequence[Example],
     classes: Sequence[str],
-    say: Callable[[str], None],
+    say: Say,
 ) -> None:
     """Print the table; write curve.svg, misses.png and metrics.json."""
     out.mkdir(parents=True, exist_ok=True)

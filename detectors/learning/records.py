@@ -173,9 +173,8 @@ def boxes_of(values: Values, count: int, place: str) -> Boxes:
 
 def write_label_map(path: Path, classes: Sequence[str]) -> None:
     """Class 1 is the first name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     quoted = [NOT_PLAIN.sub(lambda odd: f"\\{ord(odd[0]):03o}", name) for name in classes]
     items = [
         f"item {{\n  id: {n}\n  name: '{name}'\n}}\n" for n, name in enumerate(quoted, start=1)
     ]
-    path.write_text("\n".join(items), encoding="utf-8")
+    files.write(path, "\n".join(items))

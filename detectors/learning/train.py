@@ -48,7 +48,6 @@ def train(config: LearningConfig, say: Say) -> End:
         say(f"{out} is finished: there is nothing to do")
         return "finished"
     check_out(out, out, config.pictures)
-    out.mkdir(parents=True, exist_ok=True)
     busy = LearningError(f"{out}: another training writes there; wait for it")
     with files.alone(out / "lock", busy, say):
         files.sweep(out)

@@ -120,8 +120,7 @@ def open_extractor(run: Path, source: sources.Source, net: Net, say: Say = print
     """The features process of a run; a classifier is taught first, once per dataset."""
     if net.kind != "classifier":
         return Extractor(net)
-    place = run / "metrics" / f"classifier-{digest_of(sources.dataset_identity(source))}.pt"
-    place.parent.mkdir(parents=True, exist_ok=True)
+    place = folder(run) / f"classifier-{digest_of(sources.dataset_identity(source))}.pt"
     net = replace(net, weights=str(place))
     if place.exists():
         return Extractor(net)
@@ -198,7 +197,7 @@ def measure(
 
 
 def folder(run: Path) -> Path:
-    """Where the features of real images lie."""
+    """Where the features of real images lie, and what finds them."""
     place = run / "metrics"
     place.mkdir(parents=True, exist_ok=True)
     return place
