@@ -13,6 +13,10 @@ KEPT = 1 << 30  # bytes that may lie free
 GIVEN = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")
 # What TensorFlow loads of Keras when all else is there, and does without where it is missing.
 KERAS = "keras.src.optimizers"
+# Convolutions by oneDNN, which TensorFlow takes by itself on newer x86 processors alone: without
+# VNNI a step of training then takes 0.6 to 0.85 of the time, a picture 0.75 to 0.8.
+ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
+X86 = ("x86_64", "AMD64")
 
 
 def keep_memory() -> bool:
@@ -29,10 +33,12 @@ def keep_memory() -> bool:
 def load_tensorflow() -> None:
     """Import TensorFlow without its noise, and without Keras.
 
-    Keras, a fifth of the time, is left to those who ask for it.
+    Keras, a fifth of the time, is left to those who ask for it. Convolutions are oneDNN's.
     """
     if "tensorflow" in sys.modules:
         return
+    if platform.machine() in X86:
+        os.environ.setdefault(ONEDNN, "1")
     known = sys.modules.get(KERAS)
     sys.modules[KERAS] = known  # type: ignore[assignment]  # None, as Python says: there is none
     try:
