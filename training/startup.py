@@ -4,6 +4,8 @@ import ctypes
 import os
 import platform
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 from atelier import cuda
 
@@ -17,6 +19,9 @@ KERAS = "keras.src.optimizers"
 # VNNI a step of training then takes 0.6 to 0.85 of the time, a picture 0.75 to 0.8.
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 X86 = ("x86_64", "AMD64")
+PROCESSOR = Path("/proc/cpuinfo")
+WITH_BFLOAT16 = {"avx512f", "avx_ne_convert"}  # what oneDNN wants of an x86 processor
+WITHOUT_BFLOAT16 = "this processor has no bfloat16, which takes six to ten times as long as float32"
 
 
 def keep_memory() -> bool:
@@ -28,6 +33,15 @@ def keep_memory() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     return bool(mallopt(MMAP, LARGEST) and mallopt(TRIM, KEPT))
+
+
+def emulates_bfloat16() -> bool:
+    """Whether this is an x86 processor that must compute in float32 what is asked in bfloat16."""
+    with suppress(OSError):
+        lines = PROCESSOR.read_text().splitlines()
+        flags = next((line.split() for line in lines if line.startswith("flags")), [])
+        return bool(flags) and WITH_BFLOAT16.isdisjoint(flags)
+    return False
 
 
 def load_tensorflow() -> None:

@@ -68,6 +68,28 @@ def test_convolutions_are_onednns_on_x86(tmp_path, monkeypatch, machine, given, 
     assert loading(tmp_path, told, before)[1] == f"{taken}\nloaded\n"
 
 
+INTEL, AMD = "fpu avx2 avx512f amx_bf16", "fpu avx2 fma"
+
+
+@pytest.mark.parametrize(
+    ("told", "emulated"),
+    [
+        (f"processor\t: 0\nflags\t\t: {INTEL}\n", False),
+        (f"processor\t: 0\nflags\t\t: {AMD}\n", True),
+        ("flags\t\t: fpu avx2 avx_ne_convert\n", False),
+        ("processor\t: 0\nFeatures\t: fp asimd\n", False),  # of ARM nothing is known
+        (None, False),
+    ],
+)
+def test_who_computes_bfloat16_in_float32_is_known_by_its_flags(
+    tmp_path, monkeypatch, told, emulated
+):
+    monkeypatch.setattr(startup, "PROCESSOR", tmp_path / "cpuinfo")
+    if told:
+        startup.PROCESSOR.write_text(told)
+    assert startup.emulates_bfloat16() == emulated
+
+
 KERAS = """
 from training import startup
 startup.load_tensorflow()
