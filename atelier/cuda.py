@@ -35,7 +35,10 @@ CARDS = "CUDA_VISIBLE_DEVICES"  # read by the driver when a process first asks f
 COMPILER = "--xla_gpu_cuda_data_dir"
 GROWTH = "TF_FORCE_GPU_ALLOW_GROWTH"  # else TensorFlow takes nearly all of a card's memory at once
 
-NOISE = "^(I[0-9]{4} |.* I tensorflow/|WARNING: All log messages before absl)"
+NOISE = (
+    "^(I[0-9]{4} |.* I tensorflow/|WARNING: All log messages before absl"
+    "|To enable the following instructions: )"  # the second line of a message
+)
 
 LAST_WORDS = 2  # seconds for what TensorFlow said last, so that it comes before what follows
 

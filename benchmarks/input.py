@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as `python -m training` does
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 import numpy as np

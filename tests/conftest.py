@@ -24,10 +24,12 @@ from tests.kit.store import (
     source_of_six,
     without_models,
 )
+from training import startup
 
 gc.disable()  # while modules load, nearly all that is made stays
 # The numbers are a CPU's: a card multiplies with 10 bits unless told, and some tests count devices.
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+os.environ.setdefault(startup.ONEDNN, "1")  # as in a command
 # Hundreds of processes begin here, each of which would compile all that it imports.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -1,9 +1,5 @@
 """`python -m training`: train, generate, film, metrics, score."""
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 from atelier import cuda
 from atelier.stop import leave
 from training import startup

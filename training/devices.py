@@ -20,6 +20,7 @@ from atelier import cuda
 from atelier.commands import errno_of
 from atelier.errors import Refusal, reason_in
 from atelier.files import json_of
+from training import startup
 from training.config import Config, ConfigError
 from training.networks.parameters import Tensor
 
@@ -205,7 +206,7 @@ def cpus(config: Config) -> list[str]:
 
 
 def devices_in_words(replicas: Replicas, config: Config) -> str:
-    """The devices, for people, and why a card that is there is none of them."""
+    """The devices, for people, why a card that is there is none of them, and what is slow."""
     names = [named(device) for device in tf.config.get_visible_devices("GPU")]
     threads = config.run.threads or os.cpu_count()
     said = ", ".join(names) or f"the CPU, {threads} threads"
@@ -213,8 +214,11 @@ def devices_in_words(replicas: Replicas, config: Config) -> str:
         said += f"; {replicas.count} replicas"
     if replicas.workers > 1:
         said += f" on {replicas.workers} workers, this is number {replicas.worker}"
-    why = "" if names else cuda.why_none(config.run.device)
-    return f"{said}: {why}" if why else said
+    why = [] if names else [cuda.why_none(config.run.device)]
+    if not names and config.run.precision == "bfloat16" and startup.emulates_bfloat16():
+        why.append(f"{startup.WITHOUT_BFLOAT16}: give --precision float32")
+    known = "; ".join(filter(None, why))
+    return f"{said}: {known}" if known else said
 
 
 def named(gpu: Any) -> str:

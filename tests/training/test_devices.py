@@ -27,6 +27,26 @@ def test_float32_is_float32_unless_asked_otherwise(tmp_path, arithmetic, precisi
     assert arithmetic() == fast
 
 
+@pytest.mark.parametrize(
+    ("precision", "emulates", "gpus", "told"),
+    [
+        ("bfloat16", True, [], True),
+        ("bfloat16", False, [], False),
+        ("bfloat16", True, ["GPU"], False),
+        ("float32", True, [], False),
+    ],
+)
+def test_what_a_processor_is_slow_at_is_said(
+    tmp_path, monkeypatch, precision, emulates, gpus, told
+):
+    monkeypatch.setattr(devices.startup, "emulates_bfloat16", lambda: emulates)
+    monkeypatch.setattr(devices.tf.config, "get_visible_devices", lambda _: gpus)
+    monkeypatch.setattr(devices, "named", str)
+    config = small(tmp_path, tmp_path, device="cpu", precision=precision)
+    said = devices.devices_in_words(devices.Replicas(None), config)
+    assert said.endswith(f"{devices.startup.WITHOUT_BFLOAT16}: give --precision float32") == told
+
+
 @pytest.mark.parametrize(("xla", "compiled"), [("auto", False), ("true", True), ("false", False)])
 def test_steps_are_compiled_where_it_is_asked_for(tmp_path, monkeypatch, xla, compiled):
     monkeypatch.setattr(devices.tf.config, "get_visible_devices", lambda _: ["GPU"])

@@ -44,15 +44,50 @@ def test_the_environment_comes_first(monkeypatch, name):
     assert not startup.keep_memory()
 
 
-def loading(folder, source):
-    """What a process prints that loads a TensorFlow made of this source."""
+def loading(folder, source, before=""):
+    """What a process prints that loads a TensorFlow made of this source, after these lines."""
     (folder / "tensorflow").mkdir()
     (folder / "tensorflow" / "__init__.py").write_text(source)
-    code = "from training import startup; startup.load_tensorflow(); print('loaded')"
+    code = f"{before}from training import startup; startup.load_tensorflow(); print('loaded')"
     path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", os.getcwd())])
     command, env = [sys.executable, "-c", code], os.environ | {"PYTHONPATH": path}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("machine", "given", "taken"),
+    [("x86_64", None, "1"), ("AMD64", None, "1"), ("x86_64", "0", "0"), ("aarch64", None, None)],
+)
+def test_convolutions_are_onednns_on_x86(tmp_path, monkeypatch, machine, given, taken):
+    monkeypatch.delenv(startup.ONEDNN, raising=False)
+    if given:
+        monkeypatch.setenv(startup.ONEDNN, given)
+    told = f"import os; print(os.environ.get({startup.ONEDNN!r}))"
+    before = f"import platform; platform.machine = lambda: {machine!r}\n"
+    assert loading(tmp_path, told, before)[1] == f"{taken}\nloaded\n"
+
+
+INTEL, AMD = "fpu avx2 avx512f amx_bf16", "fpu avx2 fma"
+
+
+@pytest.mark.parametrize(
+    ("told", "emulated"),
+    [
+        (f"processor\t: 0\nflags\t\t: {INTEL}\n", False),
+        (f"processor\t: 0\nflags\t\t: {AMD}\n", True),
+        ("flags\t\t: fpu avx2 avx_ne_convert\n", False),
+        ("processor\t: 0\nFeatures\t: fp asimd\n", False),  # of ARM nothing is known
+        (None, False),
+    ],
+)
+def test_who_computes_bfloat16_in_float32_is_known_by_its_flags(
+    tmp_path, monkeypatch, told, emulated
+):
+    monkeypatch.setattr(startup, "PROCESSOR", tmp_path / "cpuinfo")
+    if told:
+        startup.PROCESSOR.write_text(told)
+    assert startup.emulates_bfloat16() == emulated
 
 
 KERAS = """
@@ -72,7 +107,12 @@ def test_keras_is_loaded_once_it_is_asked_for():
     assert done.returncode == 0, done.stderr
 
 
-NOISE = r"I0000 00:00:1795642662.2 21233 port.cc:153] oneDNN custom operations are on.\n"
+NOISE = (
+    r"I0000 00:00:1795642662.2 21233 port.cc:153] oneDNN custom operations are on.\n"
+    r"I0000 00:00:1795642662.3 21233 cpu_feature_guard.cc:227] This TensorFlow binary is optimized "
+    r"to use available CPU instructions in performance-critical operations.\n"
+    r"To enable the following instructions: AVX2 FMA, in other operations, rebuild TensorFlow.\n"
+)
 SAYS = f"import os; os.write(2, b'{NOISE}'); os.write(2, b'E0000 a driver is broken\\n')\n"
 
 

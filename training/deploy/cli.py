@@ -1,7 +1,6 @@
 """The commands that bring a generator to where it is used: export, convert, bench, page, serve."""
 
 import argparse
-import os
 from contextlib import suppress
 from typing import Any
 
@@ -196,7 +195,6 @@ def serve_command(given: argparse.Namespace) -> int:
 
 def quiet_tensorflow() -> None:
     """Load TensorFlow, whose converters then print errors alone."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     startup.load_tensorflow()
     import tensorflow as tf
 

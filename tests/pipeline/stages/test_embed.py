@@ -121,3 +121,21 @@ def test_weights_are_checked_without_torch_in_this_process(tmp_path):
     with pytest.raises(SettingsError, match="holds no weights of pytorch-fid's Inception"):
         embed.check_weights(EmbedConfig(weights=str(path)))
     assert ("torch" in sys.modules) == before
+
+
+@pytest.mark.parametrize(
+    ("dtype", "device", "emulates", "told"),
+    [
+        ("bfloat16", "cpu", True, True),
+        ("bfloat16", "cuda", True, False),
+        ("bfloat16", "cpu", False, False),
+        ("float32", "cpu", True, False),
+    ],
+)
+def test_what_a_processor_is_slow_at_is_said_before(
+    monkeypatch, capsys, dtype, device, emulates, told
+):
+    monkeypatch.setattr(embed.processes, "run_apart", lambda *_: device)
+    monkeypatch.setattr(embed.startup, "emulates_bfloat16", lambda: emulates)
+    embed.check_weights(EmbedConfig(dtype=dtype))
+    assert capsys.readouterr().out.startswith("[Embed] dtype = bfloat16: this processor") == told
