@@ -17,6 +17,7 @@ from atelier.boxes import Box, fitted, is_aligned, reduction
 from atelier.colours import hdr_name, in_srgb
 from atelier.containers import END, FILLING, coding, scans_are_complete, without_ballast
 from atelier.errors import Refusal
+from atelier.tiffs import as_told, narrower
 
 Pixels = NDArray[np.uint8]
 
@@ -41,7 +42,6 @@ PIECE = 4_000_000  # of very many pixels: those that are finished at a time
 MANY_PIXELS = 50_000_000  # from here on a picture is made smaller before it is copied
 COLOUR_INFO = ("icc_profile", "gamma", "srgb")  # what `in_srgb` asks for
 REDUCIBLE = ("L", "RGB", "RGBA", "CMYK", "LA", "YCbCr")
-NARROWER = ((np.arange(65536) + 128) // 257).astype(np.uint8)
 PIXEL_LIMIT = 200_000_000  # of a picture, where nobody says otherwise
 WIDE_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 
@@ -345,6 +345,8 @@ def flattened(image: Image.Image, background: str, mode: str) -> Image.Image:
     """8 bits a channel in `mode` (L, RGB or RGBA); transparency is laid on the background."""
     if image.mode in WIDE_MODES:
         image = narrowed(image)
+    if image.mode == "La":  # grey that is multiplied by its opacity
+        image = image.convert("LA")
     if image.mode == "LAB":  # which Pillow itself does not convert
         image = in_srgb(image)
     if image.mode == "F":
@@ -360,11 +362,11 @@ def flattened(image: Image.Image, background: str, mode: str) -> Image.Image:
 
 
 def narrowed(image: Image.Image) -> Image.Image:
-    """16 bits a pixel to 8: 65535 becomes 255; of pixels of 32 bits only those that 16 hold."""
+    """16 bits a pixel to 8: white becomes 255; of pixels of 32 bits only those that 16 hold."""
     wide = np.asarray(image)
     if wide.dtype != np.uint16 and not 0 <= wide.min() <= wide.max() <= 65535:
         raise UnreadableError("32-bit pixels: nothing says which value is white")
-    return Image.fromarray(NARROWER[wide.astype(np.uint16, copy=False)])
+    return Image.fromarray(narrower(image)[wide.astype(np.uint16, copy=False)])
 
 
 def open_picture(data: bytes) -> Image.Image:
@@ -373,6 +375,7 @@ def open_picture(data: bytes) -> Image.Image:
     Raises UnreadableError for one whose colours 8 bits cannot hold.
     """
     image = Image.open(io.BytesIO(without_ballast(data)), formats=FORMATS)
+    as_told(image)
     if name := hdr_name(coding(data)):
         raise UnreadableError(f"high dynamic range: {name}")
     return image
