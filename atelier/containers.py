@@ -257,6 +257,19 @@ def coding_of_item(data: bytes) -> Coding | None:
     return None
 
 
+def coding_of_movie(movie: bytes) -> Coding | None:
+    """What the box `moov` of an MP4 or MOV says of the colours of its frames."""
+    for inside in iso_boxes(movie, Part(b"", 0, len(movie))):
+        place: Part | None = inside
+        for kind in (b"mdia", b"minf", b"stbl", b"stsd"):
+            place = box_in(movie, place, kind, 8 if kind == b"stsd" else 0) if place else None
+        for entry in iso_boxes(movie, place) if place else ():
+            told = box_in(movie, entry._replace(start=entry.start + 78), b"colr")
+            if told and movie[told.start : told.start + 3] == b"ncl":  # nclx, QuickTime's nclc
+                return nclx(movie[told.start - 4 : told.end])
+    return None
+
+
 def nclx(content: bytes) -> Coding | None:
     """Primaries and transfer function of a box `colr`, its kind included."""
     return Coding(*struct.unpack_from(">HH", content, 8)) if len(content) >= 12 else None
