@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageColor, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
 from atelier.boxes import Box, fitted, is_aligned, reduction
-from atelier.colours import hdr_name, in_srgb
+from atelier.colours import hdr_name, in_srgb, rgb
 from atelier.containers import END, FILLING, coding, scans_are_complete, without_ballast
-from atelier.errors import Refusal
+from atelier.errors import Refusal, stand_in
 from atelier.tiffs import as_told, narrower
 
 Pixels = NDArray[np.uint8]
@@ -198,12 +198,6 @@ def encode(pixels: Pixels, format: str, quality: int, grey: bool = False) -> byt
     return file.getvalue()
 
 
-def rgb(colour: str) -> tuple[int, int, int]:
-    """A colour's name or #rrggbb -> red, green, blue."""
-    red, green, blue = ImageColor.getrgb(colour)[:3]
-    return red, green, blue
-
-
 def scale_down(image: Image.Image, box: Box, into: tuple[int, int], photo: Box, turned: int) -> int:
     """1, 2, 4 or 8: by what a photo may shrink while `box` still cuts at whole pixels."""
     if image.format not in ("JPEG", "MPO") and photo.width * photo.height < MANY_PIXELS:
@@ -374,11 +368,21 @@ def open_picture(data: bytes) -> Image.Image:
 
     Raises UnreadableError for one whose colours 8 bits cannot hold.
     """
-    image = Image.open(io.BytesIO(without_ballast(data)), formats=FORMATS)
+    try:
+        image = Image.open(io.BytesIO(without_ballast(data)), formats=FORMATS)
+    except UnidentifiedImageError:
+        raise UnreadableError(unknown(data)) from None
     as_told(image)
     if name := hdr_name(coding(data)):
         raise UnreadableError(f"high dynamic range: {name}")
     return image
+
+
+def unknown(data: bytes) -> str:
+    """Why bytes are no picture, as far as the first of them tell."""
+    if known := picture_format(data[:64]):
+        return f"broken file, or a kind of {known} that cannot be read"
+    return f"content is {stand_in(data) or 'no picture in a known format'}"
 
 
 @contextmanager
@@ -390,8 +394,6 @@ def readable() -> Iterator[None]:
             yield
         except (UnreadableError, MemoryError):
             raise
-        except UnidentifiedImageError:
-            raise UnreadableError("content is no picture in a known format") from None
         except Exception as error:
             if "out of memory" in str(error):  # how Pillow says it
                 raise MemoryError(str(error)) from error

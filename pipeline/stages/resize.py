@@ -13,6 +13,7 @@ from PIL import Image as Pillow
 
 from atelier import files, pictures
 from atelier.boxes import fitted
+from atelier.colours import rgb
 from atelier.pictures import Pixels
 from pipeline.photos.folder import read_photos
 from pipeline.rows.manifest import Item, Row, dropped
@@ -59,7 +60,7 @@ def picture(pixels: Pixels, config: DatasetConfig) -> bytes:
     """
     width, height = config.width_height
     small = scaled(pixels, fitted(pixels.shape[1], pixels.shape[0], (width, height)))
-    colour = (0, 0, 0, 0) if pixels.shape[2] == 4 else pictures.rgb(config.background)
+    colour = (0, 0, 0, 0) if pixels.shape[2] == 4 else rgb(config.background)
     canvas = np.full((height, width, pixels.shape[2]), colour, np.uint8)
     left, top = width // 2 - small.shape[1] // 2, height // 2 - small.shape[0] // 2
     canvas[top : top + small.shape[0], left : left + small.shape[1]] = small

@@ -125,6 +125,8 @@ def test_a_profile_is_turned_into_srgb():
         (b"", "empty file"),
         (b"not a picture at all", "content is no picture in a known format"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "content is no picture in a known format"),
+        (b"version https://git-lfs.github.com/spec/v1", "content is a pointer of Git LFS"),
+        (b"II*\0" + b"\0" * 40, "broken file, or a kind of TIFF that cannot be read"),
         (
             encoded(np.zeros((300, 300, 3), np.uint8)),
             "too many pixels: 300 x 300, the limit is 8999",
