@@ -29,6 +29,17 @@ class Labels:
         """One line per row, one column per class."""
         return np.eye(len(self.classes), dtype=np.float32)[list(self.indices)]
 
+    def remarks(self) -> list[str]:
+        """What a person should know: how many classes are numbers of nothing."""
+        empty = sorted(set(range(len(self.classes))).difference(self.indices))
+        if not empty:
+            return []
+        return [
+            f"labels: {len(empty)} of {len(self.classes)} classes have no picture,"
+            f" {self.classes[empty[0]]} the first: whole numbers count from 0 on; names, as"
+            " class-7, number those alone that are there"
+        ]
+
 
 def labels_of(
     photos: Sequence[str], known_paths: Callable[[], Mapping[str, str]], source: str

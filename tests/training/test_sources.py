@@ -39,6 +39,14 @@ def pictures():
     return np.random.default_rng(0).integers(0, 256, (6, 8, 16, 3), dtype=np.uint8)
 
 
+def test_records_say_which_class_no_picture_has(tmp_path, pictures):
+    labels = np.eye(4, dtype=np.float32)[[1, 3, 1, 3, 1, 3]]
+    source = open_source(write_records(tmp_path / "records", pictures, labels))
+    assert source.notes[-1].endswith(
+        "x-rxx.labels: no picture has class 0: classes count from 0 on"
+    )
+
+
 def test_records_zip_and_folder_give_the_same(tmp_path, pictures):
     labels = np.eye(3, dtype=np.float32)[[0, 1, 2, 0, 1, 2]]
     records = write_records(tmp_path / "records", pictures, labels)

@@ -85,3 +85,16 @@ def test_a_class_number_that_is_too_high_is_an_error(tmp_path: Path, number: str
     table.write_text(f"file,label\n0.jpg,0\n1.jpg,{number}\n")
     with pytest.raises(SettingsError, match=r"class number \d{5,20} is too high"):
         labels_of(["a", "b"], lambda: {"a": "0.jpg", "b": "1.jpg"}, str(table))
+
+
+def test_folders_of_years_are_class_numbers_and_that_is_said() -> None:
+    years = {"a": "2019/1.jpg", "b": "2021/1.jpg"}
+    found = labels_of(list(years), lambda: years, "folder")
+    assert found is not None
+    assert found.indices == (2019, 2021)
+    assert found.remarks()[0].startswith(
+        "labels: 2020 of 2022 classes have no picture, 0 the first: whole numbers count from 0 on"
+    )
+    named = labels_of(list(years), lambda: {n: f"class-{p}" for n, p in years.items()}, "folder")
+    assert named is not None
+    assert (named.indices, named.remarks()) == ((0, 1), [])
