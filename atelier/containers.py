@@ -1,10 +1,13 @@
 """What lies around the pixels of a picture file: chunks, boxes, markers. Nothing is decoded."""
 
+import re
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+# How files begin whose first two bytes are letters, as a text's may be.
+TEXTLIKE = {"BMP": re.compile(rb"(?s)BM....\0{4}"), "PPM": re.compile(rb"P[1-6]\s+[#\d]")}
 PNG = b"\x89PNG\r\n\x1a\n"
 # What pixels and their meaning need; all other chunks are left out before anybody reads them.
 CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}

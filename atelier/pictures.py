@@ -15,7 +15,7 @@ from pillow_heif import register_heif_opener
 
 from atelier.boxes import Box, fitted, is_aligned, reduction
 from atelier.colours import hdr_name, in_srgb, rgb
-from atelier.containers import END, FILLING, coding, scans_are_complete, without_ballast
+from atelier.containers import END, FILLING, TEXTLIKE, coding, scans_are_complete, without_ballast
 from atelier.errors import Refusal, stand_in
 from atelier.tiffs import as_told, narrower
 
@@ -25,7 +25,7 @@ register_heif_opener()
 Image.init()
 Image.MAX_IMAGE_PIXELS = None  # Ingest checks the size itself, before any decode
 
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "HEIF", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "HEIF", "AVIF", "PPM")
 ORIENTATION = 0x0112  # EXIF tag
 SIDEWAYS = (5, 6, 7, 8)  # orientations that swap width and height
 TURNS = {  # orientation -> what makes it upright
@@ -81,7 +81,7 @@ def picture_format(head: bytes) -> str:
     for name in FORMATS:
         accepts = Image.OPEN[name][1]
         if name != "DIB" and accepts and accepts(head) is True:
-            return "" if name == "BMP" and any(head[6:10]) else name
+            return "" if name in TEXTLIKE and not TEXTLIKE[name].match(head) else name
     return ""
 
 
