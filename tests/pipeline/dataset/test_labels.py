@@ -98,3 +98,19 @@ def test_folders_of_years_are_class_numbers_and_that_is_said() -> None:
     named = labels_of(list(years), lambda: {n: f"class-{p}" for n, p in years.items()}, "folder")
     assert named is not None
     assert (named.indices, named.remarks()) == ((0, 1), [])
+
+
+def test_whole_numbers_with_a_point_are_class_numbers(tmp_path: Path) -> None:
+    """In the order of their letters 10.0 would come before 2.0."""
+    table = tmp_path / "labels.csv"
+    given = ["0.0", "10.0", "2.0", "2", "2."]
+    photos = {name: f"{name}.jpg" for name in "abcde"}
+    lines = [f"{path},{label}\n" for path, label in zip(photos.values(), given, strict=True)]
+    table.write_text("file,label\n" + "".join(lines))
+    found = labels_of(list(photos), lambda: photos, str(table))
+    assert found is not None
+    assert found.indices == (0, 10, 2, 2, 2)
+    table.write_text(table.read_text().replace("2.0", "2.5"))
+    named = labels_of(list(photos), lambda: photos, str(table))
+    assert named is not None
+    assert named.classes == ("0.0", "10.0", "2", "2.", "2.5")
