@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageColor
 
 from atelier.containers import Coding
 
@@ -27,6 +27,12 @@ Floats = NDArray[np.floating]
 def hdr_name(coding: Coding | None) -> str:
     """PQ or HLG, where the file says that it is one of them."""
     return HDR.get(coding.transfer, "") if coding else ""
+
+
+def rgb(colour: str) -> tuple[int, int, int]:
+    """A colour's name or #rrggbb -> red, green, blue."""
+    red, green, blue = ImageColor.getrgb(colour)[:3]
+    return red, green, blue
 
 
 def in_srgb(image: Image.Image, coding: Coding | None = None) -> Image.Image:

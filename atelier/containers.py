@@ -1,10 +1,13 @@
 """What lies around the pixels of a picture file: chunks, boxes, markers. Nothing is decoded."""
 
+import re
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+# How files begin whose first two bytes are letters, as a text's may be.
+TEXTLIKE = {"BMP": re.compile(rb"(?s)BM....\0{4}"), "PPM": re.compile(rb"P[1-6]\s+[#\d]")}
 PNG = b"\x89PNG\r\n\x1a\n"
 # What pixels and their meaning need; all other chunks are left out before anybody reads them.
 CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
@@ -254,6 +257,19 @@ def coding_of_item(data: bytes) -> Coding | None:
         said = [properties[number - 1] for number in numbers]
         if colours := [each for each in said if each.startswith(b"colr")]:
             return next((nclx(each) for each in colours if each.startswith(b"colrnclx")), None)
+    return None
+
+
+def coding_of_movie(movie: bytes) -> Coding | None:
+    """What the box `moov` of an MP4 or MOV says of the colours of its frames."""
+    for inside in iso_boxes(movie, Part(b"", 0, len(movie))):
+        place: Part | None = inside
+        for kind in (b"mdia", b"minf", b"stbl", b"stsd"):
+            place = box_in(movie, place, kind, 8 if kind == b"stsd" else 0) if place else None
+        for entry in iso_boxes(movie, place) if place else ():
+            told = box_in(movie, entry._replace(start=entry.start + 78), b"colr")
+            if told and movie[told.start : told.start + 3] == b"ncl":  # nclx, QuickTime's nclc
+                return nclx(movie[told.start - 4 : told.end])
     return None
 
 

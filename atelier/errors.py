@@ -10,7 +10,8 @@
         MachineError, OpenRowsError, TrainError, ...
 
 `commands.answered` turns them into one line and an exit code. Anything else is a fault of ours.
-`reason_in` finds the words for one in what a library says.
+`reason_in` finds the words for one in what a library says, `stand_in` for what lies in the place of
+a file.
 """
 
 import re
@@ -23,6 +24,15 @@ AROUND = re.compile(
 )
 SENTENCE_END = re.compile(r"(?<=[\w)\]`'\"])[.!] +(?=[A-Z(])")
 TRUSTING = re.compile(r"\btrust|safe_mode|weights_only|allow_pickle|arbitrary code")
+STAND_INS = {  # how a file begins that is none of those that are read, in small letters
+    b"version https://git-lfs": "a pointer of Git LFS (`git lfs pull` brings the file)",
+    b"<!doctype html": "a web page",
+    b"<html": "a web page",
+    b"%pdf": "a PDF",
+    b"8bps": "a Photoshop file",
+    b"\xff\x0a": "JPEG XL",
+    b"\0\0\0\x0cjxl ": "JPEG XL",
+}
 SAID = 200  # characters of a message that may be a whole graph
 
 
@@ -62,3 +72,9 @@ def in_whole_words(text: str) -> str:
         return first.rstrip(".")
     cut = first[:SAID]
     return f"{cut.rpartition(' ')[0]} ..." if " " in cut else cut
+
+
+def stand_in(data: bytes) -> str:
+    """What lies in the place of a file, as after a failed download, by its first bytes; or ""."""
+    head = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    return next((words for mark, words in STAND_INS.items() if head.startswith(mark)), "")

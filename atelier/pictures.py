@@ -10,13 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageColor, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
 from atelier.boxes import Box, fitted, is_aligned, reduction
-from atelier.colours import hdr_name, in_srgb
-from atelier.containers import END, FILLING, coding, scans_are_complete, without_ballast
-from atelier.errors import Refusal
+from atelier.colours import hdr_name, in_srgb, rgb
+from atelier.containers import END, FILLING, TEXTLIKE, coding, scans_are_complete, without_ballast
+from atelier.errors import Refusal, stand_in
+from atelier.tiffs import as_told, narrower
 
 Pixels = NDArray[np.uint8]
 
@@ -24,7 +25,7 @@ register_heif_opener()
 Image.init()
 Image.MAX_IMAGE_PIXELS = None  # Ingest checks the size itself, before any decode
 
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "HEIF", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "HEIF", "AVIF", "PPM")
 ORIENTATION = 0x0112  # EXIF tag
 SIDEWAYS = (5, 6, 7, 8)  # orientations that swap width and height
 TURNS = {  # orientation -> what makes it upright
@@ -41,7 +42,6 @@ PIECE = 4_000_000  # of very many pixels: those that are finished at a time
 MANY_PIXELS = 50_000_000  # from here on a picture is made smaller before it is copied
 COLOUR_INFO = ("icc_profile", "gamma", "srgb")  # what `in_srgb` asks for
 REDUCIBLE = ("L", "RGB", "RGBA", "CMYK", "LA", "YCbCr")
-NARROWER = ((np.arange(65536) + 128) // 257).astype(np.uint8)
 PIXEL_LIMIT = 200_000_000  # of a picture, where nobody says otherwise
 WIDE_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 
@@ -81,7 +81,7 @@ def picture_format(head: bytes) -> str:
     for name in FORMATS:
         accepts = Image.OPEN[name][1]
         if name != "DIB" and accepts and accepts(head) is True:
-            return "" if name == "BMP" and any(head[6:10]) else name
+            return "" if name in TEXTLIKE and not TEXTLIKE[name].match(head) else name
     return ""
 
 
@@ -196,12 +196,6 @@ def encode(pixels: Pixels, format: str, quality: int, grey: bool = False) -> byt
     else:
         image.save(file, "JPEG", quality=quality, subsampling=0)
     return file.getvalue()
-
-
-def rgb(colour: str) -> tuple[int, int, int]:
-    """A colour's name or #rrggbb -> red, green, blue."""
-    red, green, blue = ImageColor.getrgb(colour)[:3]
-    return red, green, blue
 
 
 def scale_down(image: Image.Image, box: Box, into: tuple[int, int], photo: Box, turned: int) -> int:
@@ -345,6 +339,8 @@ def flattened(image: Image.Image, background: str, mode: str) -> Image.Image:
     """8 bits a channel in `mode` (L, RGB or RGBA); transparency is laid on the background."""
     if image.mode in WIDE_MODES:
         image = narrowed(image)
+    if image.mode == "La":  # grey that is multiplied by its opacity
+        image = image.convert("LA")
     if image.mode == "LAB":  # which Pillow itself does not convert
         image = in_srgb(image)
     if image.mode == "F":
@@ -360,11 +356,11 @@ def flattened(image: Image.Image, background: str, mode: str) -> Image.Image:
 
 
 def narrowed(image: Image.Image) -> Image.Image:
-    """16 bits a pixel to 8: 65535 becomes 255; of pixels of 32 bits only those that 16 hold."""
+    """16 bits a pixel to 8: white becomes 255; of pixels of 32 bits only those that 16 hold."""
     wide = np.asarray(image)
     if wide.dtype != np.uint16 and not 0 <= wide.min() <= wide.max() <= 65535:
         raise UnreadableError("32-bit pixels: nothing says which value is white")
-    return Image.fromarray(NARROWER[wide.astype(np.uint16, copy=False)])
+    return Image.fromarray(narrower(image)[wide.astype(np.uint16, copy=False)])
 
 
 def open_picture(data: bytes) -> Image.Image:
@@ -372,10 +368,21 @@ def open_picture(data: bytes) -> Image.Image:
 
     Raises UnreadableError for one whose colours 8 bits cannot hold.
     """
-    image = Image.open(io.BytesIO(without_ballast(data)), formats=FORMATS)
+    try:
+        image = Image.open(io.BytesIO(without_ballast(data)), formats=FORMATS)
+    except UnidentifiedImageError:
+        raise UnreadableError(unknown(data)) from None
+    as_told(image)
     if name := hdr_name(coding(data)):
         raise UnreadableError(f"high dynamic range: {name}")
     return image
+
+
+def unknown(data: bytes) -> str:
+    """Why bytes are no picture, as far as the first of them tell."""
+    if known := picture_format(data[:64]):
+        return f"broken file, or a kind of {known} that cannot be read"
+    return f"content is {stand_in(data) or 'no picture in a known format'}"
 
 
 @contextmanager
@@ -387,8 +394,6 @@ def readable() -> Iterator[None]:
             yield
         except (UnreadableError, MemoryError):
             raise
-        except UnidentifiedImageError:
-            raise UnreadableError("content is no picture in a known format") from None
         except Exception as error:
             if "out of memory" in str(error):  # how Pillow says it
                 raise MemoryError(str(error)) from error

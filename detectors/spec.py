@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from atelier.errors import stand_in
+from atelier.listing import head_of
 from atelier.names import in_one_form
 from atelier.options import at_home, number_in
 from detectors.base import FaceFactors, Spec
@@ -190,6 +192,8 @@ def check_spec(spec: Spec) -> None:
     for read in filter(None, (spec.model, spec.labels)):
         if not os.access(read, os.R_OK):
             raise ValueError(f"{read}: this user may not read it: change its permissions")
+        if said := stand_in(head_of(Path(read))):
+            raise ValueError(f"{read} is {said}, and no model")
     if not kind.fits(path):
         raise ValueError(f"{spec.kind}:{spec.model}: give {kind.wants}")
 

@@ -1,6 +1,6 @@
-"""Boxes that people drew: a CSV table or a folder of Pascal-VOC XML, as LabelImg writes them.
+"""Boxes that people drew: a CSV table, a folder of Pascal-VOC XML, or COCO's JSON.
 
-Both formats count pixels from 1, and a box includes its last row and column: xmin 1, xmax 640 is
+The first two count pixels from 1, and a box includes its last row and column: xmin 1, xmax 640 is
 the whole of a photo 640 wide. So left = xmin - 1 and right = xmax, and back; nothing is rounded.
 Of LabelImg's files only the names, sizes, classes and boxes are kept.
 """
@@ -16,6 +16,7 @@ from detectors.annotations.check import (
     known_classes,
     present,
 )
+from detectors.annotations.coco import coco_entries
 from detectors.annotations.photo import Annotated, AnnotationError, Annotations, Labelled
 from detectors.annotations.sizes import PhotoSizes
 from detectors.annotations.table import csv_entries, write_csv
@@ -38,18 +39,20 @@ def read_annotations(
     classes: Collection[str] | None = None,
     names: Iterable[str] | None = None,
 ) -> Annotations:
-    """The photos of a CSV table or of a folder of XML files, in the order of their names.
+    """The photos of a CSV table, a folder of XML files or a JSON file, in the order of their names.
 
     With `pictures`, the folder of the photos, sizes are compared with the real ones, and photos
     that are not there are left out. With `names` of photos these stand for what was written, where
     one of them is meant. With `classes`, another class is an error. Raises AnnotationError.
     """
     if not path.exists():
-        raise AnnotationError(f"{path}: there is no such CSV file or folder of XML files")
+        raise AnnotationError(f"{path}: there is no such CSV or JSON file or folder of XML files")
     found = Annotations()
     sizes = PhotoSizes(pictures) if pictures else None
     if path.is_dir():
         entries = list(voc_entries(path, sizes, found.warnings.append))
+    elif path.suffix.lower() == ".json":
+        entries = list(coco_entries(path, found.warnings.append))
     else:
         entries = list(csv_entries(path))
     entries = (

@@ -66,7 +66,7 @@ def known_classes(entries: list[Entry], classes: Collection[str] | None) -> list
     """The entries; raises AnnotationError for a class or a box that is missing, and for a class
     that is not in `classes`.
     """
-    for place, _, _, label, edges in entries:
+    for place, _, _, label, edges, _ in entries:
         if any(edges) and not label:
             raise AnnotationError(f"{place}: a box without a class; name what it shows")
         if label and not any(edges):
@@ -84,7 +84,7 @@ def annotated(
     filename: str, entries: list[Entry], sizes: PhotoSizes | None, warn: Callable[[str], None]
 ) -> Annotated:
     """One photo; its true size is that of the file, where there is one."""
-    place, _, size, _, _ = entries[0]
+    place, size = entries[0].place, entries[0].size
     for entry in entries:
         if entry.size != size:
             raise AnnotationError(
@@ -121,6 +121,12 @@ def labelled(entry: Entry, width: int, height: int, warn: Callable[[str], None])
             f" from {ymin:g} to {ymax:g}; left out: swap them back"
         )
         return None
+    if turn := degrees_of(entry.turn):
+        xmin, ymin, xmax, ymax = around_turned(edges, turn)
+        warn(
+            f"{entry.place}: {entry.label!r} is turned by {turn:g} degrees; taken as the upright"
+            " box around it"
+        )
     left, top, right, bottom = round(xmin) - 1, round(ymin) - 1, round(xmax), round(ymax)
     box = within(Box(left, top, right, bottom), Box(0, 0, width, height))
     if box.width < SMALLEST or box.height < SMALLEST:
@@ -129,6 +135,24 @@ def labelled(entry: Entry, width: int, height: int, warn: Callable[[str], None])
     if min(left, top) < -1 or right > width or bottom > height:  # -1: it counts from 0
         warn(f"{entry.place}: {entry.label!r} lies partly outside the photo; cut to it")
     return Labelled(entry.label, box)
+
+
+def degrees_of(turn: str) -> float:
+    """By how much a box is turned; 0 where that is no number, or turns it into itself."""
+    try:
+        found = float(turn)
+    except ValueError:
+        return 0.0
+    return found if math.isfinite(found) and found % 180 else 0.0
+
+
+def around_turned(edges: Sequence[float], degrees: float) -> tuple[float, float, float, float]:
+    """The edges of the upright box around one that is turned about its middle, counted from 1."""
+    xmin, ymin, xmax, ymax = edges
+    width, height = xmax - xmin + 1, ymax - ymin + 1
+    cos, sin = abs(math.cos(math.radians(degrees))), abs(math.sin(math.radians(degrees)))
+    more = (width * (cos - 1) + height * sin) / 2, (width * sin + height * (cos - 1)) / 2
+    return xmin - more[0], ymin - more[1], xmax + more[0], ymax + more[1]
 
 
 def whole_number(place: str, value: str) -> int:

@@ -48,6 +48,7 @@ class Entry(NamedTuple):
     size: tuple[str, str]
     label: str
     edges: tuple[str, ...]
+    turn: str = ""  # degrees by which the box is turned about its middle
 
 
 def counted_from_1(box: Box) -> tuple[int, int, int, int]:

@@ -88,7 +88,11 @@ def voc_entries(
     """The objects of all XML files below `folder`, found by their tags in any order."""
     files = with_suffix(folder, ".xml", deep=True)
     if not files:
-        raise AnnotationError(f"{folder}: no XML file in it; name the folder of LabelImg's files")
+        raise AnnotationError(
+            f"{folder}: no XML file in it; name a folder of Pascal-VOC files, a CSV table or COCO's"
+            " .json"
+        )
+    others = 0
     for file in files:
         data = file.read_bytes()
         try:
@@ -97,6 +101,7 @@ def voc_entries(
             raise AnnotationError(f"{file}: no XML ({error}); save it again in LabelImg") from None
         if tree.tag.lower() != "annotation":
             warn(f"{file} is no Pascal VOC, but <{tree.tag[:80]}>; left out")
+            others += 1
             continue
         filename = photo_of(file, file.relative_to(folder), tree, sizes, warn)
         size = tag_text(tree, "size/width"), tag_text(tree, "size/height")
@@ -106,9 +111,18 @@ def voc_entries(
             yield Entry(f"{file} line 1", filename, size, "", ("", "", "", ""))
         for thing, line in zip(things, places, strict=False):
             edges = tuple(tag_text(thing, f"bndbox/{name}") for name in EDGES)
-            yield Entry(
-                f"{file} line {line}", filename, size, in_one_form(tag_text(thing, "name")), edges
-            )
+            label = in_one_form(tag_text(thing, "name"))
+            yield Entry(f"{file} line {line}", filename, size, label, edges, turn_of(thing))
+    if others == len(files):
+        raise AnnotationError(
+            f"{files[0]} is no Pascal VOC, but <{tree.tag[:80]}>: export it as that, COCO or CSV"
+        )
+
+
+def turn_of(thing: ElementTree.Element) -> str:
+    """The degrees by which CVAT's box is turned: its edges are those of the box before."""
+    told = thing.find("attributes/attribute[name='rotation']")
+    return "" if told is None else tag_text(told, "value")
 
 
 def tag_text(tree: ElementTree.Element, tag: str) -> str:

@@ -42,7 +42,10 @@ def parser() -> Parser:
     measure.set_defaults(command=evaluate_command)
     measure.add_argument("--detector", required=True, help="as in luigi.cfg: crop:FOLDER, ...")
     measure.add_argument(
-        "--labels", required=True, type=path, help="CSV, folder of XML files, or TFRecords"
+        "--labels",
+        required=True,
+        type=path,
+        help="CSV, COCO JSON, folder of XML files, or TFRecords",
     )
     measure.add_argument("--pictures", default="", type=at_home, help="folder of the pictures")
     measure.add_argument(

@@ -48,7 +48,7 @@ def gather(
 def from_annotations(
     labels: Path, folder: str, wanted: Sequence[str], longest: int, say: Callable[[str], None]
 ) -> tuple[list[Example], list[str]]:
-    """The photos of a CSV table or of a folder of XML files."""
+    """The photos of a CSV table, a COCO file or a folder of XML files."""
     pictures = Path(folder)
     if not folder or not pictures.is_dir():
         raise LearningError(f"pictures = {folder!r}: give the folder of the pictures")

@@ -40,7 +40,7 @@ class LearningConfig(Section):
     refusal = LearningError
 
     labels: str = option(
-        "", "CSV table, folder of Pascal-VOC XML, or TFRecords (*.record)", path=True
+        "", "CSV table, COCO's .json, folder of Pascal-VOC XML, or TFRecords (*.record)", path=True
     )
     pictures: str = option("", "folder of the pictures; TFRecords hold their own", path=True)
     out: str = option("", "folder of the run", path=True)

@@ -127,7 +127,7 @@ def write_export(
         describe(made / config.name, plan, layout, items.portions("id"), classes, described)
         finished.put_in_place(made, out)
     pack.clear(out)
-    return layout.notes(shape)
+    return [*layout.notes(shape), *(labels.remarks() if labels else [])]
 
 
 def reads(config: ExportTFRecordsConfig) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Class labels of the dataset: from the photos' folders, or from a CSV file."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -13,6 +14,7 @@ from atelier.tables import TableError, read_table
 from pipeline.options import SettingsError
 
 MOST_CLASSES = 10_000
+WHOLE = re.compile(r"([0-9]+)(?:\.0*)?")  # 3.0 as pandas writes a column that once had a gap
 LONGEST_NUMBER = 20  # digits, zeros in front of it included
 
 LabelRows = NDArray[np.float32]  # pictures, classes
@@ -28,6 +30,17 @@ class Labels:
     def one_hot(self) -> LabelRows:
         """One line per row, one column per class."""
         return np.eye(len(self.classes), dtype=np.float32)[list(self.indices)]
+
+    def remarks(self) -> list[str]:
+        """What a person should know: how many classes are numbers of nothing."""
+        empty = sorted(set(range(len(self.classes))).difference(self.indices))
+        if not empty:
+            return []
+        return [
+            f"labels: {len(empty)} of {len(self.classes)} classes have no picture,"
+            f" {self.classes[empty[0]]} the first: whole numbers count from 0 on; names, as"
+            " class-7, number those alone that are there"
+        ]
 
 
 def labels_of(
@@ -95,15 +108,16 @@ def refuse_two(table: Path, file: str, one: str, other: str) -> NoReturn:
 
 
 def numbered(labels: Sequence[str]) -> Labels:
-    """Whole numbers count as class numbers from 0 on; names are numbered in sorted order."""
-    if all(label.isascii() and label.isdigit() for label in labels):
-        for label in labels:
+    """Whole numbers, 3.0 as well as 3, count from 0 on; names are numbered in sorted order."""
+    whole = [found[1] for found in map(WHOLE.fullmatch, labels) if found]
+    if len(whole) == len(labels):
+        for label in whole:
             if len(label) > LONGEST_NUMBER or int(label) >= MOST_CLASSES:
                 raise SettingsError(
                     f"[ExportTFRecords] labels: class number {label[:LONGEST_NUMBER]} is too high;"
                     " number the classes from 0 on"
                 )
-        indices = tuple(map(int, labels))
+        indices = tuple(map(int, whole))
         return Labels(tuple(map(str, range(max(indices) + 1))), indices)
     classes = sorted(set(labels))
     index_of = {name: index for index, name in enumerate(classes)}

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 
 from atelier import files, pictures
+from atelier.colours import hdr_name
+from atelier.containers import coding_of_movie
 from atelier.pictures import Pixels
 from pipeline.rows.manifest import Row, dropped
 
 SIDES = (3, 4)  # OpenCV's CAP_PROP_FRAME_WIDTH and _HEIGHT
-RATE = 5  # CAP_PROP_FPS
+RATE, MILLISECONDS = 5, 0  # CAP_PROP_FPS and _POS_MSEC
+LARGEST_MOVIE_BOX = 1 << 26  # bytes of it that are looked at
 SILENCE = ("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
 NEARLY_SAME = 2.0  # mean difference of two small grey frames, of 255
 
@@ -40,14 +43,32 @@ def take(clip: Row, file: Path, every: int, folder: Path) -> tuple[int, list[Row
     return looked_at, list(rows.values())
 
 
-def too_large(path: Path, pixel_limit: int) -> str:
-    """Why no frame of a video is decoded: it says that they have more pixels than a photo may."""
+def refusal(path: Path, pixel_limit: int) -> str:
+    """Why no frame of a video is decoded: it has more pixels, or brighter colours, than a photo."""
+    if name := hdr_name(coding_of_movie(movie_box(path))):
+        return f"high dynamic range: {name}"
     video = open_video(path)
     width, height = (int(video.get(side)) for side in SIDES)
     video.release()
     if width * height <= pixel_limit:
         return ""
     return f"too many pixels: {width} x {height}, the limit is {pixel_limit}"
+
+
+def movie_box(path: Path) -> bytes:
+    """The content of the box of an MP4 or MOV that describes it; nothing of other files."""
+    with path.open("rb") as file:
+        while len(head := file.read(16)) == 16:
+            size, kind, used = int.from_bytes(head[:4]), head[4:8], 8
+            if size == 1:
+                size, used = int.from_bytes(head[8:]), 16
+            if kind == b"moov":
+                file.seek(used - 16, os.SEEK_CUR)
+                return file.read(min(size - used, LARGEST_MOVIE_BOX)) if size > used else b""
+            if size < used or not kind.isalnum():
+                break
+            file.seek(size - 16, os.SEEK_CUR)
+    return b""
 
 
 def open_video(path: Path) -> Any:
@@ -66,11 +87,35 @@ def frames(path: Path, every: int) -> Iterator[tuple[float, Pixels]]:
     number = 0
     while video.grab():
         if number % every == 0:
+            second = video.get(MILLISECONDS) / 1000 or number / rate
             good, frame = video.retrieve()
             if good:
-                yield round(number / rate, 3), np.ascontiguousarray(frame[:, :, ::-1], np.uint8)
+                square = with_square_pixels(frame, pixel_ratio(video))
+                yield round(second, 3), np.ascontiguousarray(square[:, :, ::-1], np.uint8)
         number += 1
     video.release()
+
+
+def pixel_ratio(video: Any) -> float:
+    """How many times wider than high the pixels of its frames, upright, are to be shown."""
+    import cv2
+
+    wide, high = video.get(cv2.CAP_PROP_SAR_NUM), video.get(cv2.CAP_PROP_SAR_DEN)
+    ratio = wide / high if wide > 0 and high > 0 else 1.0
+    lying = video.get(cv2.CAP_PROP_ORIENTATION_META) % 180 == 90
+    return 1 / ratio if lying else ratio
+
+
+def with_square_pixels(frame: Pixels, ratio: float) -> Pixels:
+    """A frame as players show it, made smaller and never larger along one side."""
+    import cv2
+
+    height, width = frame.shape[:2]
+    size = (width, round(height / ratio)) if ratio > 1 else (round(width * ratio), height)
+    if size == (width, height) or not min(size):
+        return frame
+    square: Pixels = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return square
 
 
 def described(clip: Row, second: float, frame: Pixels, folder: Path) -> Row:

@@ -69,7 +69,7 @@ def annotated(photo: Photo, decision: Decision) -> Annotated:
 
 
 def bring_in(path: Path, photos: Sequence[Photo], journal: Journal) -> tuple[int, list[str]]:
-    """Accept the rectangles of class `portrait` in a CSV file or a folder of XML files.
+    """Accept the rectangles of class `portrait` in a CSV or COCO file or a folder of XML files.
 
     Photos go by their path below the source, or by what of it only one has: `names.matched`.
     Returns how many photos were accepted, and a sentence for each that was not.

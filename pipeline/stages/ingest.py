@@ -122,7 +122,7 @@ def frames(item: Item, config: IngestConfig, folder: Path) -> list[Row]:
     if not config.video_every:
         return [dropped(clip, "video: set video_every")]
     with on_disk(item) as file:
-        if reason := video.too_large(file, config.pixel_limit):
+        if reason := video.refusal(file, config.pixel_limit):
             return [dropped(clip, reason)]
         looked_at, taken = video.take(item.row, file, config.video_every, folder)
     if not looked_at:

@@ -6,6 +6,7 @@ The one place where pixels are written.
 import ctypes
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from PIL import Image as Pillow
 
 from atelier import files, pictures
 from atelier.boxes import fitted
+from atelier.colours import rgb
+from atelier.errors import Failure
 from atelier.pictures import Pixels
 from pipeline.photos.folder import read_photos
 from pipeline.rows.manifest import Item, Row, dropped
@@ -21,12 +24,18 @@ from pipeline.sections import DatasetConfig
 # ImageMagick's policy on Debian: sides of 16,000 pixels, and 256 MiB at 8 bytes a pixel.
 LONGEST = 16_000
 MOST_PIXELS = 32_000_000
+LIMITS = {
+    "width": LONGEST,
+    "height": LONGEST,
+    "area": MOST_PIXELS,
+    "memory": 256 << 20,
+    "time": 1 << 20,
+}
 SUFFIXES = {"jpeg": "jpg", "png": "png"}
 
 
 def resize(items: Sequence[Item], config: DatasetConfig, folder: Path) -> Iterator[list[Row]]:
     """Write one picture per row, named after its row key."""
-    one_thread()
     for item, data in read_photos(items):
         row = item.row
         assert row.rectangle is not None
@@ -45,13 +54,6 @@ def resize(items: Sequence[Item], config: DatasetConfig, folder: Path) -> Iterat
         yield [replace(row, picture=written, picture_digest=pictures.bytes_digest(encoded))]
 
 
-def one_thread() -> None:
-    """Each worker is one of many: ImageMagick must not use all cores for itself."""
-    from wand.resource import limits
-
-    limits["thread"] = 1
-
-
 def picture(pixels: Pixels, config: DatasetConfig) -> bytes:
     """HWC uint8 -> an encoded picture of exactly the dataset's size and channels.
 
@@ -59,7 +61,7 @@ def picture(pixels: Pixels, config: DatasetConfig) -> bytes:
     """
     width, height = config.width_height
     small = scaled(pixels, fitted(pixels.shape[1], pixels.shape[0], (width, height)))
-    colour = (0, 0, 0, 0) if pixels.shape[2] == 4 else pictures.rgb(config.background)
+    colour = (0, 0, 0, 0) if pixels.shape[2] == 4 else rgb(config.background)
     canvas = np.full((height, width, pixels.shape[2]), colour, np.uint8)
     left, top = width // 2 - small.shape[1] // 2, height // 2 - small.shape[0] // 2
     canvas[top : top + small.shape[0], left : left + small.shape[1]] = small
@@ -73,6 +75,26 @@ def manageable(pixels: Pixels) -> Pixels:
     return pixels
 
 
+@cache
+def own_limits() -> None:
+    """One thread, as each worker is one of many; else what Debian's policy allows.
+
+    Where a limit is passed ImageMagick ends the process. The environment's are lifted; raises
+    Failure where the policy of this machine allows less.
+    """
+    from wand.resource import limits
+
+    limits["thread"] = 1
+    for name, least in LIMITS.items():
+        if limits[name] < least:
+            limits[name] = least
+        if (allowed := limits[name]) < least:
+            raise Failure(
+                f"ImageMagick's policy allows a {name} of {allowed:,} on this machine: let its"
+                f" policy.xml allow {least:,}"
+            )
+
+
 def scaled(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     """ImageMagick's resize to (width, height), with its own choice of filter."""
     from wand.api import library
@@ -81,6 +103,7 @@ def scaled(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     width, height = size
     if pixels.shape[:2] == (height, width):
         return pixels
+    own_limits()
     pixels = manageable(pixels)
     channels = "RGBA" if pixels.shape[2] == 4 else "RGB"
     with Image.from_array(np.ascontiguousarray(pixels), channels, "char") as image:

@@ -82,8 +82,8 @@ def train_detector(store: Path, config: CropTrainerConfig, say: child.Say) -> Pa
     learning = config.learning(str(out))
     if not learning.labels:
         raise SettingsError(
-            "[TrainCropDetector] labels is empty: name a CSV file or a folder of XML files, as"
-            " `python -m pipeline review --export FILE.csv` writes them"
+            "[TrainCropDetector] labels is empty: name a CSV or COCO file or a folder of XML,"
+            " as `python -m pipeline review --export FILE.csv` writes them"
         )
     lock.release(store)
     words = [f"--{f.name}={getattr(learning, f.name)}" for f in fields(learning)]

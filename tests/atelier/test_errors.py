@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from atelier.errors import SAID, reason_in
+from atelier.errors import SAID, reason_in, stand_in
 
 GAVE_UP = """Graph execution error:
 
@@ -49,3 +49,19 @@ def test_a_message_may_be_long(part):
     start = time.process_time()
     assert len(reason_in(part * 100_000 + "x")) <= SAID + len(" ...")
     assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n", "Git LFS"),
+        (b"\xef\xbb\xbf\n<!DOCTYPE html><html>", "a web page"),
+        (b"<HTML><body>" + b"x" * 1000, "a web page"),
+        (b"\0\0\0\x0cJXL \r\n", "JPEG XL"),
+        (b"", ""),
+        (b"version", ""),
+        (b"<svg>", ""),
+    ],
+)
+def test_what_a_failed_download_leaves_is_named(data, said):
+    assert (said in stand_in(data)) if said else stand_in(data) == ""

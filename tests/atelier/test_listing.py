@@ -18,6 +18,7 @@ from training.sources.stores import FolderStore, ZipStore, picture_names
 
 APPLE = bytes.fromhex("00051607000200004d6163204f532058") + bytes(100)
 COUNTED = ("a.png", "b.JPG", "c.jpe", "d.jfif", "e.hif", "f.jpg_large", "g.bin", "h", "sub/i.webp")
+COUNTED += ("j.ppm", "k.pgm")
 HIDDEN = (
     *(".hidden.png", "._a.png", ".trashed-1700000000-a.jpg", ".thumbnails/1.jpg", "sub/.x/a.png"),
     *("@eaDir/a.png/SYNOPHOTO_THUMB_XL.jpg", "SYNOPHOTO_THUMB_M.jpg", "#recycle/a.jpg"),
@@ -27,6 +28,7 @@ HIDDEN = (
 )
 OTHER = ("note.txt", "README", "a.jpg.part", "a.crdownload", "a.jpg_original", "MVI_1.THM", "a.cr2")
 FORMATS = {".JPG": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".hif": "HEIF", ".webp": "WEBP"}
+FORMATS |= {".ppm": "PPM", ".pgm": "PPM"}
 TEXTS = ("note.txt", "README")
 
 

@@ -81,7 +81,7 @@ def test_every_mode_becomes_what_is_asked_for(mode, format, monkeypatch):
         assert np.abs(out.astype(int) - value).max() <= 3
 
 
-@pytest.mark.parametrize("format", ["HEIF", "AVIF", "WEBP", "TIFF", "BMP", "GIF", "MPO"])
+@pytest.mark.parametrize("format", ["HEIF", "AVIF", "WEBP", "TIFF", "BMP", "GIF", "MPO", "PPM"])
 def test_every_format_is_read_in_colour(format):
     pixels = smooth(64, 48)
     data = encoded(pixels, format)
@@ -95,6 +95,29 @@ def test_of_an_animation_the_first_frame_is_taken():
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
     data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
     assert pictures.decode(data)[4, 4].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("head", "format"),
+    [
+        (b"P5\n# by a camera\n4 4\n255\n", "PPM"),
+        (b"P6 640 480 255\n", "PPM"),
+        (b"P2 is a road", ""),
+        (b"Python", ""),
+        (b"BM\x46\0\0\0\0\0\0\0\x36\0\0\0", "BMP"),
+        (b"BMW and others", ""),
+    ],
+)
+def test_a_text_is_no_picture(head, format):
+    assert pictures.picture_format(head) == format
+
+
+@pytest.mark.parametrize("white", [15, 255, 4095, 65535])
+def test_grey_of_any_depth_is_read(white):
+    wide = np.array([0, white // 2, white], ">u2" if white > 255 else np.uint8)
+    data = f"P5\n3 1\n{white}\n".encode() + wide.tobytes()
+    seen = pictures.decode(data)[0, :, 0].astype(int)
+    assert np.abs(seen - wide.astype(int) * 255 / white).max() < 1
 
 
 def test_sixteen_bits_become_eight():
@@ -125,6 +148,8 @@ def test_a_profile_is_turned_into_srgb():
         (b"", "empty file"),
         (b"not a picture at all", "content is no picture in a known format"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "content is no picture in a known format"),
+        (b"version https://git-lfs.github.com/spec/v1", "content is a pointer of Git LFS"),
+        (b"II*\0" + b"\0" * 40, "broken file, or a kind of TIFF that cannot be read"),
         (
             encoded(np.zeros((300, 300, 3), np.uint8)),
             "too many pixels: 300 x 300, the limit is 8999",

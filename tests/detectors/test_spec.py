@@ -269,3 +269,9 @@ def test_tensorflow_is_loaded_without_its_noise_and_nothing_else_is(text, monkey
     detectors.load(detectors.parse(text), 0.1)
     seen = fault.decode() if text.startswith("tfod") else (noise + fault).decode()
     assert capfd.readouterr().err == seen
+
+
+def test_a_web_page_in_the_place_of_a_model_is_named(tmp_path):
+    (tmp_path / "faces.pb").write_text("<!DOCTYPE html><title>Quota exceeded</title>")
+    with pytest.raises(ValueError, match="is a web page, and no model"):
+        detectors.check_spec(detectors.parse(f"tfod:{tmp_path}/faces.pb"))

@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import warnings
 import zipfile
 from contextlib import closing, suppress
 from itertools import islice
@@ -37,6 +38,28 @@ def write_records(folder, pictures, labels=None, number=3):
 @pytest.fixture
 def pictures():
     return np.random.default_rng(0).integers(0, 256, (6, 8, 16, 3), dtype=np.uint8)
+
+
+def test_of_two_files_of_one_name_in_a_zip_the_later_counts_once(tmp_path, pictures):
+    """As whoever unpacks it gets: a zip that was brought up to date holds both."""
+    path = tmp_path / "x.zip"
+    for mode, number in (("w", 0), ("a", 1)):
+        memory = io.BytesIO()
+        Image.fromarray(pictures[number]).save(memory, "png")
+        with warnings.catch_warnings(), zipfile.ZipFile(path, mode) as archive:
+            warnings.simplefilter("ignore")
+            archive.writestr("a.png", memory.getvalue())
+    source = open_source(path)
+    assert len(source) == 1
+    np.testing.assert_array_equal(source.read(0), pictures[1])
+
+
+def test_records_say_which_class_no_picture_has(tmp_path, pictures):
+    labels = np.eye(4, dtype=np.float32)[[1, 3, 1, 3, 1, 3]]
+    source = open_source(write_records(tmp_path / "records", pictures, labels))
+    assert source.notes[-1].endswith(
+        "x-rxx.labels: no picture has class 0: classes count from 0 on"
+    )
 
 
 def test_records_zip_and_folder_give_the_same(tmp_path, pictures):

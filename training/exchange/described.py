@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from atelier.arrays import CheckpointError, foreign, load_arrays
+from atelier.errors import stand_in
 from atelier.files import digest_file
+from atelier.listing import head_of
 from training.exchange.forms import discriminator_config, generator_config
 from training.exchange.nvidia import PARTS, Found, read_networks
 from training.exchange.pickles import NetworkFileError
@@ -82,6 +84,8 @@ def check_there(path: Path) -> None:
     if not path.is_file():
         what = "is no file" if path.exists() else "does not exist"
         raise NetworkFileError(f"{path} {what}: name a run, a .npz or a .pkl")
+    if said := stand_in(head_of(path)):
+        raise NetworkFileError(f"{path} is {said}: name a run, a .npz or a .pkl")
 
 
 @lru_cache(maxsize=8)

@@ -20,7 +20,7 @@ class Film:
         import cv2
 
         self.path, self.size, self.frames = path, size, 0
-        kind = cv2.VideoWriter.fourcc(*"mp4v")
+        kind = cv2.VideoWriter.fourcc(*"vp09")  # which browsers play; mp4v none does
         with TemporaryDirectory(prefix="atelier-") as folder:
             # OpenCV goes by the suffix, and dies of a name that is not UTF-8.
             named = Path(folder, "film.mp4")

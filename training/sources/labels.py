@@ -40,10 +40,13 @@ def read_labels(store: Store, names: Sequence[str]) -> tuple[Rows, list[str]]:
     below = place.removesuffix(FILE)
     labels = labels_by_name(where, {f"{below}{name}": label for name, label in pairs}, names)
     rows = dense(where, labels)
-    unseen = np.flatnonzero(~rows.any(axis=0)).tolist()
-    if not unseen:
-        return rows, []
-    return rows, [f"{where}: no picture has class {unseen[0]}: classes count from 0 on"]
+    return rows, unseen_classes(where, rows)
+
+
+def unseen_classes(where: str, rows: Rows) -> list[str]:
+    """A sentence about the classes that no picture has."""
+    found = np.flatnonzero(~rows.any(axis=0)).tolist()
+    return [f"{where}: no picture has class {found[0]}: classes count from 0 on"] if found else []
 
 
 def pairs_of(where: str, data: bytes) -> list[tuple[str, Any]] | None:

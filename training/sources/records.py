@@ -19,7 +19,7 @@ from atelier.files import json_of
 from atelier.listing import with_suffix
 from atelier.pictures import bytes_digest
 from training.sources.example import picture_in
-from training.sources.labels import parsed_json
+from training.sources.labels import parsed_json, unseen_classes
 from training.sources.pictures import decoded_picture
 from training.sources.source import DataError, Pixels, Size, in_words
 from training.sources.stores import FILE
@@ -177,7 +177,9 @@ class Records:
             raise DataError(
                 f"{file} has shape {labels.shape}: {len(self)} records need as many rows"
             )
-        return np.asarray(labels[: len(self)], np.float32)
+        rows = np.asarray(labels[: len(self)], np.float32)
+        self.notes += unseen_classes(str(file), rows)
+        return rows
 
 
 def pixels_in(example: bytes, where: str) -> Pixels:

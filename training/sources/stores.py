@@ -64,7 +64,7 @@ class ZipStore:
                 raise
             raise DataError(f"{path} is no zip, or a part of one: make it again") from None
         entries = [entry for entry in self.file.infolist() if not entry.is_dir()]
-        names = sorted(entry.filename for entry in entries)
+        names = sorted({entry.filename for entry in entries})  # of two alike the later one counts
         self.names = [name for name in names if not is_hidden(name_key(name))]
         self.hidden = len(names) - len(self.names)
         sums = sorted((entry.filename, entry.CRC) for entry in entries)

@@ -85,3 +85,32 @@ def test_a_class_number_that_is_too_high_is_an_error(tmp_path: Path, number: str
     table.write_text(f"file,label\n0.jpg,0\n1.jpg,{number}\n")
     with pytest.raises(SettingsError, match=r"class number \d{5,20} is too high"):
         labels_of(["a", "b"], lambda: {"a": "0.jpg", "b": "1.jpg"}, str(table))
+
+
+def test_folders_of_years_are_class_numbers_and_that_is_said() -> None:
+    years = {"a": "2019/1.jpg", "b": "2021/1.jpg"}
+    found = labels_of(list(years), lambda: years, "folder")
+    assert found is not None
+    assert found.indices == (2019, 2021)
+    assert found.remarks()[0].startswith(
+        "labels: 2020 of 2022 classes have no picture, 0 the first: whole numbers count from 0 on"
+    )
+    named = labels_of(list(years), lambda: {n: f"class-{p}" for n, p in years.items()}, "folder")
+    assert named is not None
+    assert (named.indices, named.remarks()) == ((0, 1), [])
+
+
+def test_whole_numbers_with_a_point_are_class_numbers(tmp_path: Path) -> None:
+    """In the order of their letters 10.0 would come before 2.0."""
+    table = tmp_path / "labels.csv"
+    given = ["0.0", "10.0", "2.0", "2", "2."]
+    photos = {name: f"{name}.jpg" for name in "abcde"}
+    lines = [f"{path},{label}\n" for path, label in zip(photos.values(), given, strict=True)]
+    table.write_text("file,label\n" + "".join(lines))
+    found = labels_of(list(photos), lambda: photos, str(table))
+    assert found is not None
+    assert found.indices == (0, 10, 2, 2, 2)
+    table.write_text(table.read_text().replace("2.0", "2.5"))
+    named = labels_of(list(photos), lambda: photos, str(table))
+    assert named is not None
+    assert named.classes == ("0.0", "10.0", "2", "2.", "2.5")

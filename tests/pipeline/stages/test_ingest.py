@@ -143,7 +143,7 @@ import sys
 from pathlib import Path
 from pipeline.photos import video
 path = Path(sys.argv[1])
-print(video.too_large(path, 1), len(list(video.frames(path, 1))))
+print(video.refusal(path, 1), len(list(video.frames(path, 1))))
 """
 
 

@@ -1,5 +1,7 @@
 import io
+import os
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from pipeline.sections import DatasetConfig
 from pipeline.stages import resize
 from pipeline.tasks import Resize
 from tests.atelier.test_pictures import encoded, smooth
-from tests.kit.store import build, photo, save, set_options
+from tests.kit.store import ROOT, build, photo, save, set_options
 
 
 def opened(data):
@@ -98,3 +100,41 @@ def test_rgba_needs_png():
         ValueError, match=r"\[Dataset\] channels = 'rgba': JPEG has no transparency"
     ):
         DatasetConfig(channels="rgba")
+
+
+SHRINK = """
+import sys
+import numpy as np
+from pipeline.stages.resize import scaled
+pixels = np.arange(300 * 200 * 3).reshape(300, 200, 3).astype(np.uint8)
+try:
+    print(scaled(pixels, (40, 60)).sum())
+except ValueError as refusal:
+    print(type(refusal).__name__, refusal)
+"""
+
+
+def shrunk_with(**environment):
+    """What a process of its own makes of a picture, or says."""
+    command = [sys.executable, "-c", SHRINK]
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | environment, capture_output=True, check=True
+    )
+    return done.stdout.decode()
+
+
+@pytest.mark.slow
+def test_limits_of_the_environment_change_nothing():
+    """Beyond one ImageMagick ends the process, and the photo would be at fault."""
+    small = {"WIDTH": "10", "HEIGHT": "10", "AREA": "1KP", "MEMORY": "1KiB", "MAP": "1KiB"}
+    small |= {"DISK": "0", "TIME": "0"}
+    given = {f"MAGICK_{name}_LIMIT": value for name, value in small.items()}
+    assert shrunk_with(**given) == shrunk_with()
+
+
+@pytest.mark.slow
+def test_a_policy_that_allows_less_is_the_machines_fault(tmp_path):
+    policy = '<policymap><policy domain="resource" name="width" value="100"/></policymap>'
+    (tmp_path / "policy.xml").write_text(policy)
+    said = shrunk_with(MAGICK_CONFIGURE_PATH=str(tmp_path))
+    assert said.startswith("Failure ImageMagick's policy allows a width of 100 on this machine")

@@ -205,6 +205,9 @@ def test_what_cannot_be_opened_is_one_sentence_that_names_the_file(write, kind):
 def test_what_is_not_there_is_named(tmp_path):
     with pytest.raises(NetworkFileError, match="does not exist"):
         open_generator(tmp_path / "none.pkl")
+    (tmp_path / "lfs.npz").write_bytes(b"version https://git-lfs.github.com/spec/v1")
+    with pytest.raises(NetworkFileError, match="is a pointer of Git LFS"):
+        open_generator(tmp_path / "lfs.npz")
     with pytest.raises(CheckpointError, match="is no run"):
         open_generator(tmp_path)
 
