@@ -89,6 +89,7 @@ scheduler: .venv/ready  ## start luigid on http://localhost:8082 (then LUIGI_CON
 
 # It listens where the scheduler is reached from, and on no other network of this machine.
 TOWARDS = import sys; from pipeline.engine.towards import main; sys.exit(main())
+CORES = from atelier.cores import cores; print(cores())
 
 # Two settings let glibc keep large buffers, which Dask's own would give back each time; the third
 # spares a log of what a worker was at, which takes 50 MB in an hour.
@@ -97,7 +98,7 @@ worker: .venv/ready  ## one worker process per core: make worker SCHEDULER=tcp:/
 	@host=$$($(PY) -c "$(TOWARDS)" "$(SCHEDULER)") && \
 	MALLOC_TRIM_THRESHOLD_=268435456 MALLOC_MMAP_THRESHOLD_=33554432 \
 	DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False \
-	.venv/bin/dask worker $(SCHEDULER) --host "$$host" --nworkers $$(nproc) --nthreads 1 \
+	.venv/bin/dask worker $(SCHEDULER) --host "$$host" --nworkers $$($(PY) -c "$(CORES)") --nthreads 1 \
 		--no-dashboard --dashboard-address 127.0.0.1:0
 
 setup:  ## install what is needed: system libraries, .venv, Python packages [GPU=1: CUDA's, GPU=0: not]

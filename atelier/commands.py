@@ -29,12 +29,14 @@ from atelier.options import (
 
 NO_MEMORY = "this takes more memory than there is: close other programs, or ask for less at a time"
 
+PRINTED = "standard output"
 FULL = "make room there, or where temporary files lie (TMPDIR), and run the same command again"
 NOWHERE = "the current folder was removed: go to one that is there"
 MAY_NOT = "change its permissions, or name another"
 WAYS_OUT = {
     errno.ENOSPC: FULL,
     errno.EDQUOT: FULL,
+    errno.EFBIG: "raise the limit of a file's size, ulimit -f, or name another file system",
     errno.EACCES: MAY_NOT,
     errno.EPERM: MAY_NOT,
     errno.EROFS: "it can only be read there: name another place",
@@ -216,6 +218,7 @@ def answer(command: Callable[[], int], stopped: str) -> int:
         sys.stdout = None  # type: ignore[assignment]
         return 1
     except OSError as error:
+        name_printed(error)
         code, words = (2, NOWHERE) if is_nowhere() else (1, os_error_in_words(error))
         return said(f"error: {words}", code)
     except MemoryError as error:
@@ -226,6 +229,17 @@ def answer(command: Callable[[], int], stopped: str) -> int:
         if not (words := system_in_words(error)):
             raise
         return said(f"error: {words}", 1)
+
+
+def name_printed(error: OSError) -> None:
+    """Where an error about no file is one about what is printed, which one more line tells."""
+    if not error.errno or error.filename or sys.stdout is None:
+        return
+    try:
+        print(flush=True)
+    except OSError as again:
+        if again.errno == error.errno:
+            error.filename = PRINTED
 
 
 def is_nowhere() -> bool:
@@ -321,8 +335,13 @@ def number_of(count: int, noun: str) -> str:
 
 
 def say(text: str) -> None:
-    """Print, whether or not anybody still listens: what runs goes on, or saves and stops."""
+    """Print, whether or not anybody still listens: what runs goes on, or saves and stops.
+
+    Where nothing more can be printed, as on a terminal that is gone, standard error says so.
+    """
     try:
         print(text, flush=True)
-    except BrokenPipeError:
+    except OSError as error:
         sys.stdout = None  # type: ignore[assignment]
+        if not isinstance(error, BrokenPipeError):
+            said(f"note: {PRINTED}: {error.strerror}: the work goes on, unseen", 0)

@@ -22,6 +22,7 @@ NAMING = f"use letters, digits, _ - and . only, at most {LONGEST}"
 HOST_MAX = 64  # bytes of a host's name in that of a half-written file
 CANNOT = (errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)  # what some file systems say
 NO_LOCKS = (errno.ENOLCK, *CANNOT)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of what is said of a write, without a name
 PARTIAL = re.compile(r"\..+\.(?P<host>[^.]*)-(?P<pid>\d+)\.partial")
 
 
@@ -79,7 +80,8 @@ def replacing(path: Path, lasting: bool = True) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = partial_of(path)
     try:
-        yield partial
+        with naming(path):
+            yield partial
         if lasting:
             for inner in (*partial.rglob("*"), partial):
                 sync(inner)
@@ -90,6 +92,17 @@ def replacing(path: Path, lasting: bool = True) -> Iterator[Path]:
             sync(path.parent)
     finally:
         remove(partial)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let an error name the file for which there was no room: the system does not."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_ROOM and not error.filename:
+            error.filename = str(path)
+        raise
 
 
 def partial_of(path: Path) -> Path:

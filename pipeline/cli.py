@@ -13,7 +13,7 @@ from luigi.rpc import RPCError
 from atelier.commands import Parser, path, run_command, said
 from pipeline import options, tasks
 from pipeline.dataset import ready
-from pipeline.engine import lock
+from pipeline.engine import lock, processes
 from pipeline.engine.crew import EngineConfig
 from pipeline.engine.progress import Bar
 from pipeline.luigi_script import KEPT, sentences, task_of, tell_dataset
@@ -182,6 +182,7 @@ def source(_: argparse.Namespace) -> int:
 
 def build_task(task: luigi.Task) -> int:
     """Let Luigi build it; returns 0, or the exit code after saying why."""
+    processes.check_semaphores()  # Luigi makes some itself
     with sentences() as told:
         try:
             result = luigi.build([task], log_level="WARNING", detailed_summary=True)

@@ -31,7 +31,7 @@ from atelier.commands import (
 from atelier.errors import Refusal
 from atelier.options import check_range, converted, nearest
 from pipeline import options, tasks
-from pipeline.engine import lock
+from pipeline.engine import lock, processes
 from pipeline.options import SettingsError
 from pipeline.photos.objects import RemoteError
 from pipeline.report import chapters
@@ -75,6 +75,7 @@ def check(words: Sequence[str], tasks: Sequence[type[luigi.Task]]) -> int:
         task = task_of(root or "", tasks)
         own = check_values(vars(given), task)
         check_workers(given.core_workers)
+        processes.check_semaphores()  # Luigi makes some itself
         for name in options.names():
             value = vars(given).get(name.removeprefix("--").replace("-", "_"))
             if value is not None:

@@ -169,7 +169,7 @@ def train_command(given: argparse.Namespace) -> int:
     if given.dry_run:
         return tell_plan(config, source, pair)
     replicas = devices.choose(config)
-    print(f"training on {devices.devices_in_words(replicas, config)}")
+    say(f"training on {devices.devices_in_words(replicas, config)}")
     run = told_run(f"preset {given.preset}", config, source)
     if config.run.resume_from and not (run / "config.json").exists():
         check_model(Path(config.run.resume_from), "resume_from")
@@ -189,7 +189,7 @@ def distill_command(given: argparse.Namespace) -> int:
     if given.dry_run:
         return tell_plan(config, source, distill.pair_for(opened, config))
     replicas = devices.choose(config)
-    print(f"distilling on {devices.devices_in_words(replicas, config)}")
+    say(f"distilling on {devices.devices_in_words(replicas, config)}")
     run = told_run(f"teacher {opened.path}", config, source)
     with made_for(run):
         teaching = distill.teaching(opened, config, replicas)
@@ -210,9 +210,9 @@ def tell_plan(config: Config, source: sources.Source, pair: Pair) -> int:
 def told_run(head: str, config: Config, source: sources.Source) -> Path:
     """The folder of a run, after saying what the run is."""
     dataset = sources.dataset_identity(source)
-    print(in_ten_lines(head, config, dataset))
+    say(in_ten_lines(head, config, dataset))
     run = folder.folder(config, dataset)
-    print(run, flush=True)
+    say(str(run))
     return run
 
 

@@ -17,7 +17,8 @@ from typing import Any
 import tensorflow as tf
 
 from atelier import cuda
-from atelier.commands import errno_of
+from atelier.commands import errno_of, number_of
+from atelier.cores import cores
 from atelier.errors import Refusal, reason_in
 from atelier.files import json_of
 from training import startup
@@ -208,8 +209,8 @@ def cpus(config: Config) -> list[str]:
 def devices_in_words(replicas: Replicas, config: Config) -> str:
     """The devices, for people, why a card that is there is none of them, and what is slow."""
     names = [named(device) for device in tf.config.get_visible_devices("GPU")]
-    threads = config.run.threads or os.cpu_count()
-    said = ", ".join(names) or f"the CPU, {threads} threads"
+    threads = config.run.threads or cores()
+    said = ", ".join(names) or f"the CPU, {number_of(threads, 'thread')}"
     if replicas.count > 1:
         said += f"; {replicas.count} replicas"
     if replicas.workers > 1:

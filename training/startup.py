@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from atelier import cuda
+from atelier.cores import cores, share
 
 TRIM, MMAP = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of <malloc.h>
 LARGEST = 32 << 20  # bytes: what glibc takes as M_MMAP_THRESHOLD, at most
@@ -18,6 +19,7 @@ KERAS = "keras.src.optimizers"
 # Convolutions by oneDNN, which TensorFlow takes by itself on newer x86 processors alone: without
 # VNNI a step of training then takes 0.6 to 0.85 of the time, a picture 0.75 to 0.8.
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
+THREADS = "TF_NUM_INTRAOP_THREADS"  # by itself it has one for each core of the machine
 X86 = ("x86_64", "AMD64")
 PROCESSOR = Path("/proc/cpuinfo")
 WITH_BFLOAT16 = {"avx512f", "avx_ne_convert"}  # what oneDNN wants of an x86 processor
@@ -47,13 +49,16 @@ def emulates_bfloat16() -> bool:
 def load_tensorflow() -> None:
     """Import TensorFlow without its noise, and without Keras.
 
-    Keras, a fifth of the time, is left to those who ask for it. Convolutions are oneDNN's.
+    Keras, a fifth of the time, is left to those who ask for it. Convolutions are oneDNN's,
+    and the threads no more than the cores that a container may use.
     """
     if "tensorflow" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what it has to say is raised
     if platform.machine() in X86:
         os.environ.setdefault(ONEDNN, "1")
+    if share():
+        os.environ.setdefault(THREADS, str(cores()))
     known = sys.modules.get(KERAS)
     sys.modules[KERAS] = known  # type: ignore[assignment]  # None, as Python says: there is none
     try:

@@ -1,12 +1,12 @@
 """The command line: train, export, evaluate."""
 
 import argparse
-import os
 from collections.abc import Sequence
 from dataclasses import fields
 
 from atelier import cuda
 from atelier.commands import Parser, add_options, path, run_command, say
+from atelier.cores import cores
 from atelier.options import at_home
 from atelier.stop import STOPPED
 from detectors.learning.options import (
@@ -73,7 +73,7 @@ def set_up(threads: int) -> None:
         tf.config.threading.set_intra_op_parallelism_threads,
         tf.config.threading.set_inter_op_parallelism_threads,
     ):
-        set_threads(threads or os.cpu_count() or 1)
+        set_threads(threads or cores())
     tf.config.experimental.enable_op_determinism()
 
 

@@ -31,7 +31,8 @@ def reserve(sizes: Mapping[Path, int]) -> None:
     for path, size in sizes.items():
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            os.posix_fallocate(file, 0, size)
+            with files.naming(path):
+                os.posix_fallocate(file, 0, size)
         finally:
             os.close(file)
 

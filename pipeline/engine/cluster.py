@@ -110,6 +110,8 @@ def local(wanted: tuple[Any, ...]) -> Connection:
     import dask
     from distributed import Client, LocalCluster
 
+    interrupt.check_semaphores()
+    interrupt.check_loopback()
     _, processes, dashboard, _ = wanted
     # Dask gives up the place of a worker that is away at one moment, 15 s after it died: one that
     # dies again and again may be just then, and nobody takes its place.

@@ -1,6 +1,5 @@
 """Runs units of work on Dask: a cluster of local processes, many machines, or in-process."""
 
-import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import CancelledError
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from atelier import files
 from atelier.commands import say
+from atelier.cores import cores
 from atelier.errors import Refusal
 from atelier.options import option
 from pipeline.engine import cluster, fitness
@@ -67,7 +67,7 @@ class EngineConfig(Settings):
     @property
     def processes(self) -> int:
         """Local workers: as many as asked for, or one per core this process may use."""
-        return self.workers or len(os.sched_getaffinity(0))
+        return self.workers or cores()
 
     def rows_per_unit(self, total: int) -> int:
         """Units small enough to share among the workers, large enough to be worth a file."""

@@ -1,6 +1,7 @@
 """A signal may reach every process of a command at once; only the first of them is to answer."""
 
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -8,9 +9,37 @@ from multiprocessing import get_context, resource_tracker
 from typing import TypeVar
 
 from atelier import stop
+from atelier.errors import Failure
 from atelier.stop import SIGNALS
 
 T = TypeVar("T")
+
+
+class NoProcessesError(Failure):
+    """Processes of this machine cannot reach each other; the message says why, and the way out."""
+
+
+def check_semaphores() -> None:
+    """Raise NoProcessesError where none can be made, as where shared memory cannot be written."""
+    try:
+        get_context("fork").Lock()  # which needs no process to look after it
+    except OSError as error:
+        raise NoProcessesError(
+            f"no process can be begun, for want of semaphores in /dev/shm ({error.strerror}):"
+            " let it be mounted, with room, and writable"
+        ) from None
+
+
+def check_loopback() -> None:
+    """Raise NoProcessesError where this machine does not reach itself."""
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            socket.create_connection(server.getsockname(), timeout=10).close()
+    except OSError as error:
+        raise NoProcessesError(
+            f"this machine does not reach itself at 127.0.0.1 ({error}): bring its loopback"
+            " interface up, as by ip link set lo up, or set [Engine] scheduler = in-process"
+        ) from None
 
 
 @contextmanager
@@ -34,6 +63,7 @@ def run_apart(function: Callable[..., T], *arguments: object) -> T:
 
     Raises what the function raises, BrokenProcessPool where the process dies.
     """
+    check_semaphores()
     with ProcessPoolExecutor(1, get_context("spawn"), initializer=end_quietly) as process:
         with unheard():
             answer = process.submit(function, *arguments)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from atelier import stop
+from atelier import commands, stop
 from atelier.errors import Failure
 from pipeline.options import REPOSITORY
 
@@ -56,7 +56,7 @@ def follow(command: list[str], status: re.Pattern[str], say: Say) -> tuple[int, 
             if line.startswith(REASONS):
                 reason = line.strip().removeprefix("error: ")
             if not line.startswith("error: "):
-                print(line, end="", flush=True)
+                commands.say(line.removesuffix("\n"))
             if found := status.match(line):
                 say(line.strip(), int(100 * float(found[1]) / max(float(found[2]), 1e-9)))
     if received and multiprocessing.parent_process():  # of Luigi's, which ends without a trace
@@ -117,7 +117,7 @@ def forwarding(trainer: "subprocess.Popen[Any]", saying: str = "") -> Iterator[l
     def forward(number: int, _: object) -> None:
         if not received:
             if saying:
-                print(saying, file=sys.stderr, flush=True)
+                commands.said(saying, 0)
             trainer.terminate()
         received.append(number)
 

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from atelier import files
+from atelier.cores import cores
 from pipeline import tasks
 from pipeline.engine.progress import Bar
 from pipeline.rows import columns, memo, parquet, shards
@@ -57,7 +58,7 @@ def found_in(store: Path) -> Iterator[Fault]:
         work += [Look(told, "copy", partial(copy.faults, told)) for told in copy.finished()]
     with (
         Bar("verify", sum(look.files for look in work), lambda *_: None, "files") as bar,
-        ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool,
+        ThreadPoolExecutor(cores()) as pool,
     ):
         for look, found in zip(work, pool.map(lambda look: look.faults(), work), strict=True):
             yield from found

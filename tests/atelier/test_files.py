@@ -36,6 +36,16 @@ def test_a_failure_leaves_what_was_there(tmp_path, lasting):
     assert os.listdir(tmp_path) == ["one"] and (tmp_path / "one").read_text() == "old"
 
 
+@pytest.mark.parametrize("number", files.NO_ROOM)
+def test_a_file_without_room_is_named(tmp_path, number):
+    with pytest.raises(OSError) as told, files.replacing(tmp_path / "one"):
+        raise OSError(number, os.strerror(number))
+    assert str(told.value) == f"[Errno {number}] {os.strerror(number)}: '{tmp_path / 'one'}'"
+    with pytest.raises(OSError) as told, files.replacing(tmp_path / "one"):
+        raise OSError(number, os.strerror(number), "/another")
+    assert told.value.filename == "/another"
+
+
 def test_a_folder_is_replaced_as_a_whole(tmp_path):
     for content in ("old", "new"):
         with files.replacing(tmp_path / "folder") as partial:

@@ -1,13 +1,14 @@
 """How a command ends: the funnel by either way, nobody who reads, a recipe that cannot be read."""
 
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from atelier.commands import FULL
+from atelier.commands import FULL, PRINTED
 from detectors.packaged import YUNET
 from tests.kit import commands
 from tests.kit.store import ROOT
@@ -96,15 +97,33 @@ def test_nobody_who_reads_is_no_error(nobody, words, codes):
     assert done.returncode in codes and done.stderr == ""
     with Path("/dev/full").open("w") as full:
         done = ended([sys.executable, *words], stdout=full)
-    assert done.stderr in ("", f"error: [Errno 28] No space left on device: {FULL}\n")
+    assert done.stderr in (
+        "",
+        f"error: [Errno 28] No space left on device: '{PRINTED}': {FULL}\n",
+    )
+
+
+@pytest.fixture(params=["a pipe", "a terminal", "a full disk"])
+def deaf(request):
+    """Where nothing can be printed: nobody reads, the terminal was closed, the log's disk is full.
+
+    An ssh connection that broke leaves such a terminal to what was disowned.
+    """
+    if request.param == "a full disk":
+        writer = os.open("/dev/full", os.O_WRONLY)
+    else:
+        reader, writer = os.pipe() if request.param == "a pipe" else pty.openpty()
+        os.close(reader)
+    yield writer
+    os.close(writer)
 
 
 @pytest.mark.parametrize("way", ["pipeline", "luigi"])
-def test_a_run_that_nobody_listens_to_goes_on(folder, nobody, way):
+def test_a_run_that_nobody_listens_to_goes_on(folder, deaf, way):
     words = commands.command(folder, "run")
     words = words if way == "pipeline" else [*LUIGI, "Dataset", *words[4:]]
     silent = subprocess.run(
-        words, cwd=ROOT, stdout=nobody, stderr=nobody, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        words, cwd=ROOT, stdout=deaf, stderr=deaf, env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
     assert silent.returncode == 0
     assert (folder / "store" / "report.html").is_file()

@@ -60,6 +60,7 @@ def test_what_a_command_begins_is_no_command(script, monkeypatch):
     [
         (errno.ENOSPC, "make room there, or where temporary files lie"),
         (errno.EDQUOT, "make room there"),
+        (errno.EFBIG, "raise the limit of a file's size, ulimit -f"),
         (errno.EACCES, "change its permissions, or name another"),
         (errno.EROFS, "it can only be read there: name another place"),
         (errno.EMFILE, "raise the limit of open files, ulimit -n"),
@@ -95,6 +96,18 @@ def test_a_full_disk_is_one_sentence_where_a_library_says_it_in_its_own_words(ca
     assert capsys.readouterr().err == "error: /v; No such file or directory [Op:X]\n"
     with pytest.raises(ResourceExhaustedError):
         ground.answered(lambda: command("a fault of ours"), "stopped")
+
+
+def test_what_is_said_of_a_run_may_find_no_room(monkeypatch, capsys):
+    class Full(io.StringIO):
+        def write(self, text):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("sys.stdout", Full())
+    ground.say("1 of 2 kimg")
+    ground.say("2 of 2 kimg")
+    said = "note: standard output: No space left on device: the work goes on, unseen\n"
+    assert capsys.readouterr().err == said
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from tests.kit.house import HEAVY, PACKAGES, ROOT
 # Who may import whom: each room those on the floors below its own, and nobody beside it.
 FLOORS = {
     "atelier": [
-        {"errors", "boxes", "stop", "svg", "cuda", "containers", "tiffs"},
+        {"errors", "boxes", "stop", "svg", "cuda", "containers", "cores", "tiffs"},
         {"colours"},
         {"options", "files", "pictures", "names"},
         {"arrays", "commands", "listing", "tables"},
@@ -54,7 +54,7 @@ MAY_IMPORT = {
     "pipeline": {"atelier", "detectors", "training"},
 }
 KNOW_LUIGI = {"options", "stage", "tasks", "train.tasks", "luigi_script", "cli"}  # of pipeline
-MOST = {"pipeline": (16, 8), "training": (26, 10), "detectors": (13, 8), "atelier": (16, 4)}
+MOST = {"pipeline": (16, 8), "training": (26, 10), "detectors": (13, 8), "atelier": (17, 4)}
 ENTRANCES = {"__main__"}
 EVERY_COMMAND_HAS = {"main", "parser"}
 EMPTY_WORDS = {"utils", "util", "helpers", "helper", "common", "manager"}

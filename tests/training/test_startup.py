@@ -126,3 +126,11 @@ def test_what_ends_the_loading_is_seen(tmp_path, end, code):
     assert returned == code and error.startswith("E0000 a driver is broken\n")
     assert "oneDNN" not in error
     assert ("ImportError: no" in error) == (code == 1)
+
+
+@pytest.mark.parametrize(("left", "given"), [(0, None), (3, "3")])
+def test_tensorflow_has_no_more_threads_than_a_container_leaves(tmp_path, monkeypatch, left, given):
+    monkeypatch.delenv(startup.THREADS, raising=False)
+    limited = f"from training import startup; startup.share = startup.cores = lambda: {left}; "
+    asks = f"import os\nprint(os.environ.get({startup.THREADS!r}))"
+    assert loading(tmp_path, asks, limited)[:2] == (0, f"{given}\nloaded\n")

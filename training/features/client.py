@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atelier import cuda
+from atelier.cores import cores
 from atelier.errors import Refusal
 from training.features import frames
 
@@ -92,7 +93,7 @@ class Extractor:
         """Say which network; teach it if there are lessons."""
         school = {"size": lessons.size, "classes": lessons.classes} if lessons else None
         about = {"kind": net.kind, "weights": net.weights, "device": net.device}
-        self.send({**about, "threads": net.threads or os.cpu_count() or 1, "school": school})
+        self.send({**about, "threads": net.threads or cores(), "school": school})
         if lessons is None:
             return None
         for batch, labels in lessons.batches:
