@@ -11,7 +11,8 @@ KINDS = ("", "cpu")  # of the control groups that limit cores: of version 2, of 
 
 def cores(root: Path = Path("/")) -> int:
     """Whole cores that this process may use: one at least."""
-    own = len(os.sched_getaffinity(0))
+    known = hasattr(os, "sched_getaffinity")  # on Linux
+    own = len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
     return min(own, share(root) or own)
 
 

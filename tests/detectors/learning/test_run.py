@@ -241,7 +241,10 @@ def test_labels_to_hold_out_can_be_given(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (["--labels", "gone.csv", "--pictures", "."], "gone.csv: there is no such CSV or JSON file"),
+        (
+            ["--labels", "gone.csv", "--pictures", "."],
+            "gone.csv: there is no such CSV or JSON file",
+        ),
         (["--labels", "", "--pictures", "."], "labels is empty: give --labels"),
         (["--size", "70"], "size = 70: give a multiple of 32"),
     ],

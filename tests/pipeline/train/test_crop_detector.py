@@ -110,7 +110,9 @@ def test_every_other_end_is_one_sentence(end, said):
 @pytest.mark.slow
 def test_a_wrong_labels_file_comes_back_as_one_sentence(tmp_path):
     given = SMALL | {"labels": str(tmp_path / "gone.csv"), "pictures": str(tmp_path)}
-    with pytest.raises(TrainError, match=r"^\S*gone.csv: there is no such CSV or JSON file or folder"):
+    with pytest.raises(
+        TrainError, match=r"^\S*gone.csv: there is no such CSV or JSON file or folder"
+    ):
         crop_detector.train_detector(tmp_path, TrainCropDetectorConfig(**given), lambda *_: None)
 
 
