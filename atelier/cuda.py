@@ -35,6 +35,7 @@ CARDS = "CUDA_VISIBLE_DEVICES"  # read by the driver when a process first asks f
 COMPILER = "--xla_gpu_cuda_data_dir"
 GROWTH = "TF_FORCE_GPU_ALLOW_GROWTH"  # else TensorFlow takes nearly all of a card's memory at once
 
+LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 NOISE = (
     "^(I[0-9]{4} |.* I tensorflow/|WARNING: All log messages before absl"
     "|To enable the following instructions: )"  # the second line of a message
@@ -72,9 +73,10 @@ def prepare() -> None:
 def without_noise() -> Iterator[None]:
     """While TensorFlow is imported, which prints such lines whatever it is told.
 
-    A process of its own reads along, so that errors are seen even where they end this one; no fork,
-    since a worker has threads.
+    Later it keeps its words to itself: what it has to say is raised. A process of its own reads
+    along, so that errors are seen even where they end this one: no fork, as a worker has threads.
     """
+    os.environ.setdefault(LEVEL, "3")
     wanted = "TF_CPP_MAX_VLOG_LEVEL" in os.environ
     if wanted or "tensorflow" in sys.modules or sys.stderr is None:
         yield
@@ -131,4 +133,4 @@ def why_none(device: str) -> str:
         )
     if os.environ.get(CARDS) in ("", "-1"):
         return f"{CARDS} = {os.environ[CARDS]!r} hides the NVIDIA card: unset it"
-    return "TensorFlow does not take the NVIDIA card: TF_CPP_MIN_LOG_LEVEL=0 shows why"
+    return f"TensorFlow does not take the NVIDIA card: {LEVEL}=0 shows why"

@@ -4,7 +4,6 @@ from atelier import stop
 
 stop.quiet_start()
 
-import os
 import sys
 from contextlib import nullcontext
 from importlib import import_module
@@ -59,7 +58,6 @@ def load(spec: Spec, min_face: float) -> Detector:
     Raises ValueError with one sentence where its model is missing or unfit.
     """
     check_spec(spec)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what TensorFlow has to say is raised
     kind = KINDS[spec.kind]
     if kind.library == "tensorflow" and kind.library not in sys.modules:
         cuda.prepare()

@@ -54,7 +54,6 @@ def load_tensorflow() -> None:
     """
     if "tensorflow" in sys.modules:
         return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what it has to say is raised
     if platform.machine() in X86:
         os.environ.setdefault(ONEDNN, "1")
     if share():
