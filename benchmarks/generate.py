@@ -86,7 +86,7 @@ def random_model(asked: argparse.Namespace, folder: Path) -> Path:
     rng = np.random.default_rng(0)
     arrays = {
         name: value.numpy() + 0.1 * rng.standard_normal(value.shape).astype(np.float32)
-        for name, value in Generator(config, seed=1).values.items()
+        for name, value in Generator(config, start=1).values.items()
     }
     path = folder / "random.npz"
     save_generator(path, OpenedGenerator(path, "made", config, None, {"G_ema": arrays}))

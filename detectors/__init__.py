@@ -62,7 +62,7 @@ def load(spec: Spec, min_face: float) -> Detector:
     if kind.library == "tensorflow" and kind.library not in sys.modules:
         cuda.prepare()
     module, _, loader = kind.loader.partition(":")
-    with cuda.without_noise() if kind.library == "tensorflow" else nullcontext():
+    with cuda.importing_tensorflow() if kind.library == "tensorflow" else nullcontext():
         own = import_module(module)
     return cast(Detector, getattr(own, loader)(spec, min_face))
 

@@ -61,7 +61,7 @@ def load_tensorflow() -> None:
     known = sys.modules.get(KERAS)
     sys.modules[KERAS] = known  # type: ignore[assignment]  # None, as Python says: there is none
     try:
-        with cuda.without_noise():
+        with cuda.importing_tensorflow():
             import tensorflow  # noqa: F401
     finally:
         if known is None:

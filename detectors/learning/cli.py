@@ -66,7 +66,7 @@ def train_command(given: argparse.Namespace) -> int:
 
 def set_up(threads: int) -> None:
     """One process with this many threads, and the same bits every time."""
-    with cuda.without_noise():
+    with cuda.importing_tensorflow():
         import tensorflow as tf
 
     for set_threads in (
@@ -79,7 +79,7 @@ def set_up(threads: int) -> None:
 
 def export_command(given: argparse.Namespace) -> int:
     config, classes = config_of(given.run)
-    with cuda.without_noise():
+    with cuda.importing_tensorflow():
         from detectors.learning import export, network
 
     export.check_place(given.out)
@@ -93,7 +93,7 @@ def export_command(given: argparse.Namespace) -> int:
 
 
 def evaluate_command(given: argparse.Namespace) -> int:
-    with cuda.without_noise():
+    with cuda.importing_tensorflow():
         from detectors.learning.evaluate import evaluate
 
     evaluate(given.detector, given.labels, given.pictures, given.against, given.out, say)

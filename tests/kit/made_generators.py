@@ -24,7 +24,7 @@ def opened(kind, path, **more):
     rng = np.random.default_rng(len(kind))
     arrays = {
         name: (value.numpy() + 0.2 * rng.standard_normal(value.shape)).astype(np.float32)
-        for name, value in new_generator(config, seed=1).values.items()
+        for name, value in new_generator(config, start=1).values.items()
     }
     save_generator(path, OpenedGenerator(path, "made", config, None, {"G_ema": arrays}))
     return open_generator(path)

@@ -44,11 +44,12 @@ def test_the_environment_comes_first(monkeypatch, name):
     assert not startup.keep_memory()
 
 
-def loading(folder, source, before=""):
-    """What a process prints that loads a TensorFlow made of this source, after these lines."""
+def loading(folder, source, before="", after=""):
+    """What a process prints that loads a TensorFlow made of this source, between these lines."""
     (folder / "tensorflow").mkdir()
     (folder / "tensorflow" / "__init__.py").write_text(source)
-    code = f"{before}from training import startup; startup.load_tensorflow(); print('loaded')"
+    load = "from training import startup; startup.load_tensorflow()"
+    code = f"{before}{load}{after}; print('loaded')"
     path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", os.getcwd())])
     command, env = [sys.executable, "-c", code], os.environ | {"PYTHONPATH": path}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
@@ -66,6 +67,19 @@ def test_convolutions_are_onednns_on_x86(tmp_path, monkeypatch, machine, given, 
     told = f"import os; print(os.environ.get({startup.ONEDNN!r}))"
     before = f"import platform; platform.machine = lambda: {machine!r}\n"
     assert loading(tmp_path, told, before)[1] == f"{taken}\nloaded\n"
+
+
+def test_while_it_loads_no_garbage_is_collected_and_what_it_made_is_looked_through_no_more(
+    tmp_path,
+):
+    told, after = "import gc; print(gc.isenabled())", "; import gc; print(gc.isenabled())"
+    frozen = "; print(gc.get_freeze_count() > 1000)"
+    assert loading(tmp_path, told, after=after + frozen)[1] == "False\nTrue\nTrue\nloaded\n"
+
+
+def test_who_collects_no_garbage_goes_on_without(tmp_path):
+    before, after = "import gc; gc.disable()\n", "; print(gc.isenabled())"
+    assert loading(tmp_path, "", before, after)[1] == "False\nloaded\n"
 
 
 INTEL, AMD = "fpu avx2 avx512f amx_bf16", "fpu avx2 fma"

@@ -55,14 +55,9 @@ class OpenedGenerator(ModelFile):
         """
         if part not in self.arrays:
             raise NetworkFileError(f"{self.path} has no {part}: open a file that has it")
-        network: Network
         if part == "D" and self.discriminator:
-            network = Discriminator(replace(self.discriminator, **arithmetic), 0)
-        else:
-            network = new_generator(replace(self.config, **arithmetic), 0)
-        for name, variable in network.values.items():
-            variable.assign(self.arrays[part][name])
-        return network
+            return Discriminator(replace(self.discriminator, **arithmetic), self.arrays[part])
+        return new_generator(replace(self.config, **arithmetic), self.arrays[part])
 
 
 def open_generator(path: Path, parts: tuple[str, ...] = AVERAGE) -> OpenedGenerator:

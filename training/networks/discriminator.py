@@ -10,6 +10,7 @@ from training.networks.layers import recompute
 from training.networks.parameters import (
     Layer,
     Network,
+    Start,
     Table,
     Tensor,
     conv_table,
@@ -50,8 +51,8 @@ class Discriminator(Network):
     follow each other: groups are formed in each on its own.
     """
 
-    def __init__(self, config: DiscriminatorConfig, seed: int) -> None:
-        super().__init__(discriminator_table(config), seed, "discriminator")
+    def __init__(self, config: DiscriminatorConfig, start: Start) -> None:
+        super().__init__(discriminator_table(config), start, "discriminator")
         self.config = config
 
     def __call__(self, images: Tensor, labels: Tensor | None = None, batches: int = 1) -> Tensor:

@@ -13,6 +13,7 @@ from training.networks.parameters import (
     Layer,
     Network,
     Parameter,
+    Start,
     Table,
     Tensor,
     conv_table,
@@ -40,8 +41,8 @@ def generator_table(config: GeneratorConfig) -> Table:
 class Generator(Network):
     """G: map(z) -> w, synthesize(ws) -> images."""
 
-    def __init__(self, config: GeneratorConfig, seed: int) -> None:
-        super().__init__(generator_table(config), seed, "generator")
+    def __init__(self, config: GeneratorConfig, start: Start) -> None:
+        super().__init__(generator_table(config), start, "generator")
         self.config = config
 
     @property

@@ -278,12 +278,11 @@ def taps_over(x: Tensor, pad: tuple[int, int], stride: int, gain: float = 1.0) -
 
 def interleaved(x: Tensor) -> Tensor:
     """`up2` by zero insertion."""
-    n, height, width, channels = x.shape
-    n = tf.shape(x)[0] if n is None else n
+    _, height, width, channels = x.shape
     x = tf.stack([x, tf.zeros_like(x)], axis=3)  # [n, h, w, 2, c]; TFLite has no pad of rank 6
-    x = tf.reshape(x, [n, height, 2 * width, channels])
+    x = tf.reshape(x, [-1, height, 2 * width, channels])
     x = tf.stack([x, tf.zeros_like(x)], axis=2)
-    x = tf.reshape(x, [n, 2 * height, 2 * width, channels])
+    x = tf.reshape(x, [-1, 2 * height, 2 * width, channels])
     return taps_over(x, (2, 1), 1, gain=4.0)
 
 

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 Tensor = Any  # tf.Tensor; TensorFlow has no types of its own
+Start = int | Mapping[str, NDArray[np.float32]]  # a seed, or the array of each parameter
 Layer = dict[str, Tensor]  # the parameters of one layer: "weight", "bias", ...
 
 
@@ -47,10 +50,10 @@ def conv_table(name: str, size: int, inputs: int, outputs: int, bias: bool = Tru
 class Network(tf.Module):
     """Variables made from a table, kept in its order."""
 
-    def __init__(self, table: Table, seed: int, name: str) -> None:
+    def __init__(self, table: Table, start: Start, name: str) -> None:
         super().__init__(name=name)
         self.table = dict(table)
-        self.values = {key: initial(key, entry, seed) for key, entry in table.items()}
+        self.values = {key: initial(key, entry, start) for key, entry in table.items()}
 
     @property
     def trainable_variables(self) -> tuple[Tensor, ...]:
@@ -69,10 +72,12 @@ class Network(tf.Module):
         return {key.removeprefix(start): tf.convert_to_tensor(found[key]) for key in found}
 
 
-def initial(key: str, entry: Parameter, seed: int) -> Tensor:
-    """A variable for one entry; its draw depends on `seed` and its own name alone."""
-    if entry.std:
-        pair = [seed & 0x7FFFFFFF, zlib.crc32(key.encode()) & 0x7FFFFFFF]
+def initial(key: str, entry: Parameter, start: Start) -> Tensor:
+    """A variable for one entry; its draw depends on the seed and its own name alone."""
+    if not isinstance(start, int):
+        value = np.asarray(start[key], np.float32)
+    elif entry.std:
+        pair = [start & 0x7FFFFFFF, zlib.crc32(key.encode()) & 0x7FFFFFFF]
         value = entry.std * tf.random.stateless_normal(entry.shape, pair, alg="philox")
     else:
         value = tf.fill(entry.shape, float(entry.fill))

@@ -21,6 +21,7 @@ from training.networks.parameters import (
     Layer,
     Network,
     Parameter,
+    Start,
     Table,
     Tensor,
     conv_table,
@@ -28,9 +29,9 @@ from training.networks.parameters import (
 )
 
 
-def new_generator(config: GeneratorConfig, seed: int) -> Generator:
+def new_generator(config: GeneratorConfig, start: Start) -> Generator:
     """A generator of this config: StyleGAN2's, or a student."""
-    return Student(config, seed) if isinstance(config, StudentConfig) else Generator(config, seed)
+    return Student(config, start) if isinstance(config, StudentConfig) else Generator(config, start)
 
 
 def new_generator_table(config: GeneratorConfig) -> Table:
@@ -69,8 +70,8 @@ class Student(Generator):
 
     config: StudentConfig
 
-    def __init__(self, config: StudentConfig, seed: int) -> None:
-        Network.__init__(self, student_table(config), seed, "student")
+    def __init__(self, config: StudentConfig, start: Start) -> None:
+        Network.__init__(self, student_table(config), start, "student")
         self.config = config
 
     def with_kernels(self) -> "Student":

@@ -15,11 +15,11 @@ too. Of a strip a gradient is padded to the image's size: there an image is one 
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from training.networks.parameters import Tensor
 
 Matrix = NDArray[np.float64]
+Constants = Callable[[Any], Tensor]  # an array, or the shape of one
 ROWS, TAPS = 4, 3  # of a result that are made together, of a kernel
 POINTS = (0.0, 0.625, -0.625, 1.5, -1.5)  # and infinity: of those tried they round least
 PRODUCTS = len(POINTS) + 1
@@ -158,31 +159,31 @@ def convolved(x: Tensor, kernel: Tensor, rows: int = 0) -> Tensor:
     """
     if kernel.shape[1] == PRODUCTS:
         return convolved_in_blocks(x, kernel)
-    n, height, width, inputs = x.shape
-    n, outputs = tf.shape(x)[0] if n is None else n, kernel.shape[3]
-    rows = rows or strip_of(height, x.dtype)
+    _, height, width, inputs = x.shape
+    rows, outputs, constant = rows or strip_of(height, x.dtype), kernel.shape[3], constants()
     before, behind = strip_matrices(rows)
     tiles, kernels = rows // ROWS, [part[None] for part in tf.unstack(kernel)]
-    x, strips = tf.reshape(x, [n, height, width * inputs]), []
+    x, strips = tf.reshape(x, constant([-1, height, width * inputs])), []
     for top in range(0, height, rows):
         first, last = max(top - 1, 0), min(top + rows + 1, height)
         seen = before[:, first - top + 1 : last - top + 1]  # all but what lies beyond the edges
         part = x if last - first == height else x[:, first:last]
-        mixed = tf.matmul(tf.cast(seen, x.dtype), part)
-        mixed = tf.reshape(mixed, [n, PRODUCTS, tiles, width, inputs])
+        mixed = tf.matmul(tf.cast(constant(seen), x.dtype), part)
+        mixed = tf.reshape(mixed, constant([-1, PRODUCTS, tiles, width, inputs]))
         products = [
             tf.nn.conv2d(part, each, 1, "SAME")
             for part, each in zip(parted(mixed), kernels, strict=True)
         ]
-        product = tf.reshape(tf.concat(products, 1), [n, PRODUCTS * tiles, width * outputs])
-        strips.append(tf.matmul(tf.cast(behind, x.dtype), product))
-    return tf.reshape(concatenated(strips, 1), [n, height, width, outputs])
+        product = tf.concat(products, 1)
+        product = tf.reshape(product, constant([-1, PRODUCTS * tiles, width * outputs]))
+        strips.append(tf.matmul(tf.cast(constant(behind), x.dtype), product))
+    return tf.reshape(concatenated(strips, 1), constant([-1, height, width, outputs]))
 
 
 def convolved_in_blocks(x: Tensor, kernel: Tensor) -> Tensor:
     """The same with a nested kernel [6, 6, i, o]; both sides of x are multiples of BLOCK."""
     _, height, width, _ = x.shape
-    kernels = tf.unstack(kernel)
+    kernels, constant = tf.unstack(kernel), constants()
     x = tf.transpose(x, [1, 0, 2, 3])  # of one image as fast as a reshape
     bands = []
     for top in range(0, height, BLOCK):
@@ -191,40 +192,54 @@ def convolved_in_blocks(x: Tensor, kernel: Tensor) -> Tensor:
         for left in range(0, width, BLOCK):
             start, end, mix_columns = seen_of(left, width)
             part = band if end - start == width else band[:, :, start:end]
-            blocks.append(block_convolved(part, kernels, mix_rows, mix_columns))
+            mixers = constant(mix_rows), constant(mix_columns[None])
+            blocks.append(block_convolved(part, kernels, *mixers, constant))
         bands.append(concatenated(blocks, 2))
     return tf.transpose(concatenated(bands, 0), [1, 0, 2, 3])
 
 
-def seen_of(start: int, size: int) -> tuple[int, int, Tensor]:
+def seen_of(start: int, size: int) -> tuple[int, int, NDArray[np.float32]]:
     """(first, last) of what a block sees of an axis, and its mixtures [48, last - first]."""
     first, last = max(start - 1, 0), min(start + BLOCK + 1, size)
     before, _ = strip_matrices(BLOCK)
-    return first, last, tf.constant(before[:, first - start + 1 : last - start + 1])
+    return first, last, before[:, first - start + 1 : last - start + 1]
 
 
 def block_convolved(
-    x: Tensor, kernels: list[Tensor], mix_rows: Tensor, mix_columns: Tensor
+    x: Tensor, kernels: list[Tensor], mix_rows: Tensor, mix_columns: Tensor, constant: Constants
 ) -> Tensor:
     """A block and what it sees [h, n, w, i] -> [32, n, 32, o].
 
-    `kernels` [6, i, o], one for each mixture of columns; the mixtures are [48, h] and [48, w]. All
-    products but those along the width are of two matrices: of more they are slower.
+    `kernels` [6, i, o], one for each mixture of columns; the mixtures are [48, h] and [1, 48, w].
+    All products but those along the width are of two matrices: of more they are slower.
     """
-    height, n, width, inputs = x.shape
-    n, outputs, tiles = tf.shape(x)[1] if n is None else n, kernels[0].shape[2], BLOCK // ROWS
-    _, behind = strip_matrices(BLOCK)
-    mixed = tf.matmul(mix_columns[None], tf.reshape(x, [height * n, width, inputs]))
-    mixed = tf.reshape(mixed, [height * n, PRODUCTS, tiles * inputs])
+    height, _, width, inputs = x.shape
+    outputs, tiles, behind = kernels[0].shape[2], BLOCK // ROWS, strip_matrices(BLOCK)[1]
+    mixed = tf.matmul(mix_columns, tf.reshape(x, constant([-1, width, inputs])))
+    mixed = tf.reshape(mixed, constant([-1, PRODUCTS, tiles * inputs]))
     results = []
     for part, kernel in zip(parted(mixed), kernels, strict=True):
-        twice = matrices_product(mix_rows, tf.reshape(part, [height, n * tiles * inputs]))
-        product = tf.reshape(twice, [PRODUCTS, tiles * n * tiles, inputs]) @ kernel
-        product = tf.reshape(product, [PRODUCTS * tiles, n * tiles * outputs])
-        result = matrices_product(behind, product)
-        results.append(tf.reshape(result, [BLOCK * n, tiles, outputs]))
-    found = tf.matmul(behind[None], tf.concat(results, 1))
-    return tf.reshape(found, [BLOCK, n, BLOCK, outputs])
+        twice = matrices_product(mix_rows, tf.reshape(part, constant([height, -1])))
+        product = tf.reshape(twice, constant([PRODUCTS, -1, inputs])) @ kernel
+        product = tf.reshape(product, constant([PRODUCTS * tiles, -1]))
+        result = matrices_product(constant(behind), product)
+        results.append(tf.reshape(result, constant([-1, tiles, outputs])))
+    found = tf.matmul(constant(behind[None]), tf.concat(results, 1))
+    return tf.reshape(found, constant([BLOCK, -1, BLOCK, outputs]))
+
+
+def constants() -> Constants:
+    """tf.constant of a graph, in which of equal ones there is one: each takes time to read."""
+    made: dict[Any, Tensor] = {}
+
+    def constant(value: Any) -> Tensor:
+        found = np.asarray(value, None if isinstance(value, np.ndarray) else np.int32)
+        key = found.shape, found.tobytes()
+        if key not in made:
+            made[key] = tf.constant(found)
+        return made[key]
+
+    return constant
 
 
 def concatenated(parts: list[Tensor], axis: int) -> Tensor:

@@ -47,13 +47,11 @@ def student_state(config: DistillationConfig, pair: Pair, opened: OpenedGenerato
     seed = config.run.seed
     assert isinstance(pair.generator, StudentConfig)
     student, averaged = (Student(pair.generator, seed) for _ in range(2))
-    judge = Discriminator(pair.discriminator, seed)
+    judge = Discriminator(pair.discriminator, opened.arrays.get("D", seed))
     for network in (student, averaged):
         for name, entry in network.table.items():
             if not entry.trainable:
                 network.values[name].assign(opened.arrays["G_ema"][name])
-    for name, value in opened.arrays.get("D", {}).items():
-        judge.values[name].assign(value)
     return state_of(config, student, averaged, judge)
 
 

@@ -26,7 +26,7 @@ NETWORK = {**TINY, "height": 16, "width": 16, "labels": 3}
 @pytest.fixture
 def checkpoint(tmp_path):
     """What a run would have kept, with parts that only training needs."""
-    averaged = Generator(saved_pair(NETWORK).generator, seed=3)
+    averaged = Generator(saved_pair(NETWORK).generator, start=3)
     arrays = {f"G_ema/{name}": value.numpy() for name, value in averaged.values.items()}
     arrays |= {"G/mapping/w_avg": np.zeros(16, np.float32), "loss/p": np.float32(0)}
     about = {"key": "0123456789", "network": NETWORK, "counters": {"seen": 1000}}

@@ -30,7 +30,7 @@ def tiny(height=16, width=16, **more):
     given = {**TINY, **more}
     generator = GeneratorConfig(**size, **given)
     discriminator = DiscriminatorConfig(**size, **{n: v for n, v in given.items() if n not in own})
-    return Generator(generator, seed=0), Discriminator(discriminator, seed=1)
+    return Generator(generator, start=0), Discriminator(discriminator, start=1)
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_the_heads_are_a_pyramid_up_to_the_image(shape, sizes):
 
 
 def small_student(**more):
-    return Student(StudentConfig(**{"fmap_max": 8, "z_dim": 5, "w_dim": 6, **more}), seed=1)
+    return Student(StudentConfig(**{"fmap_max": 8, "z_dim": 5, "w_dim": 6, **more}), start=1)
 
 
 def test_a_student_is_no_wider_than_its_teacher():

@@ -198,3 +198,17 @@ def test_layers_convolve_so_where_it_is_allowed(monkeypatch, use):
     with winograd.allowed(use):
         other = layers.conv(x, weight)
     assert seen and abs(other - plain).numpy().max() < 4e-6 * abs(plain).numpy().max()
+
+
+def test_a_graph_has_each_matrix_once_and_asks_for_no_shape():
+    """Of nine blocks, or four strips: what it takes to read a file is its number of operations."""
+    for shape, kernel in [((None, 96, 96, 8), (6, 6, 8, 4)), ((None, 64, 40, 8), (6, 3, 8, 4))]:
+        signature = tf.TensorSpec(shape), tf.TensorSpec(kernel)
+        graph = tf.function(winograd.convolved, autograph=False).get_concrete_function(*signature)
+        nodes = graph.graph.as_graph_def().node
+        told = [node.attr["value"].tensor for node in nodes if node.op == "Const"]
+        arrays = [tf.make_ndarray(each) for each in told]
+        matrices = [(a.shape, a.tobytes()) for a in arrays if a.dtype == np.float32]
+        assert len(matrices) > 1
+        assert len(set(matrices)) == len(matrices)
+        assert {"Shape", "Pack"}.isdisjoint(node.op for node in nodes)
