@@ -27,8 +27,22 @@ def normalise(x: Tensor) -> Tensor:
 
 
 def leaky(x: Tensor) -> Tensor:
-    """Leaky ReLU without gain: max(x, 0.2 x)."""
-    return tf.nn.leaky_relu(x, SLOPE)
+    """Leaky ReLU without gain: max(x, 0.2 x).
+
+    TensorFlow keeps x for its gradient, which asks for signs alone: here the result is kept, which
+    the next layer needs as well, to the same bits. A gradient of a gradient takes no less so.
+    """
+    if FIXED.get() or KEEPING.get():
+        return tf.nn.leaky_relu(x, SLOPE)
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def run(x: Tensor) -> Any:
+        y = tf.nn.leaky_relu(x, SLOPE)
+        return y, lambda upstream: tf.raw_ops.LeakyReluGrad(
+            gradients=upstream, features=y, alpha=SLOPE
+        )
+
+    return run(x)
 
 
 def clamped(x: Tensor, limit: float) -> Tensor:

@@ -200,3 +200,37 @@ def test_styled_convolution_is_exact_to_second_order(up):
 )
 def test_operations_are_exact_to_second_order(function, shapes):
     second_order.check(function, *arrays(*shapes))
+
+
+def test_the_gradient_of_an_activation_is_tensorflows_and_keeps_its_result_alone():
+    """The same bits, once and twice; of a gradient of a gradient TensorFlow's own is taken."""
+    rng = np.random.default_rng(0)
+    x = tf.constant([*rng.standard_normal(50), 0.0, -0.0, 1e-45, -1e-45], tf.float32)
+    weight = tf.constant(rng.standard_normal(54), tf.float32)
+
+    def gradients(leaky, x):
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                y = tf.reduce_sum(weight * leaky(x) ** 3)
+            first = inner.gradient(y, x)
+            told = tf.reduce_sum(weight * first**2)
+        return first, outer.gradient(told, x)
+
+    for ours, theirs in zip(
+        gradients(layers.leaky, x),
+        gradients(lambda x: tf.nn.leaky_relu(x, layers.SLOPE), x),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+
+    @tf.function(autograph=False)
+    def once(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layers.leaky(x + 1)
+        return tape.gradient(y, x)
+
+    operations = once.get_concrete_function(x).graph.get_operations()
+    assert [op.inputs[1].op.type for op in operations if "ReluGrad" in op.type] == ["LeakyRelu"]
