@@ -224,11 +224,21 @@ def answer(command: Callable[[], int], stopped: str) -> int:
     except MemoryError as error:
         return said(f"error: {memory_in_words(error)}", 1)
     except KeyboardInterrupt as end:
+        let_the_code_count()
         return said(f"\n{end.args[0] if end.args else stopped}", stop.STOPPED)
     except Exception as error:  # of a library that asks the system by itself, as TensorFlow
         if not (words := system_in_words(error)):
             raise
         return said(f"error: {words}", 1)
+
+
+def let_the_code_count() -> None:
+    """Keep Python from ending with SIGINT, whatever the exit code.
+
+    It does so once a KeyboardInterrupt has left a text that was executed, as dataclasses are made,
+    and forgets it when the next one is.
+    """
+    exec("")
 
 
 def name_printed(error: OSError) -> None:
