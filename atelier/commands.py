@@ -114,6 +114,14 @@ def path(text: str) -> Path:
     return Path(at_home(text))
 
 
+def path_of(name: str, text: str) -> Path:
+    """The path in a value of an option called `name`; raises UsageError, naming both."""
+    try:
+        return path(text)
+    except PathError as error:
+        raise UsageError(f"{name}: {error}") from None
+
+
 def ranged(kind: type, low: float | None = None, high: float | None = None) -> Callable[[str], Any]:
     """What reads a number from a word of a command line, and refuses one that cannot be."""
 

@@ -51,7 +51,7 @@ class Look:
 def pairs_in(text: str) -> list[tuple[int, int]]:
     """0-3,7 -> (0, 3), (7, 7); raises ValueError."""
     parts = [part.strip().partition("-") for part in text.split(",")]
-    return [(int(first), int(last or first)) for first, _, last in parts]
+    return [(int(first), int(last if dash else first)) for first, dash, last in parts]
 
 
 def check_upward(text: str, name: str) -> None:
@@ -101,6 +101,13 @@ def parsed_levels(text: str, top: int) -> list[int]:
     return levels
 
 
+def check_names(names: Sequence[str]) -> None:
+    """Raise ConfigError for the name of a direction that no file of them can hold."""
+    for name in names:
+        if not files.is_name(name) or name == "about":
+            raise ConfigError(f"names = {name}: {files.NAMING}")
+
+
 def rows_of(levels: Sequence[int], top: int) -> list[int]:
     """The rows of ws that belong to levels: those that their convolutions read.
 
@@ -114,6 +121,12 @@ def check_model(path: Path, name: str = "model") -> None:
     """Raise ConfigError where there is nothing at all, before TensorFlow is loaded for it."""
     if not path.exists():
         raise ConfigError(f"{name} = {path}: there is no such run or checkpoint")
+
+
+def check_there(path: Path | None, name: str) -> None:
+    """Raise ConfigError for an option that names what is not there, before anything is loaded."""
+    if path is not None and not path.exists():
+        raise ConfigError(f"{name} = {path}: there is no such file")
 
 
 def check_label(label: int | None, classes: int) -> None:

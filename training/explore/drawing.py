@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from atelier import tables
-from atelier.arrays import save_arrays
-from atelier.commands import number_of, path
+from atelier.arrays import CheckpointError, load_arrays, save_arrays
+from atelier.commands import number_of, path_of
 from training import startup
 from training.config import ConfigError
 from training.explore import asked, writing
@@ -32,12 +32,15 @@ MOST_SHOWN = 300  # frames of a projection's film
 MOST_FRAMES = 1_000_000  # of a film
 MOST = 2000  # pictures on a sheet
 SHOWN = 7  # pictures along a direction
+COLUMNS = 8  # of a sheet of seeds
 FARTHEST = 1000  # standard deviations along a direction
 
 
 def generate_command(given: argparse.Namespace) -> int:
     """Pictures by seed, or one sheet of them."""
     seeds, wanted = asked.parsed_seeds(given.seeds), amounts(given)
+    if given.columns and not given.grid:
+        raise ConfigError(f"columns = {given.columns}: they are those of a sheet: add --grid")
     asked.check_model(given.model)
     (asked.check_file if given.grid else asked.check_folder)(given.out)
     model = opened(given, given.noise)
@@ -45,7 +48,7 @@ def generate_command(given: argparse.Namespace) -> int:
     if given.grid:
         from training.explore import sweeps
 
-        columns = min(given.columns, len(seeds))
+        columns = min(given.columns or COLUMNS, len(seeds))
         check_sheet(given, model, -(-len(seeds) // columns), columns)
         page = sweeps.seed_grid(model, seeds, look, columns)
         return write_sheet(given, model, look, page, {"seeds": given.seeds})
@@ -131,6 +134,7 @@ def directions_command(given: argparse.Namespace) -> int:
     names = [name.strip() for name in given.names.split(",") if name.strip()]
     if len(names) > given.count or len(set(names)) < len(names):
         raise ConfigError(f"names = {given.names}: give at most {given.count}, each once")
+    asked.check_names(names)
     asked.check_model(given.model)
     if given.save:
         asked.check_file(given.save, ARRAYS, "save", [given.model])
@@ -195,6 +199,13 @@ def check_projection(given: argparse.Namespace) -> None:
     for name, kinds, read in (("film", FILM, []), ("save", ARRAYS, [given.model])):
         if getattr(given, name):
             asked.check_file(getattr(given, name), kinds, name, read)
+    if given.save and given.save.exists():
+        try:
+            is_found = "distance" in load_arrays(given.save, "ws")[1]
+        except CheckpointError:
+            is_found = False
+        if not is_found:
+            raise ConfigError(f"save = {given.save} holds no projection: choose another name")
 
 
 def psnr(one: Pixels, other: Pixels) -> float:
@@ -240,7 +251,7 @@ def checkpoints_of(given: argparse.Namespace) -> list[Path]:
     if not words:
         return [given.model]
     if words != "all":
-        files = [path(word.strip()) for word in words.split(",")]
+        files = [path_of("checkpoints", word.strip()) for word in words.split(",")]
         for file in files:
             asked.check_model(file, "checkpoints")
         return files
@@ -299,6 +310,7 @@ def amounts(given: argparse.Namespace) -> Mapping[str, float]:
             f"directions = {given.directions}: none of it is taken: say how far, as in --direction"
             " sefa1=2.5, or leave it out"
         )
+    asked.check_there(given.directions, "directions")
     return found
 
 

@@ -291,6 +291,17 @@ BAD = {
     "directions of too many": (["directions", "--seeds=0-999"], "seeds: that makes 28000"),
     "noise of too many": (["noise", "--seeds=0-999"], "seeds: that makes 12000 pictures"),
     "levels of too many": (["layers", "--seeds=0-999"], "seeds: that makes 6000 pictures"),
+    "a range without an end": (["mix", "--rows=0-"], "rows = '0-': write numbers and ranges"),
+    "columns of no sheet": (["generate", "--columns=3"], "columns = 3: they are those of a sheet"),
+    "directions that are not there": (
+        ["generate", "--directions=/none", "--direction=a=1"],
+        "directions = /none: there is no such file",
+    ),
+    "a name of no direction": (["directions", "--names=a=b"], "names = a=b: use letters"),
+    "a checkpoint too few": (
+        ["assess", "--photos=DIR", "--checkpoints=DIR,"],
+        "checkpoints: it is empty: give a path",
+    ),
     "no photos": (["assess", "--photos=DIR"], "photos = DIR: there are no pictures: name a"),
 }
 
@@ -355,6 +366,22 @@ OVER = {  # command: the option that names what is written, and the file that wo
     "assess": [("--sheet", "photos/photo.png"), ("--sheet", "photos/new.png")],
     "directions": [("--save", "model.npz")],
 }
+
+
+@pytest.mark.parametrize("command", ["directions", "project"])
+def test_a_file_that_another_command_wrote_is_not_replaced(models, command, tmp_path, capsys):
+    """It may be weeks of training. What the command wrote itself is written anew."""
+    draw(tmp_path / "photos", count=1)
+    words = [command, "--model", models["rgb"], "--out", tmp_path / "sheet.png", "--save"]
+    more = {"directions": ["--count=1"], "project": ["--photo", tmp_path / "photos/000.png"]}
+    words[3:3] = [*more[command], *(["--steps=1"] if command == "project" else [])]
+    np.savez(tmp_path / "plain.npz", ws=W)
+    for other in (small_model(tmp_path / "other.npz", "grey"), tmp_path / "plain.npz"):
+        before = other.read_bytes()
+        assert str(other) in sentence(capsys, *words, other)
+        assert other.read_bytes() == before
+    for _ in range(2):
+        assert run(*words, tmp_path / "own.npz") == 0
 
 
 @pytest.mark.parametrize("command", OVER)
