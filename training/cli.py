@@ -299,7 +299,7 @@ def measure_run(
     from training.metrics import figures, measure
     from training.metrics.fakes import Fakes
     from training.networks.student import new_generator
-    from training.state import take_average
+    from training.state import arithmetic, take_average
 
     if not (given.run / "config.json").exists():
         raise ConfigError(f"run = {given.run}: there is no config.json in it")
@@ -313,10 +313,8 @@ def measure_run(
             f" {folder.dataset_in_words(there)}: name its own dataset with --data"
         )
     choose()
-    options = folder.current(known)
-    half = {"dtype": "bfloat16"} if options["precision"] == "bfloat16" else {}
-    half["half_levels"] = options["half_levels"]
-    generator = new_generator(saved_pair(known["network"], **half).generator, 0)
+    pair = saved_pair(known["network"], **arithmetic(folder.current(known)))
+    generator = new_generator(pair.generator, 0)
     fakes = Fakes(generator, source.labels)
     with measure.open_extractor(given.run, source, chosen_net(given)) as extractor:
         for file in found:
