@@ -27,8 +27,10 @@ from atelier.options import (
     shown,
 )
 
+MOST_TOLD = 12  # options in a sentence
 NO_MEMORY = "this takes more memory than there is: close other programs, or ask for less at a time"
 
+ANEW = "stopped; it does not resume: the same command begins anew"
 PRINTED = "standard output"
 FULL = "make room there, or where temporary files lie (TMPDIR), and run the same command again"
 NOWHERE = "the current folder was removed: go to one that is there"
@@ -100,6 +102,8 @@ def refuse_unknown(
     spelt = word.replace("_", "-")
     meant = nearest(spelt, [*names, *elsewhere])
     close = meant if "did you mean" in meant else nearest(spelt, names)
+    if "did you mean" not in close and len(names) > MOST_TOLD:
+        close = f"; --help tells of all {len(names)}"
     raise UsageError(f"{program}: there is no option {word}{close}")
 
 

@@ -9,6 +9,7 @@ from shlex import quote
 from typing import Any
 
 from atelier.commands import (
+    ANEW,
     Parser,
     add_options,
     number_of,
@@ -36,7 +37,6 @@ COLLAPSED = 3  # an exit code
 NEWEST = "newest"  # checkpoint of a run
 ENDS = {"finished": 0, "stopped": STOPPED, "collapsed": COLLAPSED}
 KEPT = "stopped; the same command goes on from the newest checkpoint"
-ANEW = "stopped; it does not resume: the same command begins anew"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

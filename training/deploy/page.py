@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from atelier.files import digest_file, json_of, replacing, write_json
 from training.deploy.formats import DeployError, check_libraries, check_place
 from training.deploy.litert import put_litert
-from training.explore.asked import Look, Move, check_there
+from training.explore.asked import Look, Move, check_named
 from training.explore.writing import write_picture
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ def title_of(model: Path) -> str:
 def check_page(page: Page) -> None:
     """Raise DeployError, before anything heavy is loaded, where no page can be written."""
     check_libraries("tflite")
-    check_there(page.directions, "directions")
-    check_there(page.teacher, "teacher")
+    check_named(page.directions, "directions")
+    check_named(page.teacher, "teacher")
     if page.out.is_dir() and not page.out.is_symlink():
         check_own(page.out)  # it is written anew
     else:

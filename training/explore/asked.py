@@ -123,7 +123,7 @@ def check_model(path: Path, name: str = "model") -> None:
         raise ConfigError(f"{name} = {path}: there is no such run or checkpoint")
 
 
-def check_there(path: Path | None, name: str) -> None:
+def check_named(path: Path | None, name: str) -> None:
     """Raise ConfigError for an option that names what is not there, before anything is loaded."""
     if path is not None and not path.exists():
         raise ConfigError(f"{name} = {path}: there is no such file")

@@ -310,7 +310,7 @@ def amounts(given: argparse.Namespace) -> Mapping[str, float]:
             f"directions = {given.directions}: none of it is taken: say how far, as in --direction"
             " sefa1=2.5, or leave it out"
         )
-    asked.check_there(given.directions, "directions")
+    asked.check_named(given.directions, "directions")
     return found
 
 

@@ -368,22 +368,6 @@ OVER = {  # command: the option that names what is written, and the file that wo
 }
 
 
-@pytest.mark.parametrize("command", ["directions", "project"])
-def test_a_file_that_another_command_wrote_is_not_replaced(models, command, tmp_path, capsys):
-    """It may be weeks of training. What the command wrote itself is written anew."""
-    draw(tmp_path / "photos", count=1)
-    words = [command, "--model", models["rgb"], "--out", tmp_path / "sheet.png", "--save"]
-    more = {"directions": ["--count=1"], "project": ["--photo", tmp_path / "photos/000.png"]}
-    words[3:3] = [*more[command], *(["--steps=1"] if command == "project" else [])]
-    np.savez(tmp_path / "plain.npz", ws=W)
-    for other in (small_model(tmp_path / "other.npz", "grey"), tmp_path / "plain.npz"):
-        before = other.read_bytes()
-        assert str(other) in sentence(capsys, *words, other)
-        assert other.read_bytes() == before
-    for _ in range(2):
-        assert run(*words, tmp_path / "own.npz") == 0
-
-
 @pytest.mark.parametrize("command", OVER)
 def test_what_a_command_reads_it_does_not_write_over(tmp_path, capsys, command):
     small_model(tmp_path / "model.npz", "rgb")
