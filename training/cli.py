@@ -305,7 +305,10 @@ def measure_run(
         raise ConfigError(f"run = {given.run}: there is no config.json in it")
     found = chosen_checkpoints(given.run, NEWEST if given.checkpoint is None else given.checkpoint)
     known = folder.whole_run(given.run) or {}
-    source = sources.open_source(given.data or known["dataset"]["path"])
+    own_data = known["dataset"]["path"]
+    if not given.data and not Path(own_data).exists():
+        raise ConfigError(f"{given.run}: its dataset is not in {own_data}: say where, with --data")
+    source = sources.open_source(given.data or own_data)
     own = {name: value for name, value in known["dataset"].items() if name != "path"}
     if own != (there := dict(sources.dataset_identity(source))):
         raise ConfigError(

@@ -7,6 +7,8 @@ import pytest
 import tensorflow as tf
 
 from training import cli
+from training.deploy import convert
+from training.deploy.trial import tried
 
 v1 = tf.compat.v1
 RNG = np.random.default_rng(0)
@@ -178,6 +180,20 @@ def test_whatever_kind_goes_in_and_comes_out(tmp_path, capsys):
     found = run(**dict(zip(names, map(tf.constant, given), strict=True)))
     assert (found["text"].numpy().tolist(), int(found["length"])) == ([b"AB"], 4)
     assert found["picture"].shape == (2, 6, 8, 4)
+
+
+def test_what_comes_while_a_graph_is_converted_is_not_replaced(tmp_path, capsys, monkeypatch):
+    path = saved(tmp_path / "a", lambda x: {"y": x}, tf.TensorSpec([2]))
+    monkeypatch.setattr(convert, "tried", lambda *given: there(tmp_path / "out", *given))
+    assert "out exists already" in refused(capsys, converted(path, tmp_path / "out"))
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["of another"]
+
+
+def there(folder, *given):
+    """A trial while which somebody makes the folder."""
+    folder.mkdir(exist_ok=True)
+    (folder / "of another").write_text("")
+    return tried(*given)
 
 
 def test_what_is_no_number_before_and_after_is_no_difference(tmp_path, capsys):
