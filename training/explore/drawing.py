@@ -28,6 +28,7 @@ FILM = (".mp4",)
 TABLE = (".csv",)
 ARRAYS = (".npz",)
 CHART = (".svg",)
+ALL = "all"  # checkpoints of a run
 MOST_SHOWN = 300  # frames of a projection's film
 MOST_FRAMES = 1_000_000  # of a film
 MOST = 2000  # pictures on a sheet
@@ -226,8 +227,9 @@ def assess_command(given: argparse.Namespace) -> int:
     logging.getLogger("tensorflow").setLevel("ERROR")  # each checkpoint is traced anew: as meant
     from training.explore.assessing import extremes, over_training
 
-    found = over_training(files, given.photos, given.label, in_parts)
-    for note in found.photos.left_out:
+    of_a_run = files != [given.model] and given.checkpoints in ("", ALL)
+    found = over_training(files, given.photos, given.label, in_parts, of_a_run)
+    for note in (*found.left_out, *found.photos.left_out):
         print(note)
     tables.write_table(given.out, *found.table())
     if given.sheet:
@@ -236,7 +238,7 @@ def assess_command(given: argparse.Namespace) -> int:
     if given.chart:
         pairs = zip(found.seen, found.scores, strict=True)
         charts.write_scores(given.chart, [{"seen": n, "scores": some} for n, some in pairs])
-    print(f"{number_of(len(found.photos.names), 'score')} in {given.out}, by the D of {files[-1]}")
+    print(f"{number_of(len(found.photos.names), 'score')} in {given.out}, by the D of {found.last}")
     return 0
 
 
@@ -247,10 +249,10 @@ def in_parts(parts: Iterable[int], total: int) -> Iterator[int]:
 
 def checkpoints_of(given: argparse.Namespace) -> list[Path]:
     """The files whose D judges, the oldest first; raises ConfigError."""
-    words = given.checkpoints or ("all" if given.chart else "")
+    words = given.checkpoints or (ALL if given.chart else "")
     if not words:
         return [given.model]
-    if words != "all":
+    if words != ALL:
         files = [path_of("checkpoints", word.strip()) for word in words.split(",")]
         for file in files:
             asked.check_model(file, "checkpoints")
