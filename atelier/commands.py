@@ -27,8 +27,10 @@ from atelier.options import (
     shown,
 )
 
+MOST_TOLD = 12  # options in a sentence
 NO_MEMORY = "this takes more memory than there is: close other programs, or ask for less at a time"
 
+ANEW = "stopped; it does not resume: the same command begins anew"
 PRINTED = "standard output"
 FULL = "make room there, or where temporary files lie (TMPDIR), and run the same command again"
 NOWHERE = "the current folder was removed: go to one that is there"
@@ -100,6 +102,8 @@ def refuse_unknown(
     spelt = word.replace("_", "-")
     meant = nearest(spelt, [*names, *elsewhere])
     close = meant if "did you mean" in meant else nearest(spelt, names)
+    if "did you mean" not in close and len(names) > MOST_TOLD:
+        close = f"; --help tells of all {len(names)}"
     raise UsageError(f"{program}: there is no option {word}{close}")
 
 
@@ -112,6 +116,14 @@ def path(text: str) -> Path:
     except ValueError as error:
         raise PathError(f"{text}: {error}" if text else str(error)) from None
     return Path(at_home(text))
+
+
+def path_of(name: str, text: str) -> Path:
+    """The path in a value of an option called `name`; raises UsageError, naming both."""
+    try:
+        return path(text)
+    except PathError as error:
+        raise UsageError(f"{name}: {error}") from None
 
 
 def ranged(kind: type, low: float | None = None, high: float | None = None) -> Callable[[str], Any]:
@@ -224,11 +236,21 @@ def answer(command: Callable[[], int], stopped: str) -> int:
     except MemoryError as error:
         return said(f"error: {memory_in_words(error)}", 1)
     except KeyboardInterrupt as end:
+        let_the_code_count()
         return said(f"\n{end.args[0] if end.args else stopped}", stop.STOPPED)
     except Exception as error:  # of a library that asks the system by itself, as TensorFlow
         if not (words := system_in_words(error)):
             raise
         return said(f"error: {words}", 1)
+
+
+def let_the_code_count() -> None:
+    """Keep Python from ending with SIGINT, whatever the exit code.
+
+    It does so once a KeyboardInterrupt has left a text that was executed, as dataclasses are made,
+    and forgets it when the next one is.
+    """
+    exec("")
 
 
 def name_printed(error: OSError) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import luigi
 from luigi.rpc import RPCError
 
-from atelier.commands import Parser, path, run_command, said
+from atelier.commands import ANEW, Parser, path, run_command, said
 from pipeline import options, tasks
 from pipeline.dataset import ready
 from pipeline.engine import lock, processes
@@ -120,7 +120,7 @@ def add_packing(records: argparse.ArgumentParser) -> None:
 
 def add_project(project: argparse.ArgumentParser) -> None:
     """What is asked of a projection: the photo, and the options of training's own."""
-    project.set_defaults(stopped="stopped; it does not resume: the same command begins anew")
+    project.set_defaults(stopped=ANEW)
     project.add_argument("photo", type=path, help="one photo, as a camera made it")
     add_model(project)
     add_projection(project)

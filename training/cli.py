@@ -5,9 +5,20 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
-from atelier.commands import Parser, add_options, number_of, path, ranged, run_command, say
+from atelier.commands import (
+    ANEW,
+    Parser,
+    add_options,
+    number_of,
+    path,
+    path_of,
+    ranged,
+    run_command,
+    say,
+)
 from atelier.options import at_home
 from atelier.stop import STOPPED
 from training import presets, sources, startup
@@ -23,9 +34,9 @@ from training.run.beginning import check_apart, few_pictures, in_ten_lines, made
 from training.student.cli import add_distill, asked_early, opened_for
 
 COLLAPSED = 3  # an exit code
+NEWEST = "newest"  # checkpoint of a run
 ENDS = {"finished": 0, "stopped": STOPPED, "collapsed": COLLAPSED}
 KEPT = "stopped; the same command goes on from the newest checkpoint"
-ANEW = "stopped; it does not resume: the same command begins anew"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,7 +66,9 @@ def parser() -> Parser:
     which.add_argument(
         "--model", type=path, help="a checkpoint, a .npz of export, or NVIDIA's .pkl; with --data"
     )
-    measure.add_argument("--checkpoint", default="newest", help="all, newest, or a FILE [newest]")
+    measure.add_argument(
+        "--checkpoint", default=None, help="of --run: all, newest, or a FILE [newest]"
+    )
     measure.add_argument(
         "--metrics",
         default="fid2k",
@@ -227,7 +240,7 @@ def import_command(given: argparse.Namespace) -> int:
     print(f"{opened.source}, {opened.config.width} x {opened.config.height}, now in {written}")
     for note in opened.notes:
         print(note)
-    print(f"train --resume-from {given.out} {train_words(opened)}")
+    print(f"train --resume-from {quote(str(given.out))} {train_words(opened)}")
     return 0
 
 
@@ -253,6 +266,10 @@ def metrics_command(given: argparse.Namespace) -> int:
         )
     if given.model:
         check_model(given.model)
+        if given.checkpoint is not None:
+            raise ConfigError(
+                f"checkpoint = {given.checkpoint}: it is one of --run: name its file with --model"
+            )
     startup.load_tensorflow()
     from training import devices
     from training.exchange.opening import open_generator
@@ -282,13 +299,16 @@ def measure_run(
     from training.metrics import figures, measure
     from training.metrics.fakes import Fakes
     from training.networks.student import new_generator
-    from training.state import take_average
+    from training.state import arithmetic, take_average
 
     if not (given.run / "config.json").exists():
         raise ConfigError(f"run = {given.run}: there is no config.json in it")
-    found = chosen_checkpoints(given.run, given.checkpoint)
+    found = chosen_checkpoints(given.run, NEWEST if given.checkpoint is None else given.checkpoint)
     known = folder.whole_run(given.run) or {}
-    source = sources.open_source(given.data or known["dataset"]["path"])
+    own_data = known["dataset"]["path"]
+    if not given.data and not Path(own_data).exists():
+        raise ConfigError(f"{given.run}: its dataset is not in {own_data}: say where, with --data")
+    source = sources.open_source(given.data or own_data)
     own = {name: value for name, value in known["dataset"].items() if name != "path"}
     if own != (there := dict(sources.dataset_identity(source))):
         raise ConfigError(
@@ -296,10 +316,8 @@ def measure_run(
             f" {folder.dataset_in_words(there)}: name its own dataset with --data"
         )
     choose()
-    options = folder.current(known)
-    half = {"dtype": "bfloat16"} if options["precision"] == "bfloat16" else {}
-    half["half_levels"] = options["half_levels"]
-    generator = new_generator(saved_pair(known["network"], **half).generator, 0)
+    pair = saved_pair(known["network"], **arithmetic(folder.current(known)))
+    generator = new_generator(pair.generator, 0)
     fakes = Fakes(generator, source.labels)
     with measure.open_extractor(given.run, source, chosen_net(given)) as extractor:
         for file in found:
@@ -313,8 +331,8 @@ def measure_run(
 def chosen_checkpoints(run: Path, wanted: str) -> list[Path]:
     """The files of `all`, `newest`, or one that is named."""
     listed = checkpoints.list_checkpoints(run)
-    if wanted not in ("all", "newest"):
-        named = path(wanted).resolve()
+    if wanted not in ("all", NEWEST):
+        named = path_of("checkpoint", wanted).resolve()
         if named not in [path.resolve() for path in listed]:
             raise ConfigError(f"checkpoint = {wanted}: that is none of the {len(listed)} of {run}")
         return [named]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from atelier.errors import Refusal
 from training.adam import Adam
-from training.config import Config, RunConfig
+from training.config import Config
 from training.networks.architecture import (
     DiscriminatorConfig,
     GeneratorConfig,
@@ -156,12 +156,12 @@ def unfrozen(discriminator: Discriminator, freeze: int) -> dict[str, Tensor]:
     return {n: v for n, v in variables.items() if n.rsplit("/", 1)[0] not in layers[:freeze]}
 
 
-def arithmetic(run: RunConfig) -> dict[str, Any]:
-    """How networks compute: `architecture.ARITHMETIC`."""
+def arithmetic(options: Mapping[str, Any]) -> dict[str, Any]:
+    """How the networks of a run with these options compute: `architecture.ARITHMETIC`."""
     return {
-        "dtype": "bfloat16" if run.precision == "bfloat16" else "float32",
-        "half_levels": run.half_levels,
-        "recompute": run.recompute,
+        "dtype": "bfloat16" if options["precision"] == "bfloat16" else "float32",
+        "half_levels": options["half_levels"],
+        "recompute": options["recompute"],
     }
 
 
@@ -176,7 +176,7 @@ def network_configs(config: Config, size: tuple[int, int, int], classes: int) ->
         "fmap_base": part.fmap_base,
         "fmap_max": part.fmap_max,
         "conv_clamp": part.conv_clamp,
-        **arithmetic(config.run),
+        **arithmetic(config.options()),
     }
     return Pair(
         GeneratorConfig(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 
 from atelier import cuda
-from atelier.commands import Parser, add_options, path, run_command, say
+from atelier.commands import ANEW, Parser, add_options, path, run_command, say
 from atelier.cores import cores
 from atelier.options import at_home
 from atelier.stop import STOPPED
@@ -52,6 +52,8 @@ def parser() -> Parser:
         "--against", default="", type=at_home, help="labels whose constant box to compare with"
     )
     measure.add_argument("--out", required=True, type=path, help="folder of curve and sheet")
+    for command in (export, measure):
+        command.set_defaults(stopped=ANEW)
     return top
 
 

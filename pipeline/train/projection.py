@@ -103,7 +103,10 @@ def recipe_for(form: NetworkConfig, looks: Sequence[detect.Look]) -> crop.Recipe
 def cut_portrait(
     photo: Path, looks: Sequence[detect.Look], recipe: crop.Recipe, pixel_limit: int
 ) -> Cut:
-    """What Ingest, Detect, Crop and Resize make of one photo; in a process that may load much."""
+    """What Ingest, Detect, Crop and Resize make of one photo; in a process that may load much.
+
+    Raises SettingsError where it cannot be read.
+    """
     data = photo.read_bytes()
     try:
         header = pictures.header(data, pixel_limit)
@@ -123,6 +126,6 @@ def cut_portrait(
         place = made.rectangle, dataset.width_height, dataset.background, mode
         picture = resize.picture(pictures.decode(data, *place), dataset)
     except pictures.UnreadableError as reason:
-        return Cut(str(reason))
+        raise SettingsError(f"photo = {photo}: {reason}: name another photo") from None
     faces = crop.counted_faces([one.box for one in joined.boxes if one.label == detectors.FACE])
     return Cut("", len(faces), made.face, picture)

@@ -105,6 +105,22 @@ def test_what_is_missing_or_too_much_is_one_sentence(command, capsys):
         assert "are required: " in sentence(capsys, command.run())
 
 
+@every_command
+def test_a_misspelt_option_that_is_like_no_other_is_short(command, capsys):
+    said = sentence(capsys, command.run(*command.filled(), "--qqqqqqqq"))
+    assert len(said) < 400 and ("no option --qqqqqqqq; " in said or not command.words)
+
+
+RESUMING = [("detectors", "train"), ("training", "train"), ("training", "distill")]
+
+
+@pytest.mark.parametrize("package", ["detectors", "training"])
+def test_what_does_not_resume_says_so_when_it_is_stopped(package):
+    for command in (each for each in COMMANDS if each.package == package and each.words):
+        said = None if (package, *command.words) in RESUMING else ground.ANEW
+        assert command.parser.get_default("stopped") == said
+
+
 @pytest.mark.parametrize("package", command_lines.CLIS)
 def test_a_misspelt_command_is_answered_with_the_nearest(package, capsys):
     for command in (each for each in COMMANDS if each.package == package and each.words):

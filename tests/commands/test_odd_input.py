@@ -110,6 +110,17 @@ def test_what_is_said_of_a_run_may_find_no_room(monkeypatch, capsys):
     assert capsys.readouterr().err == said
 
 
+def test_an_interrupt_within_a_text_that_is_executed_ends_with_the_same_code(tmp_path):
+    """As dataclasses are: Python would end by the signal, for which callers see another code."""
+    line = "exec('raise KeyboardInterrupt')"
+    program = f"import sys; from atelier.commands import answered\ndef command():\n {line}\n"
+    (tmp_path / "own.py").write_text(program + "sys.exit(answered(command, 'stopped'))")
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}"}
+    words = [sys.executable, "-m", "own"]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (stop.STOPPED, "\nstopped\n")
+
+
 @pytest.mark.slow
 def test_a_command_whose_standard_files_are_closed_does_its_work(tmp_path):
     (tmp_path / "grids").mkdir()

@@ -49,6 +49,10 @@ def test_a_dry_run_prints_config_and_estimates(tmp_path, capsys):
             ["generate", "--run", "x", "--out", "x", "--psi", "nan"],
             "python -m training generate: argument --psi: 'nan': give a number",
         ),
+        (
+            ["metrics", "--model", "/", "--data", "D", "--checkpoint", "all"],
+            "checkpoint = all: it is one of --run: name its file with --model",
+        ),
         (["train", "--data", "D", "--total-kimg", "inf"], "total_kimg = 'inf': give a number"),
         (
             ["train", "--data", "D", "--metrics", "fid2k,foo"],

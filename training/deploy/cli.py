@@ -2,6 +2,7 @@
 
 import argparse
 from contextlib import suppress
+from shlex import quote
 from typing import Any
 
 from atelier.commands import path, ranged, say
@@ -172,7 +173,7 @@ def page_command(given: argparse.Namespace) -> int:
     for note in write_page(asked):
         say(note)
     say(f"{given.out}, {size_mb(given.out):.1f} MB, from {given.model}; any web server shows it:")
-    say(f"python3 -m http.server --bind 127.0.0.1 --directory {given.out}")
+    say(f"python3 -m http.server --bind 127.0.0.1 --directory {quote(str(given.out))}")
     return 0
 
 

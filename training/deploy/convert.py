@@ -9,6 +9,7 @@ import tensorflow as tf
 from tensorflow.python.framework import kernels
 
 from atelier.files import replacing
+from training.deploy.formats import check_place
 from training.deploy.reading import PICTURES, ConvertError, Graph, nodes_of, read_graph
 from training.deploy.trial import furthest, tried
 
@@ -109,6 +110,7 @@ def write_graph(graph: Graph, path: Path) -> None:
     module.generate, signature = graph.function()
     with replacing(path) as partial:
         tf.saved_model.save(module, str(partial), signatures={"serving_default": signature})
+        check_place(path)  # once more: all this took a while
 
 
 def convert(source: Path, path: Path) -> Iterator[str]:

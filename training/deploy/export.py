@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from atelier.files import replacing
 from training.batches import encode
 from training.deploy import standalone
-from training.deploy.formats import FORMATS, DeployError
+from training.deploy.formats import FORMATS, DeployError, check_place
 from training.deploy.program import Start, program
 from training.exchange.opening import OpenedGenerator
 from training.explore.drawing import psnr
@@ -71,6 +71,7 @@ def export_program(
             raise DeployError(
                 f"{path} would draw other pictures ({difference}): choose another --to"
             )
+        check_place(path)  # once more: all this took a while
     return difference
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from atelier.files import digest_file, json_of, replacing, write_json
 from training.deploy.formats import DeployError, check_libraries, check_place
 from training.deploy.litert import put_litert
-from training.explore.asked import Look, Move
+from training.explore.asked import Look, Move, check_named
 from training.explore.writing import write_picture
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ def title_of(model: Path) -> str:
 def check_page(page: Page) -> None:
     """Raise DeployError, before anything heavy is loaded, where no page can be written."""
     check_libraries("tflite")
+    check_named(page.directions, "directions")
+    check_named(page.teacher, "teacher")
     if page.out.is_dir() and not page.out.is_symlink():
         check_own(page.out)  # it is written anew
     else:
@@ -148,8 +150,10 @@ def shape_of_file(path: Path) -> tuple[int, tuple[int, int, int]]:
             f"model = {path}: that is no .tflite that `export` wrote: {wanted}"
         ) from None
     if set(inputs) != {"z", "psi"}:
-        said = "it has classes" if "label" in inputs else "it draws from w, not from z"
-        raise DeployError(f"model = {path}: {said}: {wanted}")
+        known = {"label": "it has classes", "w": "it draws from w, not from z"}
+        said = [words for name, words in known.items() if name in inputs]
+        told = said[0] if said else "its psi is fixed, and a page sets psi"
+        raise DeployError(f"model = {path}: {told}: {wanted}")
     return int(inputs["z"]["shape"][1]), shape  # type: ignore[return-value]
 
 

@@ -13,13 +13,15 @@ from tensorflow.python.framework.convert_to_constants import (
     convert_variables_to_constants_v2 as constants,
 )
 
-from atelier.errors import Refusal, reason_in
+from atelier.errors import Refusal, reason_in, stand_in
 
 # Operations whose data_format may be NCHW: their first input is the picture, as is output 0.
 PICTURES = {"Conv2D", "DepthwiseConv2dNative", "MaxPool", "AvgPool", "BiasAdd", "FusedBatchNorm"}
 PICTURES |= {"FusedBatchNormV2", "FusedBatchNormV3"}
 # What has no place in a graph of constants: variables that change, and tables.
 KEEPING = ("Assign", "LookupTable")
+KERAS = {b"PK\3\4": ".keras", b"\x89HDF": ".h5"}  # how such a file begins: Keras goes by suffixes
+READ = "name a SavedModel, a .keras or a .pb"
 
 
 class ConvertError(Refusal):
@@ -55,16 +57,12 @@ class Graph:
 
 def read_graph(path: Path) -> Graph:
     """The graph in a file or folder; raises ConvertError where there is none."""
-    if not path.exists():
-        raise ConvertError(f"{path} does not exist: name a SavedModel, a .keras or a .pb")
+    head = begun(path)
     try:
         if path.is_dir():
             return read_savedmodel(path)
-        if path.suffix in (".keras", ".h5"):
-            with TemporaryDirectory() as folder:
-                model = tf.keras.models.load_model(path, compile=False, safe_mode=True)
-                model.export(folder, verbose=False)
-                return read_savedmodel(Path(folder))
+        if head[:4] in KERAS:
+            return read_keras(path, KERAS[head[:4]])
         return read_frozen(path)
     except Refusal:
         raise
@@ -74,15 +72,50 @@ def read_graph(path: Path) -> Graph:
         ) from None
 
 
+def begun(path: Path) -> bytes:
+    """How a file begins, of a folder nothing; raises ConvertError for what is known to be none."""
+    if not path.exists():
+        raise ConvertError(f"{path} does not exist: {READ}")
+    if path.is_dir():
+        return b""
+    if not path.is_file():
+        raise ConvertError(f"{path} is no file: {READ}")
+    with path.open("rb") as file:
+        head = file.read(64)
+    if path.name == "saved_model.pb":
+        raise ConvertError(f"{path} is a part of a SavedModel: name its folder, {path.parent}")
+    other = "a file of ONNX" if path.suffix.lower() == ".onnx" else stand_in(head)
+    if other := "a file of TFLite" if head[4:8] == b"TFL3" else other:
+        raise ConvertError(f"{path} is {other}: name what it was made of, a .keras or a SavedModel")
+    return head
+
+
+def read_keras(path: Path, suffix: str) -> Graph:
+    """A Keras file, whatever it is called."""
+    with TemporaryDirectory() as folder:
+        named = path if path.suffix == suffix else Path(folder, f"model{suffix}")
+        if named != path:
+            named.symlink_to(path.absolute())
+        model = tf.keras.models.load_model(named, compile=False, safe_mode=True)
+        model.export(exported := Path(folder, "exported"), verbose=False)
+        return read_savedmodel(exported)
+
+
 def read_savedmodel(path: Path) -> Graph:
     """The signature serving_default, its variables as constants."""
     with tf.device("CPU"):
         loaded = tf.saved_model.load(str(path))  # its variables live as long as it does
         signatures = loaded.signatures
         if "serving_default" not in signatures:
-            raise ConvertError(f"{path} has no signature serving_default: save it with one")
+            has = f", but {', '.join(sorted(signatures))}" if signatures else ""
+            raise ConvertError(f"{path} has no signature serving_default{has}: save it with one")
         run = signatures["serving_default"]
         check_constant(run.graph.as_graph_def())
+        for name, kind in run.structured_outputs.items():
+            if not isinstance(kind, tf.TensorSpec):
+                raise ConvertError(
+                    f"{path}: its output {name} is no tensor: save it as a dense one"
+                )
         flat = constants(run)
     names = signature_names(sorted(run.structured_input_signature[1]))
     specs = [tf.TensorSpec(x.shape, x.dtype, x.name) for x in flat.inputs]
@@ -95,7 +128,7 @@ def read_frozen(path: Path) -> Graph:
     """A GraphDef: its placeholders go in, and what nobody takes comes out."""
     definition = tf.compat.v1.GraphDef.FromString(path.read_bytes())
     if not definition.node:
-        raise ConvertError(f"{path} holds no graph: name a SavedModel, a .keras or a .pb")
+        raise ConvertError(f"{path} holds no graph: {READ}")
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(definition, name="")
     taken = {name.lstrip("^").partition(":")[0] for node in definition.node for name in node.input}

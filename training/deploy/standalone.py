@@ -24,7 +24,7 @@ def main() -> None:
     given.add_argument("format", choices=OPENERS)
     given.add_argument("files", nargs="+")
     given.add_argument("--threads", type=int, default=0)
-    given.add_argument("--seconds", type=float, default=0.0)
+    given.add_argument("--seconds", type=float, default=None)
     given.add_argument("--runs", type=int, default=0)
     words = given.parse_args()
     os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -36,7 +36,7 @@ def main() -> None:
         with np.load(source) as found:
             inputs = dict(found)
         np.savez(target, **run(inputs))
-        if words.seconds:
+        if words.seconds is not None:  # 0: one time
             print(json.dumps(timed(run, inputs, words.seconds)))
         if words.runs:
             print(json.dumps({"ms": milliseconds(run, inputs, words.runs)}))

@@ -50,8 +50,8 @@ class Look:
 
 def pairs_in(text: str) -> list[tuple[int, int]]:
     """0-3,7 -> (0, 3), (7, 7); raises ValueError."""
-    parts = [part.strip().partition("-") for part in text.split(",")]
-    return [(int(first), int(last or first)) for first, _, last in parts]
+    parts = [part.strip().rpartition("-") for part in text.split(",")]
+    return [(int(first if dash else last), int(last)) for first, dash, last in parts]
 
 
 def check_upward(text: str, name: str) -> None:
@@ -69,8 +69,6 @@ def parsed_seeds(text: str, name: str = "seeds", least: int = 1) -> list[int]:
         raise ConfigError(f"{name} = {text!r}: write numbers and ranges, as in 0-15,7083") from None
     if (many := sum(max(r.stop - r.start, 0) for r in ranges)) > MOST_SEEDS:
         raise ConfigError(f"{name} = {text!r}: that is {many}; give at most {MOST_SEEDS} at once")
-    if not many:
-        raise ConfigError(f"{name} = {text!r}: that is none; write for example 0-15")
     check_upward(text, name)
     if many < least:
         raise ConfigError(f"{name} = {text!r}: that is {many}; give at least {least}")
@@ -94,11 +92,15 @@ def parsed_levels(text: str, top: int) -> list[int]:
     for level in (level for pair in pairs for level in pair):
         if level > top:
             raise ConfigError(f"levels = {text}: this model has levels 0 to {top}")
-    levels = sorted({level for first, last in pairs for level in range(first, last + 1)})
-    if not levels:
-        raise ConfigError(f"levels = {text}: that is none; write for example 0-1")
     check_upward(text, "levels")
-    return levels
+    return sorted({level for first, last in pairs for level in range(first, last + 1)})
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raise ConfigError for the name of a direction that no file of them can hold."""
+    for name in names:
+        if not files.is_name(name) or name == "about":
+            raise ConfigError(f"names = {name}: {files.NAMING}")
 
 
 def rows_of(levels: Sequence[int], top: int) -> list[int]:
@@ -114,6 +116,12 @@ def check_model(path: Path, name: str = "model") -> None:
     """Raise ConfigError where there is nothing at all, before TensorFlow is loaded for it."""
     if not path.exists():
         raise ConfigError(f"{name} = {path}: there is no such run or checkpoint")
+
+
+def check_named(path: Path | None, name: str) -> None:
+    """Raise ConfigError for an option that names what is not there, before anything is loaded."""
+    if path is not None and not path.exists():
+        raise ConfigError(f"{name} = {path}: there is no such file")
 
 
 def check_label(label: int | None, classes: int) -> None:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from PIL import Image
 
+from atelier.arrays import CheckpointError
 from training.batches import decode
 from training.config import ConfigError
 from training.exchange.pickles import NetworkFileError
@@ -59,6 +60,8 @@ class Followed:
     seen: Sequence[int]  # images that each checkpoint had seen
     scores: Sequence[Sequence[float]]  # of each checkpoint, by photo
     digest: str  # of the last one's file
+    last: Path  # that file
+    left_out: Sequence[str]  # notes of checkpoints that cannot be read
 
     def scored(self) -> list[Scored]:
         """The photos with the last checkpoint's scores."""
@@ -142,15 +145,27 @@ def assess(model: Model, photos: Path, label: int | None = None) -> tuple[list[S
 
 
 def over_training(
-    files: Sequence[Path], photos: Path, label: int | None = None, counted: Counted = uncounted
+    files: Sequence[Path],
+    photos: Path,
+    label: int | None = None,
+    counted: Counted = uncounted,
+    of_a_run: bool = False,
 ) -> Followed:
     """The same photos, judged by each of several checkpoints, in their order.
 
-    Raises what `assess` raises, and ConfigError for checkpoints of different networks.
+    Of a run, which may be in training, those that are broken or gone are left out, as long as one
+    is whole. Raises what `assess` raises, and ConfigError for checkpoints of different networks.
     """
-    given, first, seen, scores, digest = None, None, [], [], ""
+    given, first, seen, scores = None, None, [], []
+    left_out: list[str] = []
     for file in files:
-        model = open_model(file, parts=("G_ema", "D"))
+        try:
+            model = open_model(file, parts=("G_ema", "D"))
+        except (CheckpointError, NetworkFileError) as error:
+            if not of_a_run or (first is None and file == files[-1]):
+                raise
+            left_out.append(f"note: left out: {error}")
+            continue
         judge = Judge(model, label)
         first = first or model
         if given is None:
@@ -162,9 +177,9 @@ def over_training(
             )
         seen.append(int(model.opened.about.get("seen", 0)))
         scores.append(judge(given.pixels, given.labels, counted).tolist())
-        digest = model.opened.digest
+        last = model.opened
     assert given is not None
-    return Followed(given, seen, scores, digest)
+    return Followed(given, seen, scores, last.digest, last.path, left_out)
 
 
 def prepared_photos(model: Model, photos: Path, label: int | None) -> Prepared:

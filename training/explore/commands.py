@@ -84,7 +84,10 @@ def add_generate(commands: Any) -> None:
     add_moves(generate)
     generate.add_argument("--grid", action="store_true", help="one sheet of all")
     generate.add_argument(
-        "--columns", type=ranged(int, low=1, high=100), default=8, help="of the sheet [8]"
+        "--columns",
+        type=ranged(int, low=1, high=100),
+        default=None,
+        help=f"of the sheet [{drawing.COLUMNS}]",
     )
     generate.add_argument(
         "--out",

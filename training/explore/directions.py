@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from atelier.arrays import CheckpointError, load_arrays, save_arrays
-from atelier.files import NAMING, is_name
+from atelier.files import is_name
 from atelier.options import nearest
 from training.config import ConfigError
 from training.explore.asked import Floats, Move
@@ -74,9 +74,6 @@ def save_directions(path: Path, found: Sequence[Direction], digest: str) -> None
         known, model = load_directions(path)
         if model != digest:
             raise ConfigError(f"{path} holds directions of another model: choose another file")
-    for each in found:
-        if not is_name(each.name) or each.name == "about":
-            raise ConfigError(f"names = {each.name}: {NAMING}")
     known |= {each.name: each for each in found}
     about = {name: {"levels": d.levels, "share": d.share} for name, d in known.items()}
     arrays = {name: d.step for name, d in known.items()}

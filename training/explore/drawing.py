@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from atelier import tables
-from atelier.arrays import save_arrays
-from atelier.commands import number_of, path
+from atelier.arrays import CheckpointError, load_arrays, save_arrays
+from atelier.commands import number_of, path_of
 from training import startup
 from training.config import ConfigError
 from training.explore import asked, writing
@@ -28,16 +28,20 @@ FILM = (".mp4",)
 TABLE = (".csv",)
 ARRAYS = (".npz",)
 CHART = (".svg",)
+ALL = "all"  # checkpoints of a run
 MOST_SHOWN = 300  # frames of a projection's film
 MOST_FRAMES = 1_000_000  # of a film
 MOST = 2000  # pictures on a sheet
 SHOWN = 7  # pictures along a direction
+COLUMNS = 8  # of a sheet of seeds
 FARTHEST = 1000  # standard deviations along a direction
 
 
 def generate_command(given: argparse.Namespace) -> int:
     """Pictures by seed, or one sheet of them."""
     seeds, wanted = asked.parsed_seeds(given.seeds), amounts(given)
+    if given.columns and not given.grid:
+        raise ConfigError(f"columns = {given.columns}: they are those of a sheet: add --grid")
     asked.check_model(given.model)
     (asked.check_file if given.grid else asked.check_folder)(given.out)
     model = opened(given, given.noise)
@@ -45,7 +49,7 @@ def generate_command(given: argparse.Namespace) -> int:
     if given.grid:
         from training.explore import sweeps
 
-        columns = min(given.columns, len(seeds))
+        columns = min(given.columns or COLUMNS, len(seeds))
         check_sheet(given, model, -(-len(seeds) // columns), columns)
         page = sweeps.seed_grid(model, seeds, look, columns)
         return write_sheet(given, model, look, page, {"seeds": given.seeds})
@@ -131,6 +135,7 @@ def directions_command(given: argparse.Namespace) -> int:
     names = [name.strip() for name in given.names.split(",") if name.strip()]
     if len(names) > given.count or len(set(names)) < len(names):
         raise ConfigError(f"names = {given.names}: give at most {given.count}, each once")
+    asked.check_names(names)
     asked.check_model(given.model)
     if given.save:
         asked.check_file(given.save, ARRAYS, "save", [given.model])
@@ -195,6 +200,13 @@ def check_projection(given: argparse.Namespace) -> None:
     for name, kinds, read in (("film", FILM, []), ("save", ARRAYS, [given.model])):
         if getattr(given, name):
             asked.check_file(getattr(given, name), kinds, name, read)
+    if given.save and given.save.exists():
+        try:
+            is_found = "distance" in load_arrays(given.save, "ws")[1]
+        except CheckpointError:
+            is_found = False
+        if not is_found:
+            raise ConfigError(f"save = {given.save} holds no projection: choose another name")
 
 
 def psnr(one: Pixels, other: Pixels) -> float:
@@ -215,8 +227,9 @@ def assess_command(given: argparse.Namespace) -> int:
     logging.getLogger("tensorflow").setLevel("ERROR")  # each checkpoint is traced anew: as meant
     from training.explore.assessing import extremes, over_training
 
-    found = over_training(files, given.photos, given.label, in_parts)
-    for note in found.photos.left_out:
+    of_a_run = files != [given.model] and given.checkpoints in ("", ALL)
+    found = over_training(files, given.photos, given.label, in_parts, of_a_run)
+    for note in (*found.left_out, *found.photos.left_out):
         print(note)
     tables.write_table(given.out, *found.table())
     if given.sheet:
@@ -225,7 +238,7 @@ def assess_command(given: argparse.Namespace) -> int:
     if given.chart:
         pairs = zip(found.seen, found.scores, strict=True)
         charts.write_scores(given.chart, [{"seen": n, "scores": some} for n, some in pairs])
-    print(f"{number_of(len(found.photos.names), 'score')} in {given.out}, by the D of {files[-1]}")
+    print(f"{number_of(len(found.photos.names), 'score')} in {given.out}, by the D of {found.last}")
     return 0
 
 
@@ -236,11 +249,11 @@ def in_parts(parts: Iterable[int], total: int) -> Iterator[int]:
 
 def checkpoints_of(given: argparse.Namespace) -> list[Path]:
     """The files whose D judges, the oldest first; raises ConfigError."""
-    words = given.checkpoints or ("all" if given.chart else "")
+    words = given.checkpoints or (ALL if given.chart else "")
     if not words:
         return [given.model]
-    if words != "all":
-        files = [path(word.strip()) for word in words.split(",")]
+    if words != ALL:
+        files = [path_of("checkpoints", word.strip()) for word in words.split(",")]
         for file in files:
             asked.check_model(file, "checkpoints")
         return files
@@ -299,6 +312,7 @@ def amounts(given: argparse.Namespace) -> Mapping[str, float]:
             f"directions = {given.directions}: none of it is taken: say how far, as in --direction"
             " sefa1=2.5, or leave it out"
         )
+    asked.check_named(given.directions, "directions")
     return found
 
 

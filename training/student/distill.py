@@ -25,7 +25,7 @@ from training.student.options import DistillationConfig
 
 def pair_for(opened: OpenedGenerator, config: DistillationConfig) -> Pair:
     """The networks of a distillation: the student of this teacher, and a D like the teacher's."""
-    g, how = opened.config, arithmetic(config.run)
+    g, how = opened.config, arithmetic(config.options())
     own = {**g.saved(), "fmap_max": min(config.network.fmap_max, g.fmap_max)}
     shape = {n: own[n] for n in ("height", "width", "channels", "labels", "conv_clamp")}
     known = opened.discriminator or DiscriminatorConfig(

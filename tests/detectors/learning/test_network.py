@@ -1,5 +1,7 @@
 """The network, its losses against closed forms, and how its map becomes finds."""
 
+import os
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -181,6 +183,13 @@ def test_weights_of_keras_without_the_top_are_taken_over(tmp_path):
     assert_same(model, backbone, "block_12_project")
     with pytest.raises(LearningError, match=r"is not of a mobilenetv2 with alpha 0.2 and no top"):
         network.begin_weights(model, options(alpha=0.2, weights=given.weights))
+
+
+def test_a_model_that_is_missing_or_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.keras")
+    for name in ("pipe", "none"):
+        with pytest.raises(LearningError, match=rf"{name}\.keras: there is no such file"):
+            network.open_model(tmp_path / f"{name}.keras")
 
 
 def test_wrong_weights_are_one_sentence(tmp_path):

@@ -70,7 +70,7 @@ def test_a_photo_without_a_portrait_is_one_sentence(tmp_path, here):
     for name, reason in (
         ("scene", r"no face \(haar\): name another photo, or change \[Detect\] min_face"),
         ("small", r"face too small: \d+ pixels \(haar\)"),
-        ("text", "content is no picture"),
+        ("text", "content is no picture in a known format: name another photo$"),
     ):
         with pytest.raises(SettingsError, match=rf"^photo = {tmp_path}/{name}\.png: {reason}"):
             projection.portrait_of(tmp_path / f"{name}.png", form)

@@ -1,10 +1,14 @@
 """Graphs that were made on a GPU, and the same for a CPU."""
 
+import os
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from training import cli
+from training.deploy import convert
+from training.deploy.trial import tried
 
 v1 = tf.compat.v1
 RNG = np.random.default_rng(0)
@@ -57,6 +61,10 @@ def test_a_graph_in_nchw_gives_the_same_in_nhwc(tmp_path, capsys):
 def test_a_keras_file_and_a_savedmodel_stay_what_they_are(tmp_path):
     model = tf.keras.Sequential([tf.keras.Input((8, 10, 3)), tf.keras.layers.Conv2D(2, 3)])
     model.save(tmp_path / "a.keras")
+    for name, form in (("b.KERAS", "keras"), ("c.pb", "h5")):
+        model.save(tmp_path / f"whole.{form}")
+        (tmp_path / f"whole.{form}").rename(tmp_path / name)
+        assert converted(tmp_path / name, tmp_path / f"of {name}") == 0
     picture = PICTURE.transpose(0, 2, 3, 1)
     for source, out in (("a.keras", "first"), ("first", "second")):
         assert converted(tmp_path / source, tmp_path / out) == 0
@@ -96,10 +104,20 @@ def test_a_convolution_that_cannot_be_turned_is_named(tmp_path, capsys):
 def test_what_holds_no_graph_is_one_sentence(tmp_path, capsys):
     (tmp_path / "a.pb").write_bytes(b"no graph")
     (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe.keras")
+    for name in ("saved_model.pb", "a.onnx"):
+        (tmp_path / name).write_bytes(b"no graph")
+    (tmp_path / "lite.pb").write_bytes(b"\x1c\0\0\0TFL3")
+    (tmp_path / "pointer.keras").write_text("version https://git-lfs.github.com/spec/v1\n")
     for name, sentence in (
         ("a.pb", "is no SavedModel, Keras file or graph"),
         ("folder", "is no SavedModel, Keras file or graph"),
         ("b.pb", "does not exist: name a SavedModel, a .keras or a .pb"),
+        ("pipe.keras", "is no file: name a SavedModel, a .keras or a .pb"),
+        ("saved_model.pb", f"is a part of a SavedModel: name its folder, {tmp_path}"),
+        ("lite.pb", "is a file of TFLite: name what it was made of"),
+        ("a.onnx", "is a file of ONNX: name what it was made of"),
+        ("pointer.keras", "is a pointer of Git LFS"),
     ):
         assert sentence in refused(capsys, converted(tmp_path / name, tmp_path / "out"))
     assert "exists already" in refused(capsys, converted(tmp_path / "a.pb", tmp_path / "folder"))
@@ -162,6 +180,43 @@ def test_whatever_kind_goes_in_and_comes_out(tmp_path, capsys):
     found = run(**dict(zip(names, map(tf.constant, given), strict=True)))
     assert (found["text"].numpy().tolist(), int(found["length"])) == ([b"AB"], 4)
     assert found["picture"].shape == (2, 6, 8, 4)
+
+
+def test_what_comes_while_a_graph_is_converted_is_not_replaced(tmp_path, capsys, monkeypatch):
+    path = saved(tmp_path / "a", lambda x: {"y": x}, tf.TensorSpec([2]))
+    monkeypatch.setattr(convert, "tried", lambda *given: there(tmp_path / "out", *given))
+    assert "out exists already" in refused(capsys, converted(path, tmp_path / "out"))
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["of another"]
+
+
+def there(folder, *given):
+    """A trial while which somebody makes the folder."""
+    folder.mkdir(exist_ok=True)
+    (folder / "of another").write_text("")
+    return tried(*given)
+
+
+def test_what_is_no_number_before_and_after_is_no_difference(tmp_path, capsys):
+    path = saved(tmp_path / "a", lambda x: {"y": x / 0, "z": 0 * x / 0}, tf.TensorSpec([2]))
+    assert converted(path, tmp_path / "out") == 0
+    out, err = capsys.readouterr()
+    assert "largest difference: 0.0e+00" in out and err == ""
+
+
+def test_a_signature_that_cannot_be_taken_is_named(tmp_path, capsys):
+    module = tf.Module()
+    module.run = tf.function(lambda x: {"y": x}, autograph=False)
+    signature = module.run.get_concrete_function(tf.TensorSpec([2]))
+    tf.saved_model.save(module, str(tmp_path / "a"), {"other": signature, "more": signature})
+    error = refused(capsys, converted(tmp_path / "a", tmp_path / "out"))
+    assert "no signature serving_default, but more, other: save it with one" in error
+
+    def ragged(x):
+        return {"y": tf.RaggedTensor.from_row_splits(x, [0, 2])}
+
+    path = saved(tmp_path / "b", ragged, tf.TensorSpec([2]))
+    error = refused(capsys, converted(path, tmp_path / "out"))
+    assert "its output y is no tensor: save it as a dense one" in error
 
 
 def test_what_no_graph_of_constants_can_hold_is_named(tmp_path, capsys):

@@ -96,6 +96,23 @@ def test_a_file_that_draws_other_pictures_is_not_kept(model, tmp_path, monkeypat
     assert not [path for path in tmp_path.iterdir() if path != model]
 
 
+def test_what_comes_while_a_file_is_made_is_not_replaced(model, tmp_path, monkeypatch):
+    """As by the same command a second time; that of a large model takes minutes."""
+
+    def drawn(to, path, inputs, folder):
+        (tmp_path / "a").mkdir()
+        (tmp_path / "a" / "of another").write_text("")
+        own = exporting.drawn_here(open_generator(model).network(), inputs)
+        return {"images": exporting.encode(own), "float": own}
+
+    made = formats.Format("", lambda program, path, quantize: path.mkdir(), "")
+    monkeypatch.setitem(FORMATS, "made", made)
+    monkeypatch.setattr(exporting, "drawn_apart", drawn)
+    with pytest.raises(DeployError, match="a exists already: choose another name"):
+        export_program(open_generator(model), "made", tmp_path / "a")
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["of another"]
+
+
 def test_a_file_that_does_not_run_is_one_sentence(tmp_path):
     broken = tmp_path / "a.onnx"
     broken.write_bytes(b"broken")

@@ -42,10 +42,12 @@ def test_no_page_names_another_site():
         (("--model=x.npz", "--out={full}"), "exists already: choose another name, or remove it"),
         (("--model=x.npz", "--out={full}/a/b"), "a/b: nothing can be written there"),
         (("--model=x.tflite", "--out={new}"), "model = x.tflite: there is no such file"),
+        (("--model=x", "--out={new}", "--teacher=y"), "teacher = y: there is no such file"),
+        (("--model=x", "--out={new}", "--directions=y"), "directions = y: there is no such file"),
         (("--model={broken}", "--out={new}"), "is no .tflite that `export` wrote: name the model"),
         (
-            ("--model={broken}", "--out={new}", "--directions=d.npz"),
-            "directions = d.npz: a .tflite draws from z alone: leave them out",
+            ("--model={broken}", "--out={new}", "--directions={broken}"),
+            "broken.tflite: a .tflite draws from z alone: leave them out",
         ),
     ],
 )
@@ -136,11 +138,11 @@ def test_the_parts_draw_what_the_generator_draws(tmp_path):
 @pytest.mark.usefixtures("without_litert")
 def test_a_page_has_all_that_it_needs(tmp_path, capsys):
     model = opened("wide", tmp_path / "wide.npz")
-    out = tmp_path / "page"
+    out = tmp_path / "a page"
     words = ["page", f"--model={model.path}", f"--out={out}", f"--teacher={model.path}"]
     assert cli.main(words) == 0
     told = capsys.readouterr().out.splitlines()
-    assert told[-1] == f"python3 -m http.server --bind 127.0.0.1 --directory {out}"
+    assert told[-1] == f"python3 -m http.server --bind 127.0.0.1 --directory '{out}'"
     assert sorted(path.name for path in out.iterdir()) == sorted(
         [*WEBS, "about.json", "litert", "model.tflite", "teacher"]
     )
@@ -174,9 +176,12 @@ def test_files_that_cannot_draw_by_seed_are_refused(tmp_path):
 
     made = opened("classes", tmp_path / "model.npz")
     files = {"classes": "it has classes", "w": "from w, not from z", "parts": "no .tflite that"}
+    files["fixed"] = "its psi is fixed"
     write_tflite(program(made), tmp_path / "classes.tflite", "")
     write_tflite(program(made, "w"), tmp_path / "w.tflite", "")
     write_parts(program(made), tmp_path / "parts.tflite")
+    plain = opened("grey", tmp_path / "plain.npz")
+    write_tflite(program(plain, psi=0.7), tmp_path / "fixed.tflite", "")
     for name, sentence in files.items():
         with pytest.raises(page.DeployError, match=sentence):
             page.shape_of_file(tmp_path / f"{name}.tflite")

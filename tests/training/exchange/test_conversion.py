@@ -34,11 +34,12 @@ def labelled(folder):
 
 
 def test_training_goes_on_from_what_was_imported(pickle, tmp_path, capsys):
-    run = tmp_path / "imported"
+    run = tmp_path / "imported here"
     assert cli.main(["import", str(pickle), "--out", str(run)]) == 0
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "--resume-from" in line]
     words = [word[2:].partition("=") for word in shlex.split(line) if "=" in word]
     options = {name.replace("-", "_"): value for name, _, value in words}
+    assert shlex.split(line)[:3] == ["train", "--resume-from", str(run)]
     assert line.endswith("--labels") and options["d_mapping_layers"] == "1"
 
     data, out = labelled(tmp_path / "data"), tmp_path / "run"

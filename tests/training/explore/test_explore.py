@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from atelier.errors import Refusal
 from tests.kit.small_models import KINDS, small_model
+from tests.kit.training_runs import draw
 from training.config import ConfigError
 from training.explore import assessing, directions, parts, sheets, sweeps, writing
 from training.explore.asked import Look, parsed_levels, rows_of
@@ -339,3 +341,21 @@ def test_an_arc_keeps_its_angle_also_near_its_ends(apart):
     angle = np.arctan2(*other[1::-1].astype(float)) / 2
     wanted = 3 * np.array([np.cos(angle), np.sin(angle), 0])
     np.testing.assert_allclose(found, wanted, atol=2e-4)
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_a_run_that_is_broken_is_no_judge(tmp_path):
+    """Training removes old ones meanwhile, too. Those that were named must all be whole."""
+    photos = draw(tmp_path / "photos", count=1)
+    files = [small_model(tmp_path / f"{seen:010d}.npz", "grey", seed=seen) for seen in range(3)]
+    whole = assessing.over_training(files, photos, of_a_run=True)
+    files[2].write_bytes(files[2].read_bytes()[:500])
+    files[0].unlink()
+    left = assessing.over_training(files, photos, of_a_run=True)
+    assert (whole.last, left.last) == (files[2], files[1])
+    assert left.scores == [whole.scores[1]] and left.seen == [1]
+    for file, note in zip(files[::2], left.left_out, strict=True):
+        assert str(file) in note
+    for named, of_a_run in ((files, False), (files[2:], True)):
+        with pytest.raises(Refusal, match=r"does not exist|is broken or no checkpoint"):
+            assessing.over_training(named, photos, of_a_run=of_a_run)

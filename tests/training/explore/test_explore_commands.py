@@ -291,6 +291,18 @@ BAD = {
     "directions of too many": (["directions", "--seeds=0-999"], "seeds: that makes 28000"),
     "noise of too many": (["noise", "--seeds=0-999"], "seeds: that makes 12000 pictures"),
     "levels of too many": (["layers", "--seeds=0-999"], "seeds: that makes 6000 pictures"),
+    "a range without an end": (["mix", "--rows=0-"], "rows = '0-': write numbers and ranges"),
+    "below 0": (["mix", "--rows=0--1"], "rows = '0--1': write numbers and ranges"),
+    "columns of no sheet": (["generate", "--columns=3"], "columns = 3: they are those of a sheet"),
+    "directions that are not there": (
+        ["generate", "--directions=/none", "--direction=a=1"],
+        "directions = /none: there is no such file",
+    ),
+    "a name of no direction": (["directions", "--names=a=b"], "names = a=b: use letters"),
+    "a checkpoint too few": (
+        ["assess", "--photos=DIR", "--checkpoints=DIR,"],
+        "checkpoints: it is empty: give a path",
+    ),
     "no photos": (["assess", "--photos=DIR"], "photos = DIR: there are no pictures: name a"),
 }
 

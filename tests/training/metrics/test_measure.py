@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import sys
 from itertools import islice
 from xml.dom import minidom
@@ -297,3 +298,13 @@ def test_a_wrong_input_gets_one_sentence(tmp_path, capsys, trained, arguments, s
     assert cli.main(words.split()) == 2
     out, error = capsys.readouterr()
     assert out == "" and error.startswith(f"error: {expected}") and error.count("\n") == 1
+
+
+def test_a_dataset_that_moved_is_asked_for(tmp_path, capsys, trained):
+    run = shutil.copytree(trained[0], tmp_path / "run")
+    known = json.loads((run / "config.json").read_text())
+    known["dataset"]["path"] = "/nowhere"
+    (run / "config.json").write_text(json.dumps(known))
+    assert cli.main(["metrics", "--run", str(run)]) == 2
+    said = f"error: {run}: its dataset is not in /nowhere: say where, with --data\n"
+    assert capsys.readouterr().err == said
