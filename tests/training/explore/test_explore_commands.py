@@ -30,14 +30,14 @@ PICTURES = {  # command: its words, and how many rows of pictures its sheet has
     "layers": ["--seeds=0"],
     "directions": ["--seeds=0", "--count=2"],
 }
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("eagerly")]
 every_kind = pytest.mark.parametrize("kind", KINDS)
 every_sheet = pytest.mark.parametrize("command", PICTURES)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def compiled_once():
-    """Every command opens its model; those of one file share its networks and their graphs."""
+    """Every command opens its model; those of one file share its networks."""
     known, network = {}, OpenedGenerator.network
 
     def of_file(opened, part="G_ema", **arithmetic):

@@ -95,6 +95,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.usefixtures("eagerly")
 def test_each_option_trains_and_changes_what_is_learnt(run, way):
     out = run / way
     given = {**WAYS[way], "total_kimg": 0.008}
