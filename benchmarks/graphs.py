@@ -59,19 +59,32 @@ def registered(kind: str) -> tuple[Any, ...]:
     return tuple(k for k in found if k.device_type in ("GPU", "DEFAULT"))
 
 
+@lru_cache
+def constrained(kind: str) -> tuple[str, ...]:
+    """The attributes, each a type or some, by which its kernels differ."""
+    return tuple({limit.name: None for known in registered(kind) for limit in known.constraint})
+
+
 def kernel(op: Any) -> Any:
     """The kernel that a GPU has for this operation, or None."""
-    fitting = (known for known in registered(op.type) if fits(op, known))
-    return "placeholder" if op.type == "Placeholder" else next(fitting, None)
+    if op.type == "Placeholder":
+        return "placeholder"
+    values = [op.get_attr(name) for name in constrained(op.type)]
+    return fitting(op.type, *(tuple(v) if isinstance(v, list) else (v,) for v in values))
 
 
-def fits(op: Any, known: Any) -> bool:
-    """Whether a kernel is for the types of this operation."""
+@lru_cache
+def fitting(kind: str, *types: tuple[Any, ...]) -> Any:
+    """The first kernel for these types, in the order of `constrained`."""
+    given = dict(zip(constrained(kind), types, strict=True))
+    return next((known for known in registered(kind) if fits(given, known)), None)
+
+
+def fits(given: dict[str, tuple[Any, ...]], known: Any) -> bool:
+    """Whether a kernel is for these types."""
     for constraint in known.constraint:
         types = [tf.as_dtype(number) for number in constraint.allowed_values.list.type]
-        value = op.get_attr(constraint.name)
-        values = value if isinstance(value, list) else [value]
-        if types and not all(tf.as_dtype(one) in types for one in values):
+        if types and not all(tf.as_dtype(one) in types for one in given[constraint.name]):
             return False
     return True
 

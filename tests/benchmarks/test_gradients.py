@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 
 from benchmarks import gradients
+from tests.kit.training_runs import eagerly
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("plain_graphs")
 def test_it_prints_a_line_for_each_step(monkeypatch, capsys):
     """In this process, which is what it asks others for."""
 
     def found(asked, case, device, moved):
-        return gradients.gradients(case, "cpu", moved, asked.size, asked.batch)
+        with eagerly():
+            return gradients.gradients(case, "cpu", moved, asked.size, asked.batch)
 
     monkeypatch.setattr(gradients, "in_a_process", found)
     words = ["gradients.py", "--size", "8", "--batch", "4", "--cases", "labels"]

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,16 @@ def train(data, out, say=lambda text: None, step=Minibatch, **options):
     """Train in this process."""
     given = small(data, out, **options)
     return loop.train(given, sources.open_source(given.data.data), say, new_step=step)
+
+
+@contextmanager
+def eagerly():
+    """What runs once or twice computes the same without graphs, sooner than they are made."""
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
 
 
 class Rehearsal:

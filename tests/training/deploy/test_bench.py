@@ -4,14 +4,17 @@ import pytest
 
 from tests.kit.made_generators import opened
 from training import cli
-from training.deploy import bench, formats, phone
+from training.deploy import bench, export, formats, phone
 from training.deploy.formats import FORMATS
 from training.deploy.rate import operations
 from training.networks.architecture import GeneratorConfig
 
 
 @pytest.mark.slow
-def test_each_way_and_thread_has_its_row(tmp_path, capsys, monkeypatch):
+def test_each_way_has_its_row(tmp_path, capsys, monkeypatch):
+    """With two threads; the student below is timed with one, too."""
+    monkeypatch.setattr(bench, "THREADS", (2,))
+    monkeypatch.setattr(export, "THREADS", (2,))
     model = opened("classes", tmp_path / "model.npz").path
     monkeypatch.setattr(formats, "find_spec", lambda name: None if name == "tf2onnx" else name)
     monkeypatch.setattr(bench, "ways", lambda: [("tflite", "int8"), ("onnx", "")])
@@ -19,14 +22,12 @@ def test_each_way_and_thread_has_its_row(tmp_path, capsys, monkeypatch):
     head, names, *rows, lacking = capsys.readouterr().out.splitlines()
     assert "2 at a time" in head and names == bench.HEAD
     assert lacking.startswith("onnx: to = onnx needs tf2onnx, not installed here")
-    assert [row[:24].split() for row in rows] == [
-        [*what.split(), threads] for what in ("python", "tflite int8") for threads in ("1", "2")
-    ]
+    assert [row[:24].split() for row in rows] == [["python", "2"], ["tflite", "int8", "2"]]
     for row in rows:
         rate, share, peak, size = (float(word.rstrip("%")) for word in row[24:].split())
         assert rate > 0 and 0 <= share < 100 and 20 < peak < 3000 and size < 1
-    peaks = [float(row[24:].split()[2]) for row in rows]
-    assert max(peaks[2:]) < min(peaks[:2]) / 2  # LiteRT is no TensorFlow
+    python, lite = (float(row[24:].split()[2]) for row in rows)
+    assert lite < python / 2  # LiteRT is no TensorFlow
 
 
 def test_operations_are_those_of_the_published_generator():

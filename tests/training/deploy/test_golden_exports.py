@@ -38,8 +38,10 @@ def golden(test_data):
 
 @pytest.mark.parametrize("to", FORMATS)
 def test_every_float32_program_draws_their_pictures(golden, to, tmp_path):
+    """Every pickle as a frozen graph; in the other formats the one with classes and a clamp."""
     places, wanted = [], []
-    for name, (pickle, known) in golden.items():
+    for name in PICKLES if to == "frozen" else ["ada32c"]:
+        pickle, known = golden[name]
         made = program(open_generator(pickle), **FORMATS[to].kernels(""))
         file = tmp_path / f"{name}-model"
         FORMATS[to].write(made, file, "")

@@ -8,8 +8,9 @@ from PIL import Image
 
 from tests.kit.made_generators import opened
 from training import cli
-from training.deploy import page
+from training.deploy import page, parts
 from training.deploy.page import WEB, Page, check_page, check_size, write_page
+from training.deploy.program import program
 
 WEBS = sorted(path.name for path in WEB.iterdir())
 
@@ -109,18 +110,23 @@ def without_litert(monkeypatch):
     monkeypatch.setattr(page, "put_litert", lambda folder: (folder / "NOTICE.txt").parent.mkdir())
 
 
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory):
+    """A generator with classes, and the file of its two parts."""
+    folder = tmp_path_factory.mktemp("apart")
+    made = opened("classes", folder / "model.npz")
+    parts.write_parts(program(made), folder / "parts.tflite")
+    return made, folder / "parts.tflite"
+
+
 @converts
-@pytest.mark.usefixtures("without_litert")
-def test_the_parts_draw_what_the_generator_draws(tmp_path):
+def test_the_parts_draw_what_the_generator_draws(apart):
     from ai_edge_litert.interpreter import Interpreter
 
-    from training.deploy.parts import write_parts
-    from training.deploy.program import program
     from training.explore.model import Model
 
-    made = opened("classes", tmp_path / "model.npz")
-    write_parts(program(made), tmp_path / "parts.tflite")
-    model, found = Model(made), Interpreter(str(tmp_path / "parts.tflite"))
+    made, file = apart
+    model, found = Model(made), Interpreter(str(file))
     mapping = found.get_signature_runner("mapping")
     synthesis = found.get_signature_runner("synthesis")
     z, labels = model.latents([5]), model.labels([5], 2)
@@ -156,9 +162,9 @@ def test_a_page_has_all_that_it_needs(tmp_path, capsys):
         assert picture.size == (20, 12) and picture.text["seed"] == "7"
 
 
-@converts
 @pytest.mark.usefixtures("without_litert")
-def test_a_teacher_of_other_latents_is_refused_and_leaves_nothing(tmp_path):
+def test_a_teacher_of_other_latents_is_refused_and_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(parts, "write_parts", lambda made, path: path.touch())
     model = opened("grey", tmp_path / "grey.npz")
     other = opened("classes", tmp_path / "classes.npz")
     wanted = Page(model.path, tmp_path / "page", teacher=other.path)
@@ -168,12 +174,10 @@ def test_a_teacher_of_other_latents_is_refused_and_leaves_nothing(tmp_path):
 
 
 @converts
-@pytest.mark.usefixtures("without_litert")
-def test_files_that_cannot_draw_by_seed_are_refused(tmp_path):
-    from training.deploy.parts import write_parts
-    from training.deploy.program import program
+def test_files_that_cannot_draw_by_seed_are_refused(apart, tmp_path):
     from training.deploy.tflite import write_tflite
 
+<<<<<<< HEAD
     made = opened("classes", tmp_path / "model.npz")
     files = {"classes": "it has classes", "w": "from w, not from z", "parts": "no .tflite that"}
     files["fixed"] = "its psi is fixed"
@@ -183,5 +187,13 @@ def test_files_that_cannot_draw_by_seed_are_refused(tmp_path):
     plain = opened("grey", tmp_path / "plain.npz")
     write_tflite(program(plain, psi=0.7), tmp_path / "fixed.tflite", "")
     for name, sentence in files.items():
+=======
+    made, halves = apart
+    classes, from_w = tmp_path / "classes.tflite", tmp_path / "w.tflite"
+    write_tflite(program(made), classes, "")
+    write_tflite(program(made, "w"), from_w, "")
+    files = {classes: "it has classes", from_w: "from w, not from z", halves: "no .tflite that"}
+    for file, sentence in files.items():
+>>>>>>> testtrain
         with pytest.raises(page.DeployError, match=sentence):
-            page.shape_of_file(tmp_path / f"{name}.tflite")
+            page.shape_of_file(file)

@@ -58,7 +58,8 @@ def used(file):
     return graphs()
 
 
-@every_kind
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["rgb", "student"])  # the two architectures, one of them with D
 def test_a_model_that_nobody_needs_any_more_is_let_go(models, kind):
     """TensorFlow keeps graphs for good in which an operation has a gradient of its own."""
     used(models[kind])

@@ -30,14 +30,14 @@ PICTURES = {  # command: its words, and how many rows of pictures its sheet has
     "layers": ["--seeds=0"],
     "directions": ["--seeds=0", "--count=2"],
 }
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("eagerly")]
 every_kind = pytest.mark.parametrize("kind", KINDS)
 every_sheet = pytest.mark.parametrize("command", PICTURES)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def compiled_once():
-    """Every command opens its model; those of one file share its networks and their graphs."""
+    """Every command opens its model; those of one file share its networks."""
     known, network = {}, OpenedGenerator.network
 
     def of_file(opened, part="G_ema", **arithmetic):
@@ -127,7 +127,7 @@ def test_scores_are_a_table_that_the_pipeline_reads(models, kind, tmp_path):
         assert json.loads(image.info["comment"]).keys() == {"model"}
 
 
-@every_kind
+@pytest.mark.parametrize("kind", ["rgba", "conditional", "NVIDIA's"])
 def test_a_sample_is_followed_over_checkpoints(models, kind, tmp_path, capsys):
     """The last one's scores stand first; each one's are those that it gives alone."""
     config = open_generator(models[kind]).config
@@ -243,7 +243,7 @@ def test_a_seed_named_twice_is_one_picture(models, tmp_path, capsys):
     assert capsys.readouterr().out.startswith("1 picture in ")
 
 
-@every_kind
+@pytest.mark.parametrize("kind", ["grey", "rgba", "not square", "conditional", "student"])
 def test_a_photo_is_found_again_and_kept(models, kind, tmp_path, capsys):
     photos = draw(tmp_path / "photos", count=1, size=(30, 22))
     out, kept, film = (tmp_path / name for name in ("p.png", "p.npz", "p.mp4"))

@@ -55,10 +55,8 @@ def test_parameters_at_1024(widths, millions):
 @pytest.mark.parametrize(
     "form",
     [
-        {"height": 12, "width": 20},
-        {"height": 24, "width": 24, "channels": 1},
-        {"channels": 4, "labels": 3},
-        {"dtype": "bfloat16", "recompute": True},
+        {"height": 12, "width": 20, "channels": 4, "labels": 3},
+        {"height": 24, "width": 24, "channels": 1, "dtype": "bfloat16", "recompute": True},
     ],
 )
 def test_any_form_has_gradients_everywhere(form):
@@ -66,19 +64,14 @@ def test_any_form_has_gradients_everywhere(form):
     labels = tf.one_hot([0, 1, 2, 0], 3) if generator.config.labels else None
     noise = draws(4).noise
 
-    @tf.function
-    def step():
-        z = tf.random.stateless_normal([4, 16], [0, 1])
-        every = generator.trainable_variables + discriminator.trainable_variables
-        with tf.GradientTape() as tape:
-            tape.watch(every)
-            images = generator.synthesize(generator.map(z, labels), noise)
-            scores = discriminator(images, labels)
-            loss = tf.reduce_sum(scores)
-        return images, scores, tape.gradient(loss, every)
-
-    images, scores, gradients = step()
-    config = generator.config
+    z = tf.random.stateless_normal([4, 16], [0, 1])
+    every = generator.trainable_variables + discriminator.trainable_variables
+    with tf.GradientTape() as tape:
+        tape.watch(every)
+        images = generator.synthesize(generator.map(z, labels), noise)
+        scores = discriminator(images, labels)
+        loss = tf.reduce_sum(scores)
+    gradients, config = tape.gradient(loss, every), generator.config
     assert images.shape == (4, config.height, config.width, config.channels)
     assert scores.shape == (4, 1) and images.dtype == scores.dtype == tf.float32
     assert all(np.isfinite(gradient).all() for gradient in gradients)
