@@ -74,3 +74,16 @@ def small_backbone(input_shape, **_):
         x = layers.BatchNormalization(name=f"{name}_bn")(x)
         x = layers.ReLU(name=name)(x)
     return tf.keras.Model(inputs, x)
+
+
+# `python -m detectors` with that network.
+QUICK = """
+import sys
+import tensorflow as tf
+tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+from detectors.learning import network
+from detectors.learning.cli import main
+from tests.kit.learning import small_backbone
+network.MAKERS["mobilenetv2"] = small_backbone
+sys.exit(main(sys.argv[1:]))
+"""

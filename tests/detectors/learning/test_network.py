@@ -42,6 +42,16 @@ def test_moving_statistics_follow_within_a_hundred_steps():
     assert apart < 0.1
 
 
+@pytest.mark.slow
+def test_every_weight_has_a_gradient():
+    model = network.build_detector(options(), 1)
+    pictures = tf.constant(np.random.default_rng(0).normal(0, 1, (2, 64, 64, 3)), tf.float32)
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(tf.square(model(pictures, training=True)))
+    found = tape.gradient(total, [weight.value for weight in model.trainable_weights])
+    assert all(each is not None and np.isfinite(each).all() for each in found)
+
+
 def test_focal_loss_in_closed_form():
     logits, wanted = tf.constant([0.0, 0.0, 0.0]), tf.constant([1.0, 0.0, 0.5])
     expected = np.log(2) * np.array([0.25, 0.25, 0.25 * 0.5**4])
