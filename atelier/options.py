@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
 from atelier.errors import Refusal
@@ -69,7 +70,8 @@ class Section:
     refusal: ClassVar[type[Refusal]] = OptionError  # what is raised for a value that cannot be
 
     def __post_init__(self) -> None:
-        hints = get_type_hints(type(self))
+        kind: Any = type(self)
+        hints = hints_of(kind)
         for f in fields(self):
             given = getattr(self, f.name)
             object.__setattr__(self, f.name, self.checked(f.name, hints[f.name], given, f.metadata))
@@ -96,6 +98,12 @@ class Section:
     def refuse(self, name: str, way_out: str) -> None:
         """Raise the refusal that names option `name`, its value and the way out."""
         raise self.refusal(f"{self.called(name)} = {getattr(self, name)!r}: {way_out}")
+
+
+@cache
+def hints_of(section: Any) -> dict[str, Any]:
+    """The type of each of its options, which takes longer to find out than to check them all."""
+    return get_type_hints(section)
 
 
 def converted(kind: Any, value: Any) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from configparser import InterpolationError
 from contextlib import contextmanager
 from dataclasses import Field, dataclass, fields, make_dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -101,6 +101,9 @@ def settings(config_class: type[Settings]) -> Callable[[type[T]], type[T]]:
             lambda self: config_class(**{name: getattr(self, name) for name in names})
         )
         setattr(task, "config", gather)  # noqa: B010
+        # Luigi would look through all that a class has for every task that is asked for.
+        own: Any = cache(getattr(task, "get_params").__func__)  # noqa: B009
+        setattr(task, "get_params", classmethod(lambda cls: own(cls)))  # noqa: B010
         SECTIONS[config_class] = task
         return task
 

@@ -123,7 +123,8 @@ class Step(Sharded, luigi.Task):
 
     @cached_property
     def key(self) -> str:
-        options.check_recipe()
+        if not self.parents:  # of Ingest, whose key is asked before any other's
+            options.check_recipe()
         options.check_given(self.config)
         configs = [self.config, *self.read_too()]
         values = [[type(config).__name__, options.keyed(config)] for config in configs]

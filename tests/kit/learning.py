@@ -65,12 +65,27 @@ def config(folder, **more):
     return LearningConfig(**{name: str(path) for name, path in given.items()} | SMALL | more)
 
 
-def small_backbone(input_shape, **_):
+def small_backbone(input_shape, alpha, **_):
     """In the place of a MobileNet, whose compiling is most of a short run: five convolutions."""
     layers = tf.keras.layers
     x = inputs = layers.Input(input_shape)
     for name in ("half", "quarter", *network.LEVELS["mobilenetv2"]):
-        x = layers.Conv2D(8, 3, 2, padding="same", use_bias=False, name=f"{name}_conv")(x)
+        x = layers.Conv2D(
+            round(80 * alpha), 3, 2, padding="same", use_bias=False, name=f"{name}_conv"
+        )(x)
         x = layers.BatchNormalization(name=f"{name}_bn")(x)
         x = layers.ReLU(name=name)(x)
     return tf.keras.Model(inputs, x)
+
+
+# `python -m detectors` with that network.
+QUICK = """
+import sys
+import tensorflow as tf
+tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+from detectors.learning import network
+from detectors.learning.cli import main
+from tests.kit.learning import small_backbone
+network.MAKERS["mobilenetv2"] = small_backbone
+sys.exit(main(sys.argv[1:]))
+"""

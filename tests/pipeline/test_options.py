@@ -22,6 +22,14 @@ def test_every_option_has_a_sentence_and_a_default_that_is_allowed(config):
         assert len(field.metadata["help"]) > 10
 
 
+@every_section
+def test_luigi_is_told_every_option_in_its_order(config):
+    task = options.SECTIONS[config]
+    told = [name for name, _ in task.get_params()]
+    looked_for = [name for name, _ in luigi.Task.get_params.__func__(task)]
+    assert told == looked_for and {f.name for f in fields(config)} <= set(told)
+
+
 def test_an_option_reaches_the_config():
     set_options(Crop_max_faces=3)
     assert current(CropConfig).max_faces == 3
@@ -51,6 +59,13 @@ def test_a_misspelt_section_in_the_file():
     luigi.configuration.get_config().set("Cropp", "max_faces", "3")
     with pytest.raises(SettingsError, match=r"\[Cropp\]: there is no such section; did you mean"):
         options.check_recipe()
+
+
+@pytest.mark.parametrize("stage", tasks.STAGES, ids=lambda stage: stage.__name__)
+def test_no_stage_is_asked_before_the_recipe_is_checked(stage, store):
+    luigi.configuration.get_config().set("Zoomm", "share", "0.1")
+    with pytest.raises(SettingsError, match=r"\[Zoomm\]: there is no such section; did you mean"):
+        stage().complete()
 
 
 @pytest.mark.parametrize("name", [" Crop", "Crop ", " crop", "DEFAULT"])

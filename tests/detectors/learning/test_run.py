@@ -15,19 +15,9 @@ from atelier import files
 from detectors.learning import cli, loop, network, state, train
 from detectors.learning.options import LearningError
 from detectors.learning.train import train as run
-from tests.kit.learning import SMALL, config, dataset, small_backbone
+from tests.kit.learning import QUICK, SMALL, config, dataset, small_backbone
 from tests.kit.store import ROOT
 
-COMMAND = """
-import sys
-import tensorflow as tf
-tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-from detectors.learning import network
-from detectors.learning.cli import main
-from tests.kit.learning import small_backbone
-network.MAKERS["mobilenetv2"] = small_backbone
-sys.exit(main(sys.argv[1:]))
-"""
 FOUR_STEPS = {"epochs": 4, "check_every": 2, "mirror": True}  # an epoch is one step
 pytestmark = [
     pytest.mark.usefixtures("plain_graphs", "quick"),
@@ -42,7 +32,7 @@ def command(folder, **more):
         "out": folder / "run",
     }
     words = [f"--{name}={value}" for name, value in (given | SMALL | more).items()]
-    return [sys.executable, "-c", COMMAND, "train", *words]
+    return [sys.executable, "-c", QUICK, "train", *words]
 
 
 def environment():

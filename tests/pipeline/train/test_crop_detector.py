@@ -12,7 +12,7 @@ from pipeline.train import crop_detector
 from pipeline.train.child import TrainError
 from pipeline.train.crop_detector import TrainCropDetectorConfig
 from tests.kit.commands import run
-from tests.kit.learning import SMALL, dataset
+from tests.kit.learning import QUICK, SMALL, dataset
 
 SCRATCH = {"weights": "none"}
 
@@ -117,7 +117,9 @@ def test_a_wrong_labels_file_comes_back_as_one_sentence(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_trained_detector_finds_in_the_pipeline(tmp_path):
+def test_the_trained_detector_finds_in_the_pipeline(tmp_path, monkeypatch):
+    quick = [sys.executable, "-c", QUICK, "train"]
+    monkeypatch.setattr(crop_detector.child, "command", lambda _, words: [*quick, *words])
     labels, pictures = dataset(tmp_path)
     given = {f"TrainCropDetector_{name}": value for name, value in {**SMALL, "epochs": 1}.items()}
     given |= {"TrainCropDetector_labels": labels, "TrainCropDetector_pictures": pictures}
