@@ -177,23 +177,13 @@ def test_a_teacher_of_other_latents_is_refused_and_leaves_nothing(tmp_path, monk
 def test_files_that_cannot_draw_by_seed_are_refused(apart, tmp_path):
     from training.deploy.tflite import write_tflite
 
-<<<<<<< HEAD
-    made = opened("classes", tmp_path / "model.npz")
-    files = {"classes": "it has classes", "w": "from w, not from z", "parts": "no .tflite that"}
-    files["fixed"] = "its psi is fixed"
-    write_tflite(program(made), tmp_path / "classes.tflite", "")
-    write_tflite(program(made, "w"), tmp_path / "w.tflite", "")
-    write_parts(program(made), tmp_path / "parts.tflite")
-    plain = opened("grey", tmp_path / "plain.npz")
-    write_tflite(program(plain, psi=0.7), tmp_path / "fixed.tflite", "")
-    for name, sentence in files.items():
-=======
     made, halves = apart
-    classes, from_w = tmp_path / "classes.tflite", tmp_path / "w.tflite"
-    write_tflite(program(made), classes, "")
-    write_tflite(program(made, "w"), from_w, "")
-    files = {classes: "it has classes", from_w: "from w, not from z", halves: "no .tflite that"}
-    for file, sentence in files.items():
->>>>>>> testtrain
+    files = {name: tmp_path / f"{name}.tflite" for name in ("classes", "w", "fixed")}
+    write_tflite(program(made), files["classes"], "")
+    write_tflite(program(made, "w"), files["w"], "")
+    write_tflite(program(opened("grey", tmp_path / "plain.npz"), psi=0.7), files["fixed"], "")
+    told = {"classes": "it has classes", "w": "from w, not from z", "fixed": "its psi is fixed"}
+    files["parts"], told["parts"] = halves, "no .tflite that"
+    for name, sentence in told.items():
         with pytest.raises(page.DeployError, match=sentence):
-            page.shape_of_file(file)
+            page.shape_of_file(files[name])
