@@ -306,7 +306,7 @@ def measure_run(
     found = chosen_checkpoints(given.run, NEWEST if given.checkpoint is None else given.checkpoint)
     known = folder.whole_run(given.run) or {}
     own_data = known["dataset"]["path"]
-    if not given.data and not Path(own_data).exists():
+    if not given.data and not Path(own_data).expanduser().exists():
         raise ConfigError(f"{given.run}: its dataset is not in {own_data}: say where, with --data")
     source = sources.open_source(given.data or own_data)
     own = {name: value for name, value in known["dataset"].items() if name != "path"}

@@ -74,8 +74,9 @@ class Sampler:
             yield len(parts[0]), *(filled(part, self.at_once) for part in parts)
 
     def mapped(self, z: Tensor, labels: Tensor, psi: Tensor, cutoff: Tensor) -> Tensor:
-        w = self.generator.map(z, labels if self.generator.config.labels else None)
-        return self.generator.truncate(w, psi, cutoff)
+        with layers.without_gradients():
+            w = self.generator.map(z, labels if self.generator.config.labels else None)
+            return self.generator.truncate(w, psi, cutoff)
 
     def drawn(self, ws: Tensor, start: Tensor, maps: Maps | None) -> Tensor:
         with layers.without_gradients(), winograd.allowed(winograd.on_cpu("drawing")):

@@ -127,7 +127,8 @@ def without_top(config: LearningConfig) -> Any:
 def open_model(path: Path) -> Any:
     """A Keras file, without running any code in it. Raises LearningError where it is none."""
     if not path.is_file():
-        raise LearningError(f"{path}: there is no such file")
+        wrong = "is no file" if path.exists() else "does not exist"
+        raise LearningError(f"{path} {wrong}: train the detector to its end first")
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # zipfile, json and Keras have no type in common

@@ -1,35 +1,25 @@
 """`benchmarks/gpu.py` ends on a machine without a card, too."""
 
-import json
 import re
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
 
 from benchmarks import gpu
+from tests.kit.house import ROOT
 
 SMALL = ["--sizes", "8", "--fmap-base", "16", "--fmap-max", "4", "--batch", "4", "--repeats", "1"]
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("plain_graphs")
-def test_it_prints_a_line_for_each_way(monkeypatch, capsys):
-    """What a process of its own would measure for a line is measured in this one."""
-    run = subprocess.run
-
-    def here(line, **how):
-        if "--one" not in line:
-            return run(line, **how)
-        found = gpu.measured(gpu.parser().parse_args(line[2:]))
-        return SimpleNamespace(returncode=0, stdout=json.dumps(found))
-
-    monkeypatch.setattr(gpu.subprocess, "run", here)
+def test_it_prints_a_line_for_each_way():
     words = [*SMALL, "--precisions", "bfloat16", "--xla", "false"]
-    monkeypatch.setattr(sys, "argv", ["gpu.py", *words])
-    gpu.main()
-    first, _, _, _, *rows = capsys.readouterr().out.splitlines()
+    done = subprocess.run(
+        [sys.executable, ROOT / "benchmarks/gpu.py", *words], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    first, _, _, _, *rows = done.stdout.splitlines()
     assert "the CPU" in first or "GPU" in first
     assert [row.split("|")[3].strip() for row in rows] == ["bfloat16"]
     line = r"\| 8 \| 4 \| \w+ \| false \| [\d.]+ \| [\d.]+ \| \d+ \|"

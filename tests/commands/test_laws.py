@@ -5,7 +5,6 @@ import re
 from functools import cache
 from types import SimpleNamespace
 
-import luigi
 import pytest
 from luigi.cmdline_parser import CmdlineParser
 
@@ -31,16 +30,8 @@ every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.__name
 
 @pytest.fixture(scope="module", autouse=True)
 def quick():
-    """What no command line changes is made once: parsers, tasks' parameters, the terminal."""
-    get_params, known = luigi.Task.get_params.__func__, {}
-
-    def params(task):
-        if task not in known:
-            known[task] = get_params(task)
-        return known[task]
-
+    """What no command line changes is made once: parsers, the terminal."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(luigi.Task, "get_params", classmethod(params))
         for cli in command_lines.CLIS.values():
             patch.setattr(cli, "parser", cache(cli.parser))
         build = CmdlineParser._build_parser

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from atelier.files import digest_file, json_of, replacing, write_json
 from training.deploy.formats import DeployError, check_libraries, check_place
 from training.deploy.litert import put_litert
-from training.explore.asked import Look, Move, check_named
+from training.explore.asked import Look, Move, check_model, check_named
 from training.explore.writing import write_picture
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def check_page(page: Page) -> None:
     """Raise DeployError, before anything heavy is loaded, where no page can be written."""
     check_libraries("tflite")
     check_named(page.directions, "directions")
-    check_named(page.teacher, "teacher")
+    if page.teacher:
+        check_model(page.teacher, "teacher")
     if page.out.is_dir() and not page.out.is_symlink():
         check_own(page.out)  # it is written anew
     else:
@@ -152,7 +153,9 @@ def shape_of_file(path: Path) -> tuple[int, tuple[int, int, int]]:
     if set(inputs) != {"z", "psi"}:
         known = {"label": "it has classes", "w": "it draws from w, not from z"}
         said = [words for name, words in known.items() if name in inputs]
-        told = said[0] if said else "its psi is fixed, and a page sets psi"
+        if set(inputs) == {"z"}:
+            said = ["its psi is fixed, and a page sets psi"]
+        told = said[0] if said else f"it takes {', '.join(sorted(inputs))}, not z and psi"
         raise DeployError(f"model = {path}: {told}: {wanted}")
     return int(inputs["z"]["shape"][1]), shape  # type: ignore[return-value]
 

@@ -84,9 +84,11 @@ def begun(path: Path) -> bytes:
         head = file.read(64)
     if path.name == "saved_model.pb":
         raise ConvertError(f"{path} is a part of a SavedModel: name its folder, {path.parent}")
-    other = "a file of ONNX" if path.suffix.lower() == ".onnx" else stand_in(head)
+    other = "a file of ONNX" if path.suffix.lower() == ".onnx" else ""
     if other := "a file of TFLite" if head[4:8] == b"TFL3" else other:
         raise ConvertError(f"{path} is {other}: name what it was made of, a .keras or a SavedModel")
+    if not head.startswith(b"\n") and (other := stand_in(head)):  # as a GraphDef does
+        raise ConvertError(f"{path} is {other}: {READ}")
     return head
 
 

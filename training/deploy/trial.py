@@ -94,7 +94,7 @@ def input_drawn(rng: np.random.Generator, shape: list[int], kind: Any, whole: in
 def furthest(before: Trial, after: Trial) -> float:
     """The largest difference of what came out before and after; of what is no number 0 or 1."""
     pairs = [(before.outputs[name], after.outputs[name]) for name in after.outputs]
-    return max(difference(*pair) for pair in pairs)
+    return float(np.max([difference(*pair) for pair in pairs]))  # NaN, if one is
 
 
 def difference(one: Any, other: Any) -> float:

@@ -50,8 +50,17 @@ class Look:
 
 def pairs_in(text: str) -> list[tuple[int, int]]:
     """0-3,7 -> (0, 3), (7, 7); raises ValueError."""
-    parts = [part.strip().rpartition("-") for part in text.split(",")]
-    return [(int(first if dash else last), int(last)) for first, dash, last in parts]
+    parts = [part.strip().partition("-") for part in text.split(",")]
+    return [
+        (whole_number(first), whole_number(last if dash else first)) for first, dash, last in parts
+    ]
+
+
+def whole_number(text: str) -> int:
+    """One from 0 on, in figures; raises ValueError."""
+    if not text.strip().isdecimal():
+        raise ValueError(f"{text!r} is no whole number")
+    return int(text)
 
 
 def check_upward(text: str, name: str) -> None:

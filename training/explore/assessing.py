@@ -161,7 +161,8 @@ def over_training(
     for file in files:
         try:
             model = open_model(file, parts=("G_ema", "D"))
-        except (CheckpointError, NetworkFileError) as error:
+            last, digest = file, model.opened.digest
+        except (CheckpointError, NetworkFileError, FileNotFoundError) as error:
             if not of_a_run or (first is None and file == files[-1]):
                 raise
             left_out.append(f"note: left out: {error}")
@@ -177,9 +178,8 @@ def over_training(
             )
         seen.append(int(model.opened.about.get("seen", 0)))
         scores.append(judge(given.pixels, given.labels, counted).tolist())
-        last = model.opened
     assert given is not None
-    return Followed(given, seen, scores, last.digest, last.path, left_out)
+    return Followed(given, seen, scores, digest, last, left_out)
 
 
 def prepared_photos(model: Model, photos: Path, label: int | None) -> Prepared:

@@ -135,9 +135,9 @@ def directions_command(given: argparse.Namespace) -> int:
     names = [name.strip() for name in given.names.split(",") if name.strip()]
     if len(names) > given.count or len(set(names)) < len(names):
         raise ConfigError(f"names = {given.names}: give at most {given.count}, each once")
-    asked.check_names(names)
     asked.check_model(given.model)
     if given.save:
+        asked.check_names(names)
         asked.check_file(given.save, ARRAYS, "save", [given.model])
     model = opened_for_file(given)
     from training.explore import directions, sweeps

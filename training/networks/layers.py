@@ -30,7 +30,8 @@ def leaky(x: Tensor) -> Tensor:
     """Leaky ReLU without gain: max(x, 0.2 x).
 
     TensorFlow keeps x for its gradient, which asks for signs alone: here the result is kept, which
-    the next layer needs as well, to the same bits. A gradient of a gradient takes no less so.
+    the next layer needs as well, to the same bits. Not under `keeping`: the gradient of a gradient
+    took more so. Where no gradient is wanted it is for `without_gradients` to say so.
     """
     if FIXED.get() or KEEPING.get():
         return tf.nn.leaky_relu(x, SLOPE)

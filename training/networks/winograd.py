@@ -229,12 +229,12 @@ def block_convolved(
 
 
 def constants() -> Constants:
-    """tf.constant of a graph, in which of equal ones there is one: each takes time to read."""
+    """What makes tf.constants, of equal ones one alone: each takes a reader of the graph time."""
     made: dict[Any, Tensor] = {}
 
     def constant(value: Any) -> Tensor:
         found = np.asarray(value, None if isinstance(value, np.ndarray) else np.int32)
-        key = found.shape, found.tobytes()
+        key = found.dtype, found.shape, found.tobytes()
         if key not in made:
             made[key] = tf.constant(found)
         return made[key]

@@ -203,8 +203,8 @@ def test_weights_of_keras_without_the_top_are_taken_over(tmp_path, small):
 
 def test_a_model_that_is_missing_or_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.keras")
-    for name in ("pipe", "none"):
-        with pytest.raises(LearningError, match=rf"{name}\.keras: there is no such file"):
+    for name, wrong in (("pipe", "is no file"), ("none", "does not exist")):
+        with pytest.raises(LearningError, match=rf"{name}\.keras {wrong}: train the detector"):
             network.open_model(tmp_path / f"{name}.keras")
 
 

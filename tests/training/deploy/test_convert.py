@@ -1,6 +1,7 @@
 """Graphs that were made on a GPU, and the same for a CPU."""
 
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import tensorflow as tf
 
 from training import cli
 from training.deploy import convert
-from training.deploy.trial import tried
+from training.deploy.trial import furthest, tried
 
 v1 = tf.compat.v1
 RNG = np.random.default_rng(0)
@@ -107,17 +108,19 @@ def test_what_holds_no_graph_is_one_sentence(tmp_path, capsys):
     os.mkfifo(tmp_path / "pipe.keras")
     for name in ("saved_model.pb", "a.onnx"):
         (tmp_path / name).write_bytes(b"no graph")
+    (tmp_path / "graph.pb").write_bytes(b"\n\xff\n\n\x05const")  # as JPEG XL begins but for a line
     (tmp_path / "lite.pb").write_bytes(b"\x1c\0\0\0TFL3")
     (tmp_path / "pointer.keras").write_text("version https://git-lfs.github.com/spec/v1\n")
     for name, sentence in (
         ("a.pb", "is no SavedModel, Keras file or graph"),
+        ("graph.pb", "is no SavedModel, Keras file or graph"),
         ("folder", "is no SavedModel, Keras file or graph"),
         ("b.pb", "does not exist: name a SavedModel, a .keras or a .pb"),
         ("pipe.keras", "is no file: name a SavedModel, a .keras or a .pb"),
         ("saved_model.pb", f"is a part of a SavedModel: name its folder, {tmp_path}"),
         ("lite.pb", "is a file of TFLite: name what it was made of"),
         ("a.onnx", "is a file of ONNX: name what it was made of"),
-        ("pointer.keras", "is a pointer of Git LFS"),
+        ("pointer.keras", "is a pointer of Git LFS (`git lfs pull` brings the file): name a"),
     ):
         assert sentence in refused(capsys, converted(tmp_path / name, tmp_path / "out"))
     assert "exists already" in refused(capsys, converted(tmp_path / "a.pb", tmp_path / "folder"))
@@ -234,3 +237,13 @@ def test_what_no_graph_of_constants_can_hold_is_named(tmp_path, capsys):
     assert "computes nothing that comes out" in refused(
         capsys, converted(nothing, tmp_path / "out")
     )
+
+
+def test_what_is_no_number_afterwards_alone_is_a_difference_whatever_else_comes_out():
+    whole, broken = np.ones(2), np.array([1, np.nan])
+    for order in ("ab", "ba"):
+        before, after = (
+            SimpleNamespace(outputs={name: {"a": whole, "b": other}[name] for name in order})
+            for other in (whole, broken)
+        )
+        assert np.isnan(furthest(before, after))

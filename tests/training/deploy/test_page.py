@@ -43,7 +43,7 @@ def test_no_page_names_another_site():
         (("--model=x.npz", "--out={full}"), "exists already: choose another name, or remove it"),
         (("--model=x.npz", "--out={full}/a/b"), "a/b: nothing can be written there"),
         (("--model=x.tflite", "--out={new}"), "model = x.tflite: there is no such file"),
-        (("--model=x", "--out={new}", "--teacher=y"), "teacher = y: there is no such file"),
+        (("--model=x", "--out={new}", "--teacher=y"), "teacher = y: there is no such run"),
         (("--model=x", "--out={new}", "--directions=y"), "directions = y: there is no such file"),
         (("--model={broken}", "--out={new}"), "is no .tflite that `export` wrote: name the model"),
         (

@@ -13,7 +13,7 @@ from tests.kit.small_models import KINDS, small_model
 from tests.kit.training_runs import draw
 from training.config import ConfigError
 from training.explore import assessing, directions, parts, sheets, sweeps, writing
-from training.explore.asked import Look, parsed_levels, rows_of
+from training.explore.asked import Look, parsed_levels, parsed_seeds, rows_of
 from training.explore.model import open_model
 from training.explore.paths import between, slerp
 from training.networks.generator import noise_layers
@@ -113,6 +113,14 @@ def test_every_row_belongs_to_the_level_that_convolves_with_it(models):
 )
 def test_levels_in_words_and_numbers(text, found):
     assert parsed_levels(text, 4) == found
+
+
+@pytest.mark.parametrize("text", ["-1", "-1-0", "0--1", "0-", "-", "1_0", "+1", ""])
+def test_levels_and_seeds_are_figures(text):
+    with pytest.raises(ConfigError, match="write coarse, middle, fine, or numbers"):
+        parsed_levels(text, 20)
+    with pytest.raises(ConfigError, match="write numbers and ranges"):
+        parsed_seeds(text)
 
 
 def test_mixing_nothing_and_everything(models):

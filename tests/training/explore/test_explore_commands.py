@@ -292,7 +292,7 @@ BAD = {
     "noise of too many": (["noise", "--seeds=0-999"], "seeds: that makes 12000 pictures"),
     "levels of too many": (["layers", "--seeds=0-999"], "seeds: that makes 6000 pictures"),
     "a range without an end": (["mix", "--rows=0-"], "rows = '0-': write numbers and ranges"),
-    "below 0": (["mix", "--rows=0--1"], "rows = '0--1': write numbers and ranges"),
+    "from below 0": (["mix", "--rows=-2-1"], "rows = '-2-1': write numbers and ranges"),
     "columns of no sheet": (["generate", "--columns=3"], "columns = 3: they are those of a sheet"),
     "directions that are not there": (
         ["generate", "--directions=/none", "--direction=a=1"],

@@ -1,6 +1,7 @@
 """A distillation: what learns and what does not, and that a stop, or a kill, changes nothing."""
 
 import json
+import signal
 
 import numpy as np
 import pytest
@@ -72,6 +73,9 @@ def test_killed_it_goes_on_bit_for_bit(run):
         if " kimg  " in text:
             process.kill()
     process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    there, whole = (len(checkpoints.list_checkpoints(run / name)) for name in ("again", "run"))
+    assert 0 < there < whole
     assert distilled(run / "rgb.npz", run / "data", run / "again") == "finished"
     one, other = (checkpoints.list_checkpoints(run / name)[-1] for name in ("again", "run"))
     one, other = checkpoints.load_checkpoint(one), checkpoints.load_checkpoint(other)
