@@ -298,11 +298,11 @@ BAD = {
         ["generate", "--directions=/none", "--direction=a=1"],
         "directions = /none: there is no such file",
     ),
-    "a name of no direction": (["directions", "--names=a=b"], "names = a=b: use letters"),
-    "a checkpoint too few": (
-        ["assess", "--photos=DIR", "--checkpoints=DIR,"],
-        "checkpoints: it is empty: give a path",
+    "a name of no direction": (
+        ["directions", "--names=a=b", "--save=DIR/a.npz"],
+        "names = a=b: use letters",
     ),
+    "a checkpoint too few": (["assess", "--photos=DIR", "--checkpoints=DIR,"], "it is empty"),
     "no photos": (["assess", "--photos=DIR"], "photos = DIR: there are no pictures: name a"),
 }
 
