@@ -12,7 +12,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from traceback import walk_tb
 from types import TracebackType
-from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NoReturn, get_args, get_origin
 from warnings import filterwarnings
 
 from atelier import stop
@@ -23,6 +23,7 @@ from atelier.options import (
     check_path,
     check_range,
     converted,
+    hints_of,
     nearest,
     shown,
 )
@@ -142,7 +143,7 @@ def ranged(kind: type, low: float | None = None, high: float | None = None) -> C
 
 def add_options(group: Any, section: type[Section], leave_out: Sequence[str] = ()) -> None:
     """One command line option per field; those that are not given are not in the namespace."""
-    hints = get_type_hints(section)
+    hints = hints_of(section)
     for f in (f for f in fields(section) if f.name not in leave_out):
         kind, help = hints[f.name], f"{f.metadata['help']} [{shown(f.default)}]"
         value = "|".join(get_args(kind)) if get_origin(kind) is Literal else kind.__name__.upper()

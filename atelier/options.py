@@ -70,8 +70,7 @@ class Section:
     refusal: ClassVar[type[Refusal]] = OptionError  # what is raised for a value that cannot be
 
     def __post_init__(self) -> None:
-        kind: Any = type(self)
-        hints = hints_of(kind)
+        hints = hints_of(type(self))
         for f in fields(self):
             given = getattr(self, f.name)
             object.__setattr__(self, f.name, self.checked(f.name, hints[f.name], given, f.metadata))
@@ -100,10 +99,8 @@ class Section:
         raise self.refusal(f"{self.called(name)} = {getattr(self, name)!r}: {way_out}")
 
 
-@cache
-def hints_of(section: Any) -> dict[str, Any]:
-    """The type of each of its options, which takes longer to find out than to check them all."""
-    return get_type_hints(section)
+# The type of each option of a section, which takes longer to find out than to check them all.
+hints_of: Callable[[Any], dict[str, Any]] = cache(get_type_hints)
 
 
 def converted(kind: Any, value: Any) -> Any:

@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from dataclasses import Field, dataclass, fields, make_dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar
 
 import luigi
 from luigi.configuration import LuigiConfigParser, get_config
 from luigi.task_register import Register
 
-from atelier.options import OptionError, Section, nearest, shown, span
+from atelier.options import OptionError, Section, hints_of, nearest, shown, span
 
 
 def repository() -> Path:
@@ -91,7 +91,7 @@ def settings(config_class: type[Settings]) -> Callable[[type[T]], type[T]]:
 
     def decorate(task: type[T]) -> type[T]:
         assert task.__name__ == section(config_class)
-        hints = get_type_hints(config_class)
+        hints = hints_of(config_class)
         names = [f.name for f in fields(config_class)]
         for f in fields(config_class):
             parameter = OptionParameter(config_class, f, hints[f.name])
@@ -103,7 +103,7 @@ def settings(config_class: type[Settings]) -> Callable[[type[T]], type[T]]:
         setattr(task, "config", gather)  # noqa: B010
         # Luigi would look through all that a class has for every task that is asked for.
         own: Any = cache(getattr(task, "get_params").__func__)  # noqa: B009
-        setattr(task, "get_params", classmethod(lambda cls: own(cls)))  # noqa: B010
+        setattr(task, "get_params", classmethod(own))  # noqa: B010
         SECTIONS[config_class] = task
         return task
 

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import Field, dataclass, fields
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 from atelier import files
-from atelier.options import option
+from atelier.options import hints_of, option
 from detectors.learning.options import (
     DETECTOR,
     NO_FILES,
@@ -50,7 +50,7 @@ class CropTrainerConfig(Settings):
 def declared() -> Iterator[tuple[str, Any, Field[Any]]]:
     """The training's own options with its own sentences, as (name, type, field)."""
     yield "name", str, option("portrait", "name of the detector: its run is detectors/name-key")
-    hints = get_type_hints(LearningConfig)
+    hints = hints_of(LearningConfig)
     for f in fields(LearningConfig):
         if f.name != "out":
             known = {name: f.metadata[name] for name in ("help", "low", "high", "path")}

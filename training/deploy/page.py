@@ -56,8 +56,7 @@ def check_page(page: Page) -> None:
     """Raise DeployError, before anything heavy is loaded, where no page can be written."""
     check_libraries("tflite")
     check_named(page.directions, "directions")
-    if page.teacher:
-        check_model(page.teacher, "teacher")
+    check_model(page.teacher, "teacher")
     if page.out.is_dir() and not page.out.is_symlink():
         check_own(page.out)  # it is written anew
     else:

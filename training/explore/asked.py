@@ -121,16 +121,15 @@ def rows_of(levels: Sequence[int], top: int) -> list[int]:
     return [row for row in range(2 * top + 2) if min((row + 1) // 2, top) in levels]
 
 
-def check_model(path: Path, name: str = "model") -> None:
+def check_model(path: Path | None, name: str = "model") -> None:
     """Raise ConfigError where there is nothing at all, before TensorFlow is loaded for it."""
-    if not path.exists():
-        raise ConfigError(f"{name} = {path}: there is no such run or checkpoint")
+    check_named(path, name, "run or checkpoint")
 
 
-def check_named(path: Path | None, name: str) -> None:
-    """Raise ConfigError for an option that names what is not there, before anything is loaded."""
+def check_named(path: Path | None, name: str, kind: str = "file") -> None:
+    """Raise ConfigError for an option that names what is not there; one may be left out."""
     if path is not None and not path.exists():
-        raise ConfigError(f"{name} = {path}: there is no such file")
+        raise ConfigError(f"{name} = {path}: there is no such {kind}")
 
 
 def check_label(label: int | None, classes: int) -> None:

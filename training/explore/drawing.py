@@ -227,7 +227,7 @@ def assess_command(given: argparse.Namespace) -> int:
     logging.getLogger("tensorflow").setLevel("ERROR")  # each checkpoint is traced anew: as meant
     from training.explore.assessing import extremes, over_training
 
-    of_a_run = files != [given.model] and given.checkpoints in ("", ALL)
+    of_a_run = wanted_checkpoints(given) == ALL
     found = over_training(files, given.photos, given.label, in_parts, of_a_run)
     for note in (*found.left_out, *found.photos.left_out):
         print(note)
@@ -247,9 +247,14 @@ def in_parts(parts: Iterable[int], total: int) -> Iterator[int]:
     return with_bar(parts, total, "parts of 8 photos")
 
 
+def wanted_checkpoints(given: argparse.Namespace) -> str:
+    """Those that are named, or ALL; "" is the model alone."""
+    return str(given.checkpoints or (ALL if given.chart else ""))
+
+
 def checkpoints_of(given: argparse.Namespace) -> list[Path]:
     """The files whose D judges, the oldest first; raises ConfigError."""
-    words = given.checkpoints or (ALL if given.chart else "")
+    words = wanted_checkpoints(given)
     if not words:
         return [given.model]
     if words != ALL:
