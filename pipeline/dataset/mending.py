@@ -1,7 +1,7 @@
 """Pictures of the store are looked at before they are packed, and made again where they must be."""
 
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from pipeline.photos.folder import read_photo
 from pipeline.photos.objects import SourceChangedError
 from pipeline.rows import columns
 from pipeline.rows.manifest import Item
-from pipeline.rows.parquet import ASIDE
+from pipeline.rows.parquet import put_aside
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,8 +37,7 @@ def checked(picture: Path) -> Iterator[None]:
     try:
         yield
     except (ExportError, SourceChangedError) as error:
-        with suppress(FileNotFoundError):
-            picture.replace(picture.with_name(f"{picture.name}{ASIDE}"))
+        put_aside(picture)
         raise DamagedPictureError(
             f"{picture} is damaged or gone ({error}): give the same command again, and it is made"
             " anew"

@@ -222,8 +222,7 @@ def sound(path: Path, *more: type[Exception]) -> Iterator[None]:
 def set_aside(path: Path) -> None:
     """Take a damaged file out of the way, and what was made of it in its stage."""
     with suppress(OSError):  # in a store that cannot be written
-        if os.path.lexists(path):
-            path.replace(path.with_name(f"{path.name}{ASIDE}"))
+        put_aside(path)
         if path.parent.name in (SHARDS, PARTS):
             stage = path.parent.parent
             gone = [*stage.glob("*.parquet")]
@@ -231,3 +230,12 @@ def set_aside(path: Path) -> None:
                 gone += stage.glob(f"{SHARDS}/*.parquet")
             for made in gone:
                 made.unlink(missing_ok=True)
+
+
+def put_aside(path: Path) -> None:
+    """Give a damaged file or folder another name, if it is still there: others may see it, too."""
+    aside = path.with_name(f"{path.name}{ASIDE}")
+    with suppress(FileNotFoundError):
+        if path.is_dir():
+            files.remove(aside)
+        path.replace(aside)

@@ -3,7 +3,6 @@
 What is derived is taken out of the way and made again; what is not is named, and never altered.
 """
 
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -94,7 +93,7 @@ def mend(faults: Sequence[Fault]) -> None:
             AWAY[fault.kind](fault.path)
     for folder, damaged in pictures.items():
         for path in damaged:
-            put_aside(path)
+            parquet.put_aside(path)
         memo.forget(folder / parquet.PARTS, keys_of_pictures(folder, damaged))
         shards.forget_made(folder)
     shards.forget_cached()
@@ -105,19 +104,11 @@ def is_made_again(out: Path) -> bool:
     return out.name.startswith(f"{tasks.ExportTFRecords().key}-")
 
 
-def put_aside(path: Path) -> None:
-    """Give a file or folder another name, if it is still there."""
-    if os.path.lexists(path):
-        aside = path.with_name(f"{path.name}{parquet.ASIDE}")
-        files.remove(aside)
-        path.rename(aside)
-
-
 AWAY: dict[str, Callable[[Path], None]] = {
     "table": parquet.set_aside,
     "vectors": lambda parts: shards.forget_made(parts.parent),
-    "export": lambda file: put_aside(file.parents[1]),  # not all are made again
-    "page": put_aside,
+    "export": lambda file: parquet.put_aside(file.parents[1]),  # not all are made again
+    "page": parquet.put_aside,
     "link": files.remove,
     "copy": files.remove,
 }

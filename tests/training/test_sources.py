@@ -1,7 +1,9 @@
 """The same images, whatever they lie in; wrong ones are named."""
 
+import gc
 import io
 import json
+import os
 import random
 import warnings
 import zipfile
@@ -83,6 +85,14 @@ def test_records_zip_and_folder_give_the_same(tmp_path, pictures):
     np.testing.assert_array_equal(found[1].labels, labels)
     assert found[2].labels.shape == (6, 0)
     assert len({source.digest for source in found}) == 3
+    del source, found
+    gc.collect()
+    assert not [path for path in opened() if path.startswith(f"{tmp_path}/")]
+
+
+def opened():
+    """The files that this process has open."""
+    return [os.path.realpath(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")]
 
 
 def test_records_that_say_so_have_their_colours_divided_by_the_opacity(tmp_path):

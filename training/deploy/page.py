@@ -149,14 +149,24 @@ def shape_of_file(path: Path) -> tuple[int, tuple[int, int, int]]:
         raise DeployError(
             f"model = {path}: that is no .tflite that `export` wrote: {wanted}"
         ) from None
-    if set(inputs) != {"z", "psi"}:
-        known = {"label": "it has classes", "w": "it draws from w, not from z"}
-        said = [words for name, words in known.items() if name in inputs]
-        if set(inputs) == {"z"}:
-            said = ["its psi is fixed, and a page sets psi"]
-        told = said[0] if said else f"it takes {', '.join(sorted(inputs))}, not z and psi"
-        raise DeployError(f"model = {path}: {told}: {wanted}")
+    if reason := unfit(set(inputs)):
+        raise DeployError(f"model = {path}: {reason}: {wanted}")
     return int(inputs["z"]["shape"][1]), shape  # type: ignore[return-value]
+
+
+def unfit(inputs: set[str]) -> str:
+    """Why a page cannot draw with a file of these inputs; empty where it can."""
+    match sorted(inputs):
+        case ["psi", "z"]:
+            return ""
+        case ["z"]:
+            return "its psi is fixed, and a page sets psi"
+        case names if "label" in names:
+            return "it has classes"
+        case names if "w" in names:
+            return "it draws from w, not from z"
+        case names:
+            return f"it takes {', '.join(names)}, not z and psi"
 
 
 def check_size(model: Path, height: int, width: int) -> None:

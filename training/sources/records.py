@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import struct
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -106,6 +107,7 @@ class Records:
         self.files, self.path = files, files[0] if len(files) == 1 else files[0].parent
         self.notes: list[str] = []
         self.opened = all_open(files)
+        weakref.finalize(self, close_all, self.opened)
         found = [self.index(number) for number in range(len(files))]
         self.places = np.concatenate([places for places, _ in found])
         self.ends = np.cumsum([len(places) for places, _ in found])
@@ -207,7 +209,19 @@ def all_open(files: Sequence[Path]) -> list[int]:
     if most != resource.RLIM_INFINITY and need > most:
         return []
     allow_open(need, most)
-    return [os.open(file, os.O_RDONLY) for file in files]
+    opened: list[int] = []
+    try:
+        opened.extend(os.open(file, os.O_RDONLY) for file in files)
+    except OSError:
+        close_all(opened)
+        raise
+    return opened
+
+
+def close_all(opened: list[int]) -> None:
+    """Close these files."""
+    for file in opened:
+        os.close(file)
 
 
 def allow_open(need: int, most: int) -> None:
