@@ -55,6 +55,33 @@ def test_no_step_waits_for_what_the_host_reads(found):
     assert {name: tally.reads for name, tally in found[0].items() if tally.reads} == {}
 
 
+def test_no_step_holds_feature_maps_that_are_always_the_same(tmp_path):
+    """As TensorFlow's gradient of a gradient has them, of zeros, and a stack with zeros."""
+    batch, seen, one = 12, tf.constant(0, tf.int64), tf.constant(1.0)
+    minibatch = made(tmp_path, batch)
+    for step in minibatch.steps:
+        reals = (tf.zeros([batch, 8, 6, 3]), tf.zeros([batch, 2])) if step.reals else (one, one)
+        share = minibatch.shares[step.name]
+        graph = graphs.graph_of(
+            lambda share=share, reals=reals: share(seen, seen, *reals, one, one)
+        )
+        (graph,) = (called.graph for called in graph._functions.values())
+        shapes = [out.shape for op in needed(graph) if graphs.folded(op) for out in op.outputs]
+        found = [shape for shape in shapes if shape.rank > 3 and shape[0] in (batch, batch // 2)]
+        maps = [shape for shape in found if shape[3] != 3]  # but images
+        assert (step.name, shapes != [], maps) == (step.name, True, [])
+
+
+def needed(graph):
+    """The operations of a graph that its results take."""
+    left, found = [*graph.control_outputs, *(tensor.op for tensor in graph.outputs)], set()
+    while left:
+        if (op := left.pop()) not in found:
+            found.add(op)
+            left += [*op.control_inputs, *(tensor.op for tensor in op.inputs)]
+    return found
+
+
 def test_augmentation_waits_for_nothing_either(tmp_path):
     tally = tallies(made(tmp_path, 8, augment="ada", augment_pipe="bgcfnc"), 8)
     assert {(each.missing, each.reads) for each in tally.values()} == {((), 0)}

@@ -30,20 +30,27 @@ def leaky(x: Tensor) -> Tensor:
     """Leaky ReLU without gain: max(x, 0.2 x).
 
     TensorFlow keeps x for its gradient, which asks for signs alone: here the result is kept, which
-    the next layer needs as well, to the same bits. Not under `keeping`: the gradient of a gradient
-    took more so. Where no gradient is wanted it is for `without_gradients` to say so.
+    the next layer needs as well, to the same bits. Its gradient of that gradient is a feature map
+    of zeros besides, which is kept for good and added: here there is none.
     """
-    if FIXED.get() or KEEPING.get():
+    if FIXED.get():
         return tf.nn.leaky_relu(x, SLOPE)
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def run(x: Tensor) -> Any:
         y = tf.nn.leaky_relu(x, SLOPE)
-        return y, lambda upstream: tf.raw_ops.LeakyReluGrad(
-            gradients=upstream, features=y, alpha=SLOPE
-        )
+
+        def gated(upstream: Tensor) -> Tensor:
+            return linear(lambda u: gate(u, y), gated, upstream)
+
+        return y, gated
 
     return run(x)
+
+
+def gate(upstream: Tensor, y: Tensor) -> Tensor:
+    """`upstream` times the slope at which a leaky ReLU gave y."""
+    return tf.raw_ops.LeakyReluGrad(gradients=upstream, features=y, alpha=SLOPE)
 
 
 def clamped(x: Tensor, limit: float) -> Tensor:
@@ -292,11 +299,10 @@ def taps_over(x: Tensor, pad: tuple[int, int], stride: int, gain: float = 1.0) -
 
 
 def interleaved(x: Tensor) -> Tensor:
-    """`up2` by zero insertion."""
+    """`up2` by zero insertion: a pixel behind each, then a row behind each."""
     _, height, width, channels = x.shape
-    x = tf.stack([x, tf.zeros_like(x)], axis=3)  # [n, h, w, 2, c]; TFLite has no pad of rank 6
-    x = tf.reshape(x, [-1, height, 2 * width, channels])
-    x = tf.stack([x, tf.zeros_like(x)], axis=2)
+    x = tf.pad(tf.reshape(x, [-1, channels]), [[0, 0], [0, channels]])
+    x = tf.pad(tf.reshape(x, [-1, 2 * width * channels]), [[0, 0], [0, 2 * width * channels]])
     x = tf.reshape(x, [-1, 2 * height, 2 * width, channels])
     return taps_over(x, (2, 1), 1, gain=4.0)
 

@@ -196,7 +196,7 @@ def test_operations_are_exact_to_second_order(function, shapes):
 
 
 def test_the_gradient_of_an_activation_is_tensorflows_and_keeps_its_result_alone():
-    """The same bits, once and twice; of a gradient of a gradient TensorFlow's own is taken."""
+    """The same bits, once and twice."""
     rng = np.random.default_rng(0)
     x = tf.constant([*rng.standard_normal(50), 0.0, -0.0, 1e-45, -1e-45], tf.float32)
     weight = tf.constant(rng.standard_normal(54), tf.float32)
