@@ -18,6 +18,7 @@ WAYS += [(to, each) for to in FORMATS if FORMATS[to].quantizes for each in QUANT
 # "rgb" has nothing that another kind has not.
 STARTS = [("rgba", "z"), ("wide", "z"), ("classes", "z"), ("student", "z"), ("grey", "w")]
 QUANTIZED_STARTS = [("rgba", "z"), ("grey", "w")]  # what the floats of all kinds hold is held
+SIGNED = [("rgba", "z"), ("classes", "z"), ("grey", "w")]  # all inputs; no operation is converted
 LEAST_PSNR = {"float16": 50, "int8": 28}  # dB
 
 
@@ -41,7 +42,7 @@ def generators(folder):
 def deployed(way, generators, folder):
     """By kind and start: a file's outputs and the generator's own, all read by one process."""
     (to, quantize), places = way, []
-    starts = QUANTIZED_STARTS if quantize else STARTS
+    starts = QUANTIZED_STARTS if quantize else SIGNED if to == "savedmodel" else STARTS
     for kind, start in starts:
         found, inputs, _ = generators[kind, start]
         made = program(found, start, **FORMATS[to].kernels(quantize))
