@@ -94,8 +94,9 @@ def inception_weights(tmp_path_factory):
     own = tmp_path_factory.getbasetemp() / "inception.pth"
     path = own.parent.parent / own.name if "PYTEST_XDIST_WORKER" in os.environ else own
     if not path.exists():
-        line = [sys.executable, "-m", "tests.kit.random_inception", str(own)]
-        subprocess.run(line, cwd=ROOT, check=True)
+        line = [sys.executable, "-m", "tests.kit.random_inception", str(own), "4"]
+        alone = {**os.environ, "OMP_NUM_THREADS": "1"}  # two would wait for each other, computing
+        subprocess.run(line, cwd=ROOT, env=alone, check=True)
         own.replace(path)
     return path
 

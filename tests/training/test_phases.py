@@ -129,7 +129,7 @@ def test_what_follows_a_minibatch_follows_as_the_papers_say(tmp_path):
     """
     given = {"g_lr": "0", "d_lr": "0", "pl_decay": 0.05, "w_avg_decay": 0.9, "pl_interval": 2}
     given |= {"augment": "ada", "augment_p": 0.5, "ada_interval": 3, "ada_target": -0.75}
-    given |= {"ada_kimg": 0.2}
+    given |= {"ada_kimg": 0.2, "augment_pipe": "noise", "r1_interval": 0}
     given |= {"ema_kimg": 0.012, "ema_ramp": 1.5, "batch": BATCH}
     config = small(tmp_path, tmp_path, **given)
     state = new_state(config, network_configs(config, (8, 8, 3), 0))

@@ -32,7 +32,8 @@ def main() -> None:
         os.environ["OMP_NUM_THREADS"] = str(words.threads)
     for at in range(0, len(words.files), 3):
         file, source, target = words.files[at : at + 3]
-        run = OPENERS[words.format](file, words.threads)
+        if not at or file != words.files[at - 3]:  # several inputs of a file come together
+            run = OPENERS[words.format](file, words.threads)
         with np.load(source) as found:
             inputs = dict(found)
         np.savez(target, **run(inputs))

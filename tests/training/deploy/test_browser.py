@@ -27,7 +27,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
 MODELS = {name: ROOT / "recipes" / "models" / f"{name}.npz" for name in ("faces", "digits")}
-MADE = ("rgba", "student")  # of made_generators: seen through; not square and with classes
 CLOSE = 2  # levels of 255
 SETTLED = "document.documentElement.dataset.settled"
 CANVAS = """(() => {
@@ -71,7 +70,8 @@ def shown(folder):
         "digits": Page(MODELS["digits"], folder / "digits", teacher=MODELS["digits"]),
         "whole": Page(whole, folder / "whole"),
     }
-    pages |= {kind: Page(opened(kind, folder / f"{kind}.npz").path, folder / kind) for kind in MADE}
+    clear = opened("student", folder / "clear.npz", channels=4)
+    pages["clear"] = Page(clear.path, folder / "clear")
     for page in pages.values():
         assert write_page(page) == []
     handler = functools.partial(Quiet, directory=folder)
@@ -299,30 +299,20 @@ def test_a_file_of_export_draws_by_seed_and_truncation(browser, shown):
     settled(browser)
 
 
-def test_what_is_seen_through_is_drawn_so(browser, shown, folder):
+def test_a_student_that_is_seen_through_not_square_and_with_classes(browser, shown, folder):
     from training.explore.model import open_model
 
-    browser.open(shown["rgba"])
-    model = open_model(folder / "rgba.npz")
-    for seed in (0, 5):
+    browser.open(shown["clear"])
+    model = open_model(folder / "clear.npz")
+    for seed in (0, 6):
         browser.write("#seed", str(seed))
         own = model.pictures(model.styles([seed], look()))[0].astype(int)
+        assert own.shape == (16, 24, 4)
         found = seen_through(browser)
         alpha = own[..., 3:]
         assert 0 < alpha.mean() < 255 and near(found[..., 3:], alpha)
         # a canvas keeps colours times alpha, in whole levels
         assert near(found[..., :3] * found[..., 3:] / 255, own[..., :3] * alpha / 255)
-
-
-def test_a_student_that_is_not_square_and_has_classes(browser, shown, folder):
-    from training.explore.model import open_model
-
-    model = open_model(folder / "student.npz")
-    browser.open(shown["student"])
-    for seed in (0, 6):
-        browser.write("#seed", str(seed))
-        own = model.pictures(model.styles([seed], look()))[0].astype(int)
-        assert own.shape == (16, 24, 3) and near(seen(browser), own)
 
 
 def test_the_draws_of_seeds_are_numpys(browser, shown):

@@ -163,17 +163,23 @@ def test_every_format_has_a_program_in_the_pages():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("to", FORMATS)
-def test_the_program_in_the_pages_draws_a_picture(to, tmp_path, monkeypatch):
-    """It is the process of its own that reads the file, so that the export needs none."""
+@pytest.mark.parametrize(
+    "formats", [("savedmodel", "frozen"), ("tflite",), ("onnx",)], ids=",".join
+)
+def test_the_program_in_the_pages_draws_a_picture(formats, tmp_path, monkeypatch):
+    """It is the process of its own that reads the file, so that the export needs none.
+
+    Those of one library run in one process.
+    """
     monkeypatch.setattr(exporting, "drawn_apart", lambda *_: None)
     monkeypatch.setattr(exporting, "differing", lambda *_: Difference(0.0, 0, float("inf")))
-    name = f"faces{FORMATS[to].suffix}"
-    faces = opened("rgb", tmp_path / "model.npz", z_dim=FACES_Z)
-    words = [f"--model={faces.path}", f"--to={to}", f"--out={tmp_path / name}"]
-    assert exported(*words) == 0
-    code = snippets()[name] + "\nassert images.shape == (1, 16, 16, 3) and images.dtype == 'uint8'"
-    code += "\nassert float(np.std(images)) > 10"
+    faces, code = opened("rgb", tmp_path / "model.npz", z_dim=FACES_Z), ""
+    for to in formats:
+        name = f"faces{FORMATS[to].suffix}"
+        assert exported(f"--model={faces.path}", f"--to={to}", f"--out={tmp_path / name}") == 0
+        code += f"{snippets()[name]}\nfound = images.shape, str(images.dtype), np.std(images) > 10"
+        code += f"\nassert found == ((1, 16, 16, 3), 'uint8', True), ({name!r}, found)\n"
+        code += "del images\n"
     environment = {"PATH": "/usr/bin:/bin", "CUDA_VISIBLE_DEVICES": "-1", "HOME": str(tmp_path)}
     line = [sys.executable, "-I", "-c", code]
     done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True)

@@ -15,9 +15,10 @@ pytestmark = [
 ]
 WAYS = [(to, "") for to in FORMATS]
 WAYS += [(to, each) for to in FORMATS if FORMATS[to].quantizes for each in QUANTIZED]
-# "rgb" has nothing that another kind has not.
-STARTS = [("rgba", "z"), ("wide", "z"), ("classes", "z"), ("student", "z"), ("grey", "w")]
+# "rgb" has nothing that another kind has not; "wide" has classes here.
+STARTS = [("rgba", "z"), ("wide", "z"), ("student", "z"), ("grey", "w")]
 QUANTIZED_STARTS = [("rgba", "z"), ("grey", "w")]  # what the floats of all kinds hold is held
+SIGNED = [("rgba", "z"), ("wide", "z"), ("grey", "w")]  # all inputs; no operation is converted
 LEAST_PSNR = {"float16": 50, "int8": 28}  # dB
 
 
@@ -31,7 +32,8 @@ def generators(folder):
     """By kind and start: the generator, what its program takes, its own pictures."""
     made = {}
     for kind, start in STARTS:
-        found = opened(kind, folder / f"{kind}.npz")
+        more = {"labels": 3} if kind == "wide" else {}
+        found = opened(kind, folder / f"{kind}.npz", **more)
         inputs = export.example_inputs(found.network(), start, range(3))
         own = export.drawn_here(found.network(), inputs)
         made[kind, start] = found, inputs, own
@@ -41,7 +43,7 @@ def generators(folder):
 def deployed(way, generators, folder):
     """By kind and start: a file's outputs and the generator's own, all read by one process."""
     (to, quantize), places = way, []
-    starts = QUANTIZED_STARTS if quantize else STARTS
+    starts = QUANTIZED_STARTS if quantize else SIGNED if to == "savedmodel" else STARTS
     for kind, start in starts:
         found, inputs, _ = generators[kind, start]
         made = program(found, start, **FORMATS[to].kernels(quantize))

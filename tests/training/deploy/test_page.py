@@ -10,7 +10,7 @@ from tests.kit.made_generators import opened
 from training import cli
 from training.deploy import page, parts
 from training.deploy.page import WEB, Page, check_page, check_size, write_page
-from training.deploy.program import program
+from training.deploy.program import Program, program
 
 WEBS = sorted(path.name for path in WEB.iterdir())
 
@@ -173,11 +173,18 @@ def test_a_teacher_of_other_latents_is_refused_and_leaves_nothing(tmp_path, monk
     assert not (tmp_path / "page").exists()
 
 
+def one_colour(made, rows, noise=None):
+    """Pictures that nobody looks at."""
+    channels, size = made.config.channels, made.config.shape.size(made.config.shape.levels)
+    return rows[0][:, None, None, :channels] + np.zeros((*size, 1), np.float32)
+
+
 @converts
-def test_files_that_cannot_draw_by_seed_are_refused(apart, tmp_path):
+def test_files_that_cannot_draw_by_seed_are_refused(apart, tmp_path, monkeypatch):
     from training.deploy.tflite import write_tflite
 
     made, halves = apart
+    monkeypatch.setattr(Program, "synthesized", one_colour)
     files = {name: tmp_path / f"{name}.tflite" for name in ("classes", "w", "fixed")}
     write_tflite(program(made), files["classes"], "")
     write_tflite(program(made, "w"), files["w"], "")

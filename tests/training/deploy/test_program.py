@@ -96,7 +96,8 @@ def test_a_quantized_file_has_plain_kernels_and_float32_draws_the_same_with_mixe
 ):
     weights = sum(value.numpy().size for value in program(found).values.values())
     file = tmp_path / "small.tflite"
-    export.export_program(found, "tflite", file, quantize="float16")
+    plain = program(found, **FORMATS["tflite"].kernels("float16"))
+    FORMATS["tflite"].write(plain, file, "float16")
     assert abs(file.stat().st_size - 2 * weights) < 200_000
     for least, more in ((128, 27), (129, 9)):  # numbers of a kernel
         monkeypatch.setattr(winograd, "BLOCK_CHANNELS", least)

@@ -3,6 +3,7 @@
 import gc
 import os
 import resource
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import tensorflow as tf
 
 from atelier.errors import Refusal
 from tests.kit.small_models import KINDS, small_model
-from tests.kit.training_runs import draw
+from tests.kit.training_runs import draw, eagerly
 from training.config import ConfigError
 from training.explore import assessing, directions, parts, sheets, sweeps, writing
 from training.explore.asked import Look, parsed_levels, parsed_seeds, rows_of
@@ -19,9 +20,18 @@ from training.explore.paths import between, slerp
 from training.networks.generator import noise_layers
 from training.run import films
 
-every_kind = pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind != "rgb")) for kind in KINDS]
-)
+
+@pytest.fixture
+def drawing(kind):
+    """In graphs for one kind, without them for the others: their numbers are wanted once."""
+    with nullcontext() if kind == "rgb" else eagerly():
+        yield
+
+
+def every_kind(test):
+    """A law over all kinds of models."""
+    kinds = [pytest.param(kind, marks=[pytest.mark.slow] * (kind != "rgb")) for kind in KINDS]
+    return pytest.mark.usefixtures("drawing")(pytest.mark.parametrize("kind", kinds)(test))
 
 
 @every_kind

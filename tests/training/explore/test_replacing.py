@@ -13,6 +13,7 @@ WAYS = {
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("command", WAYS)
 def test_a_file_that_another_command_wrote_is_not_replaced(models, command, tmp_path, capsys):
     """It may be weeks of training. What the command wrote itself is written anew."""

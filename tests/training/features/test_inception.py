@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from training.metrics import scores
+
 pytestmark = pytest.mark.slow
 SIZES = [(300, 200), (64, 64), (299, 299), (180, 333), (512, 400), (120, 90), (301, 299)]
 
@@ -93,16 +95,24 @@ def test_without_a_file_the_download_is_used(child):
     np.testing.assert_array_equal(*child(from_the_download))
 
 
+def seen_smaller():
+    """Inception sees a fifth of the pixels: without a processor for bfloat16 it takes seconds."""
+    from unittest.mock import patch
+
+    return patch("training.features.inception.SIDE", 139)
+
+
 @cache
 def features_of_eight(dtype):
-    """Where the processor has no bfloat16 a batch takes seconds."""
-    return inception(2048, dtype)(pictures(8))
+    with seen_smaller():
+        return inception(2048, dtype)(pictures(8))
 
 
 def cut_differently(dtype):
     """The last picture and the first, each in its batch of four, and in one of two."""
     network, (first, *_, last) = inception(2048, dtype), pictures(8)
-    return features_of_eight(dtype)[[7, 0]], network([last, first]), network([])
+    with seen_smaller():
+        return features_of_eight(dtype)[[7, 0]], network([last, first]), network([])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -128,7 +138,7 @@ def without_one_step():
 
     from training.features.inception import Inception
 
-    with patch("training.features.inception.has_one_step", lambda *_: False):
+    with seen_smaller(), patch("training.features.inception.has_one_step", lambda *_: False):
         return Inception(weights_file())(pictures(2)), features_of_eight("float32")[:2]
 
 
@@ -201,6 +211,49 @@ def write_others(folder):
     (folder / "text.pth").write_text("not weights at all")
     (folder / "empty.pth").write_bytes(b"")
     (folder / "truncated.pth").write_bytes(weights_file().read_bytes()[:100_000])
+
+
+def served(weights):
+    """The label of a network that is no stand-in, as the features process gives it."""
+    from training.features.server import build_network
+
+    net, label, _ = build_network({"kind": "inception", "weights": weights, "threads": 1}, "cpu")
+    return net.dims, label
+
+
+def test_weights_that_are_not_the_real_ones_say_so(child, inception_weights):
+    dims, label = child(served, inception_weights)
+    assert dims == 2048 and label.startswith("inception-") and len(label) == 18
+
+
+def standin_sees(sets):
+    """Its label, and the features of each set; two scenes calibrate it in place of 16."""
+    from functools import partial
+    from unittest.mock import patch
+
+    from training.features.server import build_network
+    from training.features.standin import write_inception
+
+    with patch("training.features.server.write_inception", partial(write_inception, scenes=2)):
+        wanted = {"kind": "random-inception", "weights": "", "threads": 1}
+        net, label, _ = build_network(wanted, "cpu")
+    return label, [net(pictures) for pictures in sets]
+
+
+def test_to_the_standin_noise_is_farther_than_a_blur(child):
+    rng, clean, blurred, noise = np.random.default_rng(0), [], [], []
+    for size in ((32, 32), (40, 30), (32, 32), (40, 30)):
+        coarse = Image.fromarray(rng.integers(0, 256, (5, 5, 3), dtype=np.uint8))
+        clean.append(coarse.resize(size, Image.Resampling.BICUBIC))
+        blurred.append(clean[-1].resize((4, 4)).resize(size, Image.Resampling.BICUBIC))
+        noise.append(rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
+    sets = [[np.asarray(picture) for picture in each] for each in (clean, blurred, noise)]
+    label, features = child(standin_sees, sets)
+    assert label == "random-inception"
+    # Some of the 2048 numbers: the eigenvalues of all take longer than the features.
+    clean, blurred, noise = (scores.moments(rows[:, ::16]) for rows in features)
+    blur = scores.frechet(clean, blurred)
+    assert scores.frechet(clean, clean) < 1e-3 * blur < blur < scores.frechet(clean, noise)
 
 
 def test_a_file_of_anything_else_is_one_sentence(child, tmp_path):

@@ -4,7 +4,6 @@ import io
 import json
 import shutil
 import sys
-from itertools import islice
 from xml.dom import minidom
 
 import numpy as np
@@ -15,8 +14,8 @@ from tests.kit.training_runs import draw, rehearse
 from training import cli, sources
 from training.config import ConfigError
 from training.exchange.opening import open_generator
-from training.features.client import Answer, Extractor, FeaturesError, Net, batched
-from training.metrics import compare, fakes, figures, scores
+from training.features.client import Answer, FeaturesError, Net
+from training.metrics import compare, fakes, figures
 from training.metrics import measure as metrics
 from training.metrics.compare import Gallery
 
@@ -210,30 +209,14 @@ def test_the_command_measures_with_a_classifier(trained, capsys):
 # Two sets of pictures.
 
 
-@pytest.fixture
-def sets(tmp_path):
-    """The same pictures clean, blurred, and as noise; of two sizes."""
-    rng = np.random.default_rng(0)
-    for number in range(24):
-        size = (40, 30) if number % 2 else (32, 32)
-        coarse = Image.fromarray(rng.integers(0, 256, (5, 5, 3), dtype=np.uint8))
-        clean = coarse.resize(size, Image.Resampling.BICUBIC)
-        noise = Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
-        blurred = clean.resize((4, 4)).resize(size, Image.Resampling.BICUBIC)
-        for name, picture in (("clean", clean), ("blurred", blurred), ("noise", noise)):
-            place = tmp_path / name / f"{number:02}.png"
-            place.parent.mkdir(exist_ok=True)
-            picture.save(place)
-    return tmp_path
-
-
 def scored(monkeypatch, one, two):
     monkeypatch.setattr(compare, "Extractor", lambda *_: MeanColours())
     return compare.compare(Gallery(one), Gallery(two), Net("inception"))
 
 
-def test_equal_folders_have_no_distance(sets, monkeypatch):
-    found = scored(monkeypatch, sets / "clean", sets / "clean")
+def test_equal_folders_have_no_distance(tmp_path, monkeypatch):
+    draw(tmp_path / "some", 24)
+    found = scored(monkeypatch, tmp_path / "some", tmp_path / "some")
     assert found["frechet(mean-colours)"] < 1e-6
     assert found["pr_precision(mean-colours)"] == found["pr_recall(mean-colours)"] == 1
 
@@ -246,21 +229,6 @@ def test_a_score_says_of_how_many_pictures_it_is(tmp_path, monkeypatch, capsys):
     first, *figures = capsys.readouterr().out.splitlines()
     assert first == f"7 pictures in {tmp_path / 'b'} against 5 in {tmp_path / 'a'}"
     assert len(figures) == 4
-
-
-@pytest.mark.slow
-def test_noise_is_farther_than_a_blur(sets):
-    with Extractor(Net("random-inception", device="cpu", threads=1)) as network:
-        assert network.label == "random-inception"
-        some = (islice(Gallery(sets / name), 4) for name in ("clean", "blurred", "noise"))
-        clean, blurred, noise = (
-            np.concatenate([answer.features for answer in network.stream(batched(pictures))])
-            for pictures in some
-        )
-    # Some of the 2048 numbers: the eigenvalues of all take longer than the features.
-    clean, blurred, noise = (scores.moments(rows[:, ::16]) for rows in (clean, blurred, noise))
-    blur = scores.frechet(clean, blurred)
-    assert scores.frechet(clean, clean) < 1e-3 * blur < blur < scores.frechet(clean, noise)
 
 
 def test_pictures_of_any_mode_are_read(tmp_path):
