@@ -9,6 +9,7 @@ from detectors.learning import cli, network
 from detectors.learning.options import LearningConfig
 from pipeline.options import SettingsError
 from pipeline.rows import manifest
+from pipeline.stages import detect
 from pipeline.train import crop_detector
 from pipeline.train.child import TrainError
 from pipeline.train.crop_detector import TrainCropDetectorConfig
@@ -121,7 +122,8 @@ def test_a_wrong_labels_file_comes_back_as_one_sentence(tmp_path):
 @pytest.mark.usefixtures("plain_graphs")
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_the_trained_detector_finds_in_the_pipeline(tmp_path, monkeypatch):
-    """Trained in this process, by a small network."""
+    """Trained and tried in this process, by a small network."""
+    monkeypatch.setattr(detect.processes, "run_apart", lambda work, *given: work(*given))
     monkeypatch.setitem(network.MAKERS, "mobilenetv2", small_backbone)
     monkeypatch.setattr(cli, "set_up", lambda _: None)
     monkeypatch.setattr(
