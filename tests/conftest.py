@@ -138,8 +138,8 @@ def scheduler(tmp_path):
             [*dask, "scheduler", *options, *place, "--no-dashboard", "--port", "0"], **quiet
         )
     ]
-    worker = [*dask, "worker", *options, *place, "--nthreads", "1", "--no-dashboard"]
-    started += [subprocess.Popen(worker, **quiet) for _ in range(2)]
+    workers = ["--nworkers", "2", "--nthreads", "1", "--no-dashboard"]
+    started.append(subprocess.Popen([*dask, "worker", *options, *place, *workers], **quiet))
     address = address_in(file)
     with Client(address, timeout=120, set_as_default=False) as client:
         client.wait_for_workers(2, timeout=120)

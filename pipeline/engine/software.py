@@ -1,6 +1,7 @@
 """What makes the results, by digest and version: workers that have other software are refused."""
 
 import hashlib
+import os
 import platform
 from collections.abc import Mapping
 from functools import cache
@@ -24,6 +25,9 @@ LIBRARIES = (
     "torch",
     "torchvision",
 )
+# Wand asks two compilers for one name of ImageMagick's library after the other, 24 in all: for half
+# a second in each process, unless the usual ones come first.
+os.environ.setdefault("WAND_MAGICK_LIBRARY_SUFFIX", "-7.Q16HDRI;-7.Q16;-6.Q16")
 SHORT = 8  # digits of a digest that people are shown
 
 Software = Mapping[str, str]

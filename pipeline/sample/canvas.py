@@ -100,23 +100,26 @@ class Canvas:
         """Lay a colour on the shape: over it, as a shadow (multiply) or as light (screen)."""
         height, width = mask.cover.shape
         part = self.pixels[mask.top : mask.top + height, mask.left : mask.left + width]
-        cover = mask.cover[: part.shape[0], : part.shape[1], None] * np.float32(alpha)
-        tint = np.array(colour, np.float32)
-        match mode:
-            case "over":
-                part += (tint - part) * cover
-            case "multiply":
-                part *= 1 - (1 - tint / 255) * cover
-            case "screen":
-                part += (255 - part) * (tint / 255) * cover
+        cover = mask.cover[: part.shape[0], : part.shape[1]] * np.float32(alpha)
+        # NumPy takes three times as long for all channels at once: they are its shortest axis.
+        for channel, tint in enumerate(np.array(colour, np.float32)):
+            plane = part[..., channel]
+            match mode:
+                case "over":
+                    plane += (tint - plane) * cover
+                case "multiply":
+                    plane *= 1 - (1 - tint / 255) * cover
+                case "screen":
+                    plane += (255 - plane) * (tint / 255) * cover
 
     def gradient(self, top: Colour, bottom: Colour, slant: float = 0.0) -> None:
         """Fill the whole canvas from one colour to the other; `slant` turns it to the right."""
         ys = np.linspace(0, 1, self.height, dtype=np.float32)[:, None]
         xs = np.linspace(-0.5, 0.5, self.width, dtype=np.float32)[None, :]
-        share = np.clip(ys + slant * xs, 0, 1)[..., None]
-        first, last = (np.array(colour, np.float32) for colour in (top, bottom))
-        self.pixels[:] = first + (last - first) * share * share * (3 - 2 * share)
+        share = np.clip(ys + slant * xs, 0, 1)
+        for channel, (first, last) in enumerate(np.array([top, bottom], np.float32).T):
+            eased = (last - first) * share * share * (3 - 2 * share)
+            self.pixels[..., channel] = first + eased
 
     def grain(self, rng: np.random.Generator, strength: float) -> None:
         """A little noise, as film has it: without it smooth shading shows bands."""

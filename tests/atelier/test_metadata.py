@@ -104,7 +104,7 @@ def test_no_exif_tag_decides_in_boxes(name, plain):
     dummy = ifd([(65000, 2, 200, b"\x5a" * 200)])
     data = saved(name, exif=b"Exif\0\0" + dummy)
     assert data.count(dummy) == 1
-    for entry in list(odd_entries())[:: 1 if name == "AVIF" else 5]:
+    for entry in list(odd_entries())[:: 2 if name == "AVIF" else 5]:
         exif = ifd([entry]).ljust(len(dummy), b"\0")
         assert len(exif) == len(dummy)
         assert seen(data.replace(dummy, exif)) == seen(data), entry

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import cache
 from itertools import combinations
 
 import pytest
@@ -11,6 +12,7 @@ from atelier import pictures
 from atelier.boxes import iou
 from detectors.base import FACE
 from pipeline.rows.manifest import Row
+from pipeline.stages import detect
 from pipeline.stages.crop import CropConfig, Recipe, crop
 from pipeline.stages.detect import measure_photo
 from pipeline.stages.finds import join
@@ -33,14 +35,20 @@ pytestmark = [pytest.mark.real_data, pytest.mark.slow]
 def seen(test_data):
     """Detector -> path -> (its finds, joined; the photo's row)."""
     return {
-        name: looked(text.format(models=test_data / "models"), every_second(test_data))
+        name: looked(text.format(models=test_data / "models"), every_fourth(test_data))
         for name, text in DETECTORS.items()
     }
 
 
-def looked(text, paths):
+@cache
+def loaded(text):
+    """(spec, detector), which takes seconds of a graph."""
     spec = detectors.parse(text)
-    find = detectors.load(spec, 0.1)
+    return spec, detectors.load(spec, 0.1)
+
+
+def looked(text, paths):
+    spec, find = loaded(text)
     found = {}
     for path in paths:
         data = path.read_bytes()
@@ -51,10 +59,10 @@ def looked(text, paths):
     return found
 
 
-def every_second(test_data):
-    """Half of the pictures: four detectors at all of them take most of a minute."""
+def every_fourth(test_data):
+    """A quarter of the pictures: four detectors at all of them take most of a minute."""
     folders = [test_data / name for name in (*PORTRAITS, *NO_FACES)]
-    return [path for folder in folders for path in sorted(folder.iterdir())[::2]]
+    return [path for folder in folders for path in sorted(folder.iterdir())[::4]]
 
 
 def portrait(boxes, row):
@@ -76,13 +84,13 @@ def test_the_portrait_does_not_depend_on_the_detector(seen, one, other):
     overlaps = [iou(a, b) for a, b in pairs if a and b]
     mean = sum(overlaps) / len(overlaps)
     print(f"{one}, {other}: mean IoU {mean:.3f} of {len(overlaps)}, least {min(overlaps):.2f}")
-    assert len(overlaps) >= 45
+    assert len(overlaps) >= 22
     assert mean >= 0.8
 
 
 @pytest.mark.parametrize(
     ("name", "least", "most"),
-    [("Haar", 60, 2), ("YuNet", 63, 1), ("FaceBoxes", 63, 1), ("hand and face", 45, 3)],
+    [("Haar", 31, 1), ("YuNet", 32, 0), ("FaceBoxes", 32, 0), ("hand and face", 23, 1)],
 )
 def test_faces_are_found_where_they_are_and_nowhere_else(seen, name, least, most):
     with_face = [
@@ -92,7 +100,7 @@ def test_faces_are_found_where_they_are_and_nowhere_else(seen, name, least, most
     ]
     right = sum(folder in PORTRAITS for folder in with_face)
     wrong = len(with_face) - right
-    print(f"{name}: {right} of 64 portraits, {wrong} false")
+    print(f"{name}: {right} of 33 portraits, {wrong} false")
     assert right >= least
     assert wrong <= most
 
@@ -106,18 +114,19 @@ def test_hands_are_found_on_some_portraits(seen):
     assert not [one for boxes in found for one in boxes if one.label.isdigit()]
 
 
-@pytest.mark.parametrize("name", ["YuNet", "FaceBoxes"])
-def test_the_whole_dataset_with_it(tmp_path, test_data, name):
+def test_the_whole_dataset_with_a_graph_of_tensorflows(tmp_path, test_data, monkeypatch):
+    monkeypatch.setattr(detect.processes, "run_apart", lambda work, *given: work(*given))
     (tmp_path / "photos").mkdir()
     for path in sorted((test_data / "portraits_512_1023").iterdir())[:4]:
         (tmp_path / "photos" / path.name).symlink_to(path)
-    text = DETECTORS[name].format(models=test_data / "models")
+    text = DETECTORS["FaceBoxes"].format(models=test_data / "models")
     done = run(tmp_path, "run", Detect_detector=text, Dataset_size=256, Zoom_share=0)
     assert done.returncode == 0, done.stderr
     assert any(line.split()[:3] == ["Resize", "4", "4"] for line in done.stdout.splitlines())
 
 
-def test_a_truncated_graph_is_one_sentence(tmp_path, test_data):
+def test_a_truncated_graph_is_one_sentence(tmp_path, test_data, monkeypatch):
+    monkeypatch.setattr(detect.processes, "run_apart", lambda work, *given: work(*given))
     (tmp_path / "photos").symlink_to(test_data / "portraits_512_1023")
     path = test_data / "models" / "frozen_inference_graph_truncated_ssdv3.pb"
     done = run(tmp_path, "run", Detect_detector=f"tfod:{path}")

@@ -14,13 +14,13 @@ from pipeline.tasks import Crop, Dataset, Detect, ExportTFRecords, FilterPose, I
 from tests.kit.store import build, results, set_options
 
 SITTERS = ("studio/Ada", "studio/Bruno", "studio/Dayo", "outdoors/Kamila", "family/Tariq and Uma")
-LIGHTS = (0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
+LIGHTS = (0.7, 0.85, 1.0, 1.1, 1.2)
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """Drawn portraits, small, each in several lights, a broken one and a copy: 32 files."""
+    """Drawn portraits, small, each in several lights, a broken one and a copy: 27 files."""
     folder = tmp_path_factory.mktemp("drawn")
     for name in SITTERS:
         large = Image.open(io.BytesIO(sample.photo(f"{name}.jpg")))
@@ -34,13 +34,13 @@ def source(tmp_path_factory):
     return folder
 
 
-def made(source, store, scheduler, workers=0, task=Dataset, **more):
+def made(source, store, scheduler, workers=0, task=Dataset, rows=2, **more):
     set_options(
         Store_root=store,
         Ingest_source=source,
         Engine_scheduler=scheduler,
         Engine_workers=workers,
-        Engine_rows=2,
+        Engine_rows=rows,
         Dataset_size=64,
         Crop_faces="each",
         Crop_max_faces=2,
@@ -65,10 +65,10 @@ def in_process(source, tmp_path_factory):
     store = tmp_path_factory.mktemp("in-process")
     files = made(source, store, "in-process")
     outcomes = [manifest.facts(stage().path).outcome for stage in (Ingest, Detect, Resize)]
-    assert outcomes[0] == {"exact copy": 1, "kept": 31}
-    assert outcomes[1] == {"broken file": 1, "kept": 30}
-    assert outcomes[2]["kept"] > 36
-    assert len(list((Detect().folder / "parts").iterdir())) == 16
+    assert outcomes[0] == {"exact copy": 1, "kept": 26}
+    assert outcomes[1] == {"broken file": 1, "kept": 25}
+    assert outcomes[2]["kept"] > 30
+    assert len(list((Detect().folder / "parts").iterdir())) == 13
     assert len([name for name in files if name.endswith(".jpg")]) == outcomes[2]["kept"]
     assert (ExportTFRecords().records / "dataset" / "dataset-rxx.labels").is_file()
     return files
@@ -86,6 +86,7 @@ def test_workers_started_by_hand(source, in_process, tmp_path, scheduler):
 
 
 def test_scores_against_a_reference(source, tmp_path, monkeypatch, inception_weights):
+    """One of two workers does all portraits; they share them."""
     monkeypatch.setattr(embed, "check_weights", lambda _: None)  # loads torch once more
     more = {
         "Embed_weights": inception_weights,
@@ -96,7 +97,7 @@ def test_scores_against_a_reference(source, tmp_path, monkeypatch, inception_wei
     outdoors = source / "outdoors"
     for crop in (Crop, lambda: Crop(photos="reference")):  # all that needs no torch
         made(outdoors, tmp_path / "store", "in-process", task=crop, **more)
-    one = made(outdoors, tmp_path / "store", "local", 1, FilterPose, **more)
+    one = made(outdoors, tmp_path / "store", "local", 2, FilterPose, rows=99, **more)
     assert len({row.score for row in FilterPose().rows()}) == len(LIGHTS)
     for measured in ("embed", "filterpose"):
         shutil.rmtree(tmp_path / "store" / measured)

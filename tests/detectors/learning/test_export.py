@@ -14,7 +14,7 @@ import detectors
 from detectors import graphs, labelmap
 from detectors.learning import cli, export, network
 from detectors.learning.options import LearningConfig, LearningError
-from tests.kit.learning import dataset, picture
+from tests.kit.learning import dataset, picture, small_backbone
 
 pytestmark = [
     pytest.mark.slow,
@@ -23,9 +23,8 @@ pytestmark = [
 OPTIONS = LearningConfig(weights="none", size=64, alpha=0.1)
 
 
-@pytest.fixture(scope="module")
-def model():
-    """A network by chance that is sure enough of itself to find things."""
+def by_chance():
+    """A network that is sure enough of itself to find things."""
     tf.keras.utils.set_random_seed(3)
     made = network.build_detector(OPTIONS, 2)
     weights, bias = made.get_layer("centres").weights
@@ -34,11 +33,22 @@ def model():
     return made
 
 
+def exported(folder):
+    export.write_detector(folder / "detector", by_chance(), ["red", "blue"], True, 0.3)
+    return folder / "detector"
+
+
 @pytest.fixture(scope="module")
-def folder(model, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run") / "detector"
-    export.write_detector(folder, model, ["red", "blue"], True, 0.3)
-    return folder
+def folder(tmp_path_factory):
+    return exported(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """The same of five convolutions, for what any network shows."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(network.MAKERS, "mobilenetv2", small_backbone)
+        return exported(tmp_path_factory.mktemp("small"))
 
 
 @pytest.fixture(scope="module")
@@ -67,17 +77,17 @@ def test_finds_do_not_depend_on_the_other_pictures(saved):
         np.testing.assert_allclose(together[name][1:2], alone[name], atol=1e-4)
 
 
-def test_a_detector_of_the_folder_finds_the_classes(folder):
-    detector = detectors.load(detectors.parse(f"crop:{folder}?min_score=0.01"), 0)
+def test_a_detector_of_the_folder_finds_the_classes(small):
+    detector = detectors.load(detectors.parse(f"crop:{small}?min_score=0.01"), 0)
     found = detector(list(pictures()))
     assert {one.label for some in found for one in some} <= {"red", "blue"}
     assert all(some for some in found)
-    again = detectors.load(detectors.parse(f"tfod:{folder / export.FROZEN}?min_score=0.01"), 0)
+    again = detectors.load(detectors.parse(f"tfod:{small / export.FROZEN}?min_score=0.01"), 0)
     assert again(list(pictures())) == found
 
 
-def test_the_label_map_counts_from_1(folder):
-    assert labelmap.read_label_map(folder / export.LABELS) == {1: "red", 2: "blue"}
+def test_the_label_map_counts_from_1(small):
+    assert labelmap.read_label_map(small / export.LABELS) == {1: "red", 2: "blue"}
 
 
 def test_tflite_finds_what_the_graph_finds(folder, saved):
@@ -102,7 +112,9 @@ def test_half_a_score_is_where_f1_was_best(surest):
     assert surest ** export.bend_of(surest) == pytest.approx(0.5)
 
 
-def test_a_finished_run_is_exported_again(model, tmp_path, capsys, monkeypatch):
+def test_a_finished_run_is_exported_again(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(network.MAKERS, "mobilenetv2", small_backbone)
+    model = by_chance()
     known = {"config": asdict(OPTIONS), "classes": ["red", "blue"], "labels_digest": ""}
     (tmp_path / "config.json").write_text(json.dumps(known))
     words = ["export", "--run", str(tmp_path), "--out", str(tmp_path / "again"), "--mirror"]
@@ -135,18 +147,18 @@ def test_an_export_replaces_nothing_but_a_detector(tmp_path, capsys, monkeypatch
     assert (out / held).exists()
 
 
-def test_an_exported_detector_is_replaced(folder, tmp_path):
-    export.check_place(folder)
+def test_an_exported_detector_is_replaced(small, tmp_path):
+    export.check_place(small)
     export.check_place(tmp_path / "new")
     (tmp_path / "empty").mkdir()
     export.check_place(tmp_path / "empty")
 
 
-def test_the_scale_of_the_training_is_that_of_the_detector(folder, tmp_path):
-    spec = detectors.parse(f"crop:{folder}")
+def test_the_scale_of_the_training_is_that_of_the_detector(small, tmp_path):
+    spec = detectors.parse(f"crop:{small}")
     assert detectors.load(spec, 0).long_side == 96  # 1.5 times the network's 64
-    assert detectors.load(detectors.parse(f"crop:{folder}?long_side=64"), 0).long_side == 64
-    shutil.copytree(folder, tmp_path / "own")
+    assert detectors.load(detectors.parse(f"crop:{small}?long_side=64"), 0).long_side == 64
+    shutil.copytree(small, tmp_path / "own")
     before = detectors.identity(spec)
     spec = detectors.parse(f"crop:{tmp_path / 'own'}")
     assert detectors.identity(spec) == before
@@ -156,24 +168,24 @@ def test_the_scale_of_the_training_is_that_of_the_detector(folder, tmp_path):
         detectors.load(spec, 0)
 
 
-def test_a_folder_of_its_own_for_an_evaluation(folder, tmp_path, capsys):
+def test_a_folder_of_its_own_for_an_evaluation(small, tmp_path, capsys):
     (tmp_path / "config.json").write_text("{}")
-    for out in (tmp_path, folder):
+    for out in (tmp_path, small):
         words = ["evaluate", "--detector", "haar", "--labels", "none.csv", "--out", str(out)]
         assert cli.main(words) == LearningError.code
         assert f"error: --out {out} holds a run or a detector" in capsys.readouterr().err
 
 
-def test_any_detector_is_evaluated(folder, tmp_path, capsys):
+def test_any_detector_is_evaluated(small, tmp_path, capsys):
     labels, where = dataset(tmp_path, 4, two=True)
     alone = tmp_path / "alone.csv"  # whose constant box is its own box
     alone.write_text("\n".join(labels.read_text().splitlines()[:2]))
     words = ["evaluate", "--pictures", str(where), "--against", str(alone), "--labels", str(alone)]
     words += ["--out", str(tmp_path / "out"), "--detector"]
-    assert cli.main([*words, f"crop:{folder}"]) == 0
+    assert cli.main([*words, f"crop:{small}"]) == 0
     known = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert known["measured"]["constant box"]["map5095"] == 1
-    assert known["measured"][f"crop:{folder}"]["map5095"] < 1
+    assert known["measured"][f"crop:{small}"]["map5095"] < 1
     assert re.search(r"^constant box +1\.000 +1\.000 ", capsys.readouterr().out, re.MULTILINE)
     assert cli.main([*words, "crop:gone"]) == LearningError.code
     assert "error: --detector crop:gone: there is no such file" in capsys.readouterr().err

@@ -104,23 +104,25 @@ def test_a_stopped_run_goes_on_to_the_same_weights(whole, tmp_path, monkeypatch)
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on(tmp_path):
-    """SIGKILL after the first checkpoint; then the same command, stopped by SIGTERM."""
+def test_a_killed_run_goes_on(tmp_path, monkeypatch):
+    """SIGKILL after the first checkpoint; then the same command, here, stopped by SIGTERM."""
     dataset(tmp_path)
-    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    start = {"env": environment(), "cwd": ROOT, **quiet}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     words = command(tmp_path, epochs=1000)
-    with subprocess.Popen(words, **start) as first:
+    with subprocess.Popen(words, env=environment(), cwd=ROOT, **pipes) as first:
         wait_for(tmp_path / "run" / "checkpoint.npz", first)
         first.kill()
     history, said = tmp_path / "run" / "history.jsonl", []
     begun = state.load_state(tmp_path / "run" / "checkpoint.npz")[1]
-    with subprocess.Popen(words, **start) as second:
-        for line in second.stdout:
-            said.append(line.strip())
-            if line.startswith("epoch"):
-                second.terminate()
-        assert second.wait() == cli.STOPPED
+
+    def heard(line):
+        said.append(line)
+        if line.startswith("epoch"):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(cli, "set_up", lambda _: None)
+    monkeypatch.setattr(cli, "say", heard)
+    assert cli.main(words[words.index("train") :]) == cli.STOPPED
     assert f"goes on after step {begun['step']} of 1000" in said
     kept = [json.loads(line) for line in history.read_text().splitlines()]
     assert kept[: len(begun["history"])] == begun["history"] != []

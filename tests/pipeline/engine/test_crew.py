@@ -75,14 +75,6 @@ def test_a_worker_that_cannot_do_any_row_ends_the_run_at_once(tmp_path):
     assert not list((tmp_path / "parts").glob("*"))
 
 
-def test_workers_started_by_hand_do_the_same(tmp_path, scheduler):
-    names = [f"{n:03d}" for n in range(10)]
-    config = EngineConfig(scheduler)
-    failures, results, _ = run(works.measure, names, tmp_path / "store", config)
-    assert failures == []
-    assert set(results) == set(names)
-
-
 def test_no_scheduler_at_the_address_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
     config = EngineConfig("tcp://127.0.0.1:9")

@@ -1,5 +1,6 @@
 """Workers that somebody started: those that cannot make the same results are sent away by name."""
 
+import ctypes.util
 import os
 import shutil
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack, contextmanager
+from itertools import islice
 from pathlib import Path
 from threading import Event, Thread
 
@@ -52,62 +54,9 @@ def finish(store, address, names=NAMES, work=works.measure, progress=lambda done
     assert memo.keys(store / "parts") == set(names)
 
 
-@pytest.fixture(scope="module")
-def changed(tmp_path_factory):
-    """A checkout of which one file of a stage is another."""
-    root = tmp_path_factory.mktemp("changed")
-    for name in (*software.PACKAGES, "tests"):
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    with (root / "pipeline" / "stages" / "resize.py").open("a") as code:
-        code.write("\n# another version\n")
-    return root
-
-
-@pytest.mark.slow
-def test_a_worker_with_other_code_is_sent_away_whenever_it_joins(
-    tmp_path, scheduler, changed, capsys
-):
-    with joined(scheduler, changed) as other:
-        finish(tmp_path / "first", scheduler)
-        assert other.wait(60) == 0
-    said = capsys.readouterr().out
-    assert "is sent away, the others go on: it has the code " in said
-    assert f" instead of {software.code()}: install there what is here" in said
-    with joined(scheduler, changed) as other:  # while the connection stays
-        finish(tmp_path / "second", scheduler)
-        assert other.wait(60) == 0
-    assert capsys.readouterr().out.count("is sent away") == 1
-    with Client(scheduler, set_as_default=False) as client:
-        assert len(client.nthreads()) == 2
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a mount namespace")
-def test_a_worker_that_does_not_see_the_store_is_sent_away(tmp_path, scheduler, capsys):
-    store = tmp_path / "store"
-    store.mkdir()
-    blind = f'mount -t tmpfs none {store} && exec "$@"'
-    apart = ("unshare", "--mount", "--propagation", "private", "sh", "-c", blind, "sh")
-    with joined(scheduler, before=apart):
-        finish(store, scheduler)
-    assert f"it does not see {store}: mount it there at that path" in capsys.readouterr().out
-    assert not list(store.glob(".mark-*"))
-
-
-@pytest.mark.slow
-def test_a_frozen_worker_is_named_and_its_work_goes_to_others(tmp_path, scheduler, monkeypatch):
-    """It is said while the others have work: 80 rows of 0.2 s, on two of them."""
-    monkeypatch.setattr(crew, "WAIT_SECONDS", 2)
-    monkeypatch.setattr(cluster, "SILENT_SECONDS", 15)
-    monkeypatch.setattr(cluster, "LOOK_SECONDS", 1)
-    done, said = [], {}
-    monkeypatch.setattr(crew, "say", lambda text: said.setdefault(text, sum(done)))
-    names = [f"{n:03d}" for n in range(80)]
-    with joined(scheduler) as frozen:
-        finish(tmp_path / "before", scheduler)
-        frozen.send_signal(signal.SIGSTOP)
-        finish(tmp_path / "store", scheduler, names, works.measure_slowly, done.append)
-    assert min(rows for text, rows in said.items() if "after 15 s its work goes to" in text) < 70
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
 
 
 @contextmanager
@@ -131,8 +80,7 @@ def test_a_scheduler_that_is_started_anew_goes_on(tmp_path, monkeypatch, hangs):
     monkeypatch.setattr(crew, "WAIT_SECONDS", 5)
     monkeypatch.setattr(cluster, "SILENT_SECONDS", 5)
     monkeypatch.setattr(crew, "say", lambda text: said.set())
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
 
     def restarted():
         with ExitStack() as first:
@@ -263,6 +211,16 @@ def test_a_store_that_goes_away_under_a_worker_is_noticed(tmp_path, monkeypatch)
     )
 
 
+def test_imagemagick_is_looked_for_under_its_usual_names_first(monkeypatch):
+    """Each name that is none costs a process its start."""
+    from wand import api
+
+    asked = []
+    monkeypatch.setattr(ctypes.util, "find_library", asked.append)
+    assert list(islice(api.library_paths(), 3)) == [(None, None)] * 3
+    assert any(f"lib{name}.so" in api.library._name for name in asked)
+
+
 def test_what_differs_is_named():
     ours = software.installed()
     assert software.unlike(ours, ours) == ""
@@ -287,3 +245,75 @@ def test_a_worker_that_dies_as_it_begins_is_begun_again(failures):
     else:
         with pytest.raises(MachineError, match="die as they begin, 3 times: Nanny failed"):
             cluster.begun(begin)
+
+
+@pytest.fixture(scope="module")
+def of_two():
+    """The address of a scheduler with two workers, for the tests to the end of this file."""
+    with scheduled(free_port()) as (address, _), joined(address), joined(address):
+        yield address
+
+
+@pytest.fixture
+def scheduler(of_two):
+    """Its address, for a test that connects to it anew."""
+    yield of_two
+    cluster.close()
+
+
+@pytest.fixture(scope="module")
+def changed(tmp_path_factory):
+    """A checkout of which one file of a stage is another."""
+    root = tmp_path_factory.mktemp("changed")
+    for name in (*software.PACKAGES, "tests"):
+        shutil.copytree(ROOT / name, root / name)
+    with (root / "pipeline" / "stages" / "resize.py").open("a") as code:
+        code.write("\n# another version\n")
+    return root
+
+
+@pytest.mark.slow
+def test_a_worker_with_other_code_is_sent_away_whenever_it_joins(
+    tmp_path, scheduler, changed, capsys
+):
+    with joined(scheduler, changed) as other:
+        finish(tmp_path / "first", scheduler)
+        assert other.wait(60) == 0
+    said = capsys.readouterr().out
+    assert "is sent away, the others go on: it has the code " in said
+    assert f" instead of {software.code()}: install there what is here" in said
+    with joined(scheduler, changed) as other:  # while the connection stays
+        finish(tmp_path / "second", scheduler)
+        assert other.wait(60) == 0
+    assert capsys.readouterr().out.count("is sent away") == 1
+    with Client(scheduler, set_as_default=False) as client:
+        assert len(client.nthreads()) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a mount namespace")
+def test_a_worker_that_does_not_see_the_store_is_sent_away(tmp_path, scheduler, capsys):
+    store = tmp_path / "store"
+    store.mkdir()
+    blind = f'mount -t tmpfs none {store} && exec "$@"'
+    apart = ("unshare", "--mount", "--propagation", "private", "sh", "-c", blind, "sh")
+    with joined(scheduler, before=apart):
+        finish(store, scheduler)
+    assert f"it does not see {store}: mount it there at that path" in capsys.readouterr().out
+    assert not list(store.glob(".mark-*"))
+
+
+@pytest.mark.slow
+def test_a_frozen_worker_is_named_and_its_work_goes_to_others(tmp_path, scheduler, monkeypatch):
+    """It is said while the others have work: 80 rows of 0.2 s, on two of them."""
+    monkeypatch.setattr(crew, "WAIT_SECONDS", 2)
+    monkeypatch.setattr(cluster, "SILENT_SECONDS", 15)
+    monkeypatch.setattr(cluster, "LOOK_SECONDS", 1)
+    done, said = [], {}
+    monkeypatch.setattr(crew, "say", lambda text: said.setdefault(text, sum(done)))
+    names = [f"{n:03d}" for n in range(80)]
+    with joined(scheduler) as frozen:
+        finish(tmp_path / "before", scheduler)
+        frozen.send_signal(signal.SIGSTOP)
+        finish(tmp_path / "store", scheduler, names, works.measure_slowly, done.append)
+    assert min(rows for text, rows in said.items() if "after 15 s its work goes to" in text) < 70

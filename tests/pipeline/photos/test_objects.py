@@ -2,6 +2,7 @@
 
 import json
 import logging
+from contextlib import ExitStack
 from dataclasses import replace
 from threading import Barrier, Lock
 from time import sleep
@@ -11,7 +12,7 @@ import fsspec
 import pytest
 
 from pipeline import luigi_script
-from pipeline.engine import fitness
+from pipeline.engine import cluster, fitness
 from pipeline.options import SettingsError
 from pipeline.photos import folder, objects
 from pipeline.photos.objects import Address, RemoteError, address, ahead
@@ -31,7 +32,7 @@ from tests.kit.store import (
     without_models,
 )
 from tests.kit.stores import BUCKET, Far, every_store
-from tests.pipeline.engine.test_fitness import joined
+from tests.pipeline.engine.test_fitness import free_port, joined, scheduled
 
 
 def listed(source, store, hidden=False):
@@ -378,22 +379,18 @@ def test_a_process_of_luigis_says_the_sentence():
     assert luigi_script.sentence(logging.makeLogRecord({"msg": trace})) == ("s3: x", 1)
 
 
-@pytest.fixture
-def told_to_workers(s3, monkeypatch):
-    """What a worker that begins now knows of the server."""
-    monkeypatch.setenv("FSSPEC_S3", json.dumps(s3))
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-
-
 @pytest.mark.slow
-def test_a_worker_that_cannot_read_the_photos_is_sent_away(
-    told_to_workers, scheduler, store, monkeypatch, capsys
-):
+def test_a_worker_that_cannot_read_the_photos_is_sent_away(s3, store, monkeypatch, capsys):
+    """Of two that begin one is told of the server."""
     far = Far("s3", f"{BUCKET}/{store.parent.name}").put_folder(store.parent / "photos")
-    set_options(Ingest_source=far.address, Engine_scheduler=scheduler)
-    monkeypatch.delenv("FSSPEC_S3")
-    with joined(scheduler) as stranger:
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with scheduled(free_port()) as (scheduler, _), ExitStack() as workers:
+        stranger = workers.enter_context(joined(scheduler))
+        monkeypatch.setenv("FSSPEC_S3", json.dumps(s3))
+        workers.enter_context(joined(scheduler))
+        set_options(Ingest_source=far.address, Engine_scheduler=scheduler)
         assert build(Ingest())
         assert stranger.wait(60) == 0
+        cluster.close()
     assert f"it does not see {far.address}: no credentials (" in capsys.readouterr().out
     assert {row.drop for row in Ingest().rows()} == {None, "exact copy: 3.png"}

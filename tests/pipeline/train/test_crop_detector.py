@@ -5,14 +5,16 @@ from dataclasses import fields
 
 import pytest
 
+from detectors.learning import cli, network
 from detectors.learning.options import LearningConfig
 from pipeline.options import SettingsError
 from pipeline.rows import manifest
+from pipeline.stages import detect
 from pipeline.train import crop_detector
 from pipeline.train.child import TrainError
 from pipeline.train.crop_detector import TrainCropDetectorConfig
 from tests.kit.commands import run
-from tests.kit.learning import QUICK, SMALL, dataset
+from tests.kit.learning import SMALL, dataset, small_backbone
 
 SCRATCH = {"weights": "none"}
 
@@ -117,9 +119,18 @@ def test_a_wrong_labels_file_comes_back_as_one_sentence(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("plain_graphs")
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_the_trained_detector_finds_in_the_pipeline(tmp_path, monkeypatch):
-    quick = [sys.executable, "-c", QUICK, "train"]
-    monkeypatch.setattr(crop_detector.child, "command", lambda _, words: [*quick, *words])
+    """Trained and tried in this process, by a small network."""
+    monkeypatch.setattr(detect.processes, "run_apart", lambda work, *given: work(*given))
+    monkeypatch.setitem(network.MAKERS, "mobilenetv2", small_backbone)
+    monkeypatch.setattr(cli, "set_up", lambda _: None)
+    monkeypatch.setattr(
+        crop_detector.child,
+        "follow",
+        lambda command, *_: (cli.main(command[command.index("detectors") + 1 :]), ""),
+    )
     labels, pictures = dataset(tmp_path)
     given = {f"TrainCropDetector_{name}": value for name, value in {**SMALL, "epochs": 1}.items()}
     given |= {"TrainCropDetector_labels": labels, "TrainCropDetector_pictures": pictures}

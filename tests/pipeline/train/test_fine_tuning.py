@@ -7,15 +7,16 @@ import pytest
 from pipeline.dataset.export import ExportTFRecordsConfig
 from pipeline.options import SettingsError, current, keyed
 from pipeline.sections import DatasetConfig
-from pipeline.train import stylegan
+from pipeline.train import child, stylegan
 from pipeline.train.stylegan import TrainStyleGANConfig
 from tests.kit.commands import error, run
 from tests.kit.small_models import small_model
 from tests.kit.store import set_options
+from tests.kit.training_runs import follow_here
 from training.exchange.described import describe_model
 from training.run import checkpoints
 
-STEPS = {"preset": "tiny", "device": "cpu", "threads": 1, "grid_columns": 2, "grid_rows": 1}
+STEPS = {"preset": "tiny", "device": "cpu", "grid_columns": 2, "grid_rows": 1}
 STEPS |= {"r1_interval": 0, "pl_weight": 0}  # each is a graph more
 
 
@@ -76,8 +77,9 @@ def test_a_model_that_is_not_there_is_said_first(tmp_path):
 
 
 @pytest.mark.slow
-def test_photos_and_a_model_to_a_run_in_one_command(folder):
+def test_photos_and_a_model_to_a_run_in_one_command(folder, monkeypatch):
     """A file without D, the hardest case; what is done is done."""
+    monkeypatch.setattr(child, "follow", follow_here)
     model = small_model(folder / "m.npz", "rgb", discriminator=False)
     steps = {f"TrainStyleGAN_{name}": value for name, value in STEPS.items()}
     more = {**steps, "TrainStyleGAN_resume_from": model, "TrainStyleGAN_total_kimg": 0.016}

@@ -10,12 +10,13 @@ from pipeline.options import SettingsError
 from pipeline.train import student, stylegan
 from pipeline.train.student import DistillStyleGANConfig
 from tests.kit.commands import error, run
+from tests.kit.training_runs import follow_here
 from training.run import checkpoints
 from training.run import folder as runs
 from training.student import options
 
 DATASET = {"images": 3, "shape": [16, 16, 3], "classes": 0, "digest": "d", "labels_digest": "l"}
-STEPS = {"device": "cpu", "threads": 1, "grid_columns": 2, "grid_rows": 1, "tick_kimg": 0.008}
+STEPS = {"device": "cpu", "grid_columns": 2, "grid_rows": 1, "tick_kimg": 0.008}
 
 
 def test_every_option_is_the_commands_own():
@@ -97,8 +98,9 @@ def test_what_goes_to_the_command(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_photos_to_a_student_of_their_own_generator(folder):
+def test_photos_to_a_student_of_their_own_generator(folder, monkeypatch):
     """Photos -> records -> a generator -> its student; the same again does nothing."""
+    monkeypatch.setattr(student.child, "follow", follow_here)
     small = {"fmap_base": 32, "fmap_max": 8, "z_dim": 4, "w_dim": 4, "mapping_layers": 1}
     small |= {"pl_weight": 0}
     short = {**STEPS, "batch": 4, "total_kimg": 0.008, "r1_interval": 0}

@@ -16,19 +16,21 @@ from pipeline import options
 from pipeline.dataset.export import LAYOUTS
 from pipeline.options import SettingsError, current
 from pipeline.tasks import ExportTFRecords
+from pipeline.train import child as trainer
 from pipeline.train import student, stylegan
 from pipeline.train.child import TrainError
 from pipeline.train.stylegan import TrainStyleGANConfig
 from pipeline.train.tasks import DistillStyleGAN, TrainStyleGAN
 from tests.kit.commands import command, error, run, wait_for
 from tests.kit.store import ROOT, fresh, set_options
+from tests.kit.training_runs import follow_here
 from training import presets
 from training.config import SECTIONS, ConfigError, configure
 from training.run import checkpoints
 from training.run import folder as runs
 
 LUIGI = [str(Path(sys.executable).with_name("luigi")), "--module", "pipeline", "TrainStyleGAN"]
-STEPS = {"preset": "tiny", "device": "cpu", "threads": 1, "grid_columns": 2, "grid_rows": 1}
+STEPS = {"preset": "tiny", "device": "cpu", "grid_columns": 2, "grid_rows": 1}
 STEPS |= {"r1_interval": 0, "pl_weight": 0}  # each is a graph more
 DATASET = {"images": 3, "shape": [16, 16, 3], "classes": 0, "digest": "d", "labels_digest": "l"}
 
@@ -294,8 +296,10 @@ def given(**more):
 
 
 def trained(folder, **more):
-    """The command in this process; the trainer has one of its own."""
-    done = run(folder, "run", "TrainStyleGAN", **given(**more))
+    """The command, in this process and so the trainer."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer, "follow", follow_here)
+        done = run(folder, "run", "TrainStyleGAN", **given(**more))
     assert done.returncode == 0, done.stderr
     return done.stdout
 
