@@ -11,6 +11,8 @@ export SHOWN := $(value MODEL)
 WORDS = $(value ARGS)
 SAMPLE := data/sample/raw
 RUNS ?= $(firstword $(wildcard data/runs data/sample/runs))
+export LOGS := $(if $(filter command environment,$(origin RUNS)),$(value RUNS),$(RUNS))
+export WORKED := $(value SCHEDULER)
 
 # Of the command line alone: programs that send mail have a FROM of their own.
 BEGUN = $(if $(filter command,$(origin FROM)),--TrainStyleGAN-resume-from "$$BEGINNING")
@@ -46,12 +48,15 @@ else
 endif
 
 board: .venv/ready  ## TensorBoard on all runs, http://localhost:6006
-	@test -d "$(RUNS)" || { echo "no run is in data/runs yet: make train begins one" >&2; exit 2; }
+ifneq ($(filter command environment,$(origin RUNS)),)
+	@test -d "$$LOGS" || { echo "RUNS = $$LOGS: there is no such folder of runs" >&2; exit 2; }
+endif
+	@test -d "$$LOGS" || { echo "no run is in data/runs yet: make train begins one" >&2; exit 2; }
 	@$(PY) -c "import tensorboard" 2>/dev/null || ./setup.sh board
-	@$(PY) -m tensorboard.main --logdir "$(RUNS)" $(WORDS)
+	@$(PY) -m tensorboard.main --logdir="$$LOGS" $(WORDS)
 
 page: .venv/ready  ## a page on which a model draws in the browser: make page [MODEL=data/runs/x]
-	@$(PY) -m training page --model "$$SHOWN" --out data/page $(WORDS)
+	@$(PY) -m training page --model="$$SHOWN" --out data/page $(WORDS)
 
 status: .venv/ready  ## what is done and what is open; runs nothing
 	@$(PY) -m pipeline status $(WORDS)
@@ -94,11 +99,11 @@ CORES = from atelier.cores import cores; print(cores())
 # Two settings let glibc keep large buffers, which Dask's own would give back each time; the third
 # spares a log of what a worker was at, which takes 50 MB in an hour.
 worker: .venv/ready  ## one worker process per core: make worker SCHEDULER=tcp://host:8786
-	@test -n "$(SCHEDULER)" || { echo "name the scheduler: SCHEDULER=tcp://host:8786" >&2; exit 2; }
-	@host=$$($(PY) -c "$(TOWARDS)" "$(SCHEDULER)") && \
+	@test -n "$$WORKED" || { echo "name the scheduler: SCHEDULER=tcp://host:8786" >&2; exit 2; }
+	@host=$$($(PY) -c "$(TOWARDS)" "$$WORKED") && \
 	MALLOC_TRIM_THRESHOLD_=268435456 MALLOC_MMAP_THRESHOLD_=33554432 \
 	DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False \
-	.venv/bin/dask worker $(SCHEDULER) --host "$$host" --nworkers $$($(PY) -c "$(CORES)") --nthreads 1 \
+	.venv/bin/dask worker "$$WORKED" --host "$$host" --nworkers $$($(PY) -c "$(CORES)") --nthreads 1 \
 		--no-dashboard --dashboard-address 127.0.0.1:0
 
 setup:  ## install what is needed: system libraries, .venv, Python packages [GPU=1: CUDA's, GPU=0: not]

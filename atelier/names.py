@@ -1,5 +1,6 @@
 """One way to compare the names of files and classes, whoever wrote them down."""
 
+import os
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
@@ -39,6 +40,11 @@ def name_key(name: str) -> str:
 def caseless(name: str) -> str:
     """The key of a name without its capitals."""
     return in_one_form(name_key(name).casefold())
+
+
+def in_text(name: str | bytes) -> str:
+    """The name of a file as text, whatever its bytes are."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def in_one_form(text: str) -> str:

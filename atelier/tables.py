@@ -12,6 +12,7 @@ from pathlib import Path
 
 from atelier import files
 from atelier.errors import Refusal
+from atelier.names import in_text
 
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 SEPARATORS = (",", ";", "\t")
@@ -130,7 +131,7 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[obje
 
 def cell_text(cell: object) -> str:
     """A cell as a line holds it; only text can be taken for a formula, not a negative number."""
-    return str(cell) if isinstance(cell, int | float) else quoted(guarded(str(cell)))
+    return str(cell) if isinstance(cell, int | float) else quoted(guarded(in_text(str(cell))))
 
 
 def quoted(cell: str) -> str:

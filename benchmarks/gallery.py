@@ -3,6 +3,7 @@
 Nothing is trained. What the page shows is drawn anew; what else the commands write is dropped.
 """
 
+import argparse
 import re
 import shlex
 import sys
@@ -34,8 +35,9 @@ def shown(page: str) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Draw all of them, into docs/gallery or the folder that is named."""
-    given = sys.argv[1:] if arguments is None else arguments
-    place, page = Path(*given or [PAGE.with_suffix("")]).resolve(), PAGE.read_text()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("place", nargs="?", type=Path, default=PAGE.with_suffix(""))
+    place, page = parser.parse_args(arguments).place.resolve(), PAGE.read_text()
     place.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     with TemporaryDirectory() as folder, chdir(folder):

@@ -85,8 +85,11 @@ class Crop(SetStage):
     tally = staticmethod(crop.tally)
 
     def before(self) -> list[Step]:
-        """A Detect for each detector: one more re-runs none of the others."""
-        return detects(self.photos)
+        """A Detect for each detector: one more re-runs none of the others.
+
+        A rule on what none of them finds is refused before any of them looks.
+        """
+        return detects(self.photos) if self.specs else []
 
     @cached_property
     def specs(self) -> list[Spec]:

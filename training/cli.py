@@ -2,12 +2,13 @@
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
+from atelier.arrays import CheckpointError
 from atelier.commands import (
     ANEW,
     Parser,
@@ -303,7 +304,8 @@ def measure_run(
 
     if not (given.run / "config.json").exists():
         raise ConfigError(f"run = {given.run}: there is no config.json in it")
-    found = chosen_checkpoints(given.run, NEWEST if given.checkpoint is None else given.checkpoint)
+    wanted_ones = NEWEST if given.checkpoint is None else given.checkpoint
+    chosen_checkpoints(given.run, wanted_ones)
     known = folder.whole_run(given.run) or {}
     own_data = known["dataset"]["path"]
     if not given.data and not Path(own_data).expanduser().exists():
@@ -320,12 +322,26 @@ def measure_run(
     generator = new_generator(pair.generator, 0)
     fakes = Fakes(generator, source.labels)
     with measure.open_extractor(given.run, source, chosen_net(given)) as extractor:
-        for file in found:
-            take_average(generator, checkpoints.load_checkpoint(file, "G_ema").arrays)
-            seen = checkpoints.seen_at(file)
+        for average in averages_of(given.run, wanted_ones):
+            take_average(generator, average.arrays)
+            seen = checkpoints.seen_at(average.path)
             rows = measure.measure(given.run, seen, fakes, source, wanted, extractor)
             print(figures.figures_table(rows), flush=True)
     return 0
+
+
+def averages_of(run: Path, wanted: str) -> Iterator[checkpoints.Checkpoint]:
+    """G_ema of the chosen checkpoints; those that training takes away meanwhile are left out."""
+    for file in chosen_checkpoints(run, wanted):
+        try:
+            yield checkpoints.load_checkpoint(file, "G_ema")
+        except (CheckpointError, FileNotFoundError):
+            if not checkpoints.is_gone(file):
+                raise
+            if wanted == NEWEST:
+                yield from averages_of(run, wanted)
+            else:
+                say(f"note: left out: {file} is gone: the run is in training, which keeps the last")
 
 
 def chosen_checkpoints(run: Path, wanted: str) -> list[Path]:

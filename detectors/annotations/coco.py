@@ -1,5 +1,6 @@
 """COCO's JSON of boxes, as most programs for labelling write it."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -11,6 +12,7 @@ from detectors.annotations.photo import AnnotationError, Entry
 
 LISTS = ("images", "annotations", "categories")
 NO_BOX = ("", "", "", "")
+HALF = re.compile("[\ud800-\udfff]")  # of a letter that JSON writes as a pair
 T = TypeVar("T")
 
 
@@ -84,6 +86,8 @@ def text(place: str, row: dict[str, Any], name: str) -> str:
     found = row.get(name)
     if not isinstance(found, str) or not found.strip():
         raise AnnotationError(f"{place}: no {name}; give it")
+    if HALF.search(found):
+        raise AnnotationError(f"{place}: {name} {found!r} holds half of a letter; write it again")
     return found
 
 

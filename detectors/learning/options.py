@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -132,7 +133,7 @@ def labels_digest(config: LearningConfig) -> str:
         files = {file.relative_to(path).as_posix(): file for file in inner} or {"": path}
         for name, file in files.items():
             data = file.read_bytes() if file.is_file() else b""
-            told.update(f"{name} {len(data)}\n".encode() + data)
+            told.update(os.fsencode(f"{name} {len(data)}\n") + data)
     return told.hexdigest()[:20]
 
 
@@ -204,5 +205,7 @@ def check_out(folder: Path, out: Path, pictures: str = "") -> None:
     """
     if not files.is_writable(folder):
         raise LearningError(f"--out {out}: that is no folder one can write to: choose another")
+    if not files.is_text(folder.resolve()):
+        raise LearningError(f"--out {out}: this name is not UTF-8: choose another")
     if pictures and out.resolve() == Path(pictures).resolve():
         raise LearningError(f"--out {out} is the folder of the pictures: name another one")

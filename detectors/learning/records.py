@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 
 from atelier import files
 from atelier.errors import reason_in
+from atelier.names import in_text
 from detectors.learning import Boxes, Example
 from detectors.learning.options import LearningError
 
@@ -37,7 +38,7 @@ def record(example: Example, classes: Sequence[str]) -> Any:
     values: dict[str, Sequence[bytes] | Sequence[int] | Sequence[float]] = {
         "image/encoded": [example.encoded],
         "image/format": [kind],
-        "image/filename": [example.name.encode()],
+        "image/filename": [in_text(example.name).encode()],
         "image/source_id": [example.origin.encode()],
         "image/height": [example.height],
         "image/width": [example.width],

@@ -4,6 +4,7 @@ Ten million have to fit: of their paths the folders, which are few, are held onc
 """
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,7 +76,7 @@ class Ordered(Columnar):
     def digest(self) -> str:
         """Stands for all of them: their ids, and their files."""
         found = [self.portion(start).digest() for start in self.starts()]
-        whole = "".join(found).encode()
+        whole = os.fsencode("".join(found))  # with the path of the store, whatever its bytes are
         return found[0] if len(found) == 1 else hashlib.blake2b(whole, digest_size=10).hexdigest()
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from atelier import pictures
 from atelier.files import LONGEST
 from atelier.listing import is_hidden, is_photo, photos, with_suffix
+from atelier.names import in_text
 from pipeline.dataset import export, finished, pack, unpacked
 from pipeline.dataset.finished import ExportError
 from pipeline.dataset.labels import LabelRows
@@ -78,7 +79,7 @@ def pack_ready(
     elif chosen in export.LAYOUTS:
         classes = ready.labels.shape[1] if ready.labels is not None else 0
         numbers = [str(number) for number in range(classes)] or None
-        names = [columns.array(ready.names)]
+        names = [columns.array([*map(in_text, ready.names)])]
         export.describe(whole, plan, export.LAYOUTS[chosen], names, numbers, {})
     finished.put_in_place(whole, out)
     pack.clear(out)

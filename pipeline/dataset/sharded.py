@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from atelier import files, pictures
 from atelier.containers import pixels_alone
+from atelier.names import in_text
 from pipeline.dataset import finished, growth, leaves, nvlabs, pack, records
 from pipeline.dataset.ada_pytorch import are_classes
 from pipeline.dataset.finished import ExportError
@@ -196,7 +197,8 @@ def cut_parts(
             own = labels[start:end] if labels is not None else None
             holds = plan.parts[at].holds
             parts[holds] = PartWork(replace(plan, places=known, parts=()), names[at], some, own)
-            row = Row(holds, picture=f"one of {len(some)} pictures, {some[0].path} the first,")
+            first_of_it = in_text(str(some[0].path))
+            row = Row(holds, picture=f"one of {len(some)} pictures, {first_of_it} the first,")
             rows.append(Item(holds, row, some[0].path))
         yield Unit(write_parts, parts, rows, folder)
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from atelier.containers import is_whole_png
 from atelier.listing import HEAD, HIDDEN, head_of, is_hidden, kind_by_content, kind_by_name, walk
+from atelier.names import in_text
 from atelier.options import is_address
 from pipeline.options import SettingsError, located
 from pipeline.photos.objects import (
@@ -263,11 +264,6 @@ def named_row(name: bytes) -> Row:
     """The row of a file by its path below the source."""
     path = in_text(name)
     return Row(id=hashlib.blake2b(path.encode(), digest_size=16).hexdigest(), path=path)
-
-
-def in_text(name: str | bytes) -> str:
-    """The name of a file as text, whatever its bytes are."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def described_by_name(path: Path, source: Path, hidden: bool) -> Row:

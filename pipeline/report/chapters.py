@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from atelier import files
+from atelier.names import in_text
 from atelier.pictures import bytes_digest
-from pipeline.photos.folder import in_text
 from pipeline.photos.thumbnails import bytes_of
 from pipeline.report import page
 from pipeline.report.funnel import Chapter

@@ -78,6 +78,11 @@ def test_what_is_written_is_no_formula_and_reads_back(tmp_path, cell):
     assert not any(each.startswith(("=", "+", "-", "@", "\t", "\r")) for each in shown)
 
 
+def test_a_name_that_is_not_utf_8_is_written_as_text(tmp_path):
+    write_table(tmp_path / "t.csv", COLUMNS, [("a\udce4.png", "b")])
+    assert [line["file"] for _, line in read_table(tmp_path / "t.csv", COLUMNS)] == ["a\\xe4.png"]
+
+
 def test_a_negative_number_is_written_as_one(tmp_path):
     write_table(tmp_path / "t.csv", ("file", "score"), [("-a", -1.5), ("b", -2)])
     assert (tmp_path / "t.csv").read_text() == "file,score\n'-a,-1.5\nb,-2\n"

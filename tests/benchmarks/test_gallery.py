@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks import gallery
 from training import cli
 
@@ -28,3 +30,10 @@ def test_pictures_are_put_where_they_are_shown(tmp_path, monkeypatch):
     monkeypatch.setattr(gallery.cli, "main", draw)
     assert gallery.main([str(tmp_path)]) == 0
     assert {path.name for path in tmp_path.iterdir()} == {*gallery.shown(gallery.PAGE.read_text())}
+
+
+@pytest.mark.parametrize("word", ["--help", "--hlep"])
+def test_a_word_that_is_no_folder_draws_nothing(monkeypatch, word):
+    monkeypatch.setattr(gallery.cli, "main", pytest.fail)
+    with pytest.raises(SystemExit):
+        gallery.main([word])

@@ -109,6 +109,12 @@ def test_a_store_without_a_name_is_not_the_folder_of_the_code(folder):
     assert said == "[Store] root = '': it is empty: give a folder, as data"
 
 
+def test_a_rule_on_what_no_detector_finds_is_refused_before_any_looks(folder):
+    said = error(run(folder, "run", Crop_rules='[{"need": "hand"}]'), code=2)
+    assert said.startswith("[Crop] rules: rule 1 names 'hand', which no detector finds")
+    assert not [*(folder / "store").glob("*/*/*.parquet")]
+
+
 def test_an_empty_folder_is_one_sentence(folder):
     (folder / "empty").mkdir()
     said = error(run(folder, "run", Ingest_source=folder / "empty"), code=2)

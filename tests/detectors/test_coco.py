@@ -98,6 +98,11 @@ def test_pascal_voc_of_cvat_says_it_beside_the_box(tmp_path):
         (changed("images", id="x"), r"images\[1\]: id 'x' is none, or another's"),
         (changed("images", file_name=None), r"images\[0\]: no file_name"),
         (changed("images", width="wide"), "'wide' is no number"),
+        (
+            changed("images", file_name="\ud800.jpg"),
+            r"images\[0\]: file_name '\\ud800.jpg' holds half",
+        ),
+        (changed("categories", name="\udc80"), r"categories\[0\]: name '\\udc80' holds half of a"),
         (changed("categories", name=7), r"categories\[0\]: no name"),
         (changed("annotations", image_id=9), r"annotations\[0\]: image_id 9 is not in the file"),
         (changed("annotations", category_id={}), r"category_id {} is not in the file"),

@@ -113,10 +113,11 @@ def test_train_stops_where_the_options_are_wrong(make):
 
 
 def test_the_page_is_of_the_faces_or_of_the_model_that_is_named(make):
-    line = ["recipe=", "-m", "training", "page", "--model"]
-    assert make("page")[1] == [*line, "recipes/models/faces.npz", "--out", "data/page"]
-    done, words = make("page", "MODEL=/my runs/a$b", "ARGS=--teacher t.npz")
-    assert words == [*line, "/my runs/a$b", "--out", "data/page", "--teacher", "t.npz"], done.stderr
+    line = ["recipe=", "-m", "training", "page"]
+    assert make("page")[1] == [*line, "--model=recipes/models/faces.npz", "--out", "data/page"]
+    for model in [*SOURCES, "-mine.npz"]:
+        done, words = make("page", f"MODEL={model}", "ARGS=--teacher t.npz")
+        assert words[4:] == [f"--model={model}", "--out", "data/page", "--teacher", "t.npz"], done
 
 
 def test_board_shows_the_runs_that_there_are(make):
@@ -124,11 +125,15 @@ def test_board_shows_the_runs_that_there_are(make):
     assert done.stderr.splitlines()[0] == "no run is in data/runs yet: make train begins one"
     assert words == []
     (make.folder / "data/sample/runs").mkdir(parents=True)
-    assert make("board")[1][-2:] == ["--logdir", "data/sample/runs"]
+    assert make("board")[1][-1] == "--logdir=data/sample/runs"
     (make.folder / "data/runs").mkdir(parents=True)
-    assert make("board")[1][-2:] == ["--logdir", "data/runs"]
-    (make.folder / "my runs").mkdir()
-    assert make("board", "RUNS=my runs")[1][-2:] == ["--logdir", "my runs"]
+    assert make("board")[1][-1] == "--logdir=data/runs"
+    for name in ("my runs", "a$b", "it's", 'a"b', "$(HOME)"):
+        done, words = make("board", f"RUNS={name}")
+        assert done.stderr.splitlines()[0] == f"RUNS = {name}: there is no such folder of runs"
+        (make.folder / name).mkdir()
+        assert words == [] and make("board", f"RUNS={name}")[1][-1] == f"--logdir={name}"
+        assert make("board", RUNS=name)[1][-1] == f"--logdir={name}"
 
 
 def test_help_lists_every_command(make):

@@ -1,11 +1,11 @@
 """What a generator's file says of its networks: no weights are made of it, no TensorFlow loaded."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from atelier.arrays import CheckpointError, foreign, load_arrays
 from atelier.errors import stand_in
@@ -23,6 +23,7 @@ from training.networks.architecture import (
 )
 from training.run import checkpoints
 
+T = TypeVar("T")
 LARGEST = 16 * 2**30  # bytes of a pickle
 WORDS = {
     "torch": "a pickle of stylegan2-ada-pytorch or StyleGAN3's repository",
@@ -66,17 +67,25 @@ def describe_model(path: Path) -> Described:
     Raises NetworkFileError or CheckpointError in one sentence.
     """
     if path.is_dir():
-        path = newest_of(path, "about").path
+        return of_newest(path, "about", lambda found: describe_model(found.path))
     check_there(path)
     return described_file(path, path.stat().st_mtime_ns)
 
 
-def newest_of(run: Path, part: str) -> checkpoints.Checkpoint:
-    """The newest whole checkpoint of a run, of which a part is read; raises CheckpointError."""
-    found, _ = checkpoints.newest(run, part=part)
-    if found is None:
-        raise CheckpointError(f"{run} is no run with a whole checkpoint: name one that is")
-    return found
+def of_newest(run: Path, part: str, made: Callable[[checkpoints.Checkpoint], T]) -> T:
+    """What is made of a run's newest whole checkpoint, of which a part was read.
+
+    Training may take it away meanwhile, and then has a newer one. Raises CheckpointError.
+    """
+    while True:
+        found, _ = checkpoints.newest(run, part=part)
+        if found is None:
+            raise CheckpointError(f"{run} is no run with a whole checkpoint: name one that is")
+        try:
+            return made(found)
+        except (CheckpointError, NetworkFileError, FileNotFoundError):
+            if not checkpoints.is_gone(found.path):
+                raise
 
 
 def check_there(path: Path) -> None:

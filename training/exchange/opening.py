@@ -18,7 +18,7 @@ from training.exchange.described import (
     kind_of,
     named_file,
     networks_of,
-    newest_of,
+    of_newest,
 )
 from training.exchange.forms import discriminator_config, generator_config
 from training.exchange.nvidia import PARTS, Found
@@ -31,6 +31,7 @@ from training.networks.architecture import (
 from training.networks.discriminator import Discriminator, discriminator_table
 from training.networks.parameters import Network, Table
 from training.networks.student import new_generator, new_generator_table
+from training.run.checkpoints import Checkpoint
 
 AVERAGE = ("G_ema",)
 
@@ -67,12 +68,18 @@ def open_generator(path: Path, parts: tuple[str, ...] = AVERAGE) -> OpenedGenera
     holds is executed. Raises NetworkFileError or CheckpointError in one sentence.
     """
     if path.is_dir():
-        found = newest_of(path, "G_ema")
-        return from_arrays(found.path, found.arrays, found.about, parts)
+        return of_newest(path, "G_ema", lambda found: from_run(found, parts))
     check_there(path)
     if is_pickle(path):
         return open_pickle(path, parts)
     return from_arrays(path, *load_arrays(path, "G_ema/"), parts)
+
+
+def from_run(found: Checkpoint, parts: tuple[str, ...]) -> OpenedGenerator:
+    """A run's checkpoint, whose digest is taken at once: its training may take the file away."""
+    opened = from_arrays(found.path, found.arrays, found.about, parts)
+    assert opened.digest
+    return opened
 
 
 def open_pickle(path: Path, parts: tuple[str, ...]) -> OpenedGenerator:

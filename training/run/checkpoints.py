@@ -1,5 +1,6 @@
 """Checkpoints: one .npz each, complete as soon as it has its name."""
 
+import os
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -59,7 +60,9 @@ def newest(
             continue
         try:
             return load_checkpoint(path, part), broken
-        except CheckpointError as error:
+        except (CheckpointError, FileNotFoundError) as error:
+            if is_gone(path):
+                return newest(run, until, part)
             broken[path] = str(error)
     if broken:
         raise CheckpointError(
@@ -67,6 +70,11 @@ def newest(
             f" ({next(iter(broken.values()))}): bring one back, or choose another --out"
         )
     return None, broken
+
+
+def is_gone(path: Path) -> bool:
+    """Whether there is no such file any more: the run is in training, and has newer ones by now."""
+    return not os.path.lexists(path)
 
 
 def set_aside(broken: Iterable[Path]) -> None:

@@ -5,13 +5,16 @@ from dataclasses import asdict
 
 import pytest
 
-from detectors.learning import cli, evaluate
+from detectors.learning import cli, evaluate, records
+from detectors.learning.examples import gather
 from detectors.learning.options import (
     METRICS,
     RUN,
     LearningConfig,
     LearningError,
+    check_out,
     config_of,
+    labels_digest,
     saved_config,
     surest_of,
 )
@@ -72,6 +75,23 @@ def test_where_nothing_can_be_written_is_said_before_the_work(
     told = capsys.readouterr().err
     assert told.startswith("error: --out ") and told.count("\n") == 1
     assert (finished / "file").read_text() == "mine"
+
+
+def test_a_name_that_tensorflow_cannot_write_to_is_refused(tmp_path):
+    for folder in (tmp_path / "\udce4", tmp_path / "\udce4" / "below"):
+        with pytest.raises(LearningError, match="this name is not UTF-8: choose another"):
+            check_out(folder, folder)
+
+
+def test_names_that_are_not_utf_8_are_learnt_from(tmp_path):
+    labels, pictures = dataset(tmp_path, 3, csv=False)
+    for path in [*labels.iterdir(), *pictures.iterdir()]:
+        path.rename(path.with_stem(f"{path.stem}\udce4"))
+    found, classes = gather(labels, str(pictures), (), 48, lambda _: None)
+    records.write_records(tmp_path / "train.tfrecord", found, classes)
+    again, _ = records.examples(tmp_path / "train.tfrecord", classes)
+    assert all(each.name.endswith("\\xe4.png") for each in again) and len(again) == 3
+    assert labels_digest(LearningConfig(**SMALL | {"labels": str(labels)}))
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate"])

@@ -64,9 +64,10 @@ def test_a_digest_stands_for_ids_files_and_order(items, at_once, monkeypatch):
     seen.append(Ordered(table, columns.array(order[::-1]), STORE).digest())
     seen.append(Ordered(table, columns.array(order[1:]), STORE).digest())
     seen.append(Ordered(table, columns.array(order), Path("/other")).digest())
+    seen.append(Ordered(table, columns.array(order), Path("/not utf-8 \udce4")).digest())
     moved = table.set_column(table.column_names.index("name"), "name", [["x"] * COUNT])
     seen.append(Ordered(moved, columns.array(order), STORE).digest())
-    assert len(set(seen)) == 5
+    assert len(set(seen)) == 6
     assert Ordered(table, columns.array(order), STORE).digest() == seen[0]
 
 

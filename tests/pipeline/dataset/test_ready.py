@@ -60,6 +60,18 @@ def test_a_folder_of_ready_pictures(ready: Path) -> None:
         records(ready, out)
 
 
+@pytest.mark.parametrize("layout", ready_made.LAYOUTS)
+def test_a_name_that_is_not_utf_8_is_packed_as_any_other(ready: Path, layout: str) -> None:
+    for number, path in enumerate(sorted(ready.iterdir())):
+        path.rename(ready / os.fsdecode(b"%d\xe4.png" % number))
+    suffix = ready_made.LAYOUTS[layout].suffix
+    records(ready, ready.parent / os.fsdecode(b"out\xe4" + suffix.encode()), layout)
+    (out,) = ready.parent.glob("out*")
+    assert len(open_source(str(out))) == 5
+    if not suffix and (told := json.loads((out / "dataset.json").read_text())).get("order"):
+        assert sorted(told["order"])[0] == "0\\xe4.png"
+
+
 @pytest.mark.parametrize(
     ("size", "mode", "sentence"),
     [
