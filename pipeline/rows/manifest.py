@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -243,7 +242,6 @@ def schema() -> dict[str, "pa.DataType"]:
     """The columns of a manifest, and their kinds."""
     import pyarrow as pa
 
-    spare_pandas()
     box = pa.list_(pa.int64(), 4)
     detections = pa.list_(
         pa.struct([("label", pa.string()), ("score", pa.float64()), ("box", box)])
@@ -260,31 +258,6 @@ def schema() -> dict[str, "pa.DataType"]:
     hints = get_type_hints(Measures)
     kinds[Measures | None] = pa.struct([(n, kinds[kind]) for n, kind in hints.items()])
     return {f.name: kinds[f.type] for f in fields(Row) if f.name in IN_MANIFEST}
-
-
-class Hidden:
-    """Among the finders of modules: there is no pandas."""
-
-    @staticmethod
-    def find_spec(name: str, *_: Any) -> None:
-        if name == "pandas":
-            raise ModuleNotFoundError(name=name)
-
-
-def spare_pandas() -> None:
-    """Let Arrow find no pandas when it first makes a column, which takes 0.3 s and 40 MB.
-
-    It only asks whether a list is pandas' own; who turns a table into pandas' still can.
-    """
-    import pyarrow as pa
-
-    if "pandas" not in sys.modules:
-        finder: Any = Hidden
-        sys.meta_path.insert(0, finder)
-        try:
-            pa.array([])
-        finally:
-            sys.meta_path.remove(finder)
 
 
 def plain(value: Any) -> Any:

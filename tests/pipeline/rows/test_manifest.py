@@ -1,13 +1,10 @@
-import subprocess
-import sys
-
 import pytest
 
 from atelier.boxes import Box
 from detectors.base import Detection
 from pipeline.rows import manifest, memo
 from pipeline.rows.manifest import Row, dropped, rows_table
-from tests.kit.store import ROOT, rows_by_key
+from tests.kit.store import rows_by_key
 
 FULL = Row(
     "a.f1",
@@ -77,18 +74,3 @@ def test_a_key_in_two_parts_counts_once(tmp_path):
     memo.write_part(tmp_path, {"k1": [FULL]})
     memo.write_part(tmp_path, {"k1": [FULL], "k2": [Row("b")]})
     assert rows_by_key(tmp_path) == {"k1": [FULL], "k2": [Row("b")]}
-
-
-WITHOUT_PANDAS = """
-import sys
-from pipeline.rows.manifest import Row, rows_table
-table = rows_table([Row("a")])
-print("pandas" in sys.modules, *table.to_pandas().id)
-"""
-
-
-@pytest.mark.slow
-def test_pandas_is_loaded_by_those_alone_who_want_it():
-    line = [sys.executable, "-c", WITHOUT_PANDAS]
-    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
-    assert done.stdout == "False a\n", done.stderr
