@@ -89,7 +89,8 @@ class Crop(SetStage):
 
         A rule on what none of them finds is refused before any of them looks.
         """
-        return detects(self.photos) if self.specs else []
+        _ = self.specs  # raises what is wrong with the rules
+        return detects(self.photos)
 
     @cached_property
     def specs(self) -> list[Spec]:

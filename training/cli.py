@@ -336,7 +336,7 @@ def averages_of(run: Path, wanted: str) -> Iterator[checkpoints.Checkpoint]:
         try:
             yield checkpoints.load_checkpoint(file, "G_ema")
         except (CheckpointError, FileNotFoundError):
-            if not checkpoints.is_gone(file):
+            if wanted not in ("all", NEWEST) or not checkpoints.is_gone(file):
                 raise
             if wanted == NEWEST:
                 yield from averages_of(run, wanted)

@@ -236,6 +236,6 @@ def put_aside(path: Path) -> None:
     """Give a damaged file or folder another name, if it is still there: others may see it, too."""
     aside = path.with_name(f"{path.name}{ASIDE}")
     with suppress(FileNotFoundError):
-        if path.is_dir():
+        if path.is_dir() or aside.is_dir():
             files.remove(aside)
         path.replace(aside)

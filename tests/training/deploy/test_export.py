@@ -177,9 +177,9 @@ def test_the_program_in_the_pages_draws_a_picture(formats, tmp_path, monkeypatch
     for to in formats:
         name = f"faces{FORMATS[to].suffix}"
         assert exported(f"--model={faces.path}", f"--to={to}", f"--out={tmp_path / name}") == 0
-        code += f"{snippets()[name]}\nfound = images.shape, str(images.dtype), np.std(images) > 10"
-        code += f"\nassert found == ((1, 16, 16, 3), 'uint8', True), ({name!r}, found)\n"
-        code += "del images\n"
+        alone = f"{snippets()[name]}\nfound = images.shape, str(images.dtype), np.std(images) > 10"
+        alone += f"\nassert found == ((1, 16, 16, 3), 'uint8', True), ({name!r}, found)\n"
+        code += f"exec({alone!r}, {{}})\n"
     environment = {"PATH": "/usr/bin:/bin", "CUDA_VISIBLE_DEVICES": "-1", "HOME": str(tmp_path)}
     line = [sys.executable, "-I", "-c", code]
     done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True)
