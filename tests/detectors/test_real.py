@@ -16,7 +16,7 @@ from pipeline.stages import detect
 from pipeline.stages.crop import CropConfig, Recipe, crop
 from pipeline.stages.detect import measure_photo
 from pipeline.stages.finds import join
-from tests.kit.commands import error, run
+from tests.kit.commands import error, run, run_here
 
 HAND_LABELS = "open hand|closed hand|pinch|point|face|finger tip|other tip"
 DETECTORS = {
@@ -115,7 +115,7 @@ def test_hands_are_found_on_some_portraits(seen):
 
 
 def test_the_whole_dataset_with_a_graph_of_tensorflows(tmp_path, test_data, monkeypatch):
-    monkeypatch.setattr(detect.processes, "run_apart", lambda work, *given: work(*given))
+    monkeypatch.setattr(detect.processes, "run_apart", run_here)
     (tmp_path / "photos").mkdir()
     for path in sorted((test_data / "portraits_512_1023").iterdir())[:4]:
         (tmp_path / "photos" / path.name).symlink_to(path)
@@ -126,7 +126,7 @@ def test_the_whole_dataset_with_a_graph_of_tensorflows(tmp_path, test_data, monk
 
 
 def test_a_truncated_graph_is_one_sentence(tmp_path, test_data, monkeypatch):
-    monkeypatch.setattr(detect.processes, "run_apart", lambda work, *given: work(*given))
+    monkeypatch.setattr(detect.processes, "run_apart", run_here)
     (tmp_path / "photos").symlink_to(test_data / "portraits_512_1023")
     path = test_data / "models" / "frozen_inference_graph_truncated_ssdv3.pb"
     done = run(tmp_path, "run", Detect_detector=f"tfod:{path}")

@@ -85,6 +85,11 @@ def run_apart(folder, *words, under=(), **more):
     return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=300)
 
 
+def run_here(work, *given):
+    """In the place of the pipeline's `processes.run_apart`: in this process."""
+    return work(*given)
+
+
 def error(done, code=1):
     """What a command that failed said, which is one sentence."""
     assert done.returncode == code, done.stderr

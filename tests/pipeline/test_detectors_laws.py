@@ -5,7 +5,7 @@ import pytest
 from detectors.kinds import KINDS
 from pipeline.rows import manifest
 from pipeline.stages import detect
-from tests.kit.commands import run
+from tests.kit.commands import run, run_here
 from tests.kit.made_graphs import frozen, saved_model
 from tests.kit.store import photo, save
 
@@ -55,7 +55,7 @@ def test_every_kind_is_under_the_laws():
 def test_the_laws_hold_with(detector, tmp_path, monkeypatch):
     """A model of TensorFlow's is tried in a process of its own once: that of `tfod`."""
     if detector.startswith(("hub", "crop")):
-        monkeypatch.setattr(detect.processes, "run_apart", lambda work, *given: work(*given))
+        monkeypatch.setattr(detect.processes, "run_apart", run_here)
     for number in range(5):
         save(tmp_path / "photos" / f"{number}.png", photo(number, [(60, 60, 24)]))
     said, rows = looked(tmp_path, detector)

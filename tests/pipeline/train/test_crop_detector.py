@@ -13,7 +13,7 @@ from pipeline.stages import detect
 from pipeline.train import crop_detector
 from pipeline.train.child import TrainError
 from pipeline.train.crop_detector import TrainCropDetectorConfig
-from tests.kit.commands import run
+from tests.kit.commands import run, run_here
 from tests.kit.learning import SMALL, dataset, small_backbone
 
 SCRATCH = {"weights": "none"}
@@ -123,7 +123,7 @@ def test_a_wrong_labels_file_comes_back_as_one_sentence(tmp_path):
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_the_trained_detector_finds_in_the_pipeline(tmp_path, monkeypatch):
     """Trained and tried in this process, by a small network."""
-    monkeypatch.setattr(detect.processes, "run_apart", lambda work, *given: work(*given))
+    monkeypatch.setattr(detect.processes, "run_apart", run_here)
     monkeypatch.setitem(network.MAKERS, "mobilenetv2", small_backbone)
     monkeypatch.setattr(cli, "set_up", lambda _: None)
     monkeypatch.setattr(

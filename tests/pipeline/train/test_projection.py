@@ -12,7 +12,7 @@ from PIL import Image
 from pipeline import cli
 from pipeline.options import SettingsError
 from pipeline.train import child, projection
-from tests.kit.commands import heard_by_default
+from tests.kit.commands import heard_by_default, run_here
 from tests.kit.small_models import small_model
 from tests.kit.store import BrightFace, photo, save, set_options
 from training.exchange.described import describe_model
@@ -21,7 +21,7 @@ from training.exchange.described import describe_model
 @pytest.fixture
 def here(monkeypatch):
     """The detector of made photos, in this process."""
-    monkeypatch.setattr(projection.processes, "run_apart", lambda work, *given: work(*given))
+    monkeypatch.setattr(projection.processes, "run_apart", run_here)
     monkeypatch.setattr(projection.detect, "load", lambda spec, min_face: BrightFace())
     set_options(Detect_detector="haar", Crop_min_face=16)
 
