@@ -120,12 +120,16 @@ def off(value, other, least=1e-30):
 
 
 def computed(config, images, **more):
-    """(what a minibatch with all steps tells, the second moments of all gradients after it)."""
+    """What a minibatch with all steps tells; the second moments after it; how far weights moved."""
     height, width = images.shape[1:3]
     state = new_state(config, network_configs(config, (height, width, 3), 0))
     minibatch = Minibatch(state, config, np.zeros((1, 0), np.float32), 1.0, **more)
+    before = {name: np.array(value) for name, value in state.arrays().items()}
     told = minibatch(images, tf.zeros((len(images), 0)))
-    return told, {name: value for name, value in state.arrays().items() if "/v/" in name}
+    after = state.arrays()
+    second = {name: value for name, value in after.items() if "/v/" in name}
+    moved = {n: v - before[n] for n, v in after.items() if n.startswith(("G/", "D/"))}
+    return told, second, moved
 
 
 def reals(count=4, side=8):
@@ -137,8 +141,9 @@ def test_xla_gives_the_same(tmp_path):
     """The steps of `xla = true` against TensorFlow's operations; warps have a test of their own."""
     more = {**ALL, "augment_pipe": "color"}
     with eagerly():
-        told, moved = computed(small(tmp_path, tmp_path, xla="false", **more), reals())
-    other, again = computed(small(tmp_path, tmp_path, xla="true", **more), reals())
+        plain = computed(small(tmp_path, tmp_path, xla="false", **more), reals())
+    compiled = computed(small(tmp_path, tmp_path, xla="true", **more), reals())
+    (told, moved, steps), (other, again, others) = plain, compiled
     assert {name: off(value, other[name]) for name, value in told.items()} == {
         name: pytest.approx(0, abs=1e-5) for name in told
     }
@@ -148,6 +153,8 @@ def test_xla_gives_the_same(tmp_path):
         largest = max(moved[name].max() for name in names)
         for name in names:
             assert off(moved[name], again[name], 0.01 * largest) < 2e-4, name
+    for name, step in steps.items():  # with the sign of the gradients
+        assert np.linalg.norm(step - others[name]) <= 0.01 * np.linalg.norm(step), name
 
 
 def test_xla_has_convolutions_of_its_own(tmp_path):
@@ -202,7 +209,7 @@ def test_half_the_products_give_the_same(tmp_path):
     for use in ("none", "learning"):
         config = small(tmp_path, tmp_path, batch=8, fmap_base=512, fmap_max=64)
         found.append(computed(config, reals(8, 16), use=use))
-    (plain, moved), (halved, others) = found
+    (plain, moved, _), (halved, others, _) = found
     for name, value in plain.items():
         np.testing.assert_allclose(halved[name], value, rtol=1e-4, atol=1e-6, err_msg=name)
     second = [name for name in moved if name.endswith("weight")]
