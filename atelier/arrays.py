@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atelier import files
-from atelier.errors import Refusal
+from atelier.errors import Refusal, reason_in
 
 ZIP = b"PK\3\4"  # how one begins
 SEAL = b"heads %08x"
@@ -102,6 +102,11 @@ def of_the_machine(error: Exception) -> bool:
     return isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)
 
 
+def fault_in(error: Exception) -> str:
+    """What is wrong with a zip, by the error that reading it gave."""
+    return "a place in it is none" if isinstance(error, OSError) else reason_in(str(error))
+
+
 def broken_arrays(path: Path) -> str:
     """What is wrong with a file of arrays, in words; all of it is read."""
     try:
@@ -112,7 +117,7 @@ def broken_arrays(path: Path) -> str:
     except BROKEN as error:
         if of_the_machine(error):
             raise
-        return f"is damaged ({error})"
+        return f"is damaged ({fault_in(error)})"
 
 
 def load_arrays(path: Path, part: str = "") -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -132,13 +137,16 @@ def load_arrays(path: Path, part: str = "") -> tuple[dict[str, NDArray[Any]], di
             if not isinstance(about, dict):
                 raise ValueError("it does not say what is in it")
             named = [name for name in file.files if name != "about" and name.startswith(part)]
-            return {name: file[name] for name in named}, about
+            found = {name: file[name] for name in named}
+            if odd := [name for name in named if not isinstance(found[name], np.ndarray)]:
+                raise ValueError(f"{odd[0]} in it is no array")
+            return found, about
     except BROKEN as error:
         if of_the_machine(error):
             raise
         # numpy's words for what is no file of its own advise to unpickle it.
         is_ours = head_of(path) == ZIP and "pickle" not in str(error)
-        why = error if is_ours else "it holds no arrays"
+        why = fault_in(error) if is_ours else "it holds no arrays"
         raise CheckpointError(f"{path} is broken or no checkpoint: {why}") from None
 
 

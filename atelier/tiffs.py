@@ -1,15 +1,23 @@
 """What TIFFs say of their pixels that Pillow passes over (TIFF 6.0): pages, planes, white."""
 
+import ctypes
+from contextlib import suppress
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin
+from PIL import Image, TiffImagePlugin, _imaging
 
 PAGE, BITS, COMPRESSION, PHOTOMETRIC, PLANES = 254, 258, 259, 262, 284  # tags
 SMALLER, LZW, WHITE_IS_ZERO, YCBCR, APART = 1, 5, 0, 6, 2  # what they say
 MOST_PAGES = 16  # that are looked at for one that is no thumbnail
 BLACK_WHITE = "black and white"  # in `info`: the numbers of a grey of over 8 bits that mean them
+
+
+def silence() -> None:
+    """Have libtiff print nothing of a broken file: Pillow raises what there is to say."""
+    with suppress(OSError, AttributeError):  # a Pillow without it, or with it inside
+        ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
 
 
 def as_told(image: Image.Image) -> None:

@@ -1,6 +1,8 @@
 """TIFFs in every layout of the specification come out as the picture that went in."""
 
+import io
 import struct
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -169,3 +171,23 @@ def test_where_all_pages_are_thumbnails_the_first_counts():
     small = {PAGE: [1], BITS: [8], MEANING: [1]}
     data = tiff(([grey().tobytes()], small), ([bytes(HEIGHT * WIDTH)], small))
     assert far(pictures.decode(data)[..., 0], grey()) == 0
+
+
+@pytest.mark.parametrize(
+    "compression", ["group4", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"]
+)
+def test_a_broken_one_is_refused_without_a_word_on_the_screen(capfd, compression):
+    file, refused = io.BytesIO(), 0
+    image = Image.fromarray(np.kron(colours(), np.ones((8, 8, 1), np.uint8)))
+    image.convert("1" if compression == "group4" else "RGB").save(
+        file, "TIFF", compression=compression
+    )
+    for place in range(8, len(file.getvalue()), 7):
+        for data in (bytearray(file.getvalue()), bytearray(file.getvalue()[:place])):
+            data[place : place + 4] = b"\xff\x41\0\xff"[: len(data) - place]
+            with suppress(pictures.UnreadableError):
+                pictures.decode_grey(bytes(data), 0)
+                continue
+            refused += 1
+    assert refused
+    assert capfd.readouterr() == ("", "")

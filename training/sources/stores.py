@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from atelier.arrays import BROKEN, of_the_machine
+from atelier.arrays import BROKEN, fault_in, of_the_machine
 from atelier.listing import is_hidden, kind_by_content, walk
 from atelier.names import name_key
 from training.sources.source import DataError
@@ -87,7 +87,7 @@ class ZipStore:
         except BROKEN as error:
             if of_the_machine(error) or name not in self.file.NameToInfo:
                 raise
-            raise DataError(f"{self.path}/{name}: {error}: make the zip again") from None
+            raise DataError(f"{self.path}/{name}: {fault_in(error)}: make the zip again") from None
 
 
 def only_zip(folder: Path) -> Path | None:
