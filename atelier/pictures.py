@@ -17,13 +17,12 @@ from atelier.boxes import Box, fitted, is_aligned, reduction
 from atelier.colours import hdr_name, in_srgb, rgb
 from atelier.containers import END, FILLING, TEXTLIKE, coding, scans_are_complete, without_ballast
 from atelier.errors import Refusal, stand_in
-from atelier.tiffs import as_told, narrower, silence
+from atelier.tiffs import as_told, narrower
 
 Pixels = NDArray[np.uint8]
 
 register_heif_opener()
 Image.init()
-silence()
 Image.MAX_IMAGE_PIXELS = None  # Ingest checks the size itself, before any decode
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "HEIF", "AVIF", "PPM")

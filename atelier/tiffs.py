@@ -13,11 +13,9 @@ SMALLER, LZW, WHITE_IS_ZERO, YCBCR, APART = 1, 5, 0, 6, 2  # what they say
 MOST_PAGES = 16  # that are looked at for one that is no thumbnail
 BLACK_WHITE = "black and white"  # in `info`: the numbers of a grey of over 8 bits that mean them
 
-
-def silence() -> None:
-    """Have libtiff print nothing of a broken file: Pillow raises what there is to say."""
-    with suppress(OSError, AttributeError):  # a Pillow without it, or with it inside
-        ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
+# libtiff prints nothing of a broken file: Pillow raises what there is to say.
+with suppress(OSError, AttributeError):  # a Pillow without it, or with it inside
+    ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
 
 
 def as_told(image: Image.Image) -> None:
