@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from math import isfinite
 from numbers import Integral, Real
 from typing import Any, Literal
 
+import numpy as np
+
 MOST = 2**24  # of anything that a network counts
+FLOAT_MAX = float(np.finfo(np.float32).max)
 DEEPEST = 64  # dense layers of a mapping
 SMALLEST = 3  # pixels: no side of the lowest level is shorter
 
@@ -90,7 +92,8 @@ class NetworkConfig:
         value, kinds = getattr(self, name), {int: Integral, float: Real}
         if kind not in kinds:
             return
-        if not isinstance(value, kinds[kind]) or isinstance(value, bool) or not isfinite(value):
+        is_number = isinstance(value, kinds[kind]) and not isinstance(value, bool)
+        if not is_number or not -FLOAT_MAX <= value <= FLOAT_MAX:
             raise ValueError(f"{name} is a number, not {value!r}")
         most = DEEPEST if name == "mapping_layers" else MOST
         if kind is int and getattr(self, name) > most:

@@ -255,7 +255,21 @@ def test_whatever_happens_to_a_pickle_it_opens_or_is_refused(write, layout):
 
 SAID = {"G": {**KINDS["rgb"], **WIDTHS, **DEPTH}, "D": {**KINDS["rgb"], **WIDTHS}}
 SAYS = {"key": "0", "network": SAID, "counters": {"seen": 0, "minibatches": 0, "tally": {}}}
-WHAT_CANNOT_BE = [None, True, -1, 1.5, 10**9, 10**30, float("nan"), float("inf"), "x", "", [1], {}]
+WHAT_CANNOT_BE = [
+    None,
+    True,
+    -1,
+    1.5,
+    10**9,
+    10**30,
+    10**400,
+    float("nan"),
+    float("inf"),
+    "x",
+    "",
+    [1],
+    {},
+]
 
 
 def places(said, *above):

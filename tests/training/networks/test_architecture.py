@@ -1,6 +1,8 @@
+from dataclasses import fields
+
 import pytest
 
-from training.networks.architecture import Shape
+from training.networks.architecture import DiscriminatorConfig, GeneratorConfig, Shape
 
 
 @pytest.mark.parametrize(
@@ -37,3 +39,12 @@ def test_other_sizes_are_refused(size):
 def test_channels_are_grey_rgb_or_rgba():
     with pytest.raises(ValueError, match="1, 3 or 4 channels, not 2"):
         Shape(64, 64, 2)
+
+
+@pytest.mark.parametrize("kind", [GeneratorConfig, DiscriminatorConfig])
+def test_a_number_beyond_all_others_is_refused(kind):
+    for field in fields(kind):
+        if field.type in (int, float):
+            for value in (10**400, -(10**400)):
+                with pytest.raises(ValueError):
+                    kind(**{"height": 8, "width": 8, "channels": 3, field.name: value})
