@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import select
 import signal
 import sys
 import threading
@@ -14,6 +15,9 @@ from typing import Any, NoReturn
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STOPPED = 130  # the exit code: not finished, but nothing is lost
 PATIENCE = 10  # seconds to clean up before one more signal ends the process at once
+SOON = 2  # seconds in which most stops are done, and further signals mean the same one
+WAITING = "stopping after this step, with a checkpoint; one more Ctrl-C ends it without"
+OVER = 0  # no signal has this number
 
 Answer = Callable[[int, FrameType | None], None]
 
@@ -139,6 +143,9 @@ class Interruption:
     """A signal asks for a stop; a Ctrl-C after that raises KeyboardInterrupt, once.
 
     A second SIGTERM does not: one comes from the system for each thread of a parent that dies.
+    Python answers signals between its own steps alone, and a step of a library may take minutes. So
+    a thread hears them as well: it says what is waited for, and ends the process where a second
+    Ctrl-C finds no answer.
     """
 
     def __init__(self) -> None:
@@ -147,7 +154,12 @@ class Interruption:
         self.before: dict[int, Any] = {}
 
     def __enter__(self) -> "Interruption":
+        self.hearing, self.telling = os.pipe()
+        os.set_blocking(self.telling, False)
+        self.thread = threading.Thread(target=self.attend, daemon=True)
         self.before = listen(self.asked)
+        self.told_before = signal.set_wakeup_fd(self.telling, warn_on_full_buffer=False)
+        self.thread.start()
         return self
 
     def asked(self, number: int, frame: FrameType | None) -> None:
@@ -156,6 +168,36 @@ class Interruption:
             raise KeyboardInterrupt
         self.signal = self.signal or number
 
+    def attend(self) -> None:
+        """Hear what `asked` hears, whatever the process is at, until the context ends."""
+        if self.heard() == OVER or self.is_over(SOON):
+            return
+        if sys.stderr and sys.stderr.isatty():
+            print(f"\n{WAITING}", file=sys.stderr, flush=True)
+        while (number := self.heard()) != signal.SIGINT:
+            if number == OVER:
+                return
+        if not self.is_over(PATIENCE):
+            os._exit(STOPPED)
+
+    def is_over(self, seconds: float) -> bool:
+        """Whether the context ends within so many seconds, whatever signals come meanwhile."""
+        end = time.monotonic() + seconds
+        while (number := self.heard(max(end - time.monotonic(), 0))) is not None:
+            if number == OVER:
+                return True
+        return False
+
+    def heard(self, seconds: float | None = None) -> int | None:
+        """The next signal, or OVER; None after so many seconds without one."""
+        ready, _, _ = select.select([self.hearing], [], [], seconds)
+        return os.read(self.hearing, 1)[0] if ready else None
+
     def __exit__(self, *_: object) -> None:
+        signal.set_wakeup_fd(self.told_before)
+        os.write(self.telling, bytes([OVER]))
+        self.thread.join()
+        os.close(self.hearing)
+        os.close(self.telling)
         if not self.raised:
             restore(self.before)

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,10 @@ from atelier.errors import Failure
 from pipeline.options import REPOSITORY
 
 WRONG_INPUT, STOPPED = 2, 130  # exit codes of every trainer
-SAVING = "\nstopping: the trainer writes a checkpoint first"
+SAVING = (
+    "\nstopping: the trainer writes a checkpoint first;"
+    f" one more Ctrl-C, after {stop.PATIENCE} seconds, ends it without"
+)
 SOMEBODY = "somebody stopped the trainer; the same command goes on"
 REASONS = ("error: ", "collapsed at ")  # how a line begins that says why the trainer ends
 
@@ -110,15 +114,20 @@ def import_path() -> str:
 def forwarding(trainer: "subprocess.Popen[Any]", saying: str = "") -> Iterator[list[int]]:
     """Pass the first signal on, as SIGTERM, and say so; gathers them all.
 
-    The answer takes a while.
+    The answer takes a while: a Ctrl-C is passed on, too, that comes much later.
     """
     received: list[int] = []
+    began = 0.0
 
     def forward(number: int, _: object) -> None:
+        nonlocal began
         if not received:
+            began = time.monotonic()
             if saying:
                 commands.said(saying, 0)
             trainer.terminate()
+        elif number == signal.SIGINT and time.monotonic() - began > stop.PATIENCE:
+            trainer.send_signal(number)
         received.append(number)
 
     if multiprocessing.parent_process():  # Luigi's worker process: it ends with its parent, too
