@@ -333,6 +333,9 @@ def answer_for_files(*scripts: str) -> None:
         sys.exit(said(f"error: luigi.cfg, or what LUIGI_CONFIG_PATH names: {told}", 2))
 
     if stop.is_command("-m", *scripts):
+        recipe = os.environ.get("LUIGI_CONFIG_PATH", "")
+        if os.path.exists(recipe) and not os.path.isfile(recipe):  # a pipe would be waited for
+            sys.exit(said(f"error: LUIGI_CONFIG_PATH = {recipe}: that is no file", 2))
         sys.excepthook = tell
         filterwarnings("ignore", "Config file does not exist")  # which is said later, once
         filterwarnings("ignore", "Config for .* parser added")  # it is read all the same

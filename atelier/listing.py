@@ -79,19 +79,41 @@ def walk_apart(
 ) -> Iterator[Path]:
     """The files below a place; hidden folders are put aside where there is a list for them."""
     on_error = raise_error if hidden is not None else pass_closed
-    for folder, folders, names in os.walk(place, followlinks=True, onerror=on_error):
-        here = Path(folder)
+    waiting = [place]  # not os.walk: until Python 3.12 it calls itself for each level
+    while waiting:
+        here = waiting.pop()
+        try:
+            folders, names = names_in(here)
+        except OSError as error:
+            on_error(error)
+            continue
         if (own := inode(here)) in seen:
-            folders.clear()
             continue
         seen.add(own)
         below = here.relative_to(source)
         aside = {name for name in folders if is_hidden((below / name / "-").as_posix())}
         if hidden is not None:
             hidden += [here / name for name in aside]
-            folders[:] = [name for name in folders if name not in aside]
-        folders.sort()
+            folders = [name for name in folders if name not in aside]
+        waiting += [here / name for name in sorted(folders, reverse=True)]
         yield from (here / name for name in sorted(names))
+
+
+def names_in(folder: Path) -> tuple[list[str], list[str]]:
+    """The names of the folders in a folder, and of links to folders, and those of its files."""
+    folders, names = list[str](), list[str]()
+    with os.scandir(folder) as found:
+        for entry in found:
+            (folders if leads_to_folder(entry) else names).append(entry.name)
+    return folders, names
+
+
+def leads_to_folder(entry: "os.DirEntry[str]") -> bool:
+    """Whether it is a folder, or leads to one; what cannot be asked is a file."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def inode(folder: Path) -> tuple[int, int]:

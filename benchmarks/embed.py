@@ -5,6 +5,7 @@
 Each rate is of two single-thread processes, from 1024 px JPEGs to scores, after the start.
 """
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -30,6 +31,7 @@ BY_HAND = 3  # pictures that pytorch_fid is timed on
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         weights = made_weights(folder)

@@ -4,6 +4,7 @@ moto's S3 server on this machine stands for the store: it answers slowly, and fr
 each rate is given once more with 30 ms added to each request, as over a network.
 """
 
+import argparse
 import multiprocessing
 import os
 import sys
@@ -33,6 +34,7 @@ def serve(told: "Queue[Any]") -> None:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     context = multiprocessing.get_context("spawn")
     told = context.Queue()
     server = context.Process(target=serve, args=(told,), daemon=True)

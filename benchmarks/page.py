@@ -1,5 +1,6 @@
 """How fast a page draws in headless Chromium, and how far it is from Python: page.py MODEL ..."""
 
+import argparse
 import sys
 import threading
 import time
@@ -40,9 +41,12 @@ class Quiet(SimpleHTTPRequestHandler):
 
 def main():
     """A row for each model."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("models", nargs="+", type=Path, metavar="MODEL")
+    models = parser.parse_args().models
     quiet_tensorflow()
     print(f"{'':20} {'pictures/s':>10} {'processor ms':>12} {'furthest of 255':>15}")
-    for name in map(Path, sys.argv[1:]):
+    for name in models:
         with TemporaryDirectory() as folder:
             page = Page(name, Path(folder) / "page")
             write_page(page)

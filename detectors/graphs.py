@@ -50,7 +50,7 @@ def open_graph(path: Path) -> Graph:
     for folder in (path, path / "saved_model"):
         if (folder / "saved_model.pb").is_file():
             return saved_model(folder)
-    graphs = sorted(path.glob("*.pb"))
+    graphs = sorted(graph for graph in path.glob("*.pb") if graph.is_file())
     if len(graphs) == 1:
         return frozen(graphs[0])
     raise ValueError(f"{path} holds neither saved_model.pb nor saved_model/saved_model.pb")

@@ -187,7 +187,8 @@ def check_spec(spec: Spec) -> None:
     if not on_disk(spec):
         return
     kind, path = KINDS[spec.kind], Path(spec.model)
-    if not os.path.exists(path):  # which takes a name that is too long for one that is not there
+    # These two take a name that is too long for one that is not there.
+    if not (os.path.isfile(path) or os.path.isdir(path)):
         raise ValueError(f"{spec.kind}:{spec.model}: there is no such file or folder")
     for read in filter(None, (spec.model, spec.labels)):
         if not os.access(read, os.R_OK):

@@ -20,7 +20,7 @@ from pipeline.luigi_script import KEPT, sentences, task_of, tell_dataset
 from pipeline.options import SettingsError, current
 from pipeline.report import chapters
 from pipeline.report.funnel import shortened
-from pipeline.review import session
+from pipeline.review import exchange, session
 from pipeline.rows import parquet, shards
 from pipeline.rows.manifest import facts
 from pipeline.rows.memo import KILLED
@@ -259,7 +259,11 @@ def report(_: argparse.Namespace) -> int:
 
 def review(given: argparse.Namespace) -> int:
     """Find the portraits if that is still to do, then let a person decide."""
-    if not (given.export or given.bring_in):
+    if given.export:
+        exchange.check_export(given.export)
+    elif given.bring_in:
+        exchange.check_import(given.bring_in)
+    else:
         session.check_screen()
     lock.hold(store())
     finding = tasks.Crop()

@@ -212,7 +212,8 @@ def check_recipe_file(recipe: str) -> None:
     if recipe.endswith(".toml"):
         raise SettingsError(f"LUIGI_CONFIG_PATH = {recipe}: a recipe is no TOML: call it *.cfg")
     if recipe and not Path(recipe).is_file():
-        raise SettingsError(f"LUIGI_CONFIG_PATH = {recipe}: there is no such file")
+        wrong = "that is no file" if Path(recipe).exists() else "there is no such file"
+        raise SettingsError(f"LUIGI_CONFIG_PATH = {recipe}: {wrong}")
     if recipe and not os.access(recipe, os.R_OK):
         raise SettingsError(f"LUIGI_CONFIG_PATH = {recipe}: you may not read that file")
 

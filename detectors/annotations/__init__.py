@@ -27,6 +27,7 @@ __all__ = [
     "AnnotationError",
     "Annotations",
     "Labelled",
+    "check_annotations",
     "read_annotations",
     "write_csv",
     "write_voc",
@@ -45,8 +46,7 @@ def read_annotations(
     that are not there are left out. With `names` of photos these stand for what was written, where
     one of them is meant. With `classes`, another class is an error. Raises AnnotationError.
     """
-    if not path.exists():
-        raise AnnotationError(f"{path}: there is no such CSV or JSON file or folder of XML files")
+    check_annotations(path)
     found = Annotations()
     sizes = PhotoSizes(pictures) if pictures else None
     if path.is_dir():
@@ -63,3 +63,9 @@ def read_annotations(
     for filename, group in groupby(entries, key=lambda entry: entry.filename):
         found.photos.append(annotated(filename, list(group), sizes, found.warnings.append))
     return found
+
+
+def check_annotations(path: Path) -> None:
+    """Raise AnnotationError where there is nothing to read; a pipe would be waited for."""
+    if not (path.is_file() or path.is_dir()):
+        raise AnnotationError(f"{path}: there is no such CSV or JSON file or folder of XML files")

@@ -126,7 +126,7 @@ def labels_digest(config: LearningConfig) -> str:
     told = hashlib.sha256()
     for labels in filter(None, (config.labels, config.held_labels)):
         path = Path(labels)
-        if not path.exists():
+        if not (path.is_file() or path.is_dir()):
             return ""
         # The name of an XML file says which photo it is about; that of a table says nothing.
         inner = sorted(path.rglob("*.xml")) if path.is_dir() else []

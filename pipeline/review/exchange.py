@@ -10,6 +10,7 @@ from detectors.annotations import (
     Annotated,
     AnnotationError,
     Labelled,
+    check_annotations,
     read_annotations,
     write_csv,
     write_voc,
@@ -29,9 +30,7 @@ def export(
     Returns the number of photos, and what of the accepted is left out: frames of clips, and photos
     outside of which their rectangles lie.
     """
-    folder = path.parent if path.suffix.lower() == ".csv" else path
-    if not files.is_writable(folder) or (folder != path and path.is_dir()):
-        raise SettingsError(f"--export {path}: nothing can be written there: name another place")
+    check_export(path)
     accepted = [photo for photo in photos if is_accepted(photo, held)]
     found = [annotated(photo, held[photo.id]) for photo in accepted if not photo.clip]
     written = sorted((each for each in found if each.boxes), key=lambda photo: photo.filename)
@@ -45,6 +44,21 @@ def export(
     except AnnotationError as error:
         raise SettingsError(f"--export {path}: {error}") from None
     return len(written), left
+
+
+def check_export(path: Path) -> None:
+    """Raise SettingsError for an `--export` that cannot be written."""
+    folder = path.parent if path.suffix.lower() == ".csv" else path
+    if not files.is_writable(folder) or (folder != path and path.is_dir()):
+        raise SettingsError(f"--export {path}: nothing can be written there: name another place")
+
+
+def check_import(path: Path) -> None:
+    """Raise SettingsError for an `--import` of what is not there."""
+    try:
+        check_annotations(path)
+    except AnnotationError as error:
+        raise SettingsError(f"--import {error}") from None
 
 
 def is_accepted(photo: Photo, held: Mapping[str, Decision]) -> bool:

@@ -118,8 +118,11 @@ class Asked:
 
 
 def asked() -> Asked:
-    """All that is asked of how a portrait looks, as it is set."""
-    return Asked(current(FilterQualityConfig), current(CropConfig).on_measures)
+    """All that is asked of how a portrait looks, as it is set; raises SettingsError."""
+    config = current(FilterQualityConfig)
+    if config.scores and not Path(config.scores).is_file():
+        config.refuse("scores", "there is no such file; name a CSV")
+    return Asked(config, current(CropConfig).on_measures)
 
 
 class Limit(NamedTuple):
@@ -266,8 +269,7 @@ def scores_of(
             except ValueError:
                 config.refuse("scores", f"line {line}: {cells['score']!r} is no number")
     except (TableError, OSError) as error:
-        none = isinstance(error, FileNotFoundError | IsADirectoryError)
-        config.refuse("scores", "there is no such file; name a CSV" if none else str(error))
+        config.refuse("scores", str(error))
     meant = matched(told, paths.values())
     score_of: dict[str, float] = {}
     for said, found in meant.items():

@@ -11,6 +11,7 @@ from pipeline.options import SettingsError, located, with_options
 from pipeline.train import child, stylegan
 from pipeline.train.stylegan import RUNS, TrainerConfig
 from training.config import KERAS, ConfigError
+from training.explore import asked
 from training.run import checkpoints, folder
 from training.student import options
 from training.student.options import DistillationConfig
@@ -52,6 +53,17 @@ def declared_options() -> Iterator[tuple[str, type[str], Field[str]]]:
 DistillStyleGANConfig = with_options(
     StudentTrainerConfig, "DistillStyleGANConfig", declared_options()
 )
+
+
+def check_files(config: StudentTrainerConfig) -> None:
+    """Raise SettingsError where the teacher, or another file, is named and is not there."""
+    stylegan.check_inception(config)
+    vgg = config.options()["vgg"]
+    try:
+        asked.check_model(named_teacher(config), "teacher")
+        asked.check_vgg(str(located(vgg)) if vgg not in ("", KERAS) else vgg)
+    except ConfigError as error:
+        raise SettingsError(f"[DistillStyleGAN] {error}") from None
 
 
 def teacher_file(teacher: Path) -> Path:

@@ -120,6 +120,13 @@ def check_begun(
     config.resolved(width, height)
 
 
+def check_inception(config: TrainerConfig) -> None:
+    """Raise SettingsError where the file of Inception's weights is named and is not there."""
+    named = config.given().get("inception")
+    if named and not Path(named).is_file():
+        raise SettingsError(f"{config.called('inception')} = {named}: there is no such file")
+
+
 def was_begun(run: Path, given: dict[str, str]) -> bool:
     """Whether a run was begun from the model that is named."""
     try:

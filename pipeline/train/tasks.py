@@ -30,7 +30,11 @@ class TrainStyleGAN(luigi.Task):
 
     def complete(self) -> bool:
         self.check()
-        return (self.trained or self.requires().complete()) and stylegan.finished(*self.asked())
+        ready = self.trained or self.requires().complete()
+        done = ready and stylegan.finished(*self.asked())
+        if not (done or self.trained):
+            stylegan.check_inception(self.config)  # before photos are looked at for it
+        return done
 
     def asked(self) -> tuple[Path, Path, stylegan.TrainerConfig, int, int]:
         """What tells this run from others: dataset, store, options, width and height."""
@@ -63,7 +67,10 @@ class DistillStyleGAN(luigi.Task):
 
     def complete(self) -> bool:
         ready = self.trained or all(task.complete() for task in self.requires())
-        return ready and bool(self.finished_run())
+        done = ready and bool(self.finished_run())
+        if not (done or self.trained):
+            student.check_files(self.config)  # before photos are looked at for it
+        return done
 
     def asked(self) -> tuple[Path, Path, student.StudentTrainerConfig, Path]:
         """What tells this run from others: dataset, store, options, teacher."""

@@ -1,6 +1,8 @@
 """Which files count: one table, and every reader holds to it."""
 
+import inspect
 import io
+import sys
 import zipfile
 
 import numpy as np
@@ -166,3 +168,17 @@ def test_of_two_datasets_in_a_folder_none_is_guessed(tmp_path):
     cats, dogs = (open_source(tmp_path / f"{name}-r03.tfrecords") for name in ("cats", "dogs"))
     assert (cats.labels.shape, dogs.labels.shape) == ((2, 0), (3, 3))
     assert cats.notes == ["dogs-rxx.labels is not called cats-rxx.labels, so it is no labels"]
+
+
+def test_no_depth_of_folders_is_too_much(tmp_path):
+    folder = tmp_path
+    for _ in range(200):
+        folder = folder / "d"
+        folder.mkdir()
+    (folder / "deep.txt").touch()
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack(0)) + 100)
+    try:
+        assert list(listing.walk(tmp_path)) == [folder / "deep.txt"]
+    finally:
+        sys.setrecursionlimit(limit)

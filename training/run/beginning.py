@@ -16,6 +16,10 @@ from training.run import folder
 MANY_EPOCHS = 1000
 FIRST = {"lock", "metrics.lock", "config.json"}  # of a run that has not begun to learn
 
+# What it writes then. Checkpoints without a config.json are gone on from.
+LATER = {"grids", "tensorboard", "metrics", "metrics.jsonl", "metrics.svg", "progress.mp4"}
+LATER |= {"real_scores.jsonl", "real_scores.svg", "stats.jsonl"}
+
 
 def check_apart(config: Config) -> None:
     """Raise ConfigError where the run would lie in its own dataset, and become part of it.
@@ -63,8 +67,7 @@ def made_for(run: Path) -> Iterator[None]:
     except OSError:
         unmake(new)
         raise ConfigError(f"out = {run}: no folder can be made there: choose another") from None
-    if any(run.iterdir()) and not (run / "config.json").exists():
-        say(f"note: {run} has other files in it, and the run is written beside them")
+    check_others(run, set(os.listdir(run)))
     try:
         yield
     except (Refusal, OSError):
@@ -72,6 +75,18 @@ def made_for(run: Path) -> Iterator[None]:
             forget(run)
         unmake(new)
         raise
+
+
+def check_others(run: Path, there: set[str]) -> None:
+    """Raise ConfigError where a run that begins would write over files that are no run's."""
+    if not there or "config.json" in there:
+        return
+    if "checkpoints" not in there and (taken := sorted(there & LATER)):
+        raise ConfigError(
+            f"out = {run}: {taken[0]} there is of no run, and would be written over: choose"
+            " another out"
+        )
+    say(f"note: {run} has other files in it, and the run is written beside them")
 
 
 def forget(run: Path) -> None:

@@ -5,8 +5,8 @@ from dataclasses import Field, dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
 from atelier.options import option
-from training import presets
-from training.config import SECTIONS, Config, Options, made_sections, steps_option
+from training import presets, schedule
+from training.config import SECTIONS, Config, ConfigError, Options, made_sections, steps_option
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,15 @@ class DistillConfig(Options):
     )
     pyramid: bool = option(True, "compare the images of all heads; false: of the last alone")
     reals: Literal["data", "teacher"] = option("data", "whose images D is told are real")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        weights = self.lambda_perceptual, self.lambda_adversarial
+        if not any(value for text in weights for _, value in schedule.steps(text)):
+            raise ConfigError(
+                "lambda_perceptual = 0 and lambda_adversarial = 0 teach a student nothing: raise"
+                " one of them"
+            )
 
 
 @dataclass(frozen=True)

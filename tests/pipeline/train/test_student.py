@@ -115,5 +115,8 @@ def test_photos_to_a_student_of_their_own_generator(folder, monkeypatch):
     again = run(folder, "run", "DistillStyleGAN", Dataset_size=16, **words)
     assert again.returncode == 0 and "kimg" not in again.stdout
     missing = {**words, "DistillStyleGAN_teacher": folder / "none.pkl"}
-    said = error(run(folder, "run", "DistillStyleGAN", Dataset_size=16, **missing))
-    assert said == f"teacher = {folder / 'none.pkl'}: there is no such run or checkpoint"
+    said = error(run(folder, "run", "DistillStyleGAN", Dataset_size=16, **missing), 2)
+    assert (
+        said
+        == f"[DistillStyleGAN] teacher = {folder / 'none.pkl'}: there is no such run or checkpoint"
+    )

@@ -317,6 +317,7 @@ def seen(folder):
 def test_what_it_trained_is_done_though_another_dataset_was_built(
     tmp_path, monkeypatch, task, room, train
 ):
+    (tmp_path / "teacher.npz").touch()
     set_options(Store_root=tmp_path, DistillStyleGAN_teacher=tmp_path / "teacher.npz")
     at_end = []
     monkeypatch.setattr(room, train, lambda *_: at_end.append(tmp_path))
