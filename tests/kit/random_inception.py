@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from training.features.standin import write_inception as write_weights
+from training.features.untrained import write_inception as write_weights
 
 __all__ = ["write_weights"]
 

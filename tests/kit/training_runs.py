@@ -1,40 +1,20 @@
 """Small training runs for tests: drawn pictures, the smallest networks."""
 
 import os
-import subprocess
 import sys
 from contextlib import contextmanager, redirect_stderr
+from functools import partial
 from io import StringIO
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from tests.kit.commands import heard_by_default
-from training import config, loop, schedule, sources
+from tests.kit.forked import Forked
+from training import cli, config, devices, loop, schedule, sources
 from training.minibatch import Minibatch
 from training.run import collapse
 
-ROOT = Path(__file__).resolve().parents[2]
-# Graphs this small are not worth optimising: half of the time of these tests would go there.
-COMMAND = """
-import sys
-from training import startup
-startup.load_tensorflow()
-import tensorflow as tf
-tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-from training import devices
-from training.cli import main
-devices.AGREE = 0  # runs this small end within seconds: machines ask each other every time
-sys.exit(main(sys.argv[1:]))
-"""
-REHEARSAL = COMMAND.replace(
-    "devices.AGREE",
-    "from functools import partial\nfrom tests.kit.training_runs import Rehearsal\n"
-    "from training import loop\n"
-    "loop.train = partial(loop.train, new_step=Rehearsal)\ndevices.AGREE",
-)
 SMALL = {
     "fmap_base": 16,
     "fmap_max": 8,
@@ -86,8 +66,6 @@ def eagerly():
 
 def follow_here(command, status, say):
     """In the place of the pipeline's `child.follow`: `python -m training` in this process."""
-    from training import cli
-
     told = StringIO()
     with eagerly(), redirect_stderr(told):
         code = cli.main(command[command.index("training") + 1 :])
@@ -132,23 +110,23 @@ def command(data, out, **options):
     return ["train", *(f"--{name}={value}" for name, value in given.items())]
 
 
-def start_rehearsal(arguments):
-    """The same, with steps that learn nothing, in no hurry."""
-    return start(arguments, REHEARSAL)
+def train_command(*words):
+    """`python -m training`, to be started."""
+    # Graphs this small are not worth optimising: half of the time of these tests would go there.
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    devices.AGREE = 0  # runs this small end within seconds: machines ask each other every time
+    sys.exit(cli.main(list(words)))
 
 
-def start(arguments, script=COMMAND, **environment):
-    """`python -m training` in a process of its own."""
-    own = {"PYTHONUNBUFFERED": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    return subprocess.Popen(
-        [sys.executable, "-c", script, *map(str, arguments)],
-        cwd=ROOT,
-        env={**os.environ, **own, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=heard_by_default,
-    )
+def rehearsal_command(*words):
+    """The same, with steps that learn nothing."""
+    loop.train = partial(loop.train, new_step=Rehearsal)
+    train_command(*words)
+
+
+def start(arguments, run=train_command, **environment):
+    """Such a command in a process of its own, which need not load TensorFlow first."""
+    return Forked(run, [str(word) for word in arguments], environment)
 
 
 def signal_after(lines, number, end=None):

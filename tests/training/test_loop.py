@@ -18,10 +18,11 @@ from tests.kit.training_runs import (
     Rehearsal,
     command,
     draw,
+    rehearsal_command,
     rehearse,
     signal_after,
     small,
-    start_rehearsal,
+    start,
     train,
 )
 from training import cli, sources
@@ -327,7 +328,7 @@ def test_kill_9_at_any_moment_loses_nothing(rehearsed, tmp_path):
     arguments = command(data, run, **ALL, snapshot_kimg=0.016)
     rng = np.random.default_rng(int(time.time()))
     for lines in (1, 3):
-        process = start_rehearsal(arguments)
+        process = start(arguments, rehearsal_command)
         while lines and (text := process.stdout.readline()):
             lines -= " kimg  " in text
         time.sleep(rng.uniform(0, 0.1))
@@ -341,7 +342,7 @@ def test_kill_9_at_any_moment_loses_nothing(rehearsed, tmp_path):
 def test_ctrl_c_stops_the_command_after_a_checkpoint(rehearsed, tmp_path):
     data, run = rehearsed.parent / "data", tmp_path / "run"
     words = [*command(data, run, **ALL, total_kimg=25000), "--device", "cpu"]
-    process = start_rehearsal(words)
+    process = start(words, rehearsal_command)
     while " kimg  " not in process.stdout.readline():
         pass
     process.send_signal(signal.SIGINT)

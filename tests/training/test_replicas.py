@@ -10,7 +10,15 @@ import time
 import numpy as np
 import pytest
 
-from tests.kit.training_runs import COMMAND, REHEARSAL, command, draw, small, start, train
+from tests.kit.training_runs import (
+    command,
+    draw,
+    rehearsal_command,
+    small,
+    start,
+    train,
+    train_command,
+)
 from training import devices
 from training.config import ConfigError
 from training.run import checkpoints, journal
@@ -28,7 +36,7 @@ def ended(process, code=0):
     return out + err
 
 
-def workers(*arguments, script=COMMAND):
+def workers(*arguments, run=train_command):
     """Two processes that train together over loopback, each with its own arguments."""
     with socket.socket() as one, socket.socket() as two:
         for each in (one, two):
@@ -37,7 +45,7 @@ def workers(*arguments, script=COMMAND):
     tasks = [{"type": "worker", "index": index} for index in (0, 1)]
     configs = [{"cluster": {"worker": hosts}, "task": task} for task in tasks]
     both = zip(arguments * (2 // len(arguments)), configs, strict=True)
-    return [start(own, script, TF_CONFIG=json.dumps(config)) for own, config in both]
+    return [start(own, run, TF_CONFIG=json.dumps(config)) for own, config in both]
 
 
 def at_a_tick(process):
@@ -114,7 +122,7 @@ def test_two_machines_go_on_with_the_curve_of_one_until_one_is_lost(alone, tmp_p
 def test_a_signal_to_one_machine_stops_all_with_a_checkpoint(alone, tmp_path):
     """Their steps learn nothing; what is agreed on between them is real."""
     data, run = alone[0], tmp_path / "run"
-    both = workers(command(data, run, **ALL | {"total_kimg": 1000}), script=REHEARSAL)
+    both = workers(command(data, run, **ALL | {"total_kimg": 1000}), run=rehearsal_command)
     at_a_tick(both[1])
     both[1].send_signal(signal.SIGTERM)
     for process in both:

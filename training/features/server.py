@@ -22,8 +22,7 @@ from numpy.typing import NDArray
 
 from atelier.files import digest_file
 from training.features import frames
-from training.features.inception import DIMS, Inception
-from training.features.standin import Classifier, School, write_inception
+from training.features.standin import Classifier, School
 
 Pixels = NDArray[np.uint8]  # H, W, C
 
@@ -106,15 +105,19 @@ def build_network(
     weights, threads = Path(wanted["weights"]), wanted["threads"]
     if wanted["kind"] == "classifier":
         return Classifier(weights, device), "classifier", f"classifier {digest_file(weights)}"
+    # With torchvision, which a classifier does without: it takes as long as torch itself.
+    from training.features.inception import Inception
+    from training.features.untrained import write_inception
+
     if wanted["kind"] == "random-inception":
         with TemporaryDirectory() as folder:
             made = Path(folder, "weights.pth")
             write_inception(made)
-            net = Inception(made, max(DIMS), device=device, threads=threads)
+            net = Inception(made, device=device, threads=threads)
         return net, "random-inception", f"random-inception 1 {torch.__version__}"
     try:
         given = weights if wanted["weights"] else None
-        net = Inception(given, max(DIMS), device=device, threads=threads)
+        net = Inception(given, device=device, threads=threads)
     except ConnectionError as error:
         raise ConnectionError(
             f"{error}; or measure with --standin random-inception, or where the data has classes"

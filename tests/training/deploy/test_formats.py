@@ -18,7 +18,7 @@ WAYS += [(to, each) for to in FORMATS if FORMATS[to].quantizes for each in QUANT
 # "rgb" has nothing that another kind has not; "wide" has classes here.
 STARTS = [("rgba", "z"), ("wide", "z"), ("student", "z"), ("grey", "w")]
 QUANTIZED_STARTS = [("rgba", "z"), ("grey", "w")]  # what the floats of all kinds hold is held
-SIGNED = [("rgba", "z"), ("wide", "z"), ("grey", "w")]  # all inputs; no operation is converted
+SIGNED = [("wide", "z"), ("grey", "w")]  # all inputs; no operation is converted
 LEAST_PSNR = {"float16": 50, "int8": 28}  # dB
 
 
