@@ -176,10 +176,10 @@ class Step(Sharded, luigi.Task):
         return self.folder / f"{self.came_in}.{self.suffix}"
 
     def complete(self) -> bool:
-        return all(step.complete() for step in self.before()) and self.path.is_file()
+        return all(step.complete() for step in self.parents) and self.path.is_file()
 
     def output(self) -> luigi.LocalTarget:
-        ready = all(step.complete() for step in self.before())
+        ready = all(step.complete() for step in self.parents)
         return luigi.LocalTarget(self.path if ready else self.folder / "not-known-yet")
 
     def run(self) -> None:

@@ -48,9 +48,10 @@ def write_detector(
     Scores are bent so that 0.5, where detectors usually cut, is where F1 was best: `surest`.
     """
     bend = bend_of(surest)
-    detect = tf.function(finder(model, mirror, bend), input_signature=[PICTURES])
-    module = tf.Module()
-    module.model, module.detect = model, detect
+    find = finder(model, mirror, bend)
+    detect = tf.function(find, input_signature=[PICTURES], autograph=False)
+    module = tf.Module()  # the weights alone: a Keras model would bring graphs that nobody calls
+    module.weights, module.detect = model.weights, detect
     with files.replacing(folder) as partial:
         partial.mkdir()
         tf.saved_model.save(
@@ -98,7 +99,7 @@ def lite(model: Any, mirror: bool, bend: float) -> bytes:
     side = model.input_shape[1]
     spec = tf.TensorSpec([1, side, side, 3], tf.uint8, name="image_tensor")
 
-    @tf.function(input_signature=[spec])
+    @tf.function(input_signature=[spec], autograph=False)
     def detect(images: Any) -> dict[str, Any]:
         boxes, scores = answers(model, tf.cast(images, tf.float32), mirror)
         kinds = scores.shape[-1]
@@ -115,7 +116,7 @@ def lite(model: Any, mirror: bool, bend: float) -> bytes:
     # Converted from here the variables of a Keras 3 model would stay behind: all answers NaN.
     constants = with_constants(detect.get_concrete_function())
 
-    @tf.function(input_signature=[spec])
+    @tf.function(input_signature=[spec], autograph=False)
     def detect_alone(image_tensor: Any) -> dict[str, Any]:
         return dict(zip(sorted(OUTPUTS), tf.nest.flatten(constants(image_tensor)), strict=True))
 

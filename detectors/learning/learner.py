@@ -49,8 +49,9 @@ class Learner:
         ]
         for each, weights, _ in self.parts:
             each.build(weights)
-        self.compiled = tf.function(self.learn)
-        self.find = tf.function(finder(self.average, config.mirror), input_signature=[PICTURES])
+        self.compiled = tf.function(self.learn, autograph=False)
+        find = finder(self.average, config.mirror)
+        self.find = tf.function(find, input_signature=[PICTURES], autograph=False)
 
     def begin(self) -> str:
         """Take the weights that training begins with; says which."""

@@ -33,22 +33,28 @@ def by_chance():
     return made
 
 
-def exported(folder):
-    export.write_detector(folder / "detector", by_chance(), ["red", "blue"], True, 0.3)
+def exported(folder, mirror):
+    export.write_detector(folder / "detector", by_chance(), ["red", "blue"], mirror, 0.3)
     return folder / "detector"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return exported(tmp_path_factory.mktemp("run"))
+def whole(tmp_path_factory):
+    """Of a MobileNet, with all the operations that there are, in one direction: twice is dear."""
+    return exported(tmp_path_factory.mktemp("run"), False)
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """The same of five convolutions, for what any network shows."""
+    """Of five convolutions, both ways round, for what any network shows."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(network.MAKERS, "mobilenetv2", small_backbone)
-        return exported(tmp_path_factory.mktemp("small"))
+        return exported(tmp_path_factory.mktemp("small"), True)
+
+
+@pytest.fixture(scope="module", params=["whole", "small"])
+def folder(request):
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture(scope="module")

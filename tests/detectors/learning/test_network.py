@@ -20,8 +20,15 @@ def options(**more):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backbone", ["mobilenetv2", "mobilenetv3small", "mobilenetv3large"])
-@pytest.mark.parametrize("stride", ["8", "16"])
+@pytest.mark.parametrize(
+    ("backbone", "stride"),
+    [
+        ("mobilenetv2", "8"),
+        ("mobilenetv3small", "8"),
+        ("mobilenetv3large", "8"),
+        ("mobilenetv3small", "16"),  # a level fewer of those that "8" adds up
+    ],
+)
 def test_the_map_has_a_cell_per_stride(backbone, stride):
     given = options(backbone=backbone, stride=stride)
     model = network.build_detector(given, 3)
@@ -32,13 +39,14 @@ def test_the_map_has_a_cell_per_stride(backbone, stride):
 
 
 @pytest.mark.slow
-def test_moving_statistics_follow_within_a_hundred_steps():
+@pytest.mark.usefixtures("plain_graphs")
+def test_moving_statistics_follow_within_fifty_steps():
     """With the momentum of keras.applications the two answers differ beyond recognition."""
     tf.keras.utils.set_random_seed(0)
     model = network.build_detector(options(), 1)
     pictures = tf.constant(np.random.default_rng(0).normal(0, 1, (8, 64, 64, 3)), tf.float32)
-    learn = tf.function(lambda: model(pictures, training=True))
-    for _ in range(100):
+    learn = tf.function(lambda: model(pictures, training=True), autograph=False)
+    for _ in range(50):
         learning = learn()
     finished = model(pictures, training=False)
     apart = tf.reduce_mean(tf.abs(learning - finished)) / tf.math.reduce_std(learning)
