@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import luigi
 from luigi.configuration import LuigiConfigParser, get_config
-from luigi.task_register import Register
+from luigi.task_register import Register, TaskClassException
 
 from atelier.options import OptionError, Section, hints_of, nearest, shown, span
 
@@ -221,8 +221,12 @@ def check_recipe_file(recipe: str) -> None:
 def check_luigis(section: str) -> None:
     """Raise SettingsError for a value that cannot be in a section of Luigi's own."""
     given = {key: read(section, key) for key in get_config().options(section)}
-    for family, _, name, parameter in Register.get_all_params():
-        if family == section and name in given:
+    try:
+        known = Register.get_task_cls(section).get_params()
+    except TaskClassException:  # of none, or of several
+        return
+    for name, parameter in known:
+        if name in given:
             checked_value(f"[{section}] {name}", parameter, given[name])
 
 

@@ -20,12 +20,12 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """Drawn portraits, small, each in several lights, a broken one and a copy: 27 files."""
+    """Drawn portraits, small, each in several lights, a broken one and a copy: 18 files."""
     folder = tmp_path_factory.mktemp("drawn")
     for name in SITTERS:
         large = Image.open(io.BytesIO(sample.photo(f"{name}.jpg")))
         (folder / name).mkdir(parents=True)
-        for light in LIGHTS:
+        for light in LIGHTS[1:3] if name.startswith("studio") else LIGHTS:
             photo = ImageEnhance.Brightness(large.reduce(3)).enhance(light)
             photo.save(folder / name / f"{light}.jpg", quality=92)
     whole = (folder / SITTERS[0] / "1.0.jpg").read_bytes()
@@ -65,10 +65,10 @@ def in_process(source, tmp_path_factory):
     store = tmp_path_factory.mktemp("in-process")
     files = made(source, store, "in-process")
     outcomes = [manifest.facts(stage().path).outcome for stage in (Ingest, Detect, Resize)]
-    assert outcomes[0] == {"exact copy": 1, "kept": 26}
-    assert outcomes[1] == {"broken file": 1, "kept": 25}
-    assert outcomes[2]["kept"] > 30
-    assert len(list((Detect().folder / "parts").iterdir())) == 13
+    assert outcomes[0] == {"exact copy": 1, "kept": 17}
+    assert outcomes[1] == {"broken file": 1, "kept": 16}
+    assert outcomes[2]["kept"] > 20
+    assert len(list((Detect().folder / "parts").iterdir())) == 9
     assert len([name for name in files if name.endswith(".jpg")]) == outcomes[2]["kept"]
     assert (ExportTFRecords().records / "dataset" / "dataset-rxx.labels").is_file()
     return files
