@@ -9,13 +9,11 @@ from pathlib import Path
 import fsspec
 import luigi
 import pytest
-from distributed import Client
 
 from pipeline.engine import cluster, lock
-from tests.kit import stores
+from tests.kit import clusters, stores
 from tests.kit.store import (
     ROOT,
-    address_in,
     fresh,
     photo,
     reference_of_ten,
@@ -127,27 +125,9 @@ def reference(store):
 @pytest.fixture
 def scheduler(tmp_path):
     """A scheduler with two workers, started by hand on loopback; gives its address."""
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": ROOT}
-    quiet["env"] = {**os.environ, "PYTHONPATH": str(ROOT)}
-    file = tmp_path / "scheduler.json"
-    options = ["--scheduler-file", str(file)]
-    dask = [sys.executable, "-m", "dask"]
-    place = ["--host", "127.0.0.1"]
-    started = [
-        subprocess.Popen(
-            [*dask, "scheduler", *options, *place, "--no-dashboard", "--port", "0"], **quiet
-        )
-    ]
-    workers = ["--nworkers", "2", "--nthreads", "1", "--no-dashboard"]
-    started.append(subprocess.Popen([*dask, "worker", *options, *place, *workers], **quiet))
-    address = address_in(file)
-    with Client(address, timeout=120, set_as_default=False) as client:
-        client.wait_for_workers(2, timeout=120)
-    yield address
-    cluster.close()
-    for process in reversed(started):  # the workers while their scheduler still answers
-        process.terminate()
-        process.wait(120)
+    with clusters.of_two(tmp_path / "scheduler.json") as address:
+        yield address
+        cluster.close()
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,10 @@ import ctypes.util
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from threading import Event, Thread
@@ -23,26 +22,10 @@ from pipeline.engine.crew import EngineConfig, MachineError
 from pipeline.rows import memo
 from pipeline.rows.manifest import Row
 from tests.kit import works
-from tests.kit.store import ROOT, address_in
+from tests.kit.clusters import announced, free_port, joined, scheduled
+from tests.kit.store import ROOT
 
 NAMES = [f"{n:03d}" for n in range(12)]
-
-
-@contextmanager
-def joined(address, root=ROOT, before=()):
-    """One more worker, with the code of `root`; it is killed at the end, if it still lives."""
-    options = ["--host", "127.0.0.1", "--nthreads", "1", "--no-dashboard", "--no-nanny"]
-    words = [*before, sys.executable, "-m", "dask", "worker", address, *options]
-    with Client(address, set_as_default=False) as client:
-        count = len(client.nthreads())
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": root}
-        process = subprocess.Popen(words, env={**os.environ, "PYTHONPATH": str(root)}, **quiet)
-        try:
-            client.wait_for_workers(count + 1, timeout=120)
-            yield process
-        finally:
-            process.kill()
-            process.wait()
 
 
 def finish(store, address, names=NAMES, work=works.measure, progress=lambda done: None):
@@ -54,31 +37,13 @@ def finish(store, address, names=NAMES, work=works.measure, progress=lambda done
     assert memo.keys(store / "parts") == set(names)
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
-
-
-@contextmanager
-def scheduled(port):
-    """A scheduler at this port: its address and process; it is killed at the end."""
-    place = ["--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": ROOT}
-    process = subprocess.Popen([sys.executable, "-m", "dask", "scheduler", *place], **quiet)
-    try:
-        yield f"tcp://127.0.0.1:{port}", process
-    finally:
-        process.kill()
-        process.wait()
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("hangs", [False, True])
 def test_a_scheduler_that_is_started_anew_goes_on(tmp_path, monkeypatch, hangs):
     """It dies; or it hangs, until somebody hears of it."""
     monkeypatch.setattr(cluster, "CONNECT_SECONDS", 5)
-    monkeypatch.setattr(crew, "WAIT_SECONDS", 5)
-    monkeypatch.setattr(cluster, "SILENT_SECONDS", 5)
+    monkeypatch.setattr(crew, "WAIT_SECONDS", 3)
+    monkeypatch.setattr(cluster, "SILENT_SECONDS", 3)
     monkeypatch.setattr(crew, "say", lambda text: said.set())
     port = free_port()
 
@@ -124,20 +89,14 @@ def test_a_cluster_over_tls_does_the_same(tmp_path, monkeypatch):
     for name, path in tls.items():  # as a user sets them
         variable = name.replace("-", "_").replace(".", "__").upper()
         monkeypatch.setenv(f"DASK_DISTRIBUTED__COMM__TLS__{variable}", path)
-    words = [sys.executable, "-m", "dask", "scheduler", "--protocol", "tls", "--port", "0"]
-    words += ["--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file)]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": ROOT}
-    scheduler = subprocess.Popen(words, **quiet)
-    try:
-        with dask.config.set({f"distributed.comm.tls.{name}": path for name, path in tls.items()}):
-            address = address_in(file)
-            assert address.startswith("tls://")
-            with joined(address):
-                finish(tmp_path / "store", address)
-            cluster.close()
-    finally:
-        scheduler.terminate()
-        scheduler.wait(60)
+    with (
+        dask.config.set({f"distributed.comm.tls.{name}": path for name, path in tls.items()}),
+        announced(file, "--protocol", "tls") as address,
+    ):
+        assert address.startswith("tls://")
+        with joined(address):
+            finish(tmp_path / "store", address)
+        cluster.close()
 
 
 def test_workers_of_another_run_are_left_to_it(monkeypatch):
@@ -307,7 +266,7 @@ def test_a_worker_that_does_not_see_the_store_is_sent_away(tmp_path, scheduler, 
 def test_a_frozen_worker_is_named_and_its_work_goes_to_others(tmp_path, scheduler, monkeypatch):
     """It is said while the others have work: 80 rows of 0.2 s, on two of them."""
     monkeypatch.setattr(crew, "WAIT_SECONDS", 2)
-    monkeypatch.setattr(cluster, "SILENT_SECONDS", 15)
+    monkeypatch.setattr(cluster, "SILENT_SECONDS", 9)
     monkeypatch.setattr(cluster, "LOOK_SECONDS", 1)
     done, said = [], {}
     monkeypatch.setattr(crew, "say", lambda text: said.setdefault(text, sum(done)))
@@ -316,4 +275,4 @@ def test_a_frozen_worker_is_named_and_its_work_goes_to_others(tmp_path, schedule
         finish(tmp_path / "before", scheduler)
         frozen.send_signal(signal.SIGSTOP)
         finish(tmp_path / "store", scheduler, names, works.measure_slowly, done.append)
-    assert min(rows for text, rows in said.items() if "after 15 s its work goes to" in text) < 70
+    assert min(rows for text, rows in said.items() if "after 9 s its work goes to" in text) < 70

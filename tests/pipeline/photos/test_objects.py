@@ -19,6 +19,7 @@ from pipeline.photos.objects import Address, RemoteError, address, ahead
 from pipeline.rows.manifest import Item
 from pipeline.stages.ingest import IngestConfig, describe
 from pipeline.tasks import Dataset, Detect, Ingest, Resize
+from tests.kit.clusters import free_port, joined, scheduled
 from tests.kit.store import (
     build,
     counting,
@@ -32,7 +33,6 @@ from tests.kit.store import (
     without_models,
 )
 from tests.kit.stores import BUCKET, Far, every_store
-from tests.pipeline.engine.test_fitness import free_port, joined, scheduled
 
 
 def listed(source, store, hidden=False):
@@ -389,8 +389,8 @@ def test_a_worker_that_cannot_read_the_photos_is_sent_away(s3, store, monkeypatc
         monkeypatch.setenv("FSSPEC_S3", json.dumps(s3))
         workers.enter_context(joined(scheduler))
         set_options(Ingest_source=far.address, Engine_scheduler=scheduler)
+        workers.callback(cluster.close)
         assert build(Ingest())
         assert stranger.wait(60) == 0
-        cluster.close()
     assert f"it does not see {far.address}: no credentials (" in capsys.readouterr().out
     assert {row.drop for row in Ingest().rows()} == {None, "exact copy: 3.png"}
