@@ -104,7 +104,7 @@ def of_the_machine(error: Exception) -> bool:
 
 def fault_in(error: Exception) -> str:
     """What is wrong with a zip, by the error that reading it gave."""
-    return "a place in it is none" if isinstance(error, OSError) else reason_in(str(error))
+    return "it points outside of itself" if isinstance(error, OSError) else reason_in(str(error))
 
 
 def broken_arrays(path: Path) -> str:

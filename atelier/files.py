@@ -18,7 +18,6 @@ from typing import Any
 from atelier.errors import Refusal
 
 LONGEST = 200  # letters of a name that more is put behind
-DIGITS = 300  # of a whole number: what has more is larger than any float
 NAMING = f"use letters, digits, _ - and . only, at most {LONGEST}"
 HOST_MAX = 64  # bytes of a host's name in that of a half-written file
 CANNOT = (errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)  # what some file systems say
@@ -140,16 +139,9 @@ def write_lines(path: Path, rows: Iterable[Any]) -> None:
 def json_of(text: str | bytes, **how: Any) -> Any:
     """What JSON says; raises ValueError for whatever is none, however deep or long it is."""
     try:
-        return json.loads(text, parse_int=json_integer, **how)
+        return json.loads(text, **how)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-
-
-def json_integer(digits: str) -> int:
-    """A whole number of JSON, which may be as large as a float."""
-    if len(digits) > DIGITS:
-        raise ValueError(f"a number of {len(digits)} digits is no measure of anything")
-    return int(digits)
 
 
 def line_of(row: Any) -> str:

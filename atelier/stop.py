@@ -1,6 +1,7 @@
 """Ctrl-C, SIGTERM and SIGHUP: what runs ends in peace, and without a traceback."""
 
 import atexit
+import math
 import os
 import select
 import signal
@@ -15,8 +16,11 @@ from typing import Any, NoReturn
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STOPPED = 130  # the exit code: not finished, but nothing is lost
 PATIENCE = 10  # seconds to clean up before one more signal ends the process at once
-SOON = 2  # seconds in which most stops are done, and further signals mean the same one
-WAITING = "stopping after this step, with a checkpoint; one more Ctrl-C ends it without"
+SOON = 2  # seconds in which most stops are done, and further signals mean the same
+WAITING = (
+    "stopping after this step, with a checkpoint;"
+    f" one more Ctrl-C ends it within {PATIENCE} seconds, without"
+)
 OVER = 0  # no signal has this number
 
 Answer = Callable[[int, FrameType | None], None]
@@ -140,7 +144,7 @@ class Once:
 
 
 class Interruption:
-    """A signal asks for a stop; a Ctrl-C after that raises KeyboardInterrupt, once.
+    """A signal asks for a stop; a later Ctrl-C raises KeyboardInterrupt, once.
 
     A second SIGTERM does not: one comes from the system for each thread of a parent that dies.
     Python answers signals between its own steps alone, and a step of a library may take minutes. So
@@ -150,48 +154,48 @@ class Interruption:
 
     def __init__(self) -> None:
         self.signal = 0
+        self.began = 0.0
         self.raised = False
         self.before: dict[int, Any] = {}
 
     def __enter__(self) -> "Interruption":
+        self.before = listen(self.asked)
         self.hearing, self.telling = os.pipe()
         os.set_blocking(self.telling, False)
-        self.thread = threading.Thread(target=self.attend, daemon=True)
-        self.before = listen(self.asked)
+        self.ready = select.poll()
+        self.ready.register(self.hearing, select.POLLIN)
         self.told_before = signal.set_wakeup_fd(self.telling, warn_on_full_buffer=False)
+        if self.signal:  # which came before
+            os.write(self.telling, bytes([self.signal]))
+        self.thread = threading.Thread(target=self.attend, daemon=True)
         self.thread.start()
         return self
 
     def asked(self, number: int, frame: FrameType | None) -> None:
-        if self.signal and number == signal.SIGINT and not self.raised:
+        if not self.signal:
+            self.signal, self.began = number, time.monotonic()
+        elif number == signal.SIGINT and time.monotonic() - self.began > SOON and not self.raised:
             self.raised = True
             raise KeyboardInterrupt
-        self.signal = self.signal or number
 
     def attend(self) -> None:
         """Hear what `asked` hears, whatever the process is at, until the context ends."""
-        if self.heard() == OVER or self.is_over(SOON):
+        if self.heard(*SIGNALS) == OVER or self.heard(seconds=SOON) == OVER:
             return
         if sys.stderr and sys.stderr.isatty():
             print(f"\n{WAITING}", file=sys.stderr, flush=True)
-        while (number := self.heard()) != signal.SIGINT:
-            if number == OVER:
-                return
-        if not self.is_over(PATIENCE):
-            os._exit(STOPPED)
+        if self.heard(signal.SIGINT) == OVER or self.heard(seconds=PATIENCE) == OVER:
+            return
+        os._exit(STOPPED)
 
-    def is_over(self, seconds: float) -> bool:
-        """Whether the context ends within so many seconds, whatever signals come meanwhile."""
+    def heard(self, *wanted: int, seconds: float = math.inf) -> int | None:
+        """The first of the wanted signals, or OVER; None after so many seconds without one."""
         end = time.monotonic() + seconds
-        while (number := self.heard(max(end - time.monotonic(), 0))) is not None:
-            if number == OVER:
-                return True
-        return False
-
-    def heard(self, seconds: float | None = None) -> int | None:
-        """The next signal, or OVER; None after so many seconds without one."""
-        ready, _, _ = select.select([self.hearing], [], [], seconds)
-        return os.read(self.hearing, 1)[0] if ready else None
+        while seconds == math.inf or time.monotonic() < end:
+            left = None if seconds == math.inf else 1000 * max(end - time.monotonic(), 0)
+            if self.ready.poll(left) and (number := os.read(self.hearing, 1)[0]) in (OVER, *wanted):
+                return number
+        return None
 
     def __exit__(self, *_: object) -> None:
         signal.set_wakeup_fd(self.told_before)

@@ -58,10 +58,9 @@ DistillStyleGANConfig = with_options(
 def check_files(config: StudentTrainerConfig) -> None:
     """Raise SettingsError where the teacher, or another file, is named and is not there."""
     stylegan.check_inception(config)
-    vgg = config.options()["vgg"]
     try:
         asked.check_model(named_teacher(config), "teacher")
-        asked.check_vgg(str(located(vgg)) if vgg not in ("", KERAS) else vgg)
+        asked.check_vgg(named_vgg(config))
     except ConfigError as error:
         raise SettingsError(f"[DistillStyleGAN] {error}") from None
 
@@ -76,6 +75,12 @@ def named_teacher(config: StudentTrainerConfig) -> Path | None:
     """The teacher that the options name."""
     named = config.options()["teacher"]
     return located(named) if named else None
+
+
+def named_vgg(config: StudentTrainerConfig) -> str:
+    """The perceptual network that the options name, as the trainer takes it."""
+    named = config.options()["vgg"]
+    return named if named in ("", KERAS) else str(located(named))
 
 
 def runs_at_end(
@@ -116,7 +121,6 @@ def distil(
     """Train until total_kimg, or go on, as `stylegan.train_generator` does."""
     lock.release(store)
     words = [word for word in config.words() if not word.startswith(("--teacher=", "--vgg="))]
-    vgg = config.options()["vgg"]
-    words += [f"--vgg={vgg if vgg == KERAS else located(vgg)}"] if vgg else []
+    words += [f"--vgg={vgg}"] if (vgg := named_vgg(config)) else []
     words += [f"--teacher={teacher}", f"--data={data}", f"--out={store / RUNS}"]
     stylegan.follow_trainer(child.command("training", words, "distill"), say)

@@ -6,17 +6,17 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
 
 import pytest
 
 from atelier import stop
+from tests.kit.commands import heard_by_default
 from tests.kit.store import ROOT
 
 TRAINING = """
 import hashlib, sys
 from atelier import stop
-stop.PATIENCE, stop.SOON = float(sys.argv[1]), 0.1
+stop.PATIENCE, stop.SOON = float(sys.argv[1]), 0.5
 with stop.Interruption() as asked:
     print("training", flush=True)
     while not asked.signal:
@@ -35,9 +35,12 @@ def training():
     def started(patience, rounds):
         words = [sys.executable, "-c", TRAINING, str(patience), str(rounds)]
         out = subprocess.PIPE
-        process = subprocess.Popen(words, cwd=ROOT, stdout=out, stderr=theirs, text=True)
+        process = subprocess.Popen(
+            words, cwd=ROOT, stdout=out, stderr=theirs, text=True, preexec_fn=heard_by_default
+        )
         made.append(process)
         assert process.stdout.readline() == "training\n"
+        time.sleep(0.3)  # so that it is in the middle of a step
         return process
 
     yield started, ours
@@ -70,16 +73,39 @@ def test_a_signal_that_is_heard_in_time_leaves_a_checkpoint(training):
     assert process.communicate() == ("a checkpoint\n", None) and process.returncode == 0
 
 
-def test_what_heard_signals_before_hears_them_again_and_nothing_stays_open():
-    heard, opened = [], len(os.listdir("/proc/self/fd"))
-    with stop.listening(lambda number, _: heard.append(number)):
-        with stop.Interruption() as asked:
-            signal.raise_signal(signal.SIGTERM)
-            assert asked.signal == signal.SIGTERM and not heard
-        signal.raise_signal(signal.SIGTERM)
-        assert heard == [signal.SIGTERM]
-        with suppress(KeyboardInterrupt), stop.Interruption():
-            signal.raise_signal(signal.SIGINT)
-            signal.raise_signal(signal.SIGINT)
-            time.sleep(60)
+@pytest.fixture
+def heard():
+    """Hears all signals but Interruption's: the signals so far."""
+    numbers = []
+    before = {each: signal.signal(each, lambda n, _: numbers.append(n)) for each in stop.SIGNALS}
+    yield numbers
+    stop.restore(before)
+
+
+def test_what_heard_signals_before_hears_them_again_and_nothing_stays_open(heard, monkeypatch):
+    opened = len(os.listdir("/proc/self/fd"))
+    with stop.Interruption() as asked:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGINT):  # as good as one
+            signal.raise_signal(number)
+    assert asked.signal == signal.SIGTERM and heard == []
+    signal.raise_signal(signal.SIGTERM)
+    assert heard == [signal.SIGTERM]
+    monkeypatch.setattr(stop, "SOON", 0)
+    with pytest.raises(KeyboardInterrupt), stop.Interruption():
+        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
+            signal.raise_signal(number)
     assert len(os.listdir("/proc/self/fd")) == opened and signal.set_wakeup_fd(-1) == -1
+
+
+def test_signals_of_others_ask_for_no_stop(heard, monkeypatch, capsys):
+    monkeypatch.setattr(stop, "SOON", 0)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    before = signal.signal(signal.SIGUSR1, lambda *_: None)
+    with stop.Interruption() as asked:
+        signal.raise_signal(signal.SIGUSR1)
+        time.sleep(0.2)
+        assert not asked.signal and capsys.readouterr().err == ""
+        signal.raise_signal(signal.SIGINT)
+        time.sleep(0.2)
+        assert asked.signal and stop.WAITING in capsys.readouterr().err
+    signal.signal(signal.SIGUSR1, before)

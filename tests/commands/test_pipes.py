@@ -18,6 +18,7 @@ SECONDS = 30
 def pipes(tmp_path):
     """Pipes of all names that a file can have, beside a photo; one who waits for them fails."""
     save(tmp_path / "photos" / "1.png", photo(1))
+    (tmp_path / "store").mkdir()
     for name in ("x.csv", "x.json", "x.onnx", "x.pb", "saved_model.pb"):
         os.mkfifo(tmp_path / name)
 
@@ -47,9 +48,11 @@ def pipes(tmp_path):
 )
 def test_no_pipe_is_waited_for_by_the_pipeline(pipes, command, more):
     words = [word.format(pipes) for word in command.split()]
-    done = commands.run(pipes, *words, **{key: value.format(pipes) for key, value in more.items()})
+    options = {key: value.format(pipes) for key, value in more.items()}
+    done = commands.run(pipes, *words, **options)
     assert done.returncode == 2, done.stderr
-    assert str(pipes) in done.stderr.splitlines()[-1]
+    named = [*words, *options.values()][-1].rpartition(":")[2]
+    assert named in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize("name", ["x.csv", "x.json"])

@@ -4,7 +4,7 @@ import os
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from distributed import Client
 
@@ -25,10 +25,8 @@ def dask(*words, root=ROOT, before=(), gently=False):
     finally:
         if gently:
             process.terminate()
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(60)
-            except subprocess.TimeoutExpired:
-                process.kill()
         process.kill()
         process.wait()
 

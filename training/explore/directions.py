@@ -86,7 +86,7 @@ def load_directions(path: Path) -> tuple[dict[str, Direction], str]:
         arrays, about = load_arrays(path)
         found = {n: direction_of(n, arrays[n], said) for n, said in about["directions"].items()}
         return found, str(about["model"])
-    except (CheckpointError, KeyError, TypeError, AttributeError, ValueError):
+    except (CheckpointError, LookupError, TypeError, AttributeError, ValueError, OverflowError):
         raise ConfigError(f"{path} holds no directions: write it with `directions`") from None
 
 

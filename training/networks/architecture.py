@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from math import isnan
 from numbers import Integral, Real
 from typing import Any, Literal
 
@@ -93,7 +94,9 @@ class NetworkConfig:
         if kind not in kinds:
             return
         is_number = isinstance(value, kinds[kind]) and not isinstance(value, bool)
-        if not is_number or not -FLOAT_MAX <= value <= FLOAT_MAX:
+        if is_number and abs(value) > FLOAT_MAX:
+            raise ValueError(f"{name} lies beyond float32")
+        if not is_number or isnan(value):
             raise ValueError(f"{name} is a number, not {value!r}")
         most = DEEPEST if name == "mapping_layers" else MOST
         if kind is int and getattr(self, name) > most:

@@ -66,7 +66,7 @@ def test_a_worker_that_dies_once_loses_nothing(tmp_path):
 def test_if_every_photo_kills_a_worker_it_is_not_the_photos(tmp_path, monkeypatch):
     monkeypatch.setattr(crew, "ALL_DIE", 2)
     with pytest.raises(MachineError, match="2 photos in a row killed their worker"):
-        run(works.die_always, ["a", "b"], tmp_path, size=1)
+        run(works.die_always, ["a", "b", "c"], tmp_path, size=1)
 
 
 def test_a_worker_that_cannot_do_any_row_ends_the_run_at_once(tmp_path):

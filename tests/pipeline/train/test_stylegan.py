@@ -5,12 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from atelier import files
+from atelier import files, stop
 from atelier.arrays import save_arrays
 from pipeline import options
 from pipeline.dataset.export import LAYOUTS
@@ -134,6 +135,27 @@ def test_signals_are_passed_on_once_and_waited_for(capsys, first):
     assert told.out.splitlines() == ["ready", "heard term"]
     assert "the trainer writes a checkpoint first" in told.err
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+PATIENT = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: print("term", flush=True))
+signal.signal(signal.SIGINT, lambda *_: sys.exit(print("int")))
+for _ in range(100):
+    os.kill(os.getppid(), signal.SIGINT)
+    time.sleep(0.1)
+"""
+
+
+def test_a_ctrl_c_that_comes_much_later_is_passed_on(capsys, monkeypatch):
+    monkeypatch.setattr(stop, "PATIENCE", 1)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        follow(PATIENT)
+    signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().out.splitlines() == ["term", "int"]
+    assert time.monotonic() - began > 1
 
 
 def test_what_ends_us_leaves_no_trainer(monkeypatch):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from atelier.arrays import save_arrays
 from atelier.errors import Refusal
 from tests.kit.small_models import KINDS, small_model
 from tests.kit.training_runs import draw, eagerly
@@ -378,3 +379,10 @@ def test_a_checkpoint_of_a_run_that_is_broken_is_no_judge(tmp_path):
     for named, of_a_run in ((files, False), (files[2:], True)):
         with pytest.raises(Refusal, match=r"does not exist|is broken or no checkpoint"):
             assessing.over_training(named, photos, of_a_run=of_a_run)
+
+
+def test_a_share_that_no_float_holds_is_no_directions(tmp_path):
+    said = {"a": {"levels": [0], "share": 10**400}}
+    save_arrays(tmp_path / "d.npz", {"a": np.ones(5)}, {"directions": said, "model": "0"})
+    with pytest.raises(ConfigError, match="holds no directions: write it with"):
+        directions.load_directions(tmp_path / "d.npz")

@@ -107,6 +107,8 @@ def test_what_it_cannot_load_is_said(tmp_path):
     broken.write_bytes(b"nothing")
     with pytest.raises(FeaturesError, match=f"{broken} is no whole classifier: delete it"):
         Extractor(Net("classifier", str(broken)))
+    with pytest.raises(FeaturesError, match=f"{tmp_path}/gone.pt"):  # an OSError, as of a network
+        Extractor(Net("classifier", f"{tmp_path}/gone.pt"))
 
 
 def test_no_message_is_too_large():
