@@ -175,8 +175,9 @@ def read_lines(path: Path, **needed: Any) -> list[Any]:
 
 
 def has(row: Any, name: str, kind: Any) -> bool:
-    """Whether a JSON value is an object that holds this, of this type."""
-    return isinstance(row, dict) and isinstance(row.get(name), kind)
+    """Whether a JSON value is an object that holds this, of this type; no number beyond int64."""
+    value = row.get(name) if isinstance(row, dict) else None
+    return isinstance(value, kind) and not (isinstance(value, int) and abs(value) >= 2**63)
 
 
 def sync(path: Path) -> None:

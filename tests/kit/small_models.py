@@ -39,11 +39,9 @@ def small_model(path, kind, discriminator=True, seed=3, group=2):
         for part, table in tables.items()
         for name, entry in table.items()
     }
-    about = {
-        "network": pair.saved(),
-        "key": "0",
-        "counters": {"seen": int(path.stem) if path.stem.isdigit() else 0},
-    }
+    seen = int(path.stem) if path.stem.isdigit() else 0
+    counters = {"seen": seen, "minibatches": 0, "tally": {}}
+    about = {"network": pair.saved(), "key": "0", "counters": counters}
     save_arrays(path, arrays, about)
     return path
 

@@ -151,15 +151,13 @@ def configs_in(
     path: Path, about: Mapping[str, Any]
 ) -> tuple[GeneratorConfig, DiscriminatorConfig | None]:
     """The configs of G and D in what a file of ours says of them; D's may be missing."""
-    try:
+    with checkpoints.telling_its_network(path):
         network = about["network"]
         if "counters" in about and not isinstance(about["counters"]["seen"], int):
             raise ValueError("it counts no images")
         if "G" in network and "D" not in network:
             return saved_generator(network["G"]), None
         pair = saved_pair(network)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"{path} does not say what network it is of: {error}") from None
     return pair.generator, pair.discriminator
 
 

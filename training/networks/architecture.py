@@ -1,10 +1,10 @@
 """What fixes a pair of networks: the form of the images, the widths, the depth of the mapping."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from math import isnan
 from numbers import Integral, Real
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -202,6 +202,8 @@ class DiscriminatorConfig(NetworkConfig):
 ARITHMETIC = ("dtype", "half_levels", "recompute")  # may differ between two commands of a run
 OWN = ("epilogue_channels", "mbstd_group")  # what D alone can have, as options are called
 
+C = TypeVar("C", bound=NetworkConfig)
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -229,12 +231,21 @@ def saved_pair(saved: Mapping[str, Any], **arithmetic: Any) -> Pair:
         "D": {name: value for name, value in saved.items() if name in known},
     }
     parts = saved if "G" in saved else flat
-    return Pair(
-        saved_generator(parts["G"], **arithmetic), DiscriminatorConfig(**parts["D"], **arithmetic)
-    )
+    discriminator = saved_config(DiscriminatorConfig, parts["D"], **arithmetic)
+    return Pair(saved_generator(parts["G"], **arithmetic), discriminator)
 
 
 def saved_generator(saved: Mapping[str, Any], **arithmetic: Any) -> GeneratorConfig:
     """The config of a generator, or of a student, from what was saved of it."""
     kind = StudentConfig if "architecture" in saved else GeneratorConfig
+    return saved_config(kind, saved, **arithmetic)
+
+
+def saved_config(kind: type[C], saved: Mapping[str, Any], **arithmetic: Any) -> C:
+    """A config of what was saved of it; raises ValueError where that is of none, and says why."""
+    known = {field.name: field.default for field in fields(kind)}
+    if odd := sorted(saved.keys() - known):
+        raise ValueError(f"networks here have no {odd[0]}: a newer version may have written it")
+    if lacking := [n for n, value in known.items() if value is MISSING and n not in saved]:
+        raise ValueError(f"it has no {lacking[0]}")
     return kind(**saved, **arithmetic)

@@ -2,13 +2,15 @@
 
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
+from atelier import files
 from atelier.arrays import CheckpointError, load_arrays
 from training.networks.architecture import saved_pair
 
@@ -59,7 +61,7 @@ def newest(
         if until is not None and seen_at(path) > until:
             continue
         try:
-            return load_checkpoint(path, part), broken
+            return told_whole(load_checkpoint(path, part)), broken
         except (CheckpointError, FileNotFoundError) as error:
             if is_gone(path):
                 return newest(run, until, part)
@@ -70,6 +72,24 @@ def newest(
             f" ({next(iter(broken.values()))}): bring one back, or choose another --out"
         )
     return None, broken
+
+
+def told_whole(found: Checkpoint) -> Checkpoint:
+    """The same; raises CheckpointError where it does not say its network and how far it is."""
+    counters = found.about.get("counters", {})
+    kinds = {"seen": int, "minibatches": int, "tally": dict}
+    if (
+        not files.has(found.about, "network", dict)
+        or not all(files.has(counters, name, kind) for name, kind in kinds.items())
+        or not all(map(is_pair, counters["tally"].values()))
+    ):
+        raise CheckpointError(f"{found.path} does not say its network and how far it is")
+    return found
+
+
+def is_pair(value: Any) -> bool:
+    """Whether a JSON value is two numbers."""
+    return isinstance(value, list) and [type(n) in (int, float) for n in value] == [True, True]
 
 
 def is_gone(path: Path) -> bool:
@@ -97,9 +117,19 @@ def forget_after(run: Path, seen: int) -> None:
             path.unlink()
 
 
+@contextmanager
+def telling_its_network(path: Path) -> Iterator[None]:
+    """Raise CheckpointError for what a file says of its networks and no network can be."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{path} does not say what network it is of: {error}") from None
+
+
 def same_network(here: Mapping[str, Any], there: Mapping[str, Any], path: Path) -> None:
     """Raise CheckpointError naming both where a checkpoint is of another network."""
-    pairs = [saved_pair(saved) for saved in (here, there)]
+    with telling_its_network(path):
+        pairs = [saved_pair(saved) for saved in (here, there)]
     sides = [f"{g.width} x {g.height} x {g.channels}" for g in (pair.generator for pair in pairs)]
     if sides[0] != sides[1]:
         raise CheckpointError(

@@ -1,6 +1,7 @@
 """What a snapshot leaves beside the checkpoint: grids, and D's scores of the same real images."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -101,7 +102,13 @@ class Snapshots:
         rows = [row for row in known if row["seen"] < self.state.seen]
         rows.append({"seen": self.state.seen, "images": self.numbers.tolist(), "scores": scores})
         files.write_lines(path, rows)
-        charts.write_scores(self.run / "real_scores.svg", rows)
+        charts.write_scores(self.run / "real_scores.svg", [*filter(self.is_of_these, rows)])
+
+    def is_of_these(self, row: dict[str, Any]) -> bool:
+        """Whether a line has a score for each of the watched images, which other batches change."""
+        scores, images = row["scores"], self.numbers.tolist()
+        numbers = all(type(score) is float for score in scores)
+        return row.get("images") == images and len(scores) == len(images) and numbers
 
     def film(self) -> None:
         """progress.mp4 of all untruncated grids."""

@@ -19,6 +19,7 @@ from training.exchange.described import describe_model
 from training.exchange.opening import open_generator
 from training.exchange.pickles import NetworkFileError
 from training.networks.architecture import Pair
+from training.run.checkpoints import load_checkpoint, same_network, told_whole
 
 ALL = ("G_ema", "G", "D")
 OPCODES = [opcode.code for opcode in pickletools.opcodes]
@@ -85,7 +86,8 @@ def test_a_network_of_it_is_made_with_its_weights(write):
 def test_a_checkpoint_and_its_run_and_a_small_file_open(tmp_path):
     given = kit.weights()
     run = tmp_path / "run"
-    path = checkpoint(run / "checkpoints" / "0000001000.npz", given, counters={"seen": 1000})
+    counters = {"seen": 1000, "minibatches": 9, "tally": {}}
+    path = checkpoint(run / "checkpoints" / "0000001000.npz", given, counters=counters)
     half = {"G_ema": {k: v.astype(np.float16) for k, v in given["G_ema"].items()}}
     small = checkpoint(tmp_path / "small.npz", half)
     for where, source in ((path, "a checkpoint"), (run, "a checkpoint"), (small, "apart")):
@@ -286,12 +288,28 @@ def with_other(said, path, value):
     return {**said, path[0]: with_other(said[path[0]], path[1:], value)}
 
 
+def gone_on_from(path):
+    """As a run asks of its own checkpoints that was begun with these networks."""
+    same_network(SAID, told_whole(load_checkpoint(path)).about["network"], path)
+
+
+def test_what_a_newer_version_says_of_its_networks_is_named(tmp_path):
+    arrays, _ = load_arrays(small_model(tmp_path / "1.npz", "rgb", discriminator=False))
+    newer = with_other(SAYS, ("network", "G"), SAID["G"] | {"heads": 2})
+    older = with_other(SAYS, ("network", "D"), {"width": 32})
+    for said, why in ((newer, "networks here have no heads: a newer"), (older, "it has no height")):
+        save_arrays(tmp_path / "2.npz", arrays, said)
+        for ask in (describe_model, open_generator, gone_on_from):
+            with pytest.raises(Refusal, match=rf"2\.npz does not say .* it is of: {why}"):
+                ask(tmp_path / "2.npz")
+
+
 @pytest.mark.parametrize("path", [*places(SAYS)], ids=".".join)
 def test_whatever_a_file_says_of_its_networks_it_is_opened_or_refused(tmp_path, path):
     arrays, _ = load_arrays(small_model(tmp_path / "1.npz", "rgb", discriminator=False))
     for value in WHAT_CANNOT_BE:
         save_arrays(tmp_path / "2.npz", arrays, with_other(SAYS, path, value))
-        for ask in (describe_model, open_generator, begun_checkpoint):
+        for ask in (describe_model, open_generator, begun_checkpoint, gone_on_from):
             try:
                 ask(tmp_path / "2.npz")
             except Refusal as error:

@@ -29,7 +29,8 @@ def run(tmp_path):
     }
 
     def add(seen):
-        about = {"network": Pair(kit.G, kit.D).saved(), "key": "0"}
+        counters = {"seen": seen, "minibatches": 0, "tally": {}}
+        about = {"network": Pair(kit.G, kit.D).saved(), "key": "0", "counters": counters}
         arrays.save_arrays(checkpoint_path(tmp_path, seen), parts, about)
         return tmp_path
 

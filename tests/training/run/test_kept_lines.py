@@ -27,7 +27,7 @@ def test_a_line_of_another_form_is_named(name, tmp_path):
     good = GOOD[name]
     others = [[], 5, None, "text", {}]
     others += [{n: v for n, v in good.items() if n != gone} for gone in good]
-    others += [good | {gone: {}} for gone in good]
+    others += [good | {gone: {}} for gone in good] + [good | {"seen": 10**400}]
     for other in others:
         (tmp_path / name).write_text(f"{json.dumps(good)}\n{json.dumps(other)}\n")
         with pytest.raises(BrokenLineError, match=rf"{name} line 2 does not say \w+: mend the"):
@@ -50,6 +50,22 @@ def test_scores_of_another_form_are_named(tmp_path):
     (run / "real_scores.jsonl").write_text('{"seen": 0, "scores": 5}\n')
     with pytest.raises(BrokenLineError, match="line 1 does not say scores"):
         rehearse(data, run, total_kimg=0)
+
+
+def test_scores_of_other_pictures_stay_and_have_no_curve(tmp_path):
+    data, run = draw(tmp_path / "data"), tmp_path / "run"
+    rehearse(data, run, total_kimg=0)
+    path = run / "real_scores.jsonl"
+    own = json.loads(path.read_text())
+    scores = [own["scores"][1:], [*own["scores"], 1.0], ["1", *own["scores"][1:]], [10**400], []]
+    others = [own | {"seen": -1, "scores": each} for each in scores] + [{"seen": -1, "scores": []}]
+    path.write_text("".join(json.dumps(line) + "\n" for line in others))
+    chart = (run / "real_scores.svg").read_text()
+    rehearse(data, run, total_kimg=0.008)
+    lines = [json.loads(text) for text in path.read_text().splitlines()]
+    assert lines[: len(others)] == others and [line["seen"] for line in lines[len(others) :]] == [8]
+    drawn = (run / "real_scores.svg").read_text()
+    assert drawn != chart and drawn.count("<polyline") == chart.count("<polyline")
 
 
 def test_a_grid_that_cannot_be_read_ends_no_run(tmp_path, capsys):
