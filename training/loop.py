@@ -224,13 +224,17 @@ def trained(run: Run, interruption: Interruption, say: Say, new_step: NewStep) -
             run.save()
 
         watch = collapse.Watch(log.lines)
-        pace, stop = None, False
+        pace, stop, second = None, False, state.seen + 2 * config.run.batch
         while state.seen < total and not stop:
             # Train both networks.
             before = state.seen
             tally.add(minibatch(*next(reals)))
             stop = agreed(bool(interruption.signal))
             pace = pace or journal.Pace(state.seen)  # the first one was compiled: not counted
+            if state.seen == second and (
+                note := journal.outlook(pace.per_kimg(state.seen), tick, total - state.seen)
+            ):
+                say(note)
             if not schedule.due(before, state.seen, tick):
                 continue
 

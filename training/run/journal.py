@@ -177,6 +177,7 @@ def read_stats(path: Path) -> list[Line]:
         ) from None
 
 
+LONG = 1800  # seconds
 SHOWN = (  # what a status line tells of a tick, where there is such a number
     ("Loss/perceptual", "perceptual", ".3f"),
     ("Loss/scores/real", "real", "+.2f"),
@@ -201,6 +202,21 @@ def status(line: Line, total_kimg: float) -> str:
     if line.get("augment_p"):
         shown.append(f"p {line['augment_p']:.3f}")
     return "  ".join(shown + ([f"{skipped:.0f} steps left out"] if skipped else []))
+
+
+def outlook(pace: float, tick: int, left: int) -> str:
+    """What to tell who would wait long for the first line of figures; or "".
+
+    `pace` is in s/kimg, the others are images: of a line, and of all that is still to come.
+    """
+    first = pace * tick / 1000
+    if first < LONG:
+        return ""
+    return (
+        f"note: at {pace:.0f} s/kimg the first line of figures comes in {duration(first)}, and"
+        f" {left / 1000:g} kimg take {duration(pace * left / 1000)}: smaller pictures, a smaller"
+        " fmap_base or a GPU take less"
+    )
 
 
 def duration(seconds: float) -> str:
