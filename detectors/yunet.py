@@ -12,9 +12,9 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from atelier.boxes import Box
+from atelier.boxes import NOWHERE, Box
 from atelier.pictures import Pixels
-from detectors.base import FACE, FACE_POINTS, Detection, Spec, large_enough
+from detectors.base import FACE, FACE_POINTS, UNUSABLE, Detection, Spec, large_enough
 from detectors.spec import packaged
 
 POINT_SIDE = 0.1  # of a point's box, as a share of the face's width
@@ -83,10 +83,12 @@ class YuNetDetector:
         return [self.find(image) for image in images]
 
     def find(self, image: Pixels) -> list[Detection]:
-        """Faces, surest first, each before its points."""
+        """Faces, surest first, each before its points; last what the network says of no place."""
+        self.lost = False
         ways = self.ways(image) if self.again else iter([self.rows(image)])
         found = next(filter(None, (self.faces(rows, image) for rows in ways)), [])
-        return [thing for one in sorted(found, key=surest) for thing in one]
+        lost = [Detection(UNUSABLE, 0.0, NOWHERE)] if self.lost else []
+        return [thing for one in sorted(found, key=surest) for thing in one] + lost
 
     def ways(self, image: Pixels) -> Iterator[list[Row]]:
         """What one look after the other shows; the next is only taken where nothing was found."""
@@ -105,7 +107,10 @@ class YuNetDetector:
         height, width = image.shape[:2]
         self.network.setInputSize((width, height))
         _, rows = self.network.detect(np.ascontiguousarray(image[:, :, ::-1]))
-        return [] if rows is None else [list(row) for row in rows.tolist()]
+        found: list[Row] = [] if rows is None else rows.tolist()
+        whole = [row for row in found if all(map(math.isfinite, row))]
+        self.lost |= len(whole) < len(found)  # as those of a damaged model
+        return whole
 
     def upright(self, image: Pixels, row: Row) -> Row:
         """A tilted face with the score that it has where its eyes are level."""

@@ -3,6 +3,7 @@
 import importlib.util
 import math
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -92,6 +93,19 @@ def test_a_light_picture_is_not_brightened(monkeypatch):
 def test_nothing_in_any_way_is_nothing(monkeypatch):
     find, seen = detector(monkeypatch, [], [])
     assert find([PICTURE]) == [[]] and len(seen) == 2
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_what_is_of_no_place_is_told_beside_the_faces(value):
+    found = object.__new__(YuNetDetector)
+    found.min_face, found.min_score, found.again = 0.1, 0.5, False
+    answers = [face(0.9), face(0.8), face(0.7)]
+    answers[1][3] = value
+    rows = np.array(answers, np.float32)
+    found.network = SimpleNamespace(setInputSize=lambda _: None, detect=lambda _: (1, rows))
+    (things,) = found([PICTURE])
+    labels = [each.label for each in things]
+    assert labels == [*[detectors.FACE, *detectors.base.FACE_POINTS] * 2, detectors.UNUSABLE]
 
 
 def test_a_turned_patch_has_level_eyes():
