@@ -7,6 +7,7 @@ is loaded already is what the loader finds first.
 
 import ctypes
 import gc
+import logging
 import os
 import subprocess
 import sys
@@ -78,6 +79,7 @@ def importing_tensorflow() -> Iterator[None]:
         return
     with uncollected(), without_noise():
         yield
+    logging.getLogger("absl").setLevel(logging.CRITICAL)  # it logs what it goes on after, traced
 
 
 @contextmanager

@@ -1,12 +1,15 @@
 """Graphs that were made on a GPU, and the same for a CPU."""
 
 import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.kit.store import ROOT
 from training import cli
 from training.deploy import convert
 from training.deploy.trial import furthest, tried
@@ -73,6 +76,15 @@ def test_a_keras_file_and_a_savedmodel_stay_what_they_are(tmp_path):
         (name,) = run.structured_input_signature[1]
         (found,) = run(**{name: tf.constant(picture)}).values()
         np.testing.assert_allclose(found, model(picture), atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_savedmodel_whose_fingerprint_is_damaged_is_taken_without_a_word(tmp_path):
+    saved(tmp_path / "one", lambda x: x + 1, tf.TensorSpec([None, 2]))
+    (tmp_path / "one" / "fingerprint.pb").write_bytes(b"damaged")
+    words = ["-m", "training", "convert", str(tmp_path / "one"), "--out", str(tmp_path / "two")]
+    done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr == ""
 
 
 def refused(capsys, code):
