@@ -191,9 +191,10 @@ class Interruption:
     def heard(self, *wanted: int, seconds: float = math.inf) -> int | None:
         """The first of the wanted signals, or OVER; None after so many seconds without one."""
         end = time.monotonic() + seconds
-        while seconds == math.inf or time.monotonic() < end:
-            left = None if seconds == math.inf else 1000 * max(end - time.monotonic(), 0)
-            if self.ready.poll(left) and (number := os.read(self.hearing, 1)[0]) in (OVER, *wanted):
+        while (left := end - time.monotonic()) > 0:
+            if not self.ready.poll(None if left == math.inf else 1000 * left):
+                break
+            if (number := os.read(self.hearing, 1)[0]) in (OVER, *wanted):
                 return number
         return None
 
