@@ -140,6 +140,7 @@ class FilterQuality(SetStage):
     version = 3
 
     def before(self) -> list[Step]:
+        filter_quality.check_scores(self.config)
         return [Measure() if filter_quality.asked().anything else Crop()]
 
     def besides(self) -> Any:

@@ -26,7 +26,7 @@ from training import presets, sources, startup
 from training.config import SECTIONS, Config, ConfigError, configure
 from training.deploy.cli import add_deploy
 from training.exchange import tuning
-from training.explore.asked import check_folder, check_model
+from training.explore.asked import check_folder, check_inception, check_model
 from training.explore.commands import add_commands
 from training.features.client import STANDINS, Net
 from training.networks.architecture import Pair, saved_pair
@@ -359,8 +359,7 @@ def chosen_checkpoints(run: Path, wanted: str) -> list[Path]:
 
 def chosen_net(given: argparse.Namespace) -> Any:
     """The feature network of a command."""
-    if given.inception and not Path(given.inception).is_file():
-        raise ConfigError(f"inception = {given.inception}: there is no such file")
+    check_inception(given.inception)
     return Net(given.standin or "inception", given.inception, given.device, given.threads)
 
 

@@ -119,10 +119,13 @@ class Asked:
 
 def asked() -> Asked:
     """All that is asked of how a portrait looks, as it is set; raises SettingsError."""
-    config = current(FilterQualityConfig)
+    return Asked(current(FilterQualityConfig), current(CropConfig).on_measures)
+
+
+def check_scores(config: FilterQualityConfig) -> None:
+    """Raise SettingsError where the table of scores is named and is not there."""
     if config.scores and not Path(config.scores).is_file():
         config.refuse("scores", "there is no such file; name a CSV")
-    return Asked(config, current(CropConfig).on_measures)
 
 
 class Limit(NamedTuple):

@@ -15,6 +15,7 @@ from pipeline.train import child
 from training import presets
 from training.config import SECTIONS, Config, ConfigError
 from training.exchange import tuning
+from training.explore import asked
 from training.run import checkpoints, folder
 
 RUNS = "runs"  # the folder in the store
@@ -122,9 +123,10 @@ def check_begun(
 
 def check_inception(config: TrainerConfig) -> None:
     """Raise SettingsError where the file of Inception's weights is named and is not there."""
-    named = config.given().get("inception")
-    if named and not Path(named).is_file():
-        raise SettingsError(f"{config.called('inception')} = {named}: there is no such file")
+    try:
+        asked.check_inception(config.given().get("inception", ""), config.called("inception"))
+    except ConfigError as error:
+        raise SettingsError(str(error)) from None
 
 
 def was_begun(run: Path, given: dict[str, str]) -> bool:

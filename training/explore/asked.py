@@ -145,6 +145,12 @@ def check_vgg(source: str) -> None:
         raise ConfigError(f"vgg = {source}: there is no such file; leave it out, or give keras")
 
 
+def check_inception(source: str, name: str = "inception") -> None:
+    """Raise ConfigError where a file of Inception's weights is named that is not there."""
+    if source and not Path(source).is_file():
+        raise ConfigError(f"{name} = {source}: there is no such file")
+
+
 def check_folder(path: Path, name: str = "out") -> None:
     """Raise ConfigError where no folder can be made or written to."""
     if not files.is_writable(path):

@@ -67,7 +67,7 @@ def made_for(run: Path) -> Iterator[None]:
     except OSError:
         unmake(new)
         raise ConfigError(f"out = {run}: no folder can be made there: choose another") from None
-    check_others(run, set(os.listdir(run)))
+    check_others_files(run, set(os.listdir(run)))
     try:
         yield
     except (Refusal, OSError):
@@ -77,7 +77,7 @@ def made_for(run: Path) -> Iterator[None]:
         raise
 
 
-def check_others(run: Path, there: set[str]) -> None:
+def check_others_files(run: Path, there: set[str]) -> None:
     """Raise ConfigError where a run that begins would write over files that are no run's."""
     if not there or "config.json" in there:
         return

@@ -3,7 +3,7 @@
 import pytest
 
 from training.config import ConfigError
-from training.run.beginning import LATER, check_others, made_for
+from training.run.beginning import LATER, check_others_files, made_for
 
 
 @pytest.mark.parametrize("name", sorted(LATER))
@@ -17,8 +17,8 @@ def test_no_file_of_another_is_written_over(tmp_path, name):
 
 
 def test_what_a_run_wrote_is_gone_on_with(tmp_path, capsys):
-    check_others(tmp_path, set())
-    check_others(tmp_path, {*LATER, "config.json", "checkpoints"})
+    check_others_files(tmp_path, set())
+    check_others_files(tmp_path, {*LATER, "config.json", "checkpoints"})
     assert not capsys.readouterr().out
-    check_others(tmp_path, {*LATER, "checkpoints"})  # its config.json is gone
+    check_others_files(tmp_path, {*LATER, "checkpoints"})  # its config.json is gone
     assert "has other files in it" in capsys.readouterr().out
