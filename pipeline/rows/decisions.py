@@ -79,22 +79,29 @@ def read_decisions(path: Path, size: int, mtime_ns: int) -> tuple[Decision, ...]
 def parse_decision(path: Path, number: int, line: bytes) -> Decision:
     try:
         said = vouched(line)
-        boxes = tuple(Box(*map(int, edges)) for edges in said.get("rectangles", []))
         decision = Decision(
-            str(said["photo"]),
+            str(said.get("photo", "")),
             str(said.get("path", "")),
-            said["action"],
-            boxes,
+            said.get("action", ""),
+            rectangles_of(said),
             str(said.get("reason", "")),
             bool(said.get("undo", False)),
         )
         check_decision(decision)
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+    except ValueError as error:
         raise DecisionsError(
             f"{path} line {number} is no decision ({error}): mend the line and leave out its"
             " check, or delete it"
         ) from None
     return decision
+
+
+def rectangles_of(said: Mapping[str, Any]) -> tuple[Box, ...]:
+    """The rectangles of a line; raises ValueError."""
+    try:
+        return tuple(Box(*map(int, edges)) for edges in said.get("rectangles", []))
+    except (ValueError, TypeError, OverflowError):
+        raise ValueError("a rectangle is not left, top, right, bottom in pixels") from None
 
 
 def vouched(line: bytes) -> dict[str, Any]:
@@ -121,13 +128,15 @@ def with_check(said: dict[str, Any]) -> bytes:
 
 def check_decision(decision: Decision) -> None:
     """Raise ValueError for a decision that cannot be."""
+    if not decision.photo:
+        raise ValueError("it names no photo")
     if decision.action not in ACTIONS:
-        raise ValueError(f"action {decision.action!r} is none of {', '.join(ACTIONS)}")
+        raise ValueError(f"its action is none of {', '.join(ACTIONS)}")
     if decision.action == "accept" and not decision.rectangles:
         raise ValueError("accepted without a rectangle")
     for box in decision.rectangles:
         if box.width < 1 or box.height < 1:
-            raise ValueError(f"the rectangle {list(box)} has no area")
+            raise ValueError("a rectangle has no area")
 
 
 def in_force(decisions: Iterable[Decision]) -> dict[str, Decision]:

@@ -76,30 +76,39 @@ def test_no_changed_byte_of_a_line_goes_unnoticed(tmp_path):
                 load_decisions(journal.path)
 
 
+FOUR = "a rectangle is not left, top, right, bottom in pixels"
+ACCEPT = '{"photo": "b", "action": "accept", "rectangles": '
+
+
 @pytest.mark.parametrize(
-    "line",
+    ("line", "wrong"),
     [
-        "nonsense",
-        '{"photo": "b", "action": "open", "chack": "01234567"}',
-        '{"photo": "b"}',
-        '{"photo": "b", "action": "maybe"}',
-        '{"photo": "b", "action": "accept", "rectangles": []}',
-        '{"photo": "b", "action": "accept", "rectangles": [[5, 5, 5, 9]]}',
-        '{"photo": "b", "action": "accept", "rectangles": [[1, 2, 3]]}',
-        "[1]",
-        '{"photo": "b", "action": "accept", "rectangles": [[0, 0, Infinity, 9]]}',
-        '{"photo": "b", "action": "accept", "rectangles": [[0, 0, 1e999, 9]]}',
-        '{"photo": "b", "action": "accept", "rectangles": [[0, 0, NaN, 9]]}',
+        ("nonsense", "Expecting value"),
+        ('{"photo": "b", "action": "open", "chack": "01234567"}', "nobody knows what 'chack' is"),
+        ('{"action": "open"}', "it names no photo"),
+        ('{"photo": "b"}', "its action is none of accept, refuse, open"),
+        ('{"photo": "b", "action": ["maybe"]}', "its action is none of accept, refuse, open"),
+        ("[1]", "it is no JSON object"),
+        (ACCEPT + "[]}", "accepted without a rectangle"),
+        (ACCEPT + "[[5, 5, 5, 9]]}", "a rectangle has no area"),
+        (ACCEPT + "[[1, 2, 3]]}", FOUR),
+        (ACCEPT + "5}", FOUR),
+        (ACCEPT + "[[0, 0, {}, 9]]}", FOUR),
+        (ACCEPT + "[[0, 0, Infinity, 9]]}", FOUR),
+        (ACCEPT + "[[0, 0, 1e999, 9]]}", FOUR),
+        (ACCEPT + "[[0, 0, NaN, 9]]}", FOUR),
     ],
 )
-def test_a_broken_line_is_named(tmp_path, line):
+def test_a_broken_line_is_named(tmp_path, line, wrong):
     journal = Journal(tmp_path / "decisions.jsonl")
     journal.append(accept())
     with journal.path.open("a") as file:
         file.write(line + "\n")
     journal.append(accept("c"))
-    with pytest.raises(DecisionsError, match=r"decisions\.jsonl line 2 is no decision .*mend"):
+    named = r"decisions\.jsonl line 2 is no decision .*: mend"
+    with pytest.raises(DecisionsError, match=named) as told:
         load_decisions(journal.path)
+    assert wrong in str(told.value)
 
 
 def test_undo_is_a_line_too_and_outlives_the_session(tmp_path):
