@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import google_crc32c
 
 from atelier import files
-from atelier.errors import Failure
+from atelier.errors import Failure, reason_in
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -73,7 +73,10 @@ def checked_table(path: Path, names: Sequence[str] | None = None) -> "pa.Table":
     check_is_file(path)
     data = path.read_bytes()
     is_sealed = check_seal(*halves(memoryview(data)))
-    with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
+    with (
+        as_written(path, is_sealed),
+        pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file,
+    ):
         check_both(is_sealed, file.metadata.metadata)
         there = set(file.schema_arrow.names)
         wanted = None if names is None else [n for n in names if n.partition(".")[0] in there]
@@ -112,7 +115,8 @@ def read_header(path: Path) -> dict[str, Any]:
         check_is_file(path)
         seal, end = end_of(path)
         is_sealed = check_end(seal, end)
-        known = pq.read_schema(pa.BufferReader(end)).metadata
+        with as_written(path, is_sealed):
+            known = pq.read_schema(pa.BufferReader(end)).metadata
         check_both(is_sealed, known)
         found: dict[str, Any] = files.json_of(known[HEADER])
         return found
@@ -186,6 +190,22 @@ def check_both(is_sealed: bool, known: Mapping[bytes, bytes] | None) -> None:
     """Raise BrokenSealError where the footer knows of a seal, and there is none."""
     if not is_sealed and SEALED in (known or {}):
         raise BrokenSealError("it has no seal")
+
+
+@contextmanager
+def as_written(path: Path, is_sealed: bool) -> Iterator[None]:
+    """Raise OSError, with an errno, for a file whose seal holds: the machine cannot read it."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        if not is_sealed:
+            raise
+        said = f"pyarrow {pa.__version__} cannot read what was written ({reason_in(str(error))})"
+        raise OSError(
+            errno.ENOTSUP, f"{said}: `make setup` installs one that can", str(path)
+        ) from None
 
 
 def with_header(table: "pa.Table", header: Mapping[str, Any]) -> "pa.Table":
