@@ -58,8 +58,17 @@ endif
 page: .venv/ready  ## a page on which a model draws in the browser: make page [MODEL=data/runs/x]
 	@$(PY) -m training page --model="$$SHOWN" --out data/page $(WORDS)
 
-status: .venv/ready  ## what is done and what is open; runs nothing
-	@$(PY) -m pipeline status $(WORDS)
+status: .venv/ready  ## what is done and what is open; runs nothing: make status [SRC=/photos]
+ifneq ($(origin SRC),undefined)
+	@$(named)
+	@$(PY) -m pipeline status --Ingest-source "$$SOURCE" $(WORDS)
+else
+	@named=$$($(PY) -m pipeline source $(WORDS)) || exit; \
+	if [ -z "$$named$$LUIGI_CONFIG_PATH" ] && [ -d $(SAMPLE) ]; then \
+		export LUIGI_CONFIG_PATH=recipes/sample$(if $(wildcard data/sample/runs),-training).cfg; \
+	fi; \
+	exec $(PY) -m pipeline status $(WORDS)
+endif
 
 review: .venv/ready  ## accept, mend or refuse every portrait: make review SRC=/photos
 ifneq ($(origin SRC),undefined)

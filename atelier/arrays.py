@@ -44,7 +44,7 @@ def save_arrays(path: Path, arrays: Arrays, about: Mapping[str, Any]) -> None:
     free = files.free_bytes(path.parent)
     if free < needed:
         raise CheckpointError(
-            f"{path.parent} has {free / 1e6:.0f} MB free and the next checkpoint needs"
+            f"{path.parent} has {free / 1e6:.0f} MB free and {path.name} needs"
             f" {needed / 1e6:.0f} MB: make room and run the same command again"
         )
     described = np.frombuffer(json.dumps(about).encode(), np.uint8)

@@ -96,12 +96,13 @@ def replacing(path: Path, lasting: bool = True) -> Iterator[Path]:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Let an error name the file for which there was no room: the system does not."""
+    """Let an error name the file for which there was no room: the system names none, or of a copy
+    both."""
     try:
         yield
     except OSError as error:
-        if error.errno in NO_ROOM and not error.filename:
-            error.filename = str(path)
+        if error.errno in NO_ROOM and (not error.filename or error.filename2):
+            raise OSError(error.errno, error.strerror, str(path)) from None
         raise
 
 

@@ -291,6 +291,9 @@ def asked(client: "Client", question: Callable[..., Any], *given: Any, **more: A
     except TimeoutError:
         silence = f"Dask's scheduler has not answered for {SILENT_SECONDS} s"
         raise CommClosedError(f"{silence}: the same command goes on") from None
+    except OSError as error:  # which CommClosedError is; of one that is gone it may be another
+        gone = f"Dask's scheduler is gone ({error})"
+        raise CommClosedError(f"{gone}: the same command goes on") from None
 
 
 def result_of(future: "Future") -> Any:
@@ -302,7 +305,7 @@ def result_of(future: "Future") -> Any:
 
     try:
         return future.result(2 * SILENT_SECONDS)
-    except (TimeoutError, CancelledError) as error:
+    except (OSError, CancelledError) as error:  # TimeoutError is one, too
         silence = f"Dask's scheduler does not hand on a result ({type(error).__name__})"
         raise CommClosedError(f"{silence}: the same command goes on") from None
 

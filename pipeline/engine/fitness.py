@@ -1,5 +1,6 @@
 """Which workers may work: those that have this run's software and see its folders."""
 
+import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -44,7 +45,16 @@ def unseen(photos: Place) -> str:
     """Why this process cannot read from where photos lie, in words; nothing where it can."""
     if isinstance(photos, Far):
         return photos.unseen()
-    return "" if Path(str(photos)).is_dir() else f"does not see {photos}: {SIGHT}"
+    return "" if holds_anything(Path(str(photos))) else f"does not see {photos}: {SIGHT}"
+
+
+def holds_anything(folder: Path) -> bool:
+    """Whether there is a folder with something in it: one where a mount is missing is empty."""
+    try:
+        with os.scandir(folder) as entries:
+            return next(entries, None) is not None
+    except OSError:
+        return False
 
 
 @contextmanager

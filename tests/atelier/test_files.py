@@ -198,3 +198,15 @@ def test_whatever_is_no_json_is_a_value_error(text, tmp_path):
     (tmp_path / "rows.jsonl").write_bytes(text + b"\n{}\n")
     with pytest.raises(files.BrokenLineError, match=r"rows\.jsonl line 1 is no JSON"):
         files.read_lines(tmp_path / "rows.jsonl")
+
+
+NO_SPACE = (errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("names", [(), ("/there", None, "/here/.a.partial")])
+def test_a_full_disk_names_the_file_that_was_to_be_written(tmp_path, names):
+    with pytest.raises(OSError, match="No space left") as caught, files.replacing(tmp_path / "a"):
+        raise OSError(*NO_SPACE, *names)
+    assert str(caught.value) == f"[Errno {errno.ENOSPC}] {NO_SPACE[1]}: '{tmp_path / 'a'}'"
+    with pytest.raises(OSError, match="'/temporary'"), files.replacing(tmp_path / "a"):
+        raise OSError(*NO_SPACE, "/temporary")

@@ -90,10 +90,13 @@ def test_a_full_disk_is_one_sentence_where_a_library_says_it_in_its_own_words(ca
     assert ground.answered(lambda: command("/out/v;\nNo space left on device"), "stopped") == 1
     said = capsys.readouterr().err
     assert said == f"error: /out/v; No space left on device: {ground.FULL}\n"
+    around = "{{function_node __wrapped__Save}} /out/v; No space left on device [Op:Save] name: "
+    assert ground.answered(lambda: command(around), "stopped") == 1
+    assert capsys.readouterr().err == said
     assert ground.answered(lambda: command("/out/v; Permission denied"), "stopped") == 1
     assert capsys.readouterr().err == f"error: /out/v; Permission denied: {ground.MAY_NOT}\n"
     assert ground.answered(lambda: command("/v; No such file or directory [Op:X]"), "stopped") == 1
-    assert capsys.readouterr().err == "error: /v; No such file or directory [Op:X]\n"
+    assert capsys.readouterr().err == "error: /v; No such file or directory\n"
     with pytest.raises(ResourceExhaustedError):
         ground.answered(lambda: command("a fault of ours"), "stopped")
 

@@ -45,6 +45,7 @@ TASKS = {
     "dataset": ["-m", "pipeline", "run"],
     "train": ["-m", "pipeline", "run", "TrainStyleGAN"],
     "review": ["-m", "pipeline", "review"],
+    "status": ["-m", "pipeline", "status"],
 }
 
 
@@ -83,6 +84,18 @@ def test_without_a_source_the_sample_is_drawn_and_used(make, target):
     assert words[5:] == ["recipe=recipes/sample.cfg", *TASKS[target]]
     (make.folder / "data/sample/raw").mkdir(parents=True)
     assert make(target)[1] == words[5:]
+
+
+def test_status_is_that_of_the_sample_where_no_other_photos_are(make):
+    own, sample = ["recipe=", *TASKS["status"]], make.folder / "data/sample"
+    assert make("status")[1] == own
+    (sample / "raw").mkdir(parents=True)
+    assert make("status", "ARGS=--x")[1] == ["recipe=recipes/sample.cfg", *TASKS["status"], "--x"]
+    (sample / "runs").mkdir()
+    assert make("status")[1][0] == "recipe=recipes/sample-training.cfg"
+    assert make("status", LUIGI_CONFIG_PATH="mine.cfg")[1][0] == "recipe=mine.cfg"
+    (make.folder / "source").write_text("/photos\n")
+    assert make("status")[1] == own
 
 
 def test_train_takes_the_source_of_args_or_of_the_recipe(make):

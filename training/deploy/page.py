@@ -13,11 +13,16 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from atelier.files import digest_file, json_of, replacing, write_json
+from training.deploy import standalone
 from training.deploy.formats import DeployError, check_libraries, check_place
 from training.deploy.litert import put_litert
+from training.exchange.described import TFLITE, graph_kind
 from training.explore.asked import Look, Move, check_model, check_named
 from training.explore.writing import write_picture
 
@@ -30,6 +35,8 @@ LARGEST = 256  # pixels of a side: what a browser draws in a fraction of a secon
 FOUND = 4  # directions, where no file has any
 TEACHER_SEEDS = range(24)
 PSI = 0.7  # the page begins with it
+NOT_OURS = "that is no .tflite that `export` wrote"
+WANTED = "name the model that it was exported from"
 
 
 @dataclass(frozen=True)
@@ -90,9 +97,11 @@ def write_page(page: Page) -> list[str]:
     """Write the folder, or write it anew; gives what a person should know."""
     notes: list[str] = []
     with replacing(page.out, lasting=False) as folder:
-        shutil.copytree(WEB, folder)
+        folder.mkdir()
+        for part in WEB.iterdir():
+            shutil.copyfile(part, folder / part.name)
         put_litert(folder / "litert")
-        if page.model.suffix == ".tflite":
+        if page.model.suffix == ".tflite" or graph_kind(page.model) == TFLITE:
             about = write_whole(page, folder)
         else:
             about, notes = write_apart(page, folder)
@@ -124,6 +133,7 @@ def write_whole(page: Page, folder: Path) -> dict[str, Any]:
         )
     z_dim, (height, width, channels) = shape_of_file(page.model)
     check_size(page.model, height, width)
+    check_drawing(page.model, z_dim)
     shutil.copyfile(page.model, folder / "model.tflite")
     return {
         **{"title": page.title, "source": "one file of LiteRT", "digest": digest_file(page.model)},
@@ -138,20 +148,32 @@ def shape_of_file(path: Path) -> tuple[int, tuple[int, int, int]]:
     """(z_dim, (height, width, channels)) of a file that `export` wrote; raises DeployError."""
     from ai_edge_litert.interpreter import Interpreter
 
-    wanted = "name the model that it was exported from"
     if not path.is_file():
         raise DeployError(f"model = {path}: there is no such file")
     try:
         runner = Interpreter(str(path)).get_signature_runner("serving_default")
         inputs, outputs = runner.get_input_details(), runner.get_output_details()
-        shape = tuple(map(int, outputs["images"]["shape"][1:]))
+        images, _ = (outputs[name] for name in standalone.OUTPUTS)
     except (ValueError, KeyError, RuntimeError):
-        raise DeployError(
-            f"model = {path}: that is no .tflite that `export` wrote: {wanted}"
-        ) from None
+        raise DeployError(f"model = {path}: {NOT_OURS}: {WANTED}") from None
     if reason := unfit(set(inputs)):
-        raise DeployError(f"model = {path}: {reason}: {wanted}")
-    return int(inputs["z"]["shape"][1]), shape  # type: ignore[return-value]
+        raise DeployError(f"model = {path}: {reason}: {WANTED}")
+    forms = [(*each["shape"], each["dtype"]) for each in (inputs["psi"], inputs["z"], images)]
+    match forms:
+        case [(np.float32,), (1, z_dim, np.float32), (1, height, width, 1 | 3 | 4 as c, np.uint8)]:
+            return int(z_dim), (int(height), int(width), int(c))
+    raise DeployError(f"model = {path}: {NOT_OURS}: {WANTED}")
+
+
+def check_drawing(path: Path, z_dim: int) -> None:
+    """Raise DeployError for a file that draws nothing, in a process that may die of it."""
+    from training.deploy.export import said_by
+
+    with TemporaryDirectory() as name:
+        places = [path.absolute(), Path(name, "inputs.npz"), Path(name, "outputs.npz")]
+        np.savez(places[1], z=np.zeros((1, z_dim), np.float32), psi=np.float32(PSI))
+        words = ["-I", standalone.__file__, "tflite", *map(str, places)]
+        said_by(words, None, lambda last: f"model = {path}: it draws nothing ({last}): {WANTED}")
 
 
 def unfit(inputs: set[str]) -> str:

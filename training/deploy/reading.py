@@ -14,6 +14,7 @@ from tensorflow.python.framework.convert_to_constants import (
 )
 
 from atelier.errors import Refusal, reason_in, stand_in
+from training.exchange.described import GRAPHS, graph_kind
 
 # Operations whose data_format may be NCHW: their first input is the picture, as is output 0.
 PICTURES = {"Conv2D", "DepthwiseConv2dNative", "MaxPool", "AvgPool", "BiasAdd", "FusedBatchNorm"}
@@ -84,8 +85,7 @@ def begun(path: Path) -> bytes:
         head = file.read(64)
     if path.name == "saved_model.pb":
         raise ConvertError(f"{path} is a part of a SavedModel: name its folder, {path.parent}")
-    other = "a file of ONNX" if path.suffix.lower() == ".onnx" else ""
-    if other := "a file of TFLite" if head[4:8] == b"TFL3" else other:
+    if (other := graph_kind(path)) not in ("", GRAPHS[".pb"]):
         raise ConvertError(f"{path} is {other}: name what it was made of, a .keras or a SavedModel")
     if not head.startswith(b"\n") and (other := stand_in(head)):  # as a GraphDef does
         raise ConvertError(f"{path} is {other}: {READ}")

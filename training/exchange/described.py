@@ -29,6 +29,10 @@ WORDS = {
     "torch": "a pickle of stylegan2-ada-pytorch or StyleGAN3's repository",
     "tf1": "a pickle of TensorFlow 1",
 }
+NAMING = "name a run, a .npz or a .pkl"
+TFLITE = "a file of TFLite"
+# Files of networks for other programs that do not begin alike, by their suffix.
+GRAPHS = {".onnx": "a file of ONNX", ".pb": "a graph of TensorFlow's"}
 # An array that each network has, by which one sees whether a file holds it.
 PROOFS = {"G_ema": "mapping/w_avg", "G": "mapping/w_avg", "D": "b4/out/bias"}
 
@@ -80,6 +84,7 @@ def of_newest(run: Path, part: str, made: Callable[[checkpoints.Checkpoint], T])
     while True:
         found, _ = checkpoints.newest(run, part=part)
         if found is None:
+            check_ours(run)
             raise CheckpointError(f"{run} is no run with a whole checkpoint: name one that is")
         try:
             return made(found)
@@ -92,9 +97,37 @@ def check_there(path: Path) -> None:
     """Raise NetworkFileError where there is no such file."""
     if not path.is_file():
         what = "is no file" if path.exists() else "does not exist"
-        raise NetworkFileError(f"{path} {what}: name a run, a .npz or a .pkl")
+        raise NetworkFileError(f"{path} {what}: {NAMING}")
     if said := stand_in(head_of(path)):
-        raise NetworkFileError(f"{path} is {said}: name a run, a .npz or a .pkl")
+        raise NetworkFileError(f"{path} is {said}: {NAMING}")
+    check_ours(path)
+
+
+def check_ours(path: Path) -> None:
+    """Raise NetworkFileError for a network that is there for other programs, as of `export`."""
+    if kind := graph_kind(path):
+        raise NetworkFileError(others_file(path, kind))
+
+
+def others_file(path: Path, kind: str) -> str:
+    """What is said of a network that only other programs can open."""
+    return f"{path} is {kind}, for other programs: name the run, .npz or .pkl that it was made of"
+
+
+def is_for_torch(about: Mapping[str, Any]) -> bool:
+    """Whether a file says of itself what `export --to ada-pytorch` does."""
+    return isinstance(known := about.get("G"), dict) and "c_dim" in known
+
+
+def graph_kind(path: Path) -> str:
+    """What a network is that other programs run, in words; nothing of all else."""
+    if path.is_dir():
+        return "a SavedModel" if (path / "saved_model.pb").is_file() else ""
+    head = head_of(path)
+    if head[4:8] == b"TFL3":
+        return TFLITE
+    own = head.startswith((b"PK", b"\x80"))  # whatever they are called
+    return "" if own else GRAPHS.get(path.suffix.lower(), "")
 
 
 @lru_cache(maxsize=8)
@@ -151,6 +184,8 @@ def configs_in(
     path: Path, about: Mapping[str, Any]
 ) -> tuple[GeneratorConfig, DiscriminatorConfig | None]:
     """The configs of G and D in what a file of ours says of them; D's may be missing."""
+    if is_for_torch(about):
+        raise NetworkFileError(others_file(path, "a file of tensors for ada-pytorch"))
     with checkpoints.telling_its_network(path):
         network = about["network"]
         if "counters" in about and not isinstance(about["counters"]["seen"], int):

@@ -170,6 +170,20 @@ def test_a_store_that_goes_away_under_a_worker_is_noticed(tmp_path, monkeypatch)
     )
 
 
+@pytest.mark.parametrize("loses", ["the folder", "what is mounted there"])
+def test_photos_that_go_away_under_a_worker_are_noticed(tmp_path, loses):
+    """Where a mount is missing the folder is there, and empty."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "a.jpg").touch()
+    with fitness.terms(tmp_path / "store", photos) as terms:
+        assert terms.lacking() == ""
+        (photos / "a.jpg").unlink()
+        if loses == "the folder":
+            photos.rmdir()
+        assert terms.lacking() == f"does not see {photos}: mount it there at that path"
+
+
 def test_imagemagick_is_looked_for_under_its_usual_names_first(monkeypatch):
     """Each name that is none costs a process its start."""
     from wand import api

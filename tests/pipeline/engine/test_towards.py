@@ -87,7 +87,19 @@ def test_who_listens_and_is_no_scheduler_is_named(greeting, patience, said):
             cluster.check_scheduler(address, patience)
 
 
-@pytest.mark.parametrize("error", [TimeoutError, CancelledError])
+@pytest.mark.parametrize("error", [TimeoutError, CommClosedError, OSError])
+def test_a_scheduler_that_is_gone_is_told_from_other_errors(error):
+    """Dask's own words of one that does not listen any more are those of any connection."""
+
+    def sync(*given, **more):
+        raise error("Timed out trying to connect to tcp://h:1 after 10 s")
+
+    client = SimpleNamespace(sync=sync, scheduler=SimpleNamespace(ncores=None))
+    with pytest.raises(CommClosedError, match=r"the same command goes on$"):
+        cluster.present(client)
+
+
+@pytest.mark.parametrize("error", [TimeoutError, CancelledError, OSError])
 def test_a_result_that_does_not_come_is_a_scheduler_that_is_gone(error):
     """Neither is a fault of the unit: the run connects anew, and does its rows again."""
 

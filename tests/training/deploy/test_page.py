@@ -4,11 +4,12 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from tests.kit.made_generators import opened
 from training import cli
-from training.deploy import page, parts
+from training.deploy import page, parts, standalone
 from training.deploy.page import WEB, Page, check_page, check_size, write_page
 from training.deploy.program import Program, program
 
@@ -194,3 +195,56 @@ def test_files_that_cannot_draw_by_seed_are_refused(apart, tmp_path, monkeypatch
     for name, sentence in told.items():
         with pytest.raises(page.DeployError, match=sentence):
             page.shape_of_file(files[name])
+
+
+@converts
+def test_files_of_others_with_the_same_names_are_refused(tmp_path):
+    """What a page's program in the browser could not draw with: other shapes, other numbers."""
+    foreign = {
+        "list": ([1, 8], tf.float32, [], lambda x: tf.cast(x, tf.uint8)),
+        "line": ([8], tf.float32, [], lambda x: tf.cast(tf.reshape(x, [1, 2, 4, 1]), tf.uint8)),
+        "two": ([1, 8], tf.float32, [], lambda x: tf.cast(tf.reshape(x, [1, 2, 2, 2]), tf.uint8)),
+        "floats": ([1, 8], tf.float32, [], lambda x: tf.reshape(x, [1, 2, 4, 1])),
+        "whole": ([1, 8], tf.int32, [], lambda x: tf.cast(tf.reshape(x, [1, 2, 4, 1]), tf.uint8)),
+        "psis": ([1, 8], tf.float32, [1], lambda x: tf.cast(tf.reshape(x, [1, 2, 4, 1]), tf.uint8)),
+    }
+    for name, (z, kind, psi, images) in foreign.items():
+        file = tmp_path / f"{name}.tflite"
+        file.write_bytes(foreign_file(z, kind, psi, images))
+        with pytest.raises(page.DeployError, match=f"{name}.tflite: that is no .tflite that `exp"):
+            page.shape_of_file(file)
+
+
+def foreign_file(z, kind, psi, images):
+    """A TFLite file whose signature has the names of ours."""
+
+    def serving_default(z, psi):
+        moved = tf.cast(z, tf.float32) * psi
+        return {"images": images(moved), "float": moved}
+
+    specs = tf.TensorSpec(z, kind, "z"), tf.TensorSpec(psi, tf.float32, "psi")
+    module = tf.Module()
+    module.draw = tf.function(serving_default, input_signature=specs, autograph=False)
+    made = module.draw.get_concrete_function()
+    return tf.lite.TFLiteConverter.from_concrete_functions([made], module).convert()
+
+
+@pytest.mark.parametrize(
+    ("ends", "sentence"),
+    [("import os; os.abort()", "it was killed"), ("1 / 0", "ZeroDivisionError: division by zero")],
+)
+def test_a_file_that_ends_the_process_that_draws_is_refused(tmp_path, monkeypatch, ends, sentence):
+    script = tmp_path / "dies.py"
+    script.write_text(ends)
+    monkeypatch.setattr(standalone, "__file__", str(script))
+    told = rf"a.tflite: it draws nothing \({sentence}\): name the model that it was exported"
+    with pytest.raises(page.DeployError, match=told):
+        page.check_drawing(tmp_path / "a.tflite", 4)
+
+
+def test_a_file_is_taken_for_tflite_by_what_is_in_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(page, "put_litert", lambda folder: None)
+    for name in ("a.TFLITE", "a", "b.tflite"):
+        (tmp_path / name).write_bytes(b"\x1c\0\0\0TFL3 and no more")
+        with pytest.raises(page.DeployError, match=page.NOT_OURS):
+            write_page(Page(tmp_path / name, tmp_path / "page"))

@@ -14,8 +14,10 @@ from atelier.errors import Refusal
 from tests.kit import nvidia_pickles as kit
 from tests.kit.nvidia_pickles import Call, pickled
 from tests.kit.small_models import DEPTH, KINDS, WIDTHS, small_model
+from training.deploy.formats import SUFFIXES
 from training.exchange.conversion import begun_checkpoint
 from training.exchange.described import describe_model
+from training.exchange.npz import save_for_torch
 from training.exchange.opening import open_generator
 from training.exchange.pickles import NetworkFileError
 from training.networks.architecture import Pair
@@ -325,3 +327,35 @@ def test_weights_that_are_no_finite_numbers_are_refused(tmp_path, kind):
         save_arrays(tmp_path / "2.npz", {**arrays, name: other}, about)
         with pytest.raises(CheckpointError, match=rf"2\.npz holds no finite numbers in {name}: "):
             open_generator(tmp_path / "2.npz", ALL)
+
+
+FOR_OTHERS = {  # format of `export` -> how its file begins, and what is said of it
+    "savedmodel": (b"", "a SavedModel"),
+    "frozen": (b"\n\x0b\n\x01z", "a graph of TensorFlow's"),
+    "tflite": (b"\x1c\0\0\0TFL3", "a file of TFLite"),
+    "onnx": (b"\x08\x08", "a file of ONNX"),
+    "ada-pytorch": (b"", "a file of tensors for ada-pytorch"),
+}
+
+
+@pytest.mark.parametrize("opens", [open_generator, describe_model])
+@pytest.mark.parametrize("to", SUFFIXES.keys() - {"npz"})
+def test_what_was_exported_for_others_is_refused_by_what_it_is(tmp_path, to, opens):
+    head, kind = FOR_OTHERS[to]
+    path = tmp_path / f"model{SUFFIXES[to]}"
+    if to == "savedmodel":
+        path.mkdir()
+        (path / "saved_model.pb").touch()
+    elif to == "ada-pytorch":
+        save_for_torch(path, open_generator(small_model(tmp_path / "small.npz", "rgb")))
+    else:
+        path.write_bytes(head)
+    told = f"model{SUFFIXES[to]} is {kind}, for other programs: name the run, .npz or .pkl that it"
+    with pytest.raises(NetworkFileError, match=told):
+        opens(path)
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".pb", ".tflite"])
+def test_a_generator_opens_whatever_it_is_called(tmp_path, suffix):
+    path = small_model(tmp_path / "small.npz", "rgb").rename(tmp_path / f"small{suffix}")
+    assert describe_model(path).config == open_generator(path).config
