@@ -162,14 +162,15 @@ def train_command(given: argparse.Namespace) -> int:
     options = {name: value for name, value in vars(given).items() if name in known}
     if not options.get("data"):
         raise ConfigError("data is empty: say what to learn from, --data FOLDER")
-    asked = tuning.resolve_begun(given.preset, 64, 64, options)  # before a long look at data
+    runs = folder.runs_in(Path(options.get("out") or ""))
+    asked = tuning.resolve_begun(given.preset, 64, 64, options, runs)  # before a long look at data
     check_apart(asked)
     startup.load_tensorflow()
     from training import devices, loop
     from training.state import network_configs
 
     source = sources.open_source(options["data"])
-    config = tuning.resolve_begun(given.preset, *source.shape[:2], options)
+    config = tuning.resolve_begun(given.preset, *source.shape[:2], options, runs)
     if model := tuning.begun_from(options):
         tuning.check_images(model.config, model.path, config.data.data, source, tuning.WAYS_OUT)
     for note in (*source.notes, *few_pictures(config, len(source))):

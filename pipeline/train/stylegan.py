@@ -1,7 +1,7 @@
 """TrainStyleGAN: `python -m training` on the newest dataset, in a process of its own."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import Field, dataclass, fields, replace
 from pathlib import Path
 
@@ -61,10 +61,14 @@ class TrainerConfig(Settings):
 
         Where a model is begun from, its networks are taken over: it is looked at for that.
         """
+        return self.resolved_beside([], width, height)
+
+    def resolved_beside(self, runs: Sequence[Path], width: int, height: int) -> Config:
+        """The same where the model may be gone: one of `runs` keeps what it took over from it."""
         given = self.given()
         try:
             preset = given.pop("preset", presets.DEFAULT)
-            return tuning.resolve_begun(preset, height, width, given)
+            return tuning.resolve_begun(preset, height, width, given, runs)
         except ConfigError as error:
             raise SettingsError(f"[TrainStyleGAN] {error}") from None
 
@@ -96,11 +100,8 @@ def check_begun(
     given = config.given()
     model = tuning.begun_from(given)
     if model is None:
-        if "resume_from" in given and not any(was_begun(run, given) for run in known_runs(store)):
-            raise SettingsError(
-                f"[TrainStyleGAN] resume_from = {given['resume_from']}: there is no such run or"
-                " checkpoint"
-            )
+        if path := given.get("resume_from"):
+            check_gone(path, dataset, store)
         return
     form, (channels, height, width) = model.config, shape_of(dataset)
     if (form.width, form.height) != (width, height):
@@ -121,21 +122,30 @@ def check_begun(
     config.resolved(width, height)
 
 
+def check_gone(model: str, dataset: DatasetConfig, store: Path) -> None:
+    """Raise SettingsError where a model is gone and no run, or one of another size, goes on."""
+    sizes = [
+        size_in_words(width, height)
+        for known in folder.all_begun(known_runs(store), model)
+        for height, width, _ in [known["dataset"]["shape"]]
+    ]
+    if not sizes:
+        raise SettingsError(
+            f"[TrainStyleGAN] resume_from = {model}: there is no such run or checkpoint"
+        )
+    if dataset.size not in sizes:
+        raise SettingsError(
+            f"[TrainStyleGAN] resume_from = {model} is gone, and the run that was begun from it"
+            f" learns {sizes[0]}: set [Dataset] size = {sizes[0]} to go on with it"
+        )
+
+
 def check_inception(config: TrainerConfig) -> None:
     """Raise SettingsError where the file of Inception's weights is named and is not there."""
     try:
         asked.check_inception(config.given().get("inception", ""), config.called("inception"))
     except ConfigError as error:
         raise SettingsError(str(error)) from None
-
-
-def was_begun(run: Path, given: dict[str, str]) -> bool:
-    """Whether a run was begun from the model that is named."""
-    try:
-        saved = folder.saved_run(run) or {}
-        return bool(saved["config"]["run"]["resume_from"] == given["resume_from"])
-    except (ConfigError, LookupError, TypeError, AttributeError):
-        return False
 
 
 def images_seen(run: Path) -> int:
@@ -153,7 +163,7 @@ def runs_at_end(
     data: Path, store: Path, config: TrainerConfig, width: int, height: int
 ) -> Iterator[Path]:
     """The runs of these options on this dataset that have reached their total_kimg."""
-    wanted = config.resolved(width, height)
+    wanted = config.resolved_beside(known_runs(store), width, height)
     total = round(1000 * wanted.run.total_kimg)
     yield from (r for r in known_runs(store) if is_of(r, data, wanted) and images_seen(r) >= total)
 
@@ -169,8 +179,9 @@ def as_begun(
 ) -> TrainerConfig:
     """With ONCE, where no preset is named and a run that was begun with it is there."""
     once = replace(config, preset=ONCE)  # type: ignore[call-arg]
-    wanted = None if config.options()["preset"] else once.resolved(width, height)
-    found = wanted is not None and any(is_of(run, data, wanted) for run in known_runs(store))
+    runs = known_runs(store)
+    wanted = None if config.options()["preset"] else once.resolved_beside(runs, width, height)
+    found = wanted is not None and any(is_of(run, data, wanted) for run in runs)
     return once if found else config
 
 

@@ -1,7 +1,7 @@
 """Fine-tuning: what a run takes over from the model that its `resume_from` names."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,11 +17,13 @@ from training.networks.architecture import (
     Pair,
     StudentConfig,
 )
+from training.run import folder
 from training.sources import Source
 
 # What the StyleGAN2-ADA paper's transfer learning has beside `presets.FINE_TUNED`.
 PUBLISHED = {"augment": "ada", "ema_ramp": 0.0}
 FROZEN = 3  # levels of D that Freeze-D leaves as they are, from the image on
+KEPT = (*(f.name for f in fields(ArchitectureConfig)), "labels", "freeze_d", "begun_from")
 BOTH = ("fmap_base", "fmap_max", "conv_clamp", "labels", "height", "channels")
 
 
@@ -36,15 +38,18 @@ class Networks(Protocol):
     def discriminator(self) -> DiscriminatorConfig | None: ...
 
 
-def resolve_begun(preset: str, height: int, width: int, given: Mapping[str, Any]) -> Config:
+def resolve_begun(
+    preset: str, height: int, width: int, given: Mapping[str, Any], runs: Iterable[Path] = ()
+) -> Config:
     """The config of a run for images of this size.
 
     Where `resume_from` names a model, the networks are the model's, and one of another trainer's
-    is fine-tuned as published. What is given comes on top. Raises ConfigError where it contradicts
-    the model, and what `describe_model` raises.
+    is fine-tuned as published; where it is gone, they are those of the one of `runs` that was begun
+    from it. What is given comes on top. Raises ConfigError where it contradicts the model, and what
+    `describe_model` raises.
     """
     model = begun_from(given)
-    taken = with_model(given, model) if model else given
+    taken = with_model(given, model) if model else {**kept_by_run(given, runs), **given}
     return presets.resolve(preset, height, width, taken)
 
 
@@ -75,6 +80,17 @@ def with_model(given: Mapping[str, Any], model: Described) -> dict[str, Any]:
     if model.origin:
         own |= {**PUBLISHED, "freeze_d": frozen_layers(model), "begun_from": model.origin}
     return {**own, **given}
+
+
+def kept_by_run(given: Mapping[str, Any], runs: Iterable[Path]) -> dict[str, Any]:
+    """What a run keeps of the model that the options name, which is gone; nothing without one."""
+    path = given.get("resume_from")
+    found = next(folder.all_begun(runs, path), None) if path else None
+    if found is None:
+        return {}
+    known = folder.current(found)
+    own = {name: known[name] for name in KEPT if name in known}
+    return own | (PUBLISHED if own.get("begun_from") else {})
 
 
 def frozen_layers(model: Described) -> int:

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, fields
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,21 @@ def saved_run(run: Path) -> dict[str, Any] | None:
     except ValueError:
         raise ConfigError(f"{path} is no JSON: {WAY_OUT}") from None
     return known
+
+
+def runs_in(out: Path) -> list[Path]:
+    """The folders of runs: this one, and those of runs with a name in it."""
+    return sorted(path.parent for path in chain(*map(out.glob, ("config.json", "*/config.json"))))
+
+
+def all_begun(runs: Iterable[Path], model: str) -> Iterator[dict[str, Any]]:
+    """config.json of each of the runs that was begun from this model."""
+    for run in runs:
+        with suppress(ValueError, LookupError, TypeError, AttributeError):  # of another version
+            known = saved_run(run) or {}
+            height, width, channels = known["dataset"]["shape"]
+            if current(known)["resume_from"] == model and min(height, width, channels) > 0:
+                yield known
 
 
 def whole_run(run: Path) -> dict[str, Any] | None:

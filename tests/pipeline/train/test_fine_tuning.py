@@ -1,9 +1,12 @@
 """`make train SRC=/photos FROM=model`: the dataset and the run follow the model, in one command."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from atelier.files import write
 from pipeline.dataset.export import ExportTFRecordsConfig
 from pipeline.options import SettingsError, current, keyed
 from pipeline.sections import DatasetConfig
@@ -13,8 +16,9 @@ from tests.kit.commands import error, run
 from tests.kit.small_models import small_model
 from tests.kit.store import set_options
 from tests.kit.training_runs import follow_here
+from training.config import SECTIONS
 from training.exchange.described import describe_model
-from training.run import checkpoints
+from training.run import checkpoints, folder
 
 STEPS = {"preset": "tiny", "device": "cpu", "grid_columns": 2, "grid_rows": 1}
 STEPS |= {"r1_interval": 0, "pl_weight": 0}  # each is a graph more
@@ -70,10 +74,27 @@ def test_a_model_that_is_not_there_is_said_first(tmp_path):
     configs = [current(c) for c in (TrainStyleGANConfig, DatasetConfig, ExportTFRecordsConfig)]
     with pytest.raises(SettingsError, match=r"resume_from = /gone\.pkl: there is no such run or"):
         stylegan.check_begun(*configs, tmp_path)
-    begun = tmp_path / "runs" / "one" / "config.json"  # which goes on without it
-    begun.parent.mkdir(parents=True)
-    begun.write_text(json.dumps({"config": {"run": {"resume_from": "/gone.pkl"}}}))
+
+
+def test_a_run_goes_on_without_its_model_on_pictures_of_the_same_size(tmp_path):
+    model, data, name = small_model(tmp_path / "m.npz", "rgb"), Path("/one/two/dataset"), "run"
+    set_options(TrainStyleGAN_resume_from=model, TrainStyleGAN_name=name, Dataset_size=16)
+    configs = [current(c) for c in (TrainStyleGANConfig, DatasetConfig, ExportTFRecordsConfig)]
+    config = replace(configs[0].resolved(16, 16), data=SECTIONS["data"](data=str(data)))
+    known = {"shape": [16, 16, 3], "images": 1}
+    begun = tmp_path / "runs" / f"{name}-{folder.key(config, known)}"
+    write(begun / "config.json", json.dumps(folder.begin_run(config, known, {})))
+    model.unlink()
     stylegan.check_begun(*configs, tmp_path)
+    wanted = configs[0].resolved_beside([begun], 16, 16)
+    assert stylegan.is_of(begun, data, wanted) and not stylegan.is_of(
+        begun, data, configs[0].resolved(16, 16)
+    )
+    set_options(TrainStyleGAN_resume_from=model, TrainStyleGAN_name=name, Dataset_size="auto")
+    with pytest.raises(
+        SettingsError, match=r"m\.npz is gone, .* learns 16: set \[Dataset\] size = 16"
+    ):
+        stylegan.check_begun(configs[0], current(DatasetConfig), configs[2], tmp_path)
 
 
 @pytest.mark.slow

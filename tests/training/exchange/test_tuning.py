@@ -160,8 +160,25 @@ def test_a_run_of_ones_own_goes_on_as_before(tmp_path):
     assert config.network.w_dim == 6 and config.network.fmap_base == 16
     assert (config.run.freeze_d, config.run.begun_from) == (0, "")
     assert config.augment.ada_kimg == 100
-    config = resolve_begun("auto", 8, 8, {**given, "resume_from": str(tmp_path / "gone")})
-    assert config.network.w_dim == 512  # the run that was begun from it goes on without it
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "student"])
+def test_a_run_goes_on_without_the_model_it_was_begun_from(tmp_path, kind):
+    path = small_model(tmp_path / "model.npz", kind)
+    given = {"data": "x", "resume_from": str(path), "name": "a"}
+    form = describe_model(path).config
+    size = form.height, form.width
+    config = resolve_begun("auto", *size, given)
+    run, other = tmp_path / "runs" / "a-1", tmp_path / "runs" / "b-1"
+    for place, options in ((run, config), (other, small("x", ""))):
+        place.mkdir(parents=True)
+        known = folder.begin_run(options, {**DATA, "shape": [*size, 3]}, {})
+        (place / "config.json").write_text(json.dumps(known))
+    path.unlink()
+    later = resolve_begun("auto", *size, given | {"seed": "5"}, folder.runs_in(tmp_path / "runs"))
+    assert later == replace(config, run=replace(config.run, seed=5))
+    assert resolve_begun("auto", *size, given, folder.runs_in(run)) == config
+    assert resolve_begun("auto", *size, given).network.w_dim == 512 != config.network.w_dim
 
 
 def test_a_scratch_run_and_fine_tuned_ones_have_keys_of_their_own(pickle, tmp_path):
