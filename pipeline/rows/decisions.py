@@ -98,10 +98,13 @@ def parse_decision(path: Path, number: int, line: bytes) -> Decision:
 
 def rectangles_of(said: Mapping[str, Any]) -> tuple[Box, ...]:
     """The rectangles of a line; raises ValueError."""
+    told = said.get("rectangles", [])
     try:
-        return tuple(Box(*map(int, edges)) for edges in said.get("rectangles", []))
+        return tuple(Box(*map(int, edges)) for edges in told)
     except (ValueError, TypeError, OverflowError):
-        raise ValueError("a rectangle is not left, top, right, bottom in pixels") from None
+        raise ValueError(
+            f"rectangles {str(told)[:60]}: each is left, top, right, bottom in pixels"
+        ) from None
 
 
 def vouched(line: bytes) -> dict[str, Any]:
@@ -128,15 +131,15 @@ def with_check(said: dict[str, Any]) -> bytes:
 
 def check_decision(decision: Decision) -> None:
     """Raise ValueError for a decision that cannot be."""
-    if not decision.photo:
+    if not decision.photo or decision.photo == "None":
         raise ValueError("it names no photo")
     if decision.action not in ACTIONS:
-        raise ValueError(f"its action is none of {', '.join(ACTIONS)}")
+        raise ValueError(f"action {str(decision.action)[:40]!r} is none of {', '.join(ACTIONS)}")
     if decision.action == "accept" and not decision.rectangles:
         raise ValueError("accepted without a rectangle")
     for box in decision.rectangles:
         if box.width < 1 or box.height < 1:
-            raise ValueError("a rectangle has no area")
+            raise ValueError(f"the rectangle {str(list(box))[:60]} has no area")
 
 
 def in_force(decisions: Iterable[Decision]) -> dict[str, Decision]:

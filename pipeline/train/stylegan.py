@@ -123,20 +123,20 @@ def check_begun(
 
 
 def check_gone(model: str, dataset: DatasetConfig, store: Path) -> None:
-    """Raise SettingsError where a model is gone and no run, or one of another size, goes on."""
-    sizes = [
-        size_in_words(width, height)
-        for known in folder.all_begun(known_runs(store), model)
-        for height, width, _ in [known["dataset"]["shape"]]
-    ]
-    if not sizes:
+    """Raise SettingsError where a model is gone, and no run goes on with pictures like these."""
+    begun = list(folder.all_begun(known_runs(store), model))
+    if not begun:
         raise SettingsError(
             f"[TrainStyleGAN] resume_from = {model}: there is no such run or checkpoint"
         )
-    if dataset.size not in sizes:
+    channels, height, width = shape_of(dataset)
+    shapes = [known["dataset"]["shape"] for known in begun]
+    if [height, width, channels] not in shapes:
+        tall, wide, deep = shapes[0]
         raise SettingsError(
-            f"[TrainStyleGAN] resume_from = {model} is gone, and the run that was begun from it"
-            f" learns {sizes[0]}: set [Dataset] size = {sizes[0]} to go on with it"
+            f"[Dataset] size = {dataset.size} and channels = {dataset.channels}, but the run begun"
+            f" from {model}, which is gone, learns {wide} x {tall} x {deep}: set them so, or say"
+            " where the model is"
         )
 
 
@@ -187,7 +187,7 @@ def as_begun(
 
 def known_runs(store: Path) -> list[Path]:
     """The folders of all runs."""
-    return sorted(path.parent for path in (store / RUNS).glob("*/config.json"))
+    return folder.runs_in(store / RUNS)
 
 
 def is_of(run: Path, data: Path, config: Config) -> bool:
@@ -199,7 +199,7 @@ def is_of(run: Path, data: Path, config: Config) -> bool:
         saved = folder.saved_run(run) or {}
         given = [saved["config"]["data"]["data"]]
         given += [change["options"].get("data", "") for change in saved["changes"]]
-        dataset = {name: value for name, value in saved["dataset"].items() if name != "path"}
+        dataset = folder.dataset_of(saved)
         same = any(Path(path).parts[-2:] == data.parts[-2:] for path in given)
     except (ConfigError, LookupError, TypeError, AttributeError):
         return False  # not written by a trainer of this version

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Protocol
@@ -48,9 +49,14 @@ def resolve_begun(
     from it. What is given comes on top. Raises ConfigError where it contradicts the model, and what
     `describe_model` raises.
     """
-    model = begun_from(given)
-    taken = with_model(given, model) if model else {**kept_by_run(given, runs), **given}
-    return presets.resolve(preset, height, width, taken)
+    if model := begun_from(given):
+        return presets.resolve(preset, height, width, with_model(given, model))
+    for known in folder.all_begun(runs, str(given.get("resume_from") or "")):
+        with suppress(ConfigError):  # what is given is not for this run, or it says odd things
+            config = presets.resolve(preset, height, width, {**kept_by(known), **given})
+            if folder.key(config, folder.dataset_of(known)) == known["key"]:
+                return config
+    return presets.resolve(preset, height, width, given)
 
 
 def begun_from(given: Mapping[str, Any]) -> Described | None:
@@ -82,14 +88,10 @@ def with_model(given: Mapping[str, Any], model: Described) -> dict[str, Any]:
     return {**own, **given}
 
 
-def kept_by_run(given: Mapping[str, Any], runs: Iterable[Path]) -> dict[str, Any]:
-    """What a run keeps of the model that the options name, which is gone; nothing without one."""
-    path = given.get("resume_from")
-    found = next(folder.all_begun(runs, path), None) if path else None
-    if found is None:
-        return {}
-    known = folder.current(found)
-    own = {name: known[name] for name in KEPT if name in known}
+def kept_by(known: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run keeps of the model that it was begun from; `known` is its config.json."""
+    options = folder.current(known)
+    own = {name: options[name] for name in KEPT if name in options}
     return own | (PUBLISHED if own.get("begun_from") else {})
 
 

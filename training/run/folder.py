@@ -2,10 +2,10 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, fields
-from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -53,17 +53,30 @@ def saved_run(run: Path) -> dict[str, Any] | None:
 
 def runs_in(out: Path) -> list[Path]:
     """The folders of runs: this one, and those of runs with a name in it."""
-    return sorted(path.parent for path in chain(*map(out.glob, ("config.json", "*/config.json"))))
+    try:
+        return sorted(
+            path.parent for path in [*out.glob("config.json"), *out.glob("*/config.json")]
+        )
+    except (OSError, ValueError):  # no such folder can be
+        return []
 
 
 def all_begun(runs: Iterable[Path], model: str) -> Iterator[dict[str, Any]]:
-    """config.json of each of the runs that was begun from this model."""
-    for run in runs:
-        with suppress(ValueError, LookupError, TypeError, AttributeError):  # of another version
+    """config.json of each of the runs that was begun from this model, or went on with it named."""
+    for run in runs if model else ():
+        with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
             known = saved_run(run) or {}
             height, width, channels = known["dataset"]["shape"]
-            if current(known)["resume_from"] == model and min(height, width, channels) > 0:
+            said = [part["options"] for part in known["changes"]] + [known["config"]["run"]]
+            paths = [each["resume_from"] for each in said if each.get("resume_from")]
+            named = os.path.abspath(model) in map(os.path.abspath, paths)
+            if named and current(known) and min(height, width, channels) > 0 and known["key"]:
                 yield known
+
+
+def dataset_of(known: Mapping[str, Any]) -> dict[str, Any]:
+    """What tells the dataset of a run from others, wherever it lies."""
+    return {name: value for name, value in known["dataset"].items() if name != "path"}
 
 
 def whole_run(run: Path) -> dict[str, Any] | None:
@@ -118,7 +131,7 @@ def check_same(
     run: Path, known: Mapping[str, Any], config: Config, dataset: Mapping[str, Any]
 ) -> None:
     """Raise ConfigError where the command is for another run than the one in this folder."""
-    own = {name: value for name, value in known["dataset"].items() if name != "path"}
+    own = dataset_of(known)
     if own != dict(dataset):
         raise ConfigError(
             f"{run} was trained on another dataset ({dataset_in_words(own)}; {config.data.data} has"

@@ -76,7 +76,7 @@ def test_no_changed_byte_of_a_line_goes_unnoticed(tmp_path):
                 load_decisions(journal.path)
 
 
-FOUR = "a rectangle is not left, top, right, bottom in pixels"
+FOUR = ": each is left, top, right, bottom in pixels"
 ACCEPT = '{"photo": "b", "action": "accept", "rectangles": '
 
 
@@ -86,11 +86,12 @@ ACCEPT = '{"photo": "b", "action": "accept", "rectangles": '
         ("nonsense", "Expecting value"),
         ('{"photo": "b", "action": "open", "chack": "01234567"}', "nobody knows what 'chack' is"),
         ('{"action": "open"}', "it names no photo"),
-        ('{"photo": "b"}', "its action is none of accept, refuse, open"),
-        ('{"photo": "b", "action": ["maybe"]}', "its action is none of accept, refuse, open"),
+        ('{"photo": null, "action": "open"}', "it names no photo"),
+        ('{"photo": "b"}', "action '' is none of accept, refuse, open"),
+        ('{"photo": "b", "action": ["maybe"]}', "is none of accept, refuse, open"),
         ("[1]", "it is no JSON object"),
         (ACCEPT + "[]}", "accepted without a rectangle"),
-        (ACCEPT + "[[5, 5, 5, 9]]}", "a rectangle has no area"),
+        (ACCEPT + "[[5, 5, 5, 9]]}", "the rectangle [5, 5, 5, 9] has no area"),
         (ACCEPT + "[[1, 2, 3]]}", FOUR),
         (ACCEPT + "5}", FOUR),
         (ACCEPT + "[[0, 0, {}, 9]]}", FOUR),

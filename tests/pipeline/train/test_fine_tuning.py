@@ -91,9 +91,7 @@ def test_a_run_goes_on_without_its_model_on_pictures_of_the_same_size(tmp_path):
         begun, data, configs[0].resolved(16, 16)
     )
     set_options(TrainStyleGAN_resume_from=model, TrainStyleGAN_name=name, Dataset_size="auto")
-    with pytest.raises(
-        SettingsError, match=r"m\.npz is gone, .* learns 16: set \[Dataset\] size = 16"
-    ):
+    with pytest.raises(SettingsError, match=r"^\[Dataset\] size = 1024 .* learns 16 x 16 x 3: set"):
         stylegan.check_begun(configs[0], current(DatasetConfig), configs[2], tmp_path)
 
 

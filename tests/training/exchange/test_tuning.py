@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from atelier.arrays import save_arrays
+from atelier.files import write
 from tests.kit import nvidia_pickles as kit
 from tests.kit.small_models import KINDS, small_model
 from tests.kit.training_runs import draw, rehearse, small, train
@@ -164,21 +165,25 @@ def test_a_run_of_ones_own_goes_on_as_before(tmp_path):
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "student"])
 def test_a_run_goes_on_without_the_model_it_was_begun_from(tmp_path, kind):
-    path = small_model(tmp_path / "model.npz", kind)
-    given = {"data": "x", "resume_from": str(path), "name": "a"}
+    """Of several the one that the options are for; one that says odd things is none."""
+    path, runs = small_model(tmp_path / "model.npz", kind), tmp_path / "runs"
     form = describe_model(path).config
     size = form.height, form.width
-    config = resolve_begun("auto", *size, given)
-    run, other = tmp_path / "runs" / "a-1", tmp_path / "runs" / "b-1"
-    for place, options in ((run, config), (other, small("x", ""))):
-        place.mkdir(parents=True)
-        known = folder.begin_run(options, {**DATA, "shape": [*size, 3]}, {})
-        (place / "config.json").write_text(json.dumps(known))
+    given = {"data": "x", "resume_from": str(path), "name": "a"}
+    asked = [given | {"seed": "5", "freeze_d": "2"}, given | {"batch": "8"}]
+    before = [resolve_begun("auto", *size, each) for each in asked]
+    for number, config in enumerate([*before, small("x", "")]):
+        place = runs / f"a-{number}" / "config.json"
+        known = folder.begin_run(config, {**DATA, "shape": [*size, 3]}, {})
+        write(place, json.dumps(known))
+    odd = json.loads((runs / "a-0" / "config.json").read_text())
+    odd["config"]["network"]["fmap_base"] = None
+    write(runs / "a" / "config.json", json.dumps(odd))
     path.unlink()
-    later = resolve_begun("auto", *size, given | {"seed": "5"}, folder.runs_in(tmp_path / "runs"))
-    assert later == replace(config, run=replace(config.run, seed=5))
-    assert resolve_begun("auto", *size, given, folder.runs_in(run)) == config
-    assert resolve_begun("auto", *size, given).network.w_dim == 512 != config.network.w_dim
+    again = [resolve_begun("auto", *size, each, folder.runs_in(runs)) for each in asked]
+    assert again == before
+    assert resolve_begun("auto", *size, asked[1], folder.runs_in(runs / "a-1")) == before[1]
+    assert resolve_begun("auto", *size, given).network.w_dim == 512 != before[0].network.w_dim
 
 
 def test_a_scratch_run_and_fine_tuned_ones_have_keys_of_their_own(pickle, tmp_path):
