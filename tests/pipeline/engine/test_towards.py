@@ -88,7 +88,7 @@ def test_who_listens_and_is_no_scheduler_is_named(greeting, patience, said):
 
 
 @pytest.mark.parametrize("error", [TimeoutError, CommClosedError, OSError])
-def test_a_scheduler_that_is_gone_is_told_from_other_errors(error):
+def test_a_scheduler_that_is_gone_says_how_to_go_on(error):
     """Dask's own words of one that does not listen any more are those of any connection."""
 
     def sync(*given, **more):
