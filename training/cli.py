@@ -312,7 +312,7 @@ def measure_run(
     if not given.data and not Path(own_data).expanduser().exists():
         raise ConfigError(f"{given.run}: its dataset is not in {own_data}: say where, with --data")
     source = sources.open_source(given.data or own_data)
-    own = {name: value for name, value in known["dataset"].items() if name != "path"}
+    own = folder.dataset_of(known)
     if own != (there := dict(sources.dataset_identity(source))):
         raise ConfigError(
             f"{given.run} was trained on {folder.dataset_in_words(own)}, and here are"

@@ -80,7 +80,7 @@ def parse_decision(path: Path, number: int, line: bytes) -> Decision:
     try:
         said = vouched(line)
         decision = Decision(
-            str(said.get("photo", "")),
+            str(said.get("photo") or ""),
             str(said.get("path", "")),
             said.get("action", ""),
             rectangles_of(said),
@@ -131,7 +131,7 @@ def with_check(said: dict[str, Any]) -> bytes:
 
 def check_decision(decision: Decision) -> None:
     """Raise ValueError for a decision that cannot be."""
-    if not decision.photo or decision.photo == "None":
+    if not decision.photo:
         raise ValueError("it names no photo")
     if decision.action not in ACTIONS:
         raise ValueError(f"action {str(decision.action)[:40]!r} is none of {', '.join(ACTIONS)}")

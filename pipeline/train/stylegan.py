@@ -163,9 +163,10 @@ def runs_at_end(
     data: Path, store: Path, config: TrainerConfig, width: int, height: int
 ) -> Iterator[Path]:
     """The runs of these options on this dataset that have reached their total_kimg."""
-    wanted = config.resolved_beside(known_runs(store), width, height)
+    runs = known_runs(store)
+    wanted = config.resolved_beside(runs, width, height)
     total = round(1000 * wanted.run.total_kimg)
-    yield from (r for r in known_runs(store) if is_of(r, data, wanted) and images_seen(r) >= total)
+    yield from (run for run in runs if is_of(run, data, wanted) and images_seen(run) >= total)
 
 
 def newest_grid(run: Path | None) -> Path | None:

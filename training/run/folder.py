@@ -10,7 +10,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from atelier.files import json_of
+from atelier.files import has, json_of
 from training.config import BEFORE, NAMES, ArchitectureConfig, Config, ConfigError
 from training.networks.architecture import saved_pair
 
@@ -64,14 +64,12 @@ def runs_in(out: Path) -> list[Path]:
 def all_begun(runs: Iterable[Path], model: str) -> Iterator[dict[str, Any]]:
     """config.json of each of the runs that was begun from this model, or went on with it named."""
     for run in runs if model else ():
-        with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
-            known = saved_run(run) or {}
-            height, width, channels = known["dataset"]["shape"]
-            said = [part["options"] for part in known["changes"]] + [known["config"]["run"]]
-            paths = [each["resume_from"] for each in said if each.get("resume_from")]
-            named = os.path.abspath(model) in map(os.path.abspath, paths)
-            if named and current(known) and min(height, width, channels) > 0 and known["key"]:
-                yield known
+        with suppress(OSError, ConfigError):  # one that is no whole run is none of these
+            if known := whole_run(run):
+                said = [*known["config"].values(), *(each["options"] for each in known["changes"])]
+                paths = [each["resume_from"] for each in said if has(each, "resume_from", str)]
+                if os.path.abspath(model) in map(os.path.abspath, filter(None, paths)):
+                    yield known
 
 
 def dataset_of(known: Mapping[str, Any]) -> dict[str, Any]:

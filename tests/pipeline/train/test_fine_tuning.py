@@ -18,6 +18,7 @@ from tests.kit.store import set_options
 from tests.kit.training_runs import follow_here
 from training.config import SECTIONS
 from training.exchange.described import describe_model
+from training.networks.architecture import Pair
 from training.run import checkpoints, folder
 
 STEPS = {"preset": "tiny", "device": "cpu", "grid_columns": 2, "grid_rows": 1}
@@ -81,9 +82,11 @@ def test_a_run_goes_on_without_its_model_on_pictures_of_the_same_size(tmp_path):
     set_options(TrainStyleGAN_resume_from=model, TrainStyleGAN_name=name, Dataset_size=16)
     configs = [current(c) for c in (TrainStyleGANConfig, DatasetConfig, ExportTFRecordsConfig)]
     config = replace(configs[0].resolved(16, 16), data=SECTIONS["data"](data=str(data)))
-    known = {"shape": [16, 16, 3], "images": 1}
+    known = {"shape": [16, 16, 3], "images": 1, "digest": "d"}
+    said = describe_model(model)
+    network = Pair(said.config, said.discriminator).saved()
     begun = tmp_path / "runs" / f"{name}-{folder.key(config, known)}"
-    write(begun / "config.json", json.dumps(folder.begin_run(config, known, {})))
+    write(begun / "config.json", json.dumps(folder.begin_run(config, known, network)))
     model.unlink()
     stylegan.check_begun(*configs, tmp_path)
     wanted = configs[0].resolved_beside([begun], 16, 16)

@@ -167,15 +167,16 @@ def test_a_run_of_ones_own_goes_on_as_before(tmp_path):
 def test_a_run_goes_on_without_the_model_it_was_begun_from(tmp_path, kind):
     """Of several the one that the options are for; one that says odd things is none."""
     path, runs = small_model(tmp_path / "model.npz", kind), tmp_path / "runs"
-    form = describe_model(path).config
-    size = form.height, form.width
+    said = describe_model(path)
+    size = said.config.height, said.config.width
+    dataset = {**DATA, "digest": "d", "shape": [*size, 3]}
+    network = Pair(said.config, said.discriminator).saved()
     given = {"data": "x", "resume_from": str(path), "name": "a"}
     asked = [given | {"seed": "5", "freeze_d": "2"}, given | {"batch": "8"}]
     before = [resolve_begun("auto", *size, each) for each in asked]
     for number, config in enumerate([*before, small("x", "")]):
         place = runs / f"a-{number}" / "config.json"
-        known = folder.begin_run(config, {**DATA, "shape": [*size, 3]}, {})
-        write(place, json.dumps(known))
+        write(place, json.dumps(folder.begin_run(config, dataset, network)))
     odd = json.loads((runs / "a-0" / "config.json").read_text())
     odd["config"]["network"]["fmap_base"] = None
     write(runs / "a" / "config.json", json.dumps(odd))
