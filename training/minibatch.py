@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from training import schedule
 from training.config import Config
 from training.devices import Replicas, uses_xla
-from training.networks import winograd
+from training.networks import cpu
 from training.networks.parameters import Tensor
 from training.phases import Part, Phases, Share, Step
 from training.state import State
@@ -35,7 +35,7 @@ class Minibatch:
         rate_scale: float,
         replicas: Replicas | None = None,
         steps: Sequence[Step] = (),
-        use: winograd.Use | None = None,
+        use: cpu.Use | None = None,
     ) -> None:
         self.state, self.config, self.rate_scale = state, config, rate_scale
         self.replicas = replicas or Replicas()
@@ -43,7 +43,7 @@ class Minibatch:
         rates = {"G": config.rate.g_lr, "D": config.rate.d_lr}
         self.rates = {network: schedule.steps(text) for network, text in rates.items()}
         xla = uses_xla(config)
-        self.use = use or ("none" if xla else winograd.on_cpu("learning"))
+        self.use = use or ("none" if xla else cpu.on_cpu("learning"))
         each = self.replicas.each
         self.takes = {step.name: each(self.taken(step), xla) for step in self.steps}
         self.shares = {step.name: each(self.shared(step), xla) for step in self.steps}
@@ -147,7 +147,7 @@ class Minibatch:
         """The function with the convolutions of `use`."""
 
         def run(*given: Tensor) -> T:
-            with winograd.allowed(self.use):
+            with cpu.allowed(self.use):
                 return function(*given)
 
         return run

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from training.batches import encode
 from training.draws import Draws
-from training.networks import layers, winograd
+from training.networks import cpu, layers
 from training.networks.generator import Generator, Maps
 from training.networks.parameters import Tensor
 
@@ -79,7 +79,7 @@ class Sampler:
             return self.generator.truncate(w, psi, cutoff)
 
     def drawn(self, ws: Tensor, start: Tensor, maps: Maps | None) -> Tensor:
-        with layers.without_gradients(), winograd.allowed(winograd.on_cpu("drawing")):
+        with layers.without_gradients(), cpu.allowed(cpu.on_cpu("drawing")):
             return self.synthesized(ws, start, maps)
 
     def synthesized(self, ws: Tensor, start: Tensor, maps: Maps | None) -> Tensor:

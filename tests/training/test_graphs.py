@@ -18,7 +18,7 @@ def made(folder, batch, **more):
     given = {"labels": True, "precision": "bfloat16", "half_levels": 1, **more}
     config = small(folder, folder, batch=batch, **given)
     state = new_state(config, network_configs(config, (8, 6, 3), 2))
-    return Minibatch(state, config, LABELS, 1.0)
+    return Minibatch(state, config, LABELS, 1.0, use="none")
 
 
 def traced(minibatch, batch):

@@ -17,6 +17,11 @@ def chosen(drawn: Drawn, name: str, p: Tensor, value: Tensor, neutral: float) ->
     return tf.where(drawn[f"{name}?"] < p, value, tf.fill(tf.shape(value), neutral))
 
 
+def picked(made: Tensor, changed: Tensor, images: Tensor) -> Tensor:
+    """`changed` where it is `made` [n], else `images`; without broadcasting, which takes longer."""
+    return tf.raw_ops.Select(condition=made, x=changed, y=images)
+
+
 def matrices(rows: list[list[Tensor | float]], like: Tensor) -> Tensor:
     """Entries, [n] or numbers -> matrices [n, rows, columns]."""
     entries = [[tf.zeros_like(like) + entry for entry in row] for row in rows]

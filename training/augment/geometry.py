@@ -4,7 +4,7 @@ import math
 
 import tensorflow as tf
 
-from training.augment.chance import Drawn, chosen, matrices, normal
+from training.augment.chance import Drawn, chosen, matrices, normal, picked
 from training.augment.warp import CENTRE, warp
 from training.networks.parameters import Tensor
 
@@ -27,7 +27,7 @@ def moved(
     inverse = geometry(drawn, p, size)
     warped = warp(images, inverse if whole is None else whole @ inverse, centre)
     made = tf.reduce_any(inverse != tf.eye(3), axis=[1, 2])
-    return tf.where(made[:, None, None, None], warped, result)
+    return picked(made, warped, result)
 
 
 def blit(drawn: Drawn, p: Tensor, size: tuple[int, int]) -> Tensor:

@@ -6,7 +6,7 @@ Every change is linear in the image and exact to second order, so R1 may be take
 import tensorflow as tf
 
 from training.augment import PIPES, colour, filter, geometry
-from training.augment.chance import Drawn
+from training.augment.chance import Drawn, picked
 from training.augment.warp import CENTRES
 from training.networks.parameters import Tensor
 
@@ -47,7 +47,7 @@ def changed(
     result = geometry.moved(images, drawn, p, groups, CENTRES[centre])
     result = colour.coloured(result, drawn, p, groups)
     result = filter.spoilt(result, drawn, p, groups, noise)
-    return tf.where(touched(drawn, p)[:, None, None, None], result, images)
+    return picked(touched(drawn, p), result, images)
 
 
 def touched(drawn: Drawn, p: Tensor) -> Tensor:

@@ -4,6 +4,9 @@ Both resamplings filter with the sym6 wavelet, so that a warp by nothing changes
 is not symmetric: its samples are taken to lie where its centre is, or what is flipped would also
 move. Beyond its edges an image goes on as its own reflection. Of a gradient nothing is kept but the
 map itself: the warp is linear in the image, and its gradient is the transpose of each step.
+
+On a CPU all samples are read, and put back, by one operation of TensorFlow's, as crops of one
+pixel. On a GPU it would wait for the host, and XLA does not know it: there neighbours are gathered.
 """
 
 import math
@@ -16,6 +19,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from training.augment.banded import Banded, along
+from training.networks import cpu
 from training.networks.parameters import Tensor
 
 SYM6 = np.array(
@@ -80,6 +84,11 @@ def warped_part(images: Tensor, inverse: Tensor, centre: float) -> Tensor:
     """`warp` of images that are held at once."""
     n, height, width, channels = images.shape
     fine = along(images, doubling(height), doubling(width))
+    if crops(images):
+        given = points(inverse, (height, width), centre)
+        sampled = tf.raw_ops.CropAndResize(image=fine, crop_size=[1, 1], **given)
+        shape = [n, 2 * (height + MARGIN), 2 * (width + MARGIN), channels]
+        return along(tf.reshape(sampled, shape), halving(height), halving(width))
     fine = tf.reshape(fine, [n * 16 * height * width, channels])
     index, right, lower = places(inverse, (height, width), centre)
     index += tf.range(n, dtype=tf.int64)[:, None, None] * (16 * height * width)
@@ -95,7 +104,22 @@ def warped_part(images: Tensor, inverse: Tensor, centre: float) -> Tensor:
 
 
 def transposed_part(images: Tensor, inverse: Tensor, centre: float) -> Tensor:
-    """`warp_back` of images that are held at once; channel by channel, as sums like it."""
+    """`warp_back` of images that are held at once."""
+    if not crops(images):
+        return transposed_planes(images, inverse, centre)
+    n, height, width, channels = images.shape
+    spread = along(images, halving(height).transposed, halving(width).transposed)
+    fine = tf.raw_ops.CropAndResizeGradImage(
+        grads=tf.reshape(spread, [-1, 1, 1, channels]),
+        image_size=[n, 4 * height, 4 * width, channels],
+        T=images.dtype,
+        **points(inverse, (height, width), centre),
+    )
+    return along(fine, doubling(height).transposed, doubling(width).transposed)
+
+
+def transposed_planes(images: Tensor, inverse: Tensor, centre: float) -> Tensor:
+    """The same channel by channel, as sums like it."""
     n, height, width, channels = images.shape
     planes = tf.reshape(tf.transpose(images, [0, 3, 1, 2]), [n * channels, height, width, 1])
     spread = along(planes, halving(height).transposed, halving(width).transposed)
@@ -114,6 +138,29 @@ def transposed_part(images: Tensor, inverse: Tensor, centre: float) -> Tensor:
     planes = tf.reshape(fine, [n * channels, 4 * height, 4 * width, 1])
     planes = along(planes, doubling(height).transposed, doubling(width).transposed)
     return tf.transpose(tf.reshape(planes, [n, channels, height, width]), [0, 2, 3, 1])
+
+
+def crops(images: Tensor) -> bool:
+    """Whether samples are read as crops of one pixel: on a CPU, of float32."""
+    return cpu.USE.get() == "learning" and images.dtype == tf.float32
+
+
+def points(inverse: Tensor, size: tuple[int, int], centre: float) -> dict[str, Tensor]:
+    """What CropAndResize reads where `halving` does: boxes (y, x, y, x) without extent.
+
+    [n (2 h + 2 MARGIN) (2 w + 2 MARGIN), 4], in shares of the doubled image, and whose they are.
+    """
+    sides = np.array(size, np.float32)
+    periods = 4 * (sides - 1)
+    y, x = (fine_grid(side, centre) for side in size)
+    x, y = tf.meshgrid(x, y)
+    grid = tf.reshape(tf.stack([x, y, tf.ones_like(x)], axis=2), [1, -1, 3])
+    to = 2 * inverse[:, 1::-1] + np.outer(sides - 0.5 + centre, [0, 0, 1]).astype(np.float32)
+    at = tf.matmul(grid, tf.tile(to / periods[:, None], [1, 2, 1]), transpose_b=True)
+    shares = periods / (4 * sides - 1)
+    at = (at - tf.floor(at)) * (shares[0] if size[0] == size[1] else np.tile(shares, 2))
+    whose = tf.repeat(tf.range(inverse.shape[0]), grid.shape[1])
+    return {"boxes": tf.reshape(at, [-1, 4]), "box_ind": whose}
 
 
 def places(inverse: Tensor, size: tuple[int, int], centre: float) -> tuple[Tensor, Tensor, Tensor]:

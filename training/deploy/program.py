@@ -9,7 +9,7 @@ import tensorflow as tf
 from training.deploy import phases
 from training.deploy.folding import Folded, fold
 from training.exchange.opening import OpenedGenerator
-from training.networks import layers, winograd
+from training.networks import cpu, layers, winograd
 from training.networks.architecture import GeneratorConfig, StudentConfig
 from training.networks.parameters import Tensor
 
@@ -55,7 +55,7 @@ class Program(tf.Module):
         phased = any(name.endswith("/even") for name in self.values)  # as LiteRT wants it
         whole = tf.function(generate, autograph=False)
         # Without: of each gradient TensorFlow would warn whenever the file is read.
-        with layers.without_gradients(), winograd.allowed("litert" if phased else "none"):
+        with layers.without_gradients(), cpu.allowed("litert" if phased else "none"):
             return whole.get_concrete_function(**self.signature(count))
 
     def drawn(self, x: Tensor, psi: Tensor, label: Tensor | None) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import tensorflow as tf
 
-from training.networks import layers, winograd
+from training.networks import cpu, layers
 from training.networks.architecture import GeneratorConfig
 from training.networks.parameters import (
     Layer,
@@ -57,7 +57,7 @@ class Generator(Network):
 
     def with_kernels(self) -> "Generator":
         """The same as it is now, for drawing on a CPU: what depends on no style is made once."""
-        if winograd.on_cpu("drawing") == "none":
+        if cpu.on_cpu("drawing") == "none":
             return self
         found = copy(self)
         found.values = dict(self.values)

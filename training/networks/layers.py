@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from training.networks import winograd
+from training.networks import cpu, winograd
 from training.networks.parameters import Layer, Network, Table, Tensor, dense_table
 
 TAPS = np.array([1, 3, 3, 1], np.float32) / 8  # the FIR filter along one axis
@@ -212,7 +212,7 @@ def is_alone(x: Tensor) -> bool:
 
     Its kernels are then scaled instead, which are far smaller.
     """
-    return x.shape[0] == 1 and winograd.USE.get() == "drawing"
+    return x.shape[0] == 1 and cpu.USE.get() == "drawing"
 
 
 def to_rgb(x: Tensor, row: Tensor, layer: Layer, clamp: float = 0.0) -> Tensor:

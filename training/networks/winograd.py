@@ -15,16 +15,15 @@ too. Of a strip a gradient is padded to the image's size: there an image is one 
 """
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from training.networks import cpu
 from training.networks.parameters import Tensor
 
 Matrix = NDArray[np.float64]
@@ -42,36 +41,15 @@ LEAST_ROWS = 8
 LEAST_CHANNELS = {32: 64, 64: 128}  # of an image of at most so many rows
 LEAST_PIXELS = 2  # of the batch, for each channel: its kernel is mixed for all of them
 
-Use = Literal["none", "drawing", "learning", "litert"]
-USE: ContextVar[Use] = ContextVar("USE", default="none")
-
-
-def on_cpu(use: Use) -> Use:
-    """What is allowed where TensorFlow computes: there, or nothing on a GPU."""
-    return "none" if tf.config.list_logical_devices("GPU") else use
-
-
-@contextmanager
-def allowed(use: Use) -> Iterator[None]:
-    """While a graph for a CPU is traced: take it where it pays for pictures, or for gradients.
-
-    In a program for LiteRT, whose kernels say where it pays, "litert" gives it the forms it likes.
-    """
-    token = USE.set(use)
-    try:
-        yield
-    finally:
-        USE.reset(token)
-
 
 def strip_for(x: Tensor, weight: Tensor) -> int:
     """How many rows a strip of x [n, h, w, i] has; 0: this convolution is not done so."""
     count, height, width, channels = x.shape
     if weight.shape[0] != TAPS:
         return 0
-    if USE.get() == "drawing" and pays(height, width, channels):
+    if cpu.USE.get() == "drawing" and pays(height, width, channels):
         return strip_of(height, x.dtype)
-    if USE.get() == "learning" and x.dtype == tf.float32:
+    if cpu.USE.get() == "learning" and x.dtype == tf.float32:
         return int(height) if learns(count, height, width, channels) else 0
     return 0
 
@@ -125,7 +103,7 @@ def mixed_kernel(kernel: NDArray[np.float64], nested: bool = False) -> NDArray[n
 
 def convolution(x: Tensor, weight: Tensor, rows: int) -> Tensor:
     """What tf.nn.conv2d(x, weight, 1, "SAME") is, of a kernel [3, 3, i, o]; `rows` a strip."""
-    nested = USE.get() == "drawing" and x.dtype == tf.float32 and nests(*x.shape[1:])
+    nested = cpu.USE.get() == "drawing" and x.dtype == tf.float32 and nests(*x.shape[1:])
     return convolved(x, tf.cast(mixed_weight(tf.cast(weight, tf.float32), nested), x.dtype), rows)
 
 
@@ -248,14 +226,14 @@ def concatenated(parts: list[Tensor], axis: int) -> Tensor:
 
 def matrices_product(one: Tensor, other: Tensor) -> Tensor:
     """one @ other, with a first axis of 1 for LiteRT, which transposes `other` if there is none."""
-    if USE.get() == "litert":
+    if cpu.USE.get() == "litert":
         return tf.matmul(one[None], other[None])
     return one @ other
 
 
 def parted(mixed: Tensor) -> list[Tensor]:
     """[n, 6, ...] -> six [n, ...]; LiteRT is faster at slices, TensorFlow at tf.unstack."""
-    if USE.get() != "litert":
+    if cpu.USE.get() != "litert":
         return tf.unstack(mixed, axis=1)  # type: ignore[no-any-return]
     rest = [-1 if mixed.shape[0] is None else mixed.shape[0], *mixed.shape[2:]]
     return [tf.reshape(mixed[:, at : at + 1], rest) for at in range(PRODUCTS)]

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tests.kit import second_order
 from training.augment import PIPES, check_pipe, colour, filter, geometry, pipe
 from training.augment.warp import CENTRE, SYM6, warp
+from training.networks import cpu
 
 MIDDLE = dict.fromkeys(pipe.DRAWS, 0.5)
 
@@ -67,23 +68,27 @@ def test_sym6_is_orthonormal_and_smooth():
     np.testing.assert_allclose(moments, 0, atol=1e-8)
 
 
+@pytest.mark.parametrize("use", ["none", "learning"])
 @pytest.mark.parametrize("size", [(16, 16), (12, 20)])
-def test_warp_against_the_reference(size):
+def test_warp_against_the_reference(size, use):
     pictures = images(3, *size, 2)
     angle, cases = 0.7, []
     for scale, x, y in ((1.0, 0.0, 0.0), (1.5, 3.3, -2.2), (0.6, -6.0, 9.1)):
         cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
         cases.append([[cosine, -sine, x], [0.9 * sine, 0.9 * cosine, y], [0, 0, 1]])
     inverse = np.float32(cases)
-    ours = warp(tf.constant(pictures), tf.constant(inverse))
+    with cpu.allowed(use):
+        ours = warp(tf.constant(pictures), tf.constant(inverse))
     for picture, matrix, found in zip(pictures, inverse, ours, strict=True):
         reference = reference_warp(picture, matrix.astype(np.float64), 60)
         np.testing.assert_allclose(found, reference, atol=2e-4)
 
 
-def test_warp_by_nothing_changes_nothing():
+@pytest.mark.parametrize("use", ["none", "learning"])
+def test_warp_by_nothing_changes_nothing(use):
     pictures = images(2, 12, 20, 3)
-    found = warp(tf.constant(pictures), tf.eye(3, batch_shape=[2]))
+    with cpu.allowed(use):
+        found = warp(tf.constant(pictures), tf.eye(3, batch_shape=[2]))
     np.testing.assert_allclose(found, pictures, atol=1e-5)
 
 

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from training.augment import banded, filter, warp
+from training.networks import cpu
 
 MATRICES = [warp.doubling, warp.halving, filter.bands]
 
@@ -46,7 +47,13 @@ def test_the_work_grows_with_the_side(make):
     assert entries[1] < 2.1 * entries[0]
 
 
-def test_the_gradient_is_the_transpose():
+@pytest.mark.parametrize("use", ["none", "learning"])
+def test_the_gradient_is_the_transpose(use):
+    with cpu.allowed(use):
+        check_gradient()
+
+
+def check_gradient():
     x, y = tf.constant(images(3, 20, 12, 2)), tf.constant(images(3, 20, 12, 2, seed=1))
     there = tf.reduce_sum(warp.warp(x, maps(3)) * y)
     back = tf.reduce_sum(x * warp.warp_back(y, maps(3)))
@@ -56,6 +63,29 @@ def test_the_gradient_is_the_transpose():
         warped = warp.warp(x, maps(3))
     gradient = tape.gradient(warped, x, output_gradients=y)
     np.testing.assert_array_equal(gradient, warp.warp_back(y, maps(3)))
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 4, 1), (3, 20, 12, 4), (2, 12, 64, 3)], ids=str)
+def test_a_cpu_samples_the_same_by_one_operation(shape):
+    x, told = tf.constant(images(*shape)), maps(shape[0])
+    for step in (warp.warp, warp.warp_back):
+        with cpu.allowed("learning"):
+            found, graph = step(x, told), operations(step, x, told)
+        np.testing.assert_allclose(found, step(x, told), atol=1e-4)
+        assert any(name.startswith("CropAndResize") for name in graph)
+        assert "UnsortedSegmentSum" not in graph
+        assert not any(name.startswith("CropAndResize") for name in operations(step, x, told))
+
+
+def operations(function, *given):
+    traced = tf.function(function, autograph=False).get_concrete_function(*given)
+    return {operation.type for operation in traced.graph.get_operations()}
+
+
+def test_other_types_of_number_are_gathered():
+    x = tf.cast(images(2, 8, 8, 3), tf.bfloat16)
+    with cpu.allowed("learning"):
+        assert "GatherV2" in operations(warp.warped_part, x, maps(2), warp.CENTRE)
 
 
 @pytest.mark.slow

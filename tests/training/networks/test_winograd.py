@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from benchmarks import graphs
-from training.networks import layers, winograd
+from training.networks import cpu, layers, winograd
 
 SIZES = [(32, 36), (40, 33), (64, 32)]  # two strips of 16, two of 20, four of 16
 
@@ -98,7 +98,7 @@ def test_pictures_are_drawn_along_both_axes_where_that_pays(
 
     monkeypatch.setattr(winograd, "convolved", noted)
     x, kernel = (tf.constant(each, dtype) for each in drawn(height, 32))
-    with winograd.allowed(use):
+    with cpu.allowed(use):
         found = winograd.convolution(x, kernel, winograd.strip_of(height))
     wanted, least = exact(*drawn(height, 32)), 4e-6 if dtype == tf.float32 else 0.02
     assert abs(tf.cast(found, tf.float64).numpy() - wanted).max() < least * abs(wanted).max()
@@ -154,7 +154,7 @@ def test_gradients_of_gradients_are_those_of_the_convolution(size):
 
 def rows(use, height=32, width=32, channels=128, taps=3, dtype=tf.float32, count=8):
     """How many rows of such images are convolved so at once."""
-    with winograd.allowed(use):
+    with cpu.allowed(use):
         x, weight = tf.zeros([count, height, width, channels], dtype), tf.zeros([taps, taps, 1, 1])
         return winograd.strip_for(x, weight)
 
@@ -175,13 +175,13 @@ def test_networks_learn_so_where_it_pays():
 
 
 def test_on_a_gpu_nothing_is_allowed(monkeypatch):
-    assert winograd.on_cpu("learning") == "learning"
+    assert cpu.on_cpu("learning") == "learning"
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [kind])
-    assert winograd.on_cpu("learning") == "none"
+    assert cpu.on_cpu("learning") == "none"
 
 
 def test_what_is_allowed_ends():
-    with winograd.allowed("learning"):
+    with cpu.allowed("learning"):
         pass
     x, weight = tf.zeros([1, 32, 32, 128]), tf.zeros([3, 3, 128, 1])
     assert not winograd.strip_for(x, weight)
@@ -195,7 +195,7 @@ def test_layers_convolve_so_where_it_is_allowed(monkeypatch, use):
     seen = []
     whole = winograd.convolution
     monkeypatch.setattr(winograd, "convolution", lambda *given: seen.append(1) or whole(*given))
-    with winograd.allowed(use):
+    with cpu.allowed(use):
         other = layers.conv(x, weight)
     assert seen and abs(other - plain).numpy().max() < 4e-6 * abs(plain).numpy().max()
 
