@@ -72,13 +72,17 @@ def along(images: Tensor, down: Banded, across: Banded, *blocks: Tensor) -> Tens
 
     `blocks` are those of `down` and of `across`, where every image has its own.
     """
-    n, height, width, channels = images.shape
-    own_down, own_across = blocks or (None, None)
-    lines = tf.reshape(swapped(images), [n, width, height * channels])
-    lines = apply(across, lines, own_across)
-    images = swapped(tf.reshape(lines, [n, across.shape[0], height, channels]))
-    lines = tf.reshape(images, [n, height, across.shape[0] * channels])
-    return tf.reshape(apply(down, lines, own_down), [n, -1, across.shape[0], channels])
+    return turned(swapped(images), across, down, *reversed(blocks))
+
+
+def turned(images: Tensor, first: Banded, second: Banded, *blocks: Tensor) -> Tensor:
+    """first @ image, its axes swapped, then second @ that: [n, a, b, c] -> [n, b', a', c]."""
+    n, high, wide, channels = images.shape
+    own_first, own_second = blocks or (None, None)
+    lines = apply(first, tf.reshape(images, [n, high, wide * channels]), own_first)
+    images = swapped(tf.reshape(lines, [n, first.shape[0], wide, channels]))
+    lines = tf.reshape(images, [n, wide, first.shape[0] * channels])
+    return tf.reshape(apply(second, lines, own_second), [n, -1, first.shape[0], channels])
 
 
 def swapped(images: Tensor) -> Tensor:

@@ -5,8 +5,9 @@ is not symmetric: its samples are taken to lie where its centre is, or what is f
 move. Beyond its edges an image goes on as its own reflection. Of a gradient nothing is kept but the
 map itself: the warp is linear in the image, and its gradient is the transpose of each step.
 
-On a CPU all samples are read, and put back, by one operation of TensorFlow's, as crops of one
-pixel. On a GPU it would wait for the host, and XLA does not know it: there neighbours are gathered.
+On a CPU one operation of TensorFlow's reads all samples, as crops of one pixel, and another adds up
+what goes back to each pixel, as a histogram does. On a GPU the first would wait for the host, and
+XLA does not know it. The first's own gradient will not do: its threads write over each other.
 """
 
 import math
@@ -18,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from training.augment.banded import Banded, along
+from training.augment.banded import Banded, along, turned
 from training.networks import cpu
 from training.networks.parameters import Tensor
 
@@ -84,14 +85,15 @@ def warped_part(images: Tensor, inverse: Tensor, centre: float) -> Tensor:
     """`warp` of images that are held at once."""
     n, height, width, channels = images.shape
     fine = along(images, doubling(height), doubling(width))
-    if crops(images):
+    if by_one_operation(images):
         given = points(inverse, (height, width), centre)
         sampled = tf.raw_ops.CropAndResize(image=fine, crop_size=[1, 1], **given)
         shape = [n, 2 * (height + MARGIN), 2 * (width + MARGIN), channels]
         return along(tf.reshape(sampled, shape), halving(height), halving(width))
     fine = tf.reshape(fine, [n * 16 * height * width, channels])
-    index, right, lower = places(inverse, (height, width), centre)
-    index += tf.range(n, dtype=tf.int64)[:, None, None] * (16 * height * width)
+    column, line, right, lower = places(inverse, (height, width), centre)
+    start = tf.range(n, dtype=tf.int64)[:, None, None] * (16 * height * width)
+    index = start + line * (4 * width) + column
     right, lower = (tf.cast(share, images.dtype)[..., None] for share in (right, lower))
 
     def between(upper: int) -> Tensor:
@@ -104,45 +106,65 @@ def warped_part(images: Tensor, inverse: Tensor, centre: float) -> Tensor:
 
 
 def transposed_part(images: Tensor, inverse: Tensor, centre: float) -> Tensor:
-    """`warp_back` of images that are held at once."""
-    if not crops(images):
-        return transposed_planes(images, inverse, centre)
-    n, height, width, channels = images.shape
-    spread = along(images, halving(height).transposed, halving(width).transposed)
-    fine = tf.raw_ops.CropAndResizeGradImage(
-        grads=tf.reshape(spread, [-1, 1, 1, channels]),
-        image_size=[n, 4 * height, 4 * width, channels],
-        T=images.dtype,
-        **points(inverse, (height, width), centre),
-    )
-    return along(fine, doubling(height).transposed, doubling(width).transposed)
-
-
-def transposed_planes(images: Tensor, inverse: Tensor, centre: float) -> Tensor:
-    """The same channel by channel, as sums like it."""
+    """`warp_back` of images that are held at once; channel by channel, as sums like it."""
     n, height, width, channels = images.shape
     planes = tf.reshape(tf.transpose(images, [0, 3, 1, 2]), [n * channels, height, width, 1])
     spread = along(planes, halving(height).transposed, halving(width).transposed)
     spread = tf.reshape(spread, [n, channels, *spread.shape[1:3]])
-    index, right, lower = places(inverse, (height, width), centre)
-    area = 16 * height * width
-    plane = tf.range(n * channels, dtype=tf.int64) * area  # int32 would be counted on the host
-    index = index[:, None] + tf.reshape(plane, [n, channels, 1, 1])
+    column, line, right, lower = places(inverse, (height, width), centre)
     right, lower = (tf.cast(share, images.dtype)[:, None] for share in (right, lower))
     below = spread * lower
     above = spread - below
     beside, under = above * right, below * right
-    values = tf.stack([above - beside, beside, below - under, under])
-    corners = tf.stack([index + step for step in (0, 1, 4 * width, 4 * width + 1)])
-    fine = tf.math.unsorted_segment_sum(values, corners, n * channels * area)
-    planes = tf.reshape(fine, [n * channels, 4 * height, 4 * width, 1])
-    planes = along(planes, doubling(height).transposed, doubling(width).transposed)
+    values = tf.stack([above - beside, beside, below - under, under], axis=2)
+    # The doubled images lie on their side: so they need not be turned before they are halved.
+    index, steps = column * (4 * height) + line, (0, 4 * height, 1, 4 * height + 1)
+    corners = tf.stack([index + step for step in steps], axis=1)[:, None]
+    fine = summed(values, corners, 16 * height * width)
+    planes = tf.reshape(fine, [n * channels, 4 * width, 4 * height, 1])
+    planes = turned(planes, doubling(width).transposed, doubling(height).transposed)
     return tf.transpose(tf.reshape(planes, [n, channels, height, width]), [0, 2, 3, 1])
 
 
-def crops(images: Tensor) -> bool:
-    """Whether samples are read as crops of one pixel: on a CPU, of float32."""
-    return cpu.USE.get() == "learning" and images.dtype == tf.float32
+def summed(values: Tensor, places: Tensor, count: int) -> Tensor:
+    """Sums of values [n, c, ...] that share one of `count` places [n, 1, ...]: [n c, count].
+
+    On a CPU every plane's are one thread's, which adds them in their order.
+    """
+    n, channels = values.shape[:2]
+    if by_one_operation(values):
+        places = tf.repeat(tf.cast(places, tf.int32), channels, axis=1)
+        given = {"input": places, "weights": values}
+        rows = {name: tf.reshape(part, [n * channels, -1]) for name, part in given.items()}
+        return tf.raw_ops.DenseBincount(size=count, **rows)
+    plane = tf.range(n * channels, dtype=tf.int64) * count  # int32 would be counted on the host
+    places += tf.reshape(plane, [n, channels, *[1] * (places.shape.rank - 2)])
+    return tf.math.unsorted_segment_sum(values, places, n * channels * count)
+
+
+def places(inverse: Tensor, size: tuple[int, int], centre: float) -> tuple[Tensor, ...]:
+    """Where the samples that `halving` reads lie in the doubled image [4 h, 4 w] of `doubling`.
+
+    (column and line of the pixel to their upper left, shares of the right and of the lower
+    neighbour), each [n, 2 h + 2 MARGIN, 2 w + 2 MARGIN].
+    """
+    height, width = size
+    y = fine_grid(height, centre)[:, None]
+    x = fine_grid(width, centre)
+    found = []
+    for row, side in ((0, width), (1, height)):
+        to = 2 * inverse[:, row, :, None, None]
+        at = to[:, 0] * x + (to[:, 1] * y + (to[:, 2] + (side - 0.5 + centre)))
+        whole, period = tf.floor(at), 4 * (side - 1)
+        start = tf.cast(whole - period * tf.floor((whole + 0.5) * (1 / period)), tf.int64)
+        found.append((start, at - whole))
+    (column, right), (line, lower) = found
+    return column, line, right, lower
+
+
+def by_one_operation(numbers: Tensor) -> bool:
+    """Whether all samples are read, or added up, by one of TensorFlow's: on a CPU, of float32."""
+    return cpu.USE.get() == "learning" and numbers.dtype == tf.float32
 
 
 def points(inverse: Tensor, size: tuple[int, int], centre: float) -> dict[str, Tensor]:
@@ -161,26 +183,6 @@ def points(inverse: Tensor, size: tuple[int, int], centre: float) -> dict[str, T
     at = (at - tf.floor(at)) * (shares[0] if size[0] == size[1] else np.tile(shares, 2))
     whose = tf.repeat(tf.range(inverse.shape[0]), grid.shape[1])
     return {"boxes": tf.reshape(at, [-1, 4]), "box_ind": whose}
-
-
-def places(inverse: Tensor, size: tuple[int, int], centre: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Where the samples that `halving` reads lie in the doubled image [4 h, 4 w] of `doubling`.
-
-    (number of the pixel to their upper left, shares of the right and of the lower neighbour), each
-    [n, 2 h + 2 MARGIN, 2 w + 2 MARGIN].
-    """
-    height, width = size
-    y = fine_grid(height, centre)[:, None]
-    x = fine_grid(width, centre)
-    found = []
-    for row, side in ((0, width), (1, height)):
-        to = 2 * inverse[:, row, :, None, None]
-        at = to[:, 0] * x + (to[:, 1] * y + (to[:, 2] + (side - 0.5 + centre)))
-        whole, period = tf.floor(at), 4 * (side - 1)
-        start = tf.cast(whole - period * tf.floor((whole + 0.5) * (1 / period)), tf.int64)
-        found.append((start, at - whole))
-    (column, right), (line, lower) = found
-    return line * (4 * width) + column, right, lower
 
 
 def fine_grid(side: int, centre: float) -> Tensor:
