@@ -84,12 +84,13 @@ def in_turn(part: Part, images: Tensor, inverse: Tensor, centre: float) -> Tenso
 def warped_part(images: Tensor, inverse: Tensor, centre: float) -> Tensor:
     """`warp` of images that are held at once."""
     n, height, width, channels = images.shape
-    fine = along(images, doubling(height), doubling(width))
     if by_one_operation(images):
+        lying = turned(images, doubling(height), doubling(width))  # on its side
         given = points(inverse, (height, width), centre)
-        sampled = tf.raw_ops.CropAndResize(image=fine, crop_size=[1, 1], **given)
-        shape = [n, 2 * (height + MARGIN), 2 * (width + MARGIN), channels]
-        return along(tf.reshape(sampled, shape), halving(height), halving(width))
+        sampled = tf.raw_ops.CropAndResize(image=lying, crop_size=[1, 1], **given)
+        shape = [n, 2 * (width + MARGIN), 2 * (height + MARGIN), channels]
+        return turned(tf.reshape(sampled, shape), halving(width), halving(height))
+    fine = along(images, doubling(height), doubling(width))
     fine = tf.reshape(fine, [n * 16 * height * width, channels])
     column, line, right, lower = places(inverse, (height, width), centre)
     start = tf.range(n, dtype=tf.int64)[:, None, None] * (16 * height * width)
@@ -168,16 +169,16 @@ def by_one_operation(numbers: Tensor) -> bool:
 
 
 def points(inverse: Tensor, size: tuple[int, int], centre: float) -> dict[str, Tensor]:
-    """What CropAndResize reads where `halving` does: boxes (y, x, y, x) without extent.
+    """What CropAndResize reads where `halving` does, of doubled images that lie on their side.
 
-    [n (2 h + 2 MARGIN) (2 w + 2 MARGIN), 4], in shares of the doubled image, and whose they are.
+    Boxes without extent (x, y, x, y) [n (2 w + 2 MARGIN) (2 h + 2 MARGIN), 4], in shares of the
+    sides, and whose they are.
     """
-    sides = np.array(size, np.float32)
+    sides = np.array(size[::-1], np.float32)
     periods = 4 * (sides - 1)
-    y, x = (fine_grid(side, centre) for side in size)
-    x, y = tf.meshgrid(x, y)
+    x, y = tf.meshgrid(*(fine_grid(side, centre) for side in size[::-1]), indexing="ij")
     grid = tf.reshape(tf.stack([x, y, tf.ones_like(x)], axis=2), [1, -1, 3])
-    to = 2 * inverse[:, 1::-1] + np.outer(sides - 0.5 + centre, [0, 0, 1]).astype(np.float32)
+    to = 2 * inverse[:, :2] + np.outer(sides - 0.5 + centre, [0, 0, 1]).astype(np.float32)
     at = tf.matmul(grid, tf.tile(to / periods[:, None], [1, 2, 1]), transpose_b=True)
     shares = periods / (4 * sides - 1)
     at = (at - tf.floor(at)) * (shares[0] if size[0] == size[1] else np.tile(shares, 2))
