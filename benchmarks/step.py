@@ -3,12 +3,14 @@
     python benchmarks/step.py --size 64 --fmap-base 8192 --batch 8 --precision bfloat16
     python benchmarks/step.py --size 64 --fmap-base 1024 --fmap-max 128 --batch 16
     python benchmarks/step.py --size 64 --fmap-base 8192 --batch 8 --report
+    python benchmarks/step.py --fmap-max 128 --batch 16 --turns 30
 
 These are the trainer's own steps, with their draws, Adam and running means. s/kimg counts G and D
 steps and the averages at every batch, path length at every 4th (half a batch), R1 at every 16th.
 The operations are those of the convolutions and matrix products in the graphs, so of a convolution
 with half the products half. `--report` runs nothing: it counts what of each graph a GPU would
-compute, and what it would have to ask the host.
+compute, and what it would have to ask the host. `--turns` makes each step with ADA and without, in
+turns, so that what else a machine does slows both.
 """
 
 import argparse
@@ -45,12 +47,14 @@ def main() -> None:
     parser.add_argument("--only", choices=EVERY, help="one step, as for its peak of memory")
     parser.add_argument("--recompute", action="store_true")
     parser.add_argument("--augment", action="store_true", help="ADA with p = 0.5")
+    parser.add_argument("--turns", type=int, default=0, help="rounds with ADA and without")
     parser.add_argument("--xla", action="store_true")
     parser.add_argument("--report", action="store_true", help="no times: what the graphs hold")
     asked = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(asked.threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    print_graphs(asked) if asked.report else print_times(asked)
+    told = print_graphs if asked.report else print_turns if asked.turns else print_times
+    told(asked)
 
 
 def print_times(asked: argparse.Namespace) -> None:
@@ -74,6 +78,26 @@ def print_times(asked: argparse.Namespace) -> None:
     print(
         f"{kimg:.1f} s/kimg, {work / total / 1e9:.0f} GFLOP/s = {work / total / rate:.0%} of that"
     )
+
+
+def print_turns(asked: argparse.Namespace) -> None:
+    """Time each step with ADA and without, in turns: medians, and the ratio of a minibatch."""
+    ways = [argparse.Namespace(**{**vars(asked), "augment": made}) for made in (False, True)]
+    both = [steps(way) for way in ways]
+    taken = {name: ([], []) for name in EVERY}
+    for turn in range(asked.turns + 1):
+        for name, pair in taken.items():
+            for way, times in zip(both, pair, strict=True):
+                start = time.perf_counter()
+                way[name][0]()
+                times.extend([time.perf_counter() - start] if turn else [])  # the first compiles
+    found = {name: [np.median(times) for times in pair] for name, pair in taken.items()}
+    for name, (plain, ada) in found.items():
+        print(
+            f"{name:8} {plain:8.3f} s, with ADA {ada:8.3f} s, {ada / plain:5.2f} times", flush=True
+        )
+    plain, ada = (sum(pair[i] / EVERY[name] for name, pair in found.items()) for i in (0, 1))
+    print(f"a minibatch {plain:.3f} s, with ADA {ada:.3f} s, {ada / plain:.3f} times")
 
 
 def steps(asked):
