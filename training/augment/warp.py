@@ -127,20 +127,20 @@ def transposed_part(images: Tensor, inverse: Tensor, centre: float) -> Tensor:
     return tf.transpose(tf.reshape(planes, [n, channels, height, width]), [0, 2, 3, 1])
 
 
-def summed(values: Tensor, places: Tensor, count: int) -> Tensor:
-    """Sums of values [n, c, ...] that share one of `count` places [n, 1, ...]: [n c, count].
+def summed(values: Tensor, at: Tensor, count: int) -> Tensor:
+    """The sums of values [n, c, ...] at each of `count` places, given by `at` [n, 1, ...].
 
-    On a CPU every plane's are one thread's, which adds them in their order.
+    [n c, count]. On a CPU every plane's are one thread's, which adds them in their order.
     """
     n, channels = values.shape[:2]
     if by_one_operation(values):
-        places = tf.repeat(tf.cast(places, tf.int32), channels, axis=1)
-        given = {"input": places, "weights": values}
+        whole = tf.repeat(tf.cast(at, tf.int32), channels, axis=1)
+        given = {"input": whole, "weights": values}
         rows = {name: tf.reshape(part, [n * channels, -1]) for name, part in given.items()}
         return tf.raw_ops.DenseBincount(size=count, **rows)
     plane = tf.range(n * channels, dtype=tf.int64) * count  # int32 would be counted on the host
-    places += tf.reshape(plane, [n, channels, *[1] * (places.shape.rank - 2)])
-    return tf.math.unsorted_segment_sum(values, places, n * channels * count)
+    at += tf.reshape(plane, [n, channels, *[1] * (at.shape.rank - 2)])
+    return tf.math.unsorted_segment_sum(values, at, n * channels * count)
 
 
 def places(inverse: Tensor, size: tuple[int, int], centre: float) -> tuple[Tensor, ...]:
