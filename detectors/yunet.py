@@ -21,6 +21,7 @@ POINT_SIDE = 0.1  # of a point's box, as a share of the face's width
 OVERLAP = 0.3  # faces that overlap more than this are one
 MOST = 500
 BLANK = 64  # side of the picture that a model is tried on
+LEAST = 33  # pixels a side: of maps of one row or column OpenCV reads memory that nobody wrote
 LONG_SIDE = 480
 MIN_SCORE = 0.7
 
@@ -104,9 +105,9 @@ class YuNetDetector:
 
     def rows(self, image: Pixels) -> list[Row]:
         """The network's output, in pixels of the picture."""
-        height, width = image.shape[:2]
-        self.network.setInputSize((width, height))
-        _, rows = self.network.detect(np.ascontiguousarray(image[:, :, ::-1]))
+        seen = with_room(image)
+        self.network.setInputSize(seen.shape[1::-1])
+        _, rows = self.network.detect(np.ascontiguousarray(seen[:, :, ::-1]))
         found: list[Row] = [] if rows is None else rows.tolist()
         whole = [row for row in found if all(map(math.isfinite, row))]
         self.lost |= len(whole) < len(found)  # as those of a damaged model
@@ -138,6 +139,15 @@ def reduced(image: Pixels, side: int) -> Pixels:
     height, width = (max(1, round(scale * length)) for length in image.shape[:2])
     smaller: Pixels = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     return smaller
+
+
+def with_room(image: Pixels) -> Pixels:
+    """The picture, at least LEAST pixels a side, black at the right and below as OpenCV has it."""
+    right, below = (max(0, LEAST - length) for length in image.shape[1::-1])
+    if not right and not below:
+        return image
+    wider: Pixels = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_CONSTANT)
+    return wider
 
 
 def scaled_picture(rows: Sequence[Row], scale: tuple[float, float]) -> list[Row]:

@@ -146,7 +146,7 @@ def run(given: argparse.Namespace) -> int:
     """Build the task; at the end print the funnel and where the report is."""
     wanted = task_of(given.task, [*tasks.TASKS, *trainers.TASKS])
     task = wanted()
-    hold_store(task, writes=given.rescan or given.retry)
+    hold_store(lambda: given.rescan or given.retry or not task.complete())
     if given.rescan:
         forget_scan(tasks.Ingest())
     if given.retry:
@@ -163,12 +163,12 @@ def run(given: argparse.Namespace) -> int:
     return 0
 
 
-def hold_store(task: luigi.Task, writes: bool) -> None:
-    """Take the store's lock; a store that cannot be written may be asked whether all is done."""
+def hold_store(writes: Callable[[], bool]) -> None:
+    """Take the store's lock; a store that cannot be written may be asked what `writes` nothing."""
     try:
         lock.hold(store())
     except OSError:
-        if writes or not task.complete():
+        if writes():
             raise
 
 
@@ -265,8 +265,8 @@ def review(given: argparse.Namespace) -> int:
         exchange.check_import(given.bring_in)
     else:
         session.check_screen()
-    lock.hold(store())
     finding = tasks.Crop()
+    hold_store(lambda: not (given.export and finding.complete()))
     if not finding.complete() and (code := build_task(finding)):
         return code
     lock.release(store())
@@ -288,7 +288,7 @@ def review(given: argparse.Namespace) -> int:
 
 def collect_garbage(given: argparse.Namespace) -> int:
     check_there(store())
-    lock.hold(store())
+    hold_store(lambda: given.delete)
     return garbage.garbage(store(), given.keep, given.delete)
 
 
@@ -300,11 +300,7 @@ def check_there(store: Path) -> None:
 
 def verify_store(given: argparse.Namespace) -> int:
     check_there(store())
-    try:
-        lock.hold(store())
-    except OSError:  # a store that cannot be written may be looked at
-        if given.repair:
-            raise
+    hold_store(lambda: given.repair)
     return verify.verify(store(), given.repair, lambda: build_task(tasks.Dataset()))
 
 

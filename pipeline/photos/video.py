@@ -10,13 +10,12 @@ import numpy as np
 
 from atelier import files, pictures
 from atelier.colours import hdr_name
-from atelier.containers import coding_of_movie
 from atelier.pictures import Pixels
+from pipeline.photos.clips import coding_of_clip
 from pipeline.rows.manifest import Row, dropped
 
 SIDES = (3, 4)  # OpenCV's CAP_PROP_FRAME_WIDTH and _HEIGHT
 RATE, MILLISECONDS = 5, 0  # CAP_PROP_FPS and _POS_MSEC
-LARGEST_MOVIE_BOX = 1 << 26  # bytes of it that are looked at
 SILENCE = ("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
 NEARLY_SAME = 2.0  # mean difference of two small grey frames, of 255
 
@@ -45,7 +44,7 @@ def take(clip: Row, file: Path, every: int, folder: Path) -> tuple[int, list[Row
 
 def refusal(path: Path, pixel_limit: int) -> str:
     """Why no frame of a video is decoded: it has more pixels, or brighter colours, than a photo."""
-    if name := hdr_name(coding_of_movie(movie_box(path))):
+    if name := hdr_name(coding_of_clip(path)):
         return f"high dynamic range: {name}"
     video = open_video(path)
     width, height = (int(video.get(side)) for side in SIDES)
@@ -53,22 +52,6 @@ def refusal(path: Path, pixel_limit: int) -> str:
     if width * height <= pixel_limit:
         return ""
     return f"too many pixels: {width} x {height}, the limit is {pixel_limit}"
-
-
-def movie_box(path: Path) -> bytes:
-    """The content of the box of an MP4 or MOV that describes it; nothing of other files."""
-    with path.open("rb") as file:
-        while len(head := file.read(16)) == 16:
-            size, kind, used = int.from_bytes(head[:4]), head[4:8], 8
-            if size == 1:
-                size, used = int.from_bytes(head[8:]), 16
-            if kind == b"moov":
-                file.seek(used - 16, os.SEEK_CUR)
-                return file.read(min(size - used, LARGEST_MOVIE_BOX)) if size > used else b""
-            if size < used or not kind.isalnum():
-                break
-            file.seek(size - 16, os.SEEK_CUR)
-    return b""
 
 
 def open_video(path: Path) -> Any:

@@ -16,6 +16,7 @@ from training import presets
 from training.config import SECTIONS, Config, ConfigError
 from training.exchange import tuning
 from training.explore import asked
+from training.networks.architecture import Shape
 from training.run import checkpoints, folder
 
 RUNS = "runs"  # the folder in the store
@@ -93,10 +94,12 @@ TrainStyleGANConfig = with_options(TrainerConfig, "TrainStyleGANConfig", declare
 def check_begun(
     config: TrainerConfig, dataset: DatasetConfig, export: ExportTFRecordsConfig, store: Path
 ) -> None:
-    """Raise SettingsError where the dataset that would be made is not for the model to begin from.
+    """Raise SettingsError where the dataset that would be made is for no network, or not for the
+    model to begin from.
 
     A run goes on without that model, where it is gone.
     """
+    check_size(dataset)
     given = config.given()
     model = tuning.begun_from(given)
     if model is None:
@@ -120,6 +123,15 @@ def check_begun(
             " where the photos' are, or choose another model"
         )
     config.resolved(width, height)
+
+
+def check_size(dataset: DatasetConfig) -> None:
+    """Raise SettingsError for pictures of a size that no network draws."""
+    channels, height, width = shape_of(dataset)
+    try:
+        Shape(height, width, channels)
+    except ValueError as error:
+        raise SettingsError(f"[Dataset] size = {dataset.size}: {error}") from None
 
 
 def check_gone(model: str, dataset: DatasetConfig, store: Path) -> None:

@@ -24,7 +24,7 @@ class TrainStyleGAN(luigi.Task):
         return ExportTFRecords()
 
     def check(self) -> None:
-        """Raise SettingsError where the dataset would not be for the model to begin from."""
+        """Raise SettingsError where the dataset would be for no network, or not for its model."""
         sections = current(DatasetConfig), current(ExportTFRecordsConfig)
         stylegan.check_begun(self.config, *sections, store())
 
@@ -65,7 +65,15 @@ class DistillStyleGAN(luigi.Task):
         taught = [] if student.named_teacher(self.config) else [TrainStyleGAN()]
         return [ExportTFRecords(), *taught]
 
+    def check(self) -> None:
+        """Raise SettingsError where the dataset would be for no network, or not for the run."""
+        if student.named_teacher(self.config):
+            stylegan.check_size(current(DatasetConfig))
+        else:
+            TrainStyleGAN().check()
+
     def complete(self) -> bool:
+        self.check()
         ready = self.trained or all(task.complete() for task in self.requires())
         done = ready and bool(self.finished_run())
         if not (done or self.trained):

@@ -225,6 +225,21 @@ def test_a_read_only_store_is_one_sentence(folder, disk):
         assert "(Read-only file system)" in said
 
 
+def test_what_only_reads_needs_no_store_that_can_be_written(folder, disk):
+    boxes = folder / "boxes.csv"
+    boxes.write_text(
+        "filename,width,height,class,xmin,ymin,xmax,ymax\n0.jpg,160,120,portrait,9,9,99,99\n"
+    )
+    finished(run(folder, "review", "--import", str(boxes), store="disk"))
+    finished(run(folder, "run", store="disk"))
+    disk("remount,ro")
+    for words in (["status"], ["source"], ["report"], ["verify"], ["gc"]):
+        finished(run(folder, *words, store="disk"))
+    assert "1 photo in" in finished(run(folder, "review", "--export", str(boxes), store="disk"))
+    for words in (["verify", "--repair"], ["gc", "--delete"], ["review", "--import", str(boxes)]):
+        assert "(Read-only file system)" in error(run(folder, *words, store="disk"))
+
+
 def test_too_little_room_is_said_before_the_first_picture(folder, disk):
     more = {"store": "disk", "Dataset_size": 256, "Crop_enlarge": "true"}
     disk("remount,size=256k")

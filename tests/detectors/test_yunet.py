@@ -46,6 +46,18 @@ def test_where_any_face_counts_however_small_it_looks_as_large_as_it_may():
     assert detectors.load(detectors.parse("yunet"), 0).long_side == yunet.MOST_LONG_SIDE
 
 
+@is_there
+@pytest.mark.parametrize("shape", [(8, 32), (32, 480), (480, 20), (1, 1)])
+def test_a_narrow_picture_has_the_same_finds_whatever_was_looked_at_before(shape):
+    find = YuNetDetector(YUNET.found(), 0.01, min_score=0.01)
+    rng = np.random.default_rng(0)
+    noise = [rng.integers(0, 256, (*size, 3), np.uint8) for size in rng.integers(33, 400, (8, 2))]
+    narrow = rng.integers(0, 256, (*shape, 3), np.uint8)
+    found = [find([other, narrow])[1] for other in noise]
+    assert found == found[:1] * len(noise)
+    assert "unusable box" not in [one.label for one in found[0]]
+
+
 PICTURE = np.full((400, 480, 3), 40, np.uint8)
 
 

@@ -98,6 +98,14 @@ def test_a_run_goes_on_without_its_model_on_pictures_of_the_same_size(tmp_path):
         stylegan.check_begun(configs[0], current(DatasetConfig), configs[2], tmp_path)
 
 
+@pytest.mark.parametrize("task", ["TrainStyleGAN", "DistillStyleGAN"])
+@pytest.mark.parametrize("size", ["4x6", "1x300", "31"])
+def test_a_size_that_no_network_draws_is_refused_before_photos_are_looked_at(folder, task, size):
+    said = error(run(folder, "run", task, Dataset_size=size, TrainStyleGAN_preset="tiny"), code=2)
+    assert said.startswith(f"[Dataset] size = {size}: ") and " no size for StyleGAN2: " in said
+    assert not list(folder.glob("store/*/"))
+
+
 @pytest.mark.slow
 def test_photos_and_a_model_to_a_run_in_one_command(folder, monkeypatch):
     """A file without D, the hardest case; what is done is done."""
