@@ -48,7 +48,10 @@ class Coding(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A box of a HEIF or AVIF (ISO/IEC 14496-12, 4.2): where its content lies in the file."""
+    """A box of a HEIF, AVIF or MP4 (ISO/IEC 14496-12, 4.2), or an element of a Matroska.
+
+    Where its content lies in the file.
+    """
 
     kind: bytes
     start: int

@@ -47,7 +47,9 @@ def main() -> None:
     parser.add_argument("--only", choices=EVERY, help="one step, as for its peak of memory")
     parser.add_argument("--recompute", action="store_true")
     parser.add_argument("--augment", action="store_true", help="ADA with p = 0.5")
-    parser.add_argument("--turns", type=int, default=0, help="rounds with ADA and without")
+    parser.add_argument(
+        "--turns", type=int, default=0, help="so many rounds of all steps, with ADA and without"
+    )
     parser.add_argument("--xla", action="store_true")
     parser.add_argument("--report", action="store_true", help="no times: what the graphs hold")
     asked = parser.parse_args()
@@ -84,14 +86,14 @@ def print_turns(asked: argparse.Namespace) -> None:
     """Time each step with ADA and without, in turns: medians, and the ratio of a minibatch."""
     ways = [argparse.Namespace(**{**vars(asked), "augment": made}) for made in (False, True)]
     both = [steps(way) for way in ways]
-    taken = {name: ([], []) for name in EVERY}
-    for turn in range(asked.turns + 1):
-        for name, pair in taken.items():
-            for way, times in zip(both, pair, strict=True):
-                start = time.perf_counter()
-                way[name][0]()
-                times.extend([time.perf_counter() - start] if turn else [])  # the first compiles
-    found = {name: [np.median(times) for times in pair] for name, pair in taken.items()}
+    pairs = {name: [way[name][0] for way in both] for name in EVERY}
+    for run in (run for pair in pairs.values() for run in pair):
+        run()  # compiles
+    rounds = [
+        {name: [seconds(run) for run in pair] for name, pair in pairs.items()}
+        for _ in range(asked.turns)
+    ]
+    found = {name: np.median([told[name] for told in rounds], axis=0) for name in EVERY}
     for name, (plain, ada) in found.items():
         print(
             f"{name:8} {plain:8.3f} s, with ADA {ada:8.3f} s, {ada / plain:5.2f} times", flush=True
@@ -163,13 +165,14 @@ def conv_rate(dtype: str) -> float:
 def best(run, repeats: int) -> float:
     """The shortest of some runs, in seconds, after one that traces."""
     run()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        result = run()
-        tf.nest.map_structure(lambda tensor: tensor.numpy(), result)
-        times.append(time.perf_counter() - start)
-    return min(times)
+    return min(seconds(run) for _ in range(repeats))
+
+
+def seconds(run) -> float:
+    """How long it takes, with its results."""
+    start = time.perf_counter()
+    tf.nest.map_structure(lambda tensor: tensor.numpy(), run())
+    return time.perf_counter() - start
 
 
 def peak() -> float:

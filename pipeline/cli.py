@@ -164,7 +164,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def hold_store(writes: Callable[[], bool]) -> None:
-    """Take the store's lock; a store that cannot be written may be asked what `writes` nothing."""
+    """Take the store's lock; one that cannot be written is an error where a command `writes`."""
     try:
         lock.hold(store())
     except OSError:

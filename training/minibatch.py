@@ -23,8 +23,8 @@ NOTHING = 0.0  # for a part without a mean
 class Minibatch:
     """Trains a state on one batch after another; `rate_scale` is 1 until a collapse halves it.
 
-    `steps` are those of StyleGAN2, unless others are given. `use` says which convolutions take half
-    the products: on a CPU, without XLA, those that pay.
+    `steps` are those of StyleGAN2, unless others are given. `use` says which faster forms
+    the graphs may take: on a CPU, without XLA, those that pay for gradients.
     """
 
     def __init__(
@@ -138,13 +138,13 @@ class Minibatch:
         return Part(seen, self.replicas.part(number), *more)
 
     def shared(self, step: Step) -> Callable[..., Share]:
-        return self.halved(lambda *given: step.share(self.part(*given)))
+        return self.with_forms(lambda *given: step.share(self.part(*given)))
 
     def meant(self, step: Step) -> Callable[..., Tensor]:
-        return self.halved(lambda *given: step.mean(self.part(*given)) if step.mean else None)
+        return self.with_forms(lambda *given: step.mean(self.part(*given)) if step.mean else None)
 
-    def halved(self, function: Callable[..., T]) -> Callable[..., T]:
-        """The function with the convolutions of `use`."""
+    def with_forms(self, function: Callable[..., T]) -> Callable[..., T]:
+        """The function, traced with the forms of `use`."""
 
         def run(*given: Tensor) -> T:
             with cpu.allowed(self.use):

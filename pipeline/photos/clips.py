@@ -7,8 +7,9 @@ from pathlib import Path
 from atelier.containers import Coding, Part, coding_of_movie
 
 LARGEST_MOVIE_BOX = 1 << 26  # bytes of it that are looked at
+MOST_BOXES = 10_000  # that are passed over to find it
 MATROSKA = b"\x1a\x45\xdf\xa3"
-TRACKS_WITHIN = 1 << 20  # bytes from the beginning of a Matroska: tracks come before frames
+TRACKS_WITHIN = 1 << 20  # bytes from the beginning of a Matroska: usually tracks come before frames
 # Segment, tracks, one of them, what it says of its pictures, and of their colours (RFC 9559, 5).
 WAY = (b"\x18\x53\x80\x67", b"\x16\x54\xae\x6b", b"\xae", b"\xe0", b"\x55\xb0")
 TRANSFER, PRIMARIES = b"\x55\xba", b"\x55\xbb"
@@ -27,16 +28,18 @@ def coding_of_clip(path: Path) -> Coding | None:
 def movie_box(path: Path) -> bytes:
     """The content of the box of an MP4 or MOV that describes it; nothing of other files."""
     with path.open("rb") as file:
-        while len(head := file.read(16)) == 16:
+        length = os.fstat(file.fileno()).st_size
+        for _ in range(MOST_BOXES):
+            begin, head = file.tell(), file.read(16)
             size, kind, used = int.from_bytes(head[:4]), head[4:8], 8
             if size == 1:
                 size, used = int.from_bytes(head[8:]), 16
             if kind == b"moov":
-                file.seek(used - 16, os.SEEK_CUR)
+                file.seek(begin + used)
                 return file.read(min(size - used, LARGEST_MOVIE_BOX)) if size > used else b""
-            if size < used or not kind.isalnum():
+            if size < used or not kind.isalnum() or size > length - begin:
                 break
-            file.seek(size - 16, os.SEEK_CUR)
+            file.seek(begin + size)
     return b""
 
 

@@ -94,12 +94,10 @@ TrainStyleGANConfig = with_options(TrainerConfig, "TrainStyleGANConfig", declare
 def check_begun(
     config: TrainerConfig, dataset: DatasetConfig, export: ExportTFRecordsConfig, store: Path
 ) -> None:
-    """Raise SettingsError where the dataset that would be made is for no network, or not for the
-    model to begin from.
+    """Raise SettingsError where the dataset that would be made is not for the model to begin from.
 
     A run goes on without that model, where it is gone.
     """
-    check_size(dataset)
     given = config.given()
     model = tuning.begun_from(given)
     if model is None:

@@ -24,9 +24,10 @@ class TrainStyleGAN(luigi.Task):
         return ExportTFRecords()
 
     def check(self) -> None:
-        """Raise SettingsError where the dataset would be for no network, or not for its model."""
-        sections = current(DatasetConfig), current(ExportTFRecordsConfig)
-        stylegan.check_begun(self.config, *sections, store())
+        """Raise SettingsError where no network draws the dataset's size, or its model another."""
+        dataset = current(DatasetConfig)
+        stylegan.check_size(dataset)
+        stylegan.check_begun(self.config, dataset, current(ExportTFRecordsConfig), store())
 
     def complete(self) -> bool:
         self.check()
@@ -66,7 +67,7 @@ class DistillStyleGAN(luigi.Task):
         return [ExportTFRecords(), *taught]
 
     def check(self) -> None:
-        """Raise SettingsError where the dataset would be for no network, or not for the run."""
+        """Raise SettingsError where no network draws the dataset's size, or no teacher can be."""
         if student.named_teacher(self.config):
             stylegan.check_size(current(DatasetConfig))
         else:

@@ -181,7 +181,8 @@ def points(inverse: Tensor, size: tuple[int, int], centre: float) -> dict[str, T
     to = 2 * inverse[:, :2] + np.outer(sides - 0.5 + centre, [0, 0, 1]).astype(np.float32)
     at = tf.matmul(grid, tf.tile(to / periods[:, None], [1, 2, 1]), transpose_b=True)
     shares = periods / (4 * sides - 1)
-    at = (at - tf.floor(at)) * (shares[0] if size[0] == size[1] else np.tile(shares, 2))
+    each = np.tile(shares, 2) if size[0] != size[1] else shares[0]  # one number is faster
+    at = (at - tf.floor(at)) * each
     whose = tf.repeat(tf.range(inverse.shape[0]), grid.shape[1])
     return {"boxes": tf.reshape(at, [-1, 4]), "box_ind": whose}
 
