@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from atelier.containers import Coding, Part, coding_of_movie
 
@@ -19,27 +20,27 @@ NOT_SAID = 2  # of either, as of ITU-T H.273
 def coding_of_clip(path: Path) -> Coding | None:
     """What a clip says; None where it says nothing, or is of another kind."""
     with path.open("rb") as file:
-        head = file.read(TRACKS_WITHIN)
-    if head.startswith(MATROSKA):
-        return coding_of_matroska(head)
-    return coding_of_movie(movie_box(path))
+        if file.read(len(MATROSKA)) == MATROSKA:
+            file.seek(0)
+            return coding_of_matroska(file.read(TRACKS_WITHIN))
+        return coding_of_movie(movie_box(file))
 
 
-def movie_box(path: Path) -> bytes:
+def movie_box(file: BinaryIO) -> bytes:
     """The content of the box of an MP4 or MOV that describes it; nothing of other files."""
-    with path.open("rb") as file:
-        length = os.fstat(file.fileno()).st_size
-        for _ in range(MOST_BOXES):
-            begin, head = file.tell(), file.read(16)
-            size, kind, used = int.from_bytes(head[:4]), head[4:8], 8
-            if size == 1:
-                size, used = int.from_bytes(head[8:]), 16
-            if kind == b"moov":
-                file.seek(begin + used)
-                return file.read(min(size - used, LARGEST_MOVIE_BOX)) if size > used else b""
-            if size < used or not kind.isalnum() or size > length - begin:
-                break
-            file.seek(begin + size)
+    length, begin = os.fstat(file.fileno()).st_size, 0
+    for _ in range(MOST_BOXES):
+        file.seek(begin)
+        head = file.read(16)
+        size, kind, used = int.from_bytes(head[:4]), head[4:8], 8
+        if size == 1:
+            size, used = int.from_bytes(head[8:]), 16
+        if kind == b"moov":
+            file.seek(begin + used)
+            return file.read(min(size - used, LARGEST_MOVIE_BOX)) if size > used else b""
+        if size < used or not kind.isalnum() or size > length - begin:
+            break
+        begin += size
     return b""
 
 
