@@ -10,6 +10,9 @@ from distributed import Client
 
 from tests.kit.store import ROOT, address_in
 
+# Without a dashboard a scheduler listens for its figures all the same, at 8787 unless told.
+HERE = ["--host", "127.0.0.1", "--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
+
 
 @contextmanager
 def dask(*words, root=ROOT, before=(), gently=False):
@@ -50,16 +53,14 @@ def free_port():
 @contextmanager
 def scheduled(port):
     """A scheduler at this port: its address and process; it is killed at the end."""
-    place = ["--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
-    with dask("scheduler", *place) as process:
+    with dask("scheduler", *HERE, "--port", str(port)) as process:
         yield f"tcp://127.0.0.1:{port}", process
 
 
 @contextmanager
 def announced(file, *more):
     """A scheduler that writes to this file where it is: its address."""
-    place = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
-    with dask("scheduler", *place, *more):
+    with dask("scheduler", *HERE, "--port", "0", "--scheduler-file", str(file), *more):
         yield address_in(file)
 
 

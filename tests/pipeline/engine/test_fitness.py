@@ -102,7 +102,7 @@ def test_a_cluster_over_tls_does_the_same(tmp_path, monkeypatch):
 def test_workers_of_another_run_are_left_to_it(monkeypatch):
     """They have loaded what must not meet what this run needs, or are not fit for it."""
     monkeypatch.setitem(sys.modules, "tensorflow", sys)
-    quiet = {"dashboard_address": None, "processes": False, "set_as_default": False}
+    quiet = {"dashboard_address": "127.0.0.1:0", "processes": False, "set_as_default": False}
     with Client(n_workers=1, threads_per_worker=1, **quiet) as ours:
         with Client(ours.cluster, set_as_default=False) as other:
             wanted = other.submit(len, "four")
