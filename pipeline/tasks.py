@@ -61,6 +61,10 @@ class Ingest(Scanned, Stage):
         """Two folders may hold files of the same name, size and time."""
         return digest([super().row_key(row), self.photo_folder.inode, *ingest.anew(row)])
 
+    def prepare(self, to_do: int) -> None:
+        """What is wrong with a detector is said before the photos are read for it."""
+        detect.check_detectors(current(detect.DetectConfig))
+
     def build(self) -> None:
         made = ingest.gathered_rows(self.done(), self.folder, self.tally)
         self.tell(made, Told(self.photo_folder.notes()))

@@ -6,14 +6,18 @@ from pathlib import Path
 
 from atelier.files import digest_file
 from atelier.options import option
+from pipeline.dataset.export import ExportTFRecordsConfig
 from pipeline.engine import lock
 from pipeline.options import SettingsError, located, with_options
+from pipeline.sections import DatasetConfig
 from pipeline.train import child, stylegan
 from pipeline.train.stylegan import RUNS, TrainerConfig
 from training.config import KERAS, ConfigError
+from training.exchange.described import describe_model
 from training.explore import asked
 from training.run import checkpoints, folder
 from training.student import options
+from training.student.cli import TeacherError, check_teaches
 from training.student.options import DistillationConfig
 
 OWN = {  # where a sentence or a default differs from the command's
@@ -62,6 +66,24 @@ def check_files(config: StudentTrainerConfig) -> None:
         asked.check_model(named_teacher(config), "teacher")
         asked.check_vgg(named_vgg(config))
     except ConfigError as error:
+        raise SettingsError(f"[DistillStyleGAN] {error}") from None
+
+
+def check_teacher(
+    config: StudentTrainerConfig, dataset: DatasetConfig, export: ExportTFRecordsConfig
+) -> None:
+    """Raise SettingsError where the named teacher cannot teach, or not with such a dataset.
+
+    A student that is there goes without its teacher's file.
+    """
+    teacher = named_teacher(config)
+    if teacher is None or not teacher.exists():
+        return
+    model = describe_model(teacher)
+    stylegan.check_model_fits(model, dataset, export)
+    try:
+        check_teaches(model, model.parts, named_vgg(config))
+    except TeacherError as error:
         raise SettingsError(f"[DistillStyleGAN] {error}") from None
 
 

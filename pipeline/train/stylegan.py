@@ -15,6 +15,7 @@ from pipeline.train import child
 from training import presets
 from training.config import SECTIONS, Config, ConfigError
 from training.exchange import tuning
+from training.exchange.described import ModelFile
 from training.explore import asked
 from training.networks.architecture import Shape
 from training.run import checkpoints, folder
@@ -104,11 +105,21 @@ def check_begun(
         if path := given.get("resume_from"):
             check_gone(path, dataset, store)
         return
+    check_model_fits(model, dataset, export)
+    _, height, width = shape_of(dataset)
+    config.resolved(width, height)
+
+
+def check_model_fits(
+    model: ModelFile, dataset: DatasetConfig, export: ExportTFRecordsConfig
+) -> None:
+    """Raise SettingsError where the dataset that would be made has not the model's shape."""
     form, (channels, height, width) = model.config, shape_of(dataset)
     if (form.width, form.height) != (width, height):
+        drawn = size_in_words(form.width, form.height)
         raise SettingsError(
-            f"[Dataset] size = {size_in_words(width, height)}, but {model.path} draws"
-            f" {size_in_words(form.width, form.height)}: leave size out, or choose another model"
+            f"[Dataset] size = {size_in_words(width, height)}, but {model.path} draws {drawn}:"
+            f" set size = {drawn}, or choose another model"
         )
     if form.channels != channels:
         raise SettingsError(
@@ -120,7 +131,6 @@ def check_begun(
             f"[ExportTFRecords] labels = none, but {model.path} has {form.labels} classes: say"
             " where the photos' are, or choose another model"
         )
-    config.resolved(width, height)
 
 
 def check_size(dataset: DatasetConfig) -> None:

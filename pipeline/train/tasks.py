@@ -69,7 +69,9 @@ class DistillStyleGAN(luigi.Task):
     def check(self) -> None:
         """Raise SettingsError where no network draws the dataset's size, or no teacher can be."""
         if student.named_teacher(self.config):
-            stylegan.check_size(current(DatasetConfig))
+            dataset = current(DatasetConfig)
+            stylegan.check_size(dataset)
+            student.check_teacher(self.config, dataset, current(ExportTFRecordsConfig))
         else:
             TrainStyleGAN().check()
 

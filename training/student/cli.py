@@ -1,7 +1,7 @@
 """What the command `distill` takes, and whether a teacher and a dataset fit each other."""
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from atelier.commands import add_options, say
 from atelier.errors import Refusal
 from training import sources
 from training.config import ArchitectureConfig, ConfigError
+from training.exchange.described import ModelFile
 from training.explore.asked import check_vgg
 from training.networks.architecture import DiscriminatorConfig, Pair, StudentConfig
 from training.run.beginning import check_apart, few_pictures
@@ -84,11 +85,24 @@ def taken(opened: "OpenedGenerator") -> Mapping[str, Any]:
     return own | {"labels": bool(g.labels), "teacher_sha256": opened.digest}
 
 
+def check_teaches(model: ModelFile, parts: Container[str], vgg: str) -> None:
+    """Raise TeacherError for a model with these networks that teaches nobody, whatever the images.
+
+    `vgg` is the perceptual network that was named.
+    """
+    if isinstance(model.config, StudentConfig):
+        raise TeacherError(f"teacher = {model.path} is a student itself: name its own teacher")
+    if "D" not in parts and not vgg:
+        raise TeacherError(
+            f"teacher = {model.path} has no D, whose features stand in for VGG19's: give --vgg"
+            " FILE, or its run, a checkpoint or a pickle as the teacher"
+        )
+
+
 def check_fits(opened: "OpenedGenerator", source: sources.Source, vgg: str) -> None:
     """Raise TeacherError where a teacher cannot teach with these images."""
+    check_teaches(opened, opened.arrays, vgg)
     g, path = opened.config, opened.path
-    if isinstance(g, StudentConfig):
-        raise TeacherError(f"teacher = {path} is a student itself: name its own teacher")
     own, there = (g.height, g.width, g.channels), source.shape
     if own != there:
         said = [f"{w} x {h} x {c}" for h, w, c in (own, there)]
@@ -101,11 +115,6 @@ def check_fits(opened: "OpenedGenerator", source: sources.Source, vgg: str) -> N
         raise TeacherError(
             f"teacher = {path} has {g.labels} classes, and {source.path} has"
             f" {classes or 'no labels'}: give the dataset that it learnt from"
-        )
-    if "D" not in opened.arrays and not vgg:
-        raise TeacherError(
-            f"teacher = {path} has no D, whose features stand in for VGG19's: give --vgg FILE, or"
-            " its run, a checkpoint or a pickle as the teacher"
         )
 
 

@@ -18,7 +18,7 @@ from pipeline.engine import cluster
 from pipeline.options import SettingsError, current
 from pipeline.rows import manifest
 from pipeline.stages import detect
-from pipeline.tasks import Crop, Detect, Resize, detects
+from pipeline.tasks import Crop, Detect, Ingest, Resize, detects
 from pipeline.upkeep import marks
 from tests.kit.made_graphs import frozen
 from tests.kit.store import (
@@ -233,3 +233,16 @@ def test_why_a_model_cannot_be_tried_is_said(monkeypatch, tmp_path, error, said)
     config = detect.DetectConfig(detector=f"tfod:{tmp_path}/odd.pb")
     with pytest.raises(SettingsError, match=said):
         detect.check_detectors(config)
+
+
+def test_a_wrong_model_is_said_before_the_photos_are_read(two, monkeypatch, tmp_path):
+    def fail(*_):
+        raise ValueError("odd.pb does not load")
+
+    (tmp_path / "odd.pb").touch()
+    set_options(Detect_detector=f"tfod:{tmp_path}/odd.pb")
+    monkeypatch.setattr(detect.processes, "run_apart", fail)
+    assert not build(Detect()) and not Ingest().complete()
+    monkeypatch.setattr(detect.processes, "run_apart", lambda *_: None)
+    fresh()
+    assert build(Ingest()) and Ingest().complete()

@@ -43,7 +43,7 @@ def test_without_a_model_it_is_what_it_was():
 @pytest.mark.parametrize(
     ("kind", "given", "sentence"),
     [
-        ("rgb", {"Dataset_size": 64}, "[Dataset] size = 64, but {} draws 16: leave size out, or"),
+        ("rgb", {"Dataset_size": 64}, "[Dataset] size = 64, but {} draws 16: set size = 16, or"),
         ("not square", {"Dataset_size": "12x20"}, "[Dataset] size = 12x20, but {} draws 20x12:"),
         ("grey", {}, "[Dataset] channels = rgb makes 3, but {} draws 1: set channels, or choose"),
         ("conditional", {}, "[ExportTFRecords] labels = none, but {} has 3 classes: say where"),
@@ -125,4 +125,4 @@ def test_photos_and_a_model_to_a_run_in_one_command(folder, monkeypatch):
     again = run(folder, *words, Dataset_size="auto", **more)
     assert (again.returncode, "kimg" in again.stdout) == (0, False)
     said = error(run(folder, *words, Dataset_size=32, **more), code=2)
-    assert said.startswith(f"[Dataset] size = 32, but {model} draws 16: leave size out")
+    assert said.startswith(f"[Dataset] size = 32, but {model} draws 16: set size = 16, or")

@@ -10,6 +10,7 @@ from pipeline.options import SettingsError
 from pipeline.train import student, stylegan
 from pipeline.train.student import DistillStyleGANConfig
 from tests.kit.commands import error, run
+from tests.kit.small_models import small_model
 from tests.kit.training_runs import follow_here
 from training.run import checkpoints
 from training.run import folder as runs
@@ -95,6 +96,27 @@ def test_what_goes_to_the_command(tmp_path, monkeypatch):
         f"--out={tmp_path / 'runs'}",
     }
     assert f"--vgg={Path.home() / 'vgg.h5'}" in told[1][1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "sentence"),
+    [
+        ("rgb", 64, "[Dataset] size = 64, but {} draws 16: set size = 16, or choose another"),
+        ("grey", 8, "[Dataset] channels = rgb makes 3, but {} draws 1: set channels, or choose"),
+        ("conditional", 8, "[ExportTFRecords] labels = none, but {} has 3 classes: say where"),
+        ("no D", 16, "[DistillStyleGAN] teacher = {} has no D, whose features stand in for VGG19"),
+        ("student", "8x16", "[DistillStyleGAN] teacher = {} is a student itself: name its own"),
+    ],
+)
+def test_what_is_not_for_the_teacher_is_refused_before_photos_are_looked_at(
+    folder, kind, size, sentence
+):
+    kind, whole = ("rgb", False) if kind == "no D" else (kind, True)
+    teacher = small_model(folder / "t.npz", kind, discriminator=whole)
+    words = {"Dataset_size": size, "DistillStyleGAN_teacher": teacher}
+    said = error(run(folder, "run", "DistillStyleGAN", **words), code=2)
+    assert said.startswith(sentence.format(teacher))
+    assert not list(folder.glob("store/*/"))
 
 
 @pytest.mark.slow
