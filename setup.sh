@@ -52,14 +52,18 @@ packages=(imagemagick libgl1 libglib2.0-0)
 screen=(xvfb xdotool)
 
 python=
-for candidate in "${PYTHON:-}" python3.12 python3.11 python3; do
-    if "$candidate" -c 'import sys; exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then
+for candidate in "${PYTHON:-}" python3.13 python3.12 python3.11 python3; do
+    if "$candidate" -c 'import sys; exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
         python=$candidate
         break
     fi
 done
-[ -n "$python" ] || fail "no Python 3.11 or 3.12 found: install one (apt-get install python3 python3-venv)," \
-    "or name it: make PYTHON=/path/to/python3.12 ..."
+if [ -z "$python" ]; then
+    there=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || there=
+    fail "no Python 3.11, 3.12 or 3.13 found${there:+ (python3 is $there, which TensorFlow does not know)}:" \
+        "install one (apt-get install python3.13 python3.13-venv, or uv python install 3.13)," \
+        "or name it: make PYTHON=/path/to/python3.13 ..."
+fi
 
 missing=()
 "$python" - <<'PROBE' || missing=("${packages[@]}")

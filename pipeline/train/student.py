@@ -59,32 +59,27 @@ DistillStyleGANConfig = with_options(
 )
 
 
-def check_files(config: StudentTrainerConfig) -> None:
-    """Raise SettingsError where the teacher, or another file, is named and is not there."""
+def check_files(
+    config: StudentTrainerConfig, dataset: DatasetConfig, export: ExportTFRecordsConfig
+) -> None:
+    """Raise SettingsError where a file is named and is not there, or the teacher cannot teach."""
     stylegan.check_inception(config)
     try:
         asked.check_model(named_teacher(config), "teacher")
         asked.check_vgg(named_vgg(config))
-    except ConfigError as error:
+        check_teacher(config, dataset, export)
+    except (ConfigError, TeacherError) as error:
         raise SettingsError(f"[DistillStyleGAN] {error}") from None
 
 
 def check_teacher(
     config: StudentTrainerConfig, dataset: DatasetConfig, export: ExportTFRecordsConfig
 ) -> None:
-    """Raise SettingsError where the named teacher cannot teach, or not with such a dataset.
-
-    A student that is there goes without its teacher's file.
-    """
-    teacher = named_teacher(config)
-    if teacher is None or not teacher.exists():
-        return
-    model = describe_model(teacher)
-    stylegan.check_model_fits(model, dataset, export)
-    try:
+    """Raise a Refusal where the named teacher cannot teach, or draws no pictures of this kind."""
+    if teacher := named_teacher(config):
+        model = describe_model(teacher)
+        stylegan.check_model_fits(model, dataset, export)
         check_teaches(model, model.parts, named_vgg(config))
-    except TeacherError as error:
-        raise SettingsError(f"[DistillStyleGAN] {error}") from None
 
 
 def teacher_file(teacher: Path) -> Path:

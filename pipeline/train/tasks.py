@@ -69,9 +69,7 @@ class DistillStyleGAN(luigi.Task):
     def check(self) -> None:
         """Raise SettingsError where no network draws the dataset's size, or no teacher can be."""
         if student.named_teacher(self.config):
-            dataset = current(DatasetConfig)
-            stylegan.check_size(dataset)
-            student.check_teacher(self.config, dataset, current(ExportTFRecordsConfig))
+            stylegan.check_size(current(DatasetConfig))
         else:
             TrainStyleGAN().check()
 
@@ -80,7 +78,8 @@ class DistillStyleGAN(luigi.Task):
         ready = self.trained or all(task.complete() for task in self.requires())
         done = ready and bool(self.finished_run())
         if not (done or self.trained):
-            student.check_files(self.config)  # before photos are looked at for it
+            given = current(DatasetConfig), current(ExportTFRecordsConfig)
+            student.check_files(self.config, *given)  # before photos are looked at for it
         return done
 
     def asked(self) -> tuple[Path, Path, student.StudentTrainerConfig, Path]:

@@ -26,6 +26,9 @@ case "$*" in
     exit "${SYSTEM_LACKS:-0}" ;;
 esac
 """
+NEWER = """#!/bin/bash
+case "$2" in *print*) echo 3.14 ;; *) exit 1 ;; esac
+"""
 TEXT_TOOLS = ["grep", "tail", "cat", "sed"]
 TOOLS = ["bash", "env", "id", "dirname", "basename", "readlink", "cp", "rm", "mv", "mkdir", "touch"]
 CUDA = "cuda-for-tensorflow"
@@ -148,7 +151,12 @@ def test_an_ordinary_user_without_sudo_is_told_whom_to_ask(setup):
 
 def test_a_machine_without_python_is_told_what_to_install(setup):
     (setup.tools / "python3.11").unlink()
-    assert sentence(setup()[0]).startswith("setup: no Python 3.11 or 3.12 found: install one")
+    assert sentence(setup()[0]).startswith("setup: no Python 3.11, 3.12 or 3.13 found: install one")
+    fake(setup.tools / "python3", NEWER)
+    said = (
+        "no Python 3.11, 3.12 or 3.13 found (python3 is 3.14, which TensorFlow does not know): in"
+    )
+    assert said in sentence(setup()[0])
 
 
 def test_a_card_brings_tensorflows_cuda_libraries_into_their_own_folder(setup):

@@ -1,6 +1,7 @@
 """ada-pytorch's dataset.json, as people write it -> one row of labels per picture."""
 
 import json
+import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -15,6 +16,7 @@ from training.sources.source import DataError
 from training.sources.stores import FILE, Store
 
 MOST_CLASSES = 10_000
+HANGING = re.compile(r",\s*[]}]")
 LARGEST = float(np.finfo(np.float32).max)
 PAIR = "write [name, class], or [name, [1, 0, 1]] where a picture has several classes"
 
@@ -87,8 +89,12 @@ def parsed_json(where: str, data: bytes) -> Any:
     except UnicodeDecodeError:
         raise DataError(f"{where} is no text: save it as UTF-8") from None
     except json.JSONDecodeError as error:
-        comma = text[: error.pos].rstrip().endswith(",") and text[error.pos :][:1] in ("]", "}")
-        said = "a comma with nothing after it: take it out" if comma else f"no JSON ({error.msg})"
+        # Python 3.13 points at the comma, older ones behind it.
+        at = error.pos if text.startswith(",", error.pos) else len(text[: error.pos].rstrip()) - 1
+        said = f"no JSON ({error.msg})"
+        if HANGING.match(text, max(at, 0)):
+            error = json.JSONDecodeError("", text, at)
+            said = "a comma with nothing after it: take it out"
         raise DataError(f"{where} line {error.lineno}, column {error.colno}: {said}") from None
     except ValueError as error:
         raise DataError(f"{where}: {error}: {PAIR}") from None

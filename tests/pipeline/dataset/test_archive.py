@@ -17,7 +17,8 @@ TINY = (1, 1, 1)
 
 def drawn(shape, seed=0):
     channels, height, width = shape
-    return np.random.default_rng(seed).integers(0, 256, (height, width, channels), np.uint8)
+    values = np.arange(seed, seed + channels * height * width) * 37 % 251
+    return values.astype(np.uint8).reshape(height, width, channels)
 
 
 def written_zip(path, shape, count, more=None):
