@@ -40,6 +40,7 @@ def option(
     path: bool = False,
     was: Any = None,
     remote: bool = False,
+    words: tuple[str, ...] = (),
 ) -> Any:
     """A dataclass field: its default, a sentence with the unit, and what is allowed.
 
@@ -47,7 +48,8 @@ def option(
     One that came `later` than the first release leaves keys as they were while it has its default;
     one whose default changes results leaves them while it has the value of how it `was` before.
     What may name a file or a folder is a `path`: one that begins with ~ lies in a home, and it is
-    no address of an object store, as s3://bucket, unless it may lie there: `remote`.
+    no address of an object store, as s3://bucket, unless it may lie there: `remote`. Some `words`
+    stand for no file, whatever lies where somebody calls from.
     """
     known = {
         "help": help,
@@ -59,6 +61,7 @@ def option(
         "path": path,
         "was": was,
         "remote": remote,
+        "words": words,
     }
     return field(default=default, metadata=known)
 

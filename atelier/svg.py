@@ -47,7 +47,7 @@ def axis(name: str, values: Sequence[float]) -> Axis:
     """An axis that holds all finite values."""
     known = [value for value in values if math.isfinite(value)] or [0.0]
     low, high = min(known), max(known)
-    return Axis(name, low, high if high > low else low + 1)
+    return Axis(name, low, high if high > low else low + max(1.0, abs(low)))
 
 
 def page(charts: Sequence[str]) -> str:

@@ -54,7 +54,7 @@ class Settings(Section):
         super().__post_init__()
         for f in fields(self):
             value = getattr(self, f.name)
-            if f.metadata["keyed"] == "content" and value and located(value).is_file():
+            if may_name_a_file(f, value) and located(value).is_file():
                 object.__setattr__(self, f.name, str(located(value)))
 
     @classmethod
@@ -121,12 +121,18 @@ def keyed(config: Settings) -> dict[str, Any]:
     entries = {}
     for f in fields(config):
         value = getattr(config, f.name)
-        if f.metadata["keyed"] == "content" and Path(value).is_file():
+        if may_name_a_file(f, value) and Path(value).is_file():
             value = file_digest(Path(value).resolve(), os.stat(value).st_mtime_ns)
         unchanged = (f.metadata["later"] and value == f.default) or is_as_it_was(f, value)
         if f.metadata["keyed"] != "never" and not unchanged:
             entries[f.name] = value
     return entries
+
+
+def may_name_a_file(f: "Field[Any]", value: Any) -> bool:
+    """Whether an option has this value for a file whose content counts."""
+    known = f.metadata
+    return known["keyed"] == "content" and bool(value) and value not in known["words"]
 
 
 def is_as_it_was(f: "Field[Any]", value: Any) -> bool:

@@ -37,6 +37,7 @@ LAYOUTS: Mapping[str, Export] = {
     "sharded": ShardedLayout(),
 }
 AUTO = "auto"
+WORDS = ("none", "folder")  # of labels: they name no file
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class ExportTFRecordsConfig(Settings):
         " columns file and label",
         keyed="content",
         path=True,
+        words=WORDS,
     )
     layout: str = option(
         "nvlabs", "; ".join(f"{name}: {way.help}" for name, way in LAYOUTS.items()), later=True
@@ -86,7 +88,7 @@ class ExportTFRecordsConfig(Settings):
             can = getattr(LAYOUTS[self.layout], name)
             if getattr(self, name) not in (AUTO, *can):
                 self.refuse(name, f"layout {self.layout} has {' or '.join(can)}: leave it out")
-        if self.labels not in ("none", "folder") and not Path(self.labels).is_file():
+        if self.labels not in WORDS and not Path(self.labels).is_file():
             self.refuse("labels", "give none, folder, or the path of a CSV file that exists")
 
 

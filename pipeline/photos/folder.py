@@ -33,6 +33,7 @@ from pipeline.photos.objects import (
     address,
     ahead,
 )
+from pipeline.photos.video import is_frame
 from pipeline.rows import columns, manifest
 from pipeline.rows.aside import Aside, Heaps, Stretch
 from pipeline.rows.manifest import Item, Place, Row, digest, dropped
@@ -217,7 +218,8 @@ def listing(
         rows = described_objects(source, option, hidden)
     else:
         check_source(source, store, option)
-        rows = (described_by_name(path, source, hidden) for path in walk(source, but=store))
+        found = (described_by_name(path, source, hidden) for path in walk(source, but=store))
+        rows = filter(None, found)
     first = next(rows, None)
     if first is None:
         raise SettingsError(f"{option} = {source}: the folder is empty")
@@ -266,10 +268,10 @@ def named_row(name: bytes) -> Row:
     return Row(id=hashlib.blake2b(path.encode(), digest_size=16).hexdigest(), path=path)
 
 
-def described_by_name(path: Path, source: Path, hidden: bool) -> Row:
-    """What the directory entry alone says about a file."""
-    given = os.fsencode(path.relative_to(source))
-    row, letters = named_row(given), sys.getfilesystemencoding()
+def described_by_name(path: Path, source: Path, hidden: bool) -> Row | None:
+    """What the directory entry alone says about a file; None where it is gone since."""
+    given, letters = os.fsencode(path.relative_to(source)), sys.getfilesystemencoding()
+    row = named_row(given)
     if letters != "utf-8" and not row.path.isascii():
         raise SettingsError(f"{row.path!r}: names of files are {letters} here: set PYTHONUTF8=1")
     if not hidden and is_hidden(row.path):
@@ -277,9 +279,7 @@ def described_by_name(path: Path, source: Path, hidden: bool) -> Row:
     try:
         facts = path.stat()
     except OSError as error:
-        if path.is_symlink() and error.errno in (errno.ENOENT, errno.ELOOP):
-            return dropped(row, "broken link")
-        raise
+        return described_by_error(path, row, error)
     row = replace(row, size_bytes=facts.st_size, mtime_ns=time_of(facts))
     if not stat.S_ISREG(facts.st_mode):
         return dropped(row, "not a regular file")
@@ -290,6 +290,16 @@ def described_by_name(path: Path, source: Path, hidden: bool) -> Row:
     if not reason and row.path.encode() != given:
         reason = NO_TEXT
     return dropped(row, reason) if reason else row
+
+
+def described_by_error(path: Path, row: Row, error: OSError) -> Row | None:
+    """The same of a file that cannot be looked at; raises what is no fault of the file."""
+    gone = error.errno == errno.ENOENT
+    if path.is_symlink() and (gone or error.errno == errno.ELOOP):
+        return dropped(row, "broken link")
+    if not gone:
+        raise error
+    return None
 
 
 def time_of(facts: os.stat_result) -> int:
@@ -321,12 +331,6 @@ def read_photo(item: Item) -> bytes:
     return data
 
 
-def is_frame(item: Item) -> bool:
-    """Whether it is a frame of a video, which the store keeps as a PNG."""
-    path, ours = item.path, item.mtime_ns is None and not item.row.picture
-    return ours and path.parent.parent.name == "pictures" and path.suffix == ".png"
-
-
 def head_of_photo(item: Item, number: int) -> bytes:
     """The first bytes of a photo; raises OSError as `read_photo` does."""
     with unchanged(item) as file:
@@ -347,9 +351,10 @@ def on_disk(item: Item) -> Iterator[Path]:
     Of an object it is a copy, among the temporary files of this machine for a while.
     """
     if isinstance(item.path, Path):
-        check_photo(item)
+        with unchanged(item):
+            pass
         yield item.path
-        check_photo(item)
+        check_photo(item)  # whatever the library made of what it could not read
         return
     assert isinstance(item.path, Address)
     with TemporaryDirectory(prefix="atelier-") as folder:

@@ -1,8 +1,8 @@
-"""Small pictures for people to look at: single ones for the report, and whole contact sheets."""
+"""Small pictures for people to look at, in the report."""
 
 import base64
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,6 @@ TALL = 160  # height of a thumbnail on the page, in CSS pixels
 WIDEST = 2 * TALL
 SHARP = 1.5  # pixels in the file for one on the page, for sharp screens
 QUALITY = 80
-GAP = 8  # pixels between the tiles of a contact sheet
 
 Open = Callable[[Row], bytes | None]
 
@@ -73,22 +72,6 @@ def marks_of(row: Row) -> list[Mark]:
         for label, _, box in row.boxes
         if label == "face"
     ]
-
-
-def contact_sheet(pictures: Sequence[Pixels], columns: int, tile: tuple[int, int]) -> Pixels:
-    """Pictures (HWC uint8 RGB) side by side, each centred in a tile of (width, height); HWC."""
-    columns = max(1, min(columns, len(pictures)))
-    lines = -(-len(pictures) // columns)
-    width, height = tile
-    shape = (lines * (height + GAP) + GAP, columns * (width + GAP) + GAP, 3)
-    sheet = np.full(shape, 255, np.uint8)
-    for number, picture in enumerate(pictures):
-        line, column = divmod(number, columns)
-        small = shrunk(picture, tile)
-        top = GAP + line * (height + GAP) + (height - small.shape[0]) // 2
-        left = GAP + column * (width + GAP) + (width - small.shape[1]) // 2
-        sheet[top : top + small.shape[0], left : left + small.shape[1]] = small
-    return sheet
 
 
 def shrunk(pixels: Pixels, into: tuple[int, int]) -> Pixels:

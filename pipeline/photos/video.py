@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +12,24 @@ from atelier import files, pictures
 from atelier.colours import hdr_name
 from atelier.pictures import Pixels
 from pipeline.photos.clips import coding_of_clip
-from pipeline.rows.manifest import Row, dropped
+from pipeline.rows.manifest import Item, Row, dropped
 
 SIDES = (3, 4)  # OpenCV's CAP_PROP_FRAME_WIDTH and _HEIGHT
-RATE, MILLISECONDS = 5, 0  # CAP_PROP_FPS and _POS_MSEC
+RATE, MILLISECONDS, FRAMES = 5, 0, 7  # CAP_PROP_FPS, _POS_MSEC and _FRAME_COUNT
+MISSING = 2.0  # seconds at the end of a video that are not worth a word: sound may be longer
 SILENCE = ("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
 NEARLY_SAME = 2.0  # mean difference of two small grey frames, of 255
 
 
-def take(clip: Row, file: Path, every: int, folder: Path) -> tuple[int, list[Row]]:
+def take(clip: Row, file: Path, every: int, folder: Path) -> tuple[str, list[Row]]:
     """Write every Nth frame; returns how many those were, and a row for each different one.
 
-    Frames that hardly differ from the one taken before are dropped.
+    Where there is none the words are empty. Frames that hardly differ from the one taken before are
+    dropped.
     """
     rows: dict[str, Row] = {}
-    looked_at, last = 0, None
-    for second, frame in frames(file, every):
+    looked_at, last, reached = 0, None, Reached()
+    for second, frame in frames(file, every, reached):
         looked_at += 1
         row = described(clip, second, frame, folder)
         small = thumbnail(frame)
@@ -39,7 +41,8 @@ def take(clip: Row, file: Path, every: int, folder: Path) -> tuple[int, list[Row
             path = folder.parent.parent / row.path
             files.write(path, pictures.encode(frame, "png", 0), lasting=False)
             rows[row.id] = row
-    return looked_at, list(rows.values())
+    words = f"{looked_at} frames looked at{reached.in_words()}" if looked_at else ""
+    return words, list(rows.values())
 
 
 def refusal(path: Path, pixel_limit: int) -> str:
@@ -63,14 +66,31 @@ def open_video(path: Path) -> Any:
     return cv2.VideoCapture(str(path))
 
 
-def frames(path: Path, every: int) -> Iterator[tuple[float, Pixels]]:
+@dataclass
+class Reached:
+    """How far a video could be read, and how long it says that it is, in seconds."""
+
+    last: float = 0.0
+    length: float = 0.0
+
+    def in_words(self) -> str:
+        """Where it ends early, as one that was not copied whole."""
+        if self.length - self.last <= max(MISSING, self.length / 10):
+            return ""
+        return f", the file's last after {self.last:.0f} of {self.length:.0f} s"
+
+
+def frames(
+    path: Path, every: int, reached: Reached | None = None
+) -> Iterator[tuple[float, Pixels]]:
     """(second, HWC uint8 RGB) of each Nth frame; nothing where the file is no video."""
-    video = open_video(path)
+    video, reached = open_video(path), reached or Reached()
     rate = video.get(RATE) or 25.0
+    reached.length = video.get(FRAMES) / rate
     number = 0
     while video.grab():
+        reached.last = second = video.get(MILLISECONDS) / 1000 or number / rate
         if number % every == 0:
-            second = video.get(MILLISECONDS) / 1000 or number / rate
             good, frame = video.retrieve()
             if good:
                 square = with_square_pixels(frame, pixel_ratio(video))
@@ -107,6 +127,14 @@ def described(clip: Row, second: float, frame: Pixels, folder: Path) -> Row:
     path = Path(*folder.parts[-2:], "pictures", name[:2], f"{name}.png")
     row = Row(name, name, str(path), clip=clip.path, second=second, format="PNG")
     return replace(row, width=width, height=height)
+
+
+def is_frame(item: Item) -> bool:
+    """Whether a row's picture is a frame that `described` named: the store keeps it as a PNG."""
+    if item.mtime_ns is not None or item.row.picture or item.path.suffix != ".png":
+        return False
+    folder = item.path.parent.parent  # ingest/KEY/pictures
+    return folder.name == "pictures" and folder.parent.parent.name == "ingest"
 
 
 def thumbnail(frame: Pixels) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]]":

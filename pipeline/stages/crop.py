@@ -13,7 +13,7 @@ from detectors import FACE, KINDS, Spec
 from pipeline.options import Settings, SettingsError
 from pipeline.photos.geometry import around
 from pipeline.rows import columns
-from pipeline.rows.decisions import Decision
+from pipeline.rows.decisions import REFUSED, Decision
 from pipeline.rows.manifest import Row, dropped
 from pipeline.rows.shards import Shard
 from pipeline.sections import DatasetConfig, PortraitConfig
@@ -186,7 +186,7 @@ def crop(row: Row, recipe: Recipe, decision: Decision | None = None) -> Iterator
 def decided(row: Row, decision: Decision, recipe: Recipe) -> Iterator[Row]:
     """What a person saw counts: no rule, and nothing that a detector found, is asked."""
     if decision.action == "refuse":
-        yield dropped(row, f"{decision.reason}: refused in the review")
+        yield dropped(row, f"{decision.reason or REFUSED}: refused in the review")
         return
     photo = Box(0, 0, row.width, row.height)
     for named, rectangle in numbered(row, decision.rectangles):

@@ -124,10 +124,10 @@ def frames(item: Item, config: IngestConfig, folder: Path) -> list[Row]:
     with on_disk(item) as file:
         if reason := video.refusal(file, config.pixel_limit):
             return [dropped(clip, reason)]
-        looked_at, taken = video.take(item.row, file, config.video_every, folder)
-    if not looked_at:
+        seen, taken = video.take(item.row, file, config.video_every, folder)
+    if not seen:
         return [dropped(clip, "broken file: no frame can be read")]
-    return [dropped(clip, f"video: {looked_at} frames looked at"), *taken]
+    return [dropped(clip, f"video: {seen}"), *taken]
 
 
 def folder_of(photos: str, config: IngestConfig, store: Path) -> PhotoFolder:

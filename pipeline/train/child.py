@@ -92,6 +92,7 @@ def started(command: list[str]) -> Iterator["subprocess.Popen[str]"]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        errors="backslashreplace",  # names of files, and libraries, need not speak UTF-8
         start_new_session=True,
     ) as trainer:
         try:

@@ -31,7 +31,7 @@ def test_a_page_is_xml_with_every_finite_point():
     assert words.count("x < y") == 2 and words.count("a < b & c") == 2
 
 
-@pytest.mark.parametrize("values", [[], [math.nan], [5.0], [5.0, 5.0]])
+@pytest.mark.parametrize("values", [[], [math.nan], [5.0], [5.0, 5.0], [1e300], [-1e17]])
 def test_an_axis_of_nothing_or_one_value_has_a_length(values):
     axis = svg.axis("", values)
     assert axis.high > axis.low

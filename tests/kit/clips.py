@@ -23,7 +23,7 @@ def plain_clip(path, frames=6):
     code = {".webm": "VP80", ".mts": "MPG2", ".avi": "MJPG"}.get(path.suffix, "mp4v")
     made = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*code), RATE, (WIDTH, HEIGHT))
     for number in range(frames):
-        picture = np.full((HEIGHT, WIDTH, 3), 40 * number, np.uint8)
+        picture = np.full((HEIGHT, WIDTH, 3), 40 * number % 256, np.uint8)
         picture[:, : WIDTH // 4] = (0, 0, 200)
         made.write(picture)
     made.release()

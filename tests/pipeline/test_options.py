@@ -6,6 +6,7 @@ import pytest
 
 from atelier.options import option
 from pipeline import options, tasks
+from pipeline.dataset.export import ExportTFRecordsConfig
 from pipeline.engine.crew import EngineConfig
 from pipeline.options import SettingsError, current
 from pipeline.stages.crop import CropConfig
@@ -113,6 +114,15 @@ def test_a_file_enters_a_key_by_its_content(tmp_path):
     assert options.keyed(EmbedConfig(weights=str(moved))) == before
     moved.write_bytes(b"other")
     assert options.keyed(EmbedConfig(weights=str(moved))) != before
+
+
+@pytest.mark.parametrize("word", ["none", "folder"])
+def test_a_word_that_stands_for_no_file_never_names_one(tmp_path, monkeypatch, word):
+    before = options.keyed(ExportTFRecordsConfig(labels=word))
+    (tmp_path / word).write_text("milk\n")
+    monkeypatch.chdir(tmp_path)
+    config = ExportTFRecordsConfig(labels=word)
+    assert (config.labels, options.keyed(config)) == (word, before)
 
 
 def test_an_option_that_came_later_leaves_old_keys_as_they_were():

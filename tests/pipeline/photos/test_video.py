@@ -1,12 +1,15 @@
 """Frames of clips are what a player shows: in shape and in time."""
 
+import re
 import struct
+from functools import partial
 
 import numpy as np
 import pytest
 
 from pipeline.photos import video
-from tests.kit.clips import TABLES, box, clip, edited
+from pipeline.rows.manifest import Row
+from tests.kit.clips import TABLES, box, clip, edited, plain_clip
 
 
 def ratio(wide, high):
@@ -42,3 +45,17 @@ def test_a_frame_has_the_second_at_which_it_is_shown(tmp_path):
     )  # the third frame stays ten times as long
     path.write_bytes(edited(path.read_bytes(), (*TABLES, b"stts"), lambda _: later))
     assert [second for second, _ in video.frames(path, 1)] == [0, 0.1, 0.2, 0.3]
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".mkv", ".mp4"])
+def test_one_that_was_not_copied_whole_says_where_it_ends(tmp_path, suffix):
+    path, row = plain_clip(tmp_path / f"a{suffix}", 120), Row("0", path="a")
+    take = partial(video.take, row, path, 10, tmp_path / "ingest" / "0")
+    assert take()[0] == "12 frames looked at"
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 3])
+    said, taken = take()
+    if suffix == ".mp4":  # what describes its frames is at the end
+        assert (said, taken) == ("", [])
+    else:
+        assert re.fullmatch(r"\d frames looked at, the file's last after [34] of 12 s", said)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from atelier.boxes import Box
 from detectors.base import Detection
-from pipeline.photos.thumbnails import contact_sheet, thumbnail
+from pipeline.photos.thumbnails import thumbnail
 from pipeline.report.charts import histogram
 from pipeline.report.choices import Extreme, Fair
 from pipeline.report.funnel import Chapter, funnel, funnel_text
@@ -346,14 +346,6 @@ def test_histogram_of_odd_values_is_drawn(values):
 
 def test_histogram_of_nothing_is_nothing():
     assert histogram([], "none") == ""
-
-
-def test_contact_sheet_centres_each_picture():
-    red, tall = np.zeros((50, 50, 3), np.uint8), np.zeros((80, 20, 3), np.uint8)
-    sheet = contact_sheet([red, tall, red], columns=2, tile=(50, 50))
-    assert sheet.shape == (2 * 58 + 8, 2 * 58 + 8, 3)
-    assert (sheet[8:58, 8:58] == 0).all() and (sheet[66:116, 66:116] == 255).all()
-    assert contact_sheet([], 4, (10, 10)).shape[2] == 3
 
 
 def test_thousands_of_reasons_make_a_bounded_page():

@@ -168,6 +168,8 @@ def test_a_refused_photo_is_dropped_with_the_persons_reason():
     (row,) = cropped(Decision("a", "", "refuse", (), "blurred"), FACE)
     assert row.drop == "blurred: refused in the review"
     assert manifest.outcome(row) == "blurred"
+    (row,) = cropped(Decision("a", "", "refuse", (), ""), FACE)
+    assert manifest.outcome(row) == "refused"
 
 
 def test_a_crop_detectors_portrait_overrides_the_face():

@@ -59,6 +59,20 @@ def test_every_file_is_counted_as_what_it_is(store):
     }
 
 
+def test_a_file_that_goes_while_they_are_listed_is_not_among_them(store, monkeypatch):
+    walk = folder.walk
+
+    def going(path, but):
+        for found in walk(path, but):
+            if found.name == "1.png":
+                found.unlink()
+            yield found
+
+    monkeypatch.setattr(folder, "walk", going)
+    rows = ingested()
+    assert "1.png" not in rows and "2.png" in rows
+
+
 def test_strange_names_are_fine(store):
     source = store.parent / "photos"
     names = ["a b.png", 'it\'s "it".png', "line\nbreak.png", "@at.png", "<script>.png", "日本.PNG"]

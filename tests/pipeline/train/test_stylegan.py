@@ -88,7 +88,9 @@ def test_progress_is_read_from_the_status_line(capsys):
     line = "1.5 of 160 kimg  49 min 49 s left  real +0.10"
     assert follow(f"print('config'); print({line!r})") == [(line, 0)]
     assert follow("print('0.075 of 0.1 kimg  1 s left')")[0][1] == 75
-    assert capsys.readouterr().out.splitlines()[:2] == ["config", line]
+    assert follow(r"import os; os.write(1, b'caf\xe9\n')") == []
+    told = capsys.readouterr().out.splitlines()
+    assert (told[:2], told[-1]) == (["config", line], r"caf\xe9")
 
 
 @pytest.mark.parametrize(

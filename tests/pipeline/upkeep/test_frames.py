@@ -4,10 +4,13 @@ import cv2
 import pytest
 
 from pipeline import cli
+from pipeline.photos.folder import read_photo
+from pipeline.photos.video import is_frame
+from pipeline.rows.manifest import Item, Row
 from pipeline.tasks import Crop, Resize
 from pipeline.upkeep import verify
 from tests.kit.sound import sound_files
-from tests.kit.store import build, fresh, photo, set_options
+from tests.kit.store import build, fresh, photo, save, set_options
 
 pytestmark = pytest.mark.slow
 
@@ -42,3 +45,11 @@ def test_a_damaged_frame_is_made_again(store, frames, damage, capsys):
     assert {name: sound_files(store)[name] for name in before} == before
     fresh()
     assert build(Resize())
+
+
+def test_a_persons_own_picture_is_no_frame_whatever_its_folders_are_called(store):
+    path = store.parent / "photos" / "pictures" / "2024" / "a.png"
+    save(path, photo(1))
+    path.write_bytes(path.read_bytes() + b"more")
+    item = Item("0", Row("0", format="PNG"), path)
+    assert not is_frame(item) and read_photo(item) == path.read_bytes()
