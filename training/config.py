@@ -116,7 +116,7 @@ class RateConfig(Options):
     d_lr: str = steps_option("0.002", "learning rate of the discriminator, by kimg")
     beta1: float = option(0.0, "Adam's beta 1", low=0, high=0.999999)
     beta2: float = option(0.99, "Adam's beta 2", low=0, high=0.999999)
-    epsilon: float = option(1e-8, "Adam's epsilon", low=0)
+    epsilon: float = option(1e-8, "Adam's epsilon", low=1e-12)
 
 
 @dataclass(frozen=True)
@@ -209,6 +209,7 @@ class Config:
     """All options of a run."""
 
     FIXED: ClassVar[tuple[str, ...]] = ()  # further options that are part of a run's identity
+    DIFFER: ClassVar[Mapping[str, str]] = {}  # what differs, where a name does not say it
     data: DataConfig = field(default_factory=DataConfig)
     network: ArchitectureConfig = field(default_factory=ArchitectureConfig)
     loss: LossConfig = field(default_factory=LossConfig)

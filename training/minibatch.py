@@ -1,5 +1,6 @@
 """One minibatch: each step that is due, then the averages; nothing in it waits for the device."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -95,7 +96,7 @@ class Minibatch:
             told = self.replicas.first(self.take(step, seen, images, labels, *given))
             both = ("grad_norm", "skipped")  # which all steps measure
             measures |= {f"{n}/{step.name}" if n in both else n: v for n, v in told.items()}
-        signs = measures.get("Loss/signs/real", tf.constant(0.0))
+        signs = measures.get("Loss/signs/real", tf.constant(math.nan))  # D waits: it says nothing
         return measures | dict(self.replicas.first(self.average(ema_weight, signs, adapts)))
 
     def take(

@@ -63,18 +63,24 @@ class State:
         return {name: variable.numpy() for name, variable in self.variables().items()}
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], counters: Mapping[str, Any]) -> None:
-        """Take everything from a checkpoint; raises StateError where a shape differs."""
+        """Take everything from a checkpoint; raises StateError where a shape differs.
+
+        An optimiser that moves more than the checkpoint's did, as after Freeze-D, counts its steps
+        anew: with new slots of 0 and a count of many, its steps would be ten times too long.
+        """
         variables = self.variables()
+        anew: set[str] = set()
         for name, variable in variables.items():
             if name not in arrays:
-                if name.startswith("adam_"):  # frozen in that run
+                if name.startswith("adam_"):  # frozen in that run, or another beta 1
+                    anew.add(f"{name.partition('/')[0]}/steps")
                     continue
                 raise StateError(f"the checkpoint has no {name}")
             there, here = arrays[name].shape, tuple(variable.shape)
             if there != here:
                 raise StateError(f"{name} is {there} in the checkpoint and {here} in this run")
         for name, variable in variables.items():
-            if name in arrays:
+            if name in arrays and name not in anew:
                 variable.assign(arrays[name])
         self.seen, self.minibatches = counters["seen"], counters["minibatches"]
         self.tally = {name: (total, count) for name, (total, count) in counters["tally"].items()}

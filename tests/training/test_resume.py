@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from atelier.arrays import save_arrays
 from tests.kit.training_runs import draw, rehearse, small
@@ -17,6 +18,7 @@ from training.devices import Agreement, Replicas
 from training.exchange.opening import open_generator
 from training.run import checkpoints, collapse, folder, journal
 from training.run.checkpoints import CheckpointError
+from training.state import network_configs, new_state
 
 SHORT = {"total_kimg": 0.016, "snapshot_kimg": 0.016}
 
@@ -225,3 +227,20 @@ def test_a_config_json_of_another_form_is_refused(tmp_path):
         file.write_text(other)
         with pytest.raises(ConfigError, match="does not say all of a run: restore it"):
             folder.whole_run(run)
+
+
+def test_what_was_frozen_moves_no_further_than_the_rate_at_first(tmp_path):
+    """Its slots are new, so the count of steps is; with the old one it moves ten times that."""
+    frozen, free = (small(tmp_path, tmp_path, freeze_d=n) for n in (4, 0))
+    pair = network_configs(free, (8, 8, 3), 0)
+    before, after = new_state(frozen, pair), new_state(free, pair)
+    adam = before.adams["D"]
+    for _ in range(100):
+        adam.moved([tf.ones_like(value) for value in adam.variables.values()], tf.constant(0.01))
+    after.restore(before.arrays(), before.counters())
+    adam, was = after.adams["D"], after.arrays()
+    assert len(adam.variables) > len(before.adams["D"].variables)
+    adam.moved([tf.ones_like(value) for value in adam.variables.values()], tf.constant(0.01))
+    for name, value in adam.variables.items():
+        moved = abs(value.numpy() - was[f"D/{name}"]).max()
+        assert 0 < moved <= 0.0101

@@ -51,6 +51,11 @@ def save_for_torch(path: Path, opened: OpenedGenerator) -> None:
             f"{opened.path} draws {form.width} x {form.height}: ada-pytorch's networks are square,"
             " their side a power of two"
         )
+    if (judge := opened.discriminator) and judge.features != judge.fmaps(0):
+        raise NetworkFileError(
+            f"{opened.path} has a D whose last dense layer makes {judge.features} numbers of"
+            f" {judge.fmaps(0)}, which ada-pytorch's D does not: choose another --to"
+        )
     arrays = {
         f"{part}.{torch_name(name)}": np.array(to_torch(name, array), order="C")
         for part, known in opened.arrays.items()

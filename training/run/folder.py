@@ -142,6 +142,9 @@ def check_same(
             raise ConfigError(
                 f"{run} is a run of another command, which knows no {name}: choose another --out"
             )
+        if before[name] != now[name] and name in config.DIFFER:
+            said = config.DIFFER[name].format(run=run, before=before[name], **now)
+            raise ConfigError(f"{said}; or choose another --out")
         if before[name] != now[name]:
             raise ConfigError(
                 f"{name} = {now[name]}, but {run} has {name} = {before[name]}: give that, or"

@@ -35,12 +35,13 @@ class DistillConfig(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        weights = self.lambda_perceptual, self.lambda_adversarial
-        if not any(value for text in weights for _, value in schedule.steps(text)):
-            raise ConfigError(
-                "lambda_perceptual = 0 and lambda_adversarial = 0 teach a student nothing: raise"
-                " one of them"
-            )
+        both = [schedule.steps(text) for text in (self.lambda_perceptual, self.lambda_adversarial)]
+        for kimg in sorted(kimg for steps in both for kimg, _ in steps):
+            if not any(schedule.value_at(steps, round(kimg * 1000)) for steps in both):
+                raise ConfigError(
+                    f"from {kimg:g} kimg on lambda_perceptual = 0 and lambda_adversarial = 0, which"
+                    " teach a student nothing: raise one of them"
+                )
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,12 @@ class DistillationConfig(Config):
     """All options of a distillation."""
 
     FIXED: ClassVar[tuple[str, ...]] = ("teacher_sha256",)
+    DIFFER: ClassVar[Mapping[str, str]] = {
+        "teacher_sha256": (
+            "teacher = {teacher} is not the generator that {run} learns from: where it has"
+            " learnt on since, name the checkpoint of then, whose SHA-256 begins with {before:.10}"
+        )
+    }
     distill: DistillConfig = field(default_factory=DistillConfig)
     taught: TaughtConfig = field(default_factory=TaughtConfig)
 

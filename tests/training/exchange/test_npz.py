@@ -1,6 +1,7 @@
 """A generator written as one small file draws what its checkpoint drew."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ from tests.kit.small_models import KINDS, small_model
 from tests.training.networks.test_networks import TINY
 from training import cli
 from training.exchange.names import from_torch, torch_name
-from training.exchange.npz import save_generator
+from training.exchange.npz import save_for_torch, save_generator
 from training.exchange.opening import open_generator
+from training.exchange.pickles import NetworkFileError
 from training.networks.architecture import saved_pair
 from training.networks.generator import Generator
 from training.run import grids
@@ -128,6 +130,16 @@ def test_what_ada_pytorch_has_not_is_refused(tmp_path, capsys):
         f"error: {model} draws 20 x 12: ada-pytorch's networks are square, their side a power of"
         " two\n"
     )
+
+
+def test_a_d_with_another_last_layer_is_refused(tmp_path):
+    opened = open_generator(small_model(tmp_path / "a.npz", "rgb"))
+    judge = replace(opened.discriminator, epilogue_channels=5)
+    with pytest.raises(
+        NetworkFileError, match=r"a\.npz has a D whose last dense layer makes 5 num"
+    ):
+        save_for_torch(tmp_path / "out.npz", replace(opened, discriminator=judge))
+    assert not (tmp_path / "out.npz").exists()
 
 
 @pytest.mark.parametrize(

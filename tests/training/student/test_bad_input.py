@@ -64,7 +64,7 @@ def test_another_teacher_is_another_run(tmp_path):
     _, changed = asked(other, data, tmp_path / "run")
     runs.check_same(tmp_path, known, config, {"images": 12})
     with pytest.raises(
-        ConfigError, match=r"^teacher_sha256 = .* has teacher_sha256 = .*: give that"
+        ConfigError, match=r"^teacher = .*rgb\.npz is not the generator that .* learns from: where"
     ):
         runs.check_same(tmp_path, known, changed, {"images": 12})
 

@@ -81,7 +81,7 @@ def test_from_a_checkpoint_in_the_middle_it_goes_on_bit_for_bit(run):
 
 
 WAYS = {
-    "without D's word": {"lambda_adversarial": "0"},
+    "without D's word": {"lambda_adversarial": "0", "augment": "ada", "augment_p": "0.5"},
     "R1 of the student's images, the teacher's as real": {"penalty": "r2", "reals": "teacher"},
     "the last head alone, styles mixed, in rounds": {
         "pyramid": "false",
@@ -108,6 +108,9 @@ def test_each_option_trains_and_changes_what_is_learnt(run, way):
     d = "b16/conv0/weight"
     same = np.array_equal(first.arrays["D"][d], last.arrays["D"][d])
     assert same == (way == "without D's word")
+    if same:  # ADA hears nothing of D
+        newest = checkpoints.list_checkpoints(out)[-1]
+        assert checkpoints.load_checkpoint(newest).arrays["loss/p"] == 0.5
     heads = [last.arrays["G"][f"synthesis/{b}/torgb/weight"] for b in ("b4", "b8")]
     starts = [first.arrays["G"][f"synthesis/{b}/torgb/weight"] for b in ("b4", "b8")]
     moved = [not np.array_equal(*both) for both in zip(heads, starts, strict=True)]

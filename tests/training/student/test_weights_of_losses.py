@@ -1,4 +1,4 @@
-"""The weights of a student's losses: by at least one of them it learns."""
+"""The weights of a student's losses: by at least one of them it learns, at any time."""
 
 from itertools import product
 
@@ -7,13 +7,20 @@ import pytest
 from training.config import ConfigError
 from training.student.options import configured
 
-WEIGHTS = {"0": False, "0.0": False, "0:0, 5:0": False, "0.01": True, "0:0, 5:1": True}
+WEIGHTS = {  # whether it weighs from 0 to 5 kimg, and from there on
+    "0": (False, False),
+    "0.0": (False, False),
+    "0:0, 5:0": (False, False),
+    "0.01": (True, True),
+    "0:0, 5:1": (False, True),
+    "0:1, 5:0": (True, False),
+}
 
 
 @pytest.mark.parametrize(("one", "other"), list(product(WEIGHTS, WEIGHTS)))
 def test_a_student_that_would_learn_nothing_is_refused(one, other):
     given = {"lambda_perceptual": one, "lambda_adversarial": other}
-    if WEIGHTS[one] or WEIGHTS[other]:
+    if all(map(any, zip(WEIGHTS[one], WEIGHTS[other], strict=True))):
         configured(given, {})
         return
     with pytest.raises(ConfigError, match="teach a student nothing: raise one of them"):
