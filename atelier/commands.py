@@ -190,11 +190,17 @@ def answered(command: Callable[[], int], stopped: str) -> int:
     print_any_name()
     with stop.heard():
         code = answer(command, stopped)
-        try:
-            flush()
-        except OSError:  # no second sentence
-            sys.stdout = None  # type: ignore[assignment]
+        print_no_more()
         return code
+
+
+def print_no_more() -> None:
+    """Let go of what nobody takes: with it Python would end with an exit code of its own."""
+    for name in ("stdout", "stderr"):
+        try:
+            flush(name)
+        except OSError:  # no second sentence
+            setattr(sys, name, None)
 
 
 def take_numbers() -> None:
@@ -342,10 +348,10 @@ def answer_for_files(*scripts: str) -> None:
         filterwarnings("ignore", "Config for .* parser added")  # it is read all the same
 
 
-def flush() -> None:
+def flush(name: str = "stdout") -> None:
     """Write out what is printed; raises OSError where nobody takes it."""
-    if sys.stdout is not None:
-        sys.stdout.flush()
+    if (printed := getattr(sys, name)) is not None:
+        printed.flush()
 
 
 def said(sentence: str, code: int) -> int:

@@ -24,6 +24,7 @@ from atelier.commands import (
     answered,
     memory_in_words,
     os_error_in_words,
+    print_no_more,
     refuse_unknown,
     said,
     say,
@@ -52,6 +53,7 @@ def begin(known: Sequence[type[luigi.Task]]) -> None:
     stop.listen(stop.Once())
     if code := answered(lambda: check(sys.argv[1:], known), KEPT):
         sys.exit(code)
+    atexit.register(print_no_more)
     atexit.register(lock.release, store())  # which a process of Luigi's may have taken
     LOG.addFilter(Sentences())
     for event in (luigi.Event.SUCCESS, luigi.Event.DEPENDENCY_PRESENT):

@@ -46,7 +46,7 @@ class Aside:
         if self.file is None and self.length > IN_MEMORY:
             self.file = TemporaryFile()  # noqa: SIM115
             finalize(self, self.file.close)
-            self.file.write(self.held.getbuffer())
+            self.file.write(self.held.getvalue())
             self.held = io.BytesIO()
         (self.file or self.held).write(data)
         return place

@@ -51,7 +51,7 @@ def write_table(path: Path, table: "pa.Table") -> None:
     known = {**(table.schema.metadata or {}), SEALED: b"1"}
     sink = io.BytesIO()
     pq.write_table(table.replace_schema_metadata(known), sink, write_page_checksum=True)
-    pages, end = halves(sink.getbuffer())
+    pages, end = halves(memoryview(sink.getvalue()))
     with files.replacing(path) as partial, partial.open("wb") as file:
         file.writelines([pages, seal_of(pages, end), end])
 
