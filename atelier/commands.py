@@ -46,6 +46,11 @@ WAYS_OUT = {
     errno.EMFILE: "raise the limit of open files, ulimit -n",
 }
 ERRNOS = {os.strerror(number): number for number in errno.errorcode}  # by the words
+RUNS_ALREADY = (
+    "TensorFlow computes in this process already, with other threads or devices: run this command"
+    " in a process of its own, or begin the notebook anew"
+)
+OF_A_START = re.compile("cannot be modified after (being )?initializ")  # in TensorFlow's words
 OF_MEMORY = re.compile(
     "OOM when allocating|[Ff]ailed to allocate memory|CUDA out of memory|can't start new thread"
 )
@@ -300,10 +305,12 @@ def errno_of(error: Exception) -> int:
 
 
 def system_in_words(error: Exception) -> str:
-    """What a library says of a file, or of memory, in an error of its own; nothing of others."""
+    """What a library says of a file, memory or its start in an error of its own; else nothing."""
     if errno_of(error):
         return os_error_in_words(error)
     text = str(error)
+    if OF_A_START.search(text):
+        return RUNS_ALREADY
     return f"{NO_MEMORY} ({reason_in(text)})" if OF_MEMORY.search(text) else ""
 
 

@@ -67,10 +67,7 @@ def heard() -> Iterator[None]:
 
 @contextmanager
 def later() -> Iterator[None]:
-    """A signal that comes meanwhile is answered afterwards. Only the main thread answers any."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+    """A signal that comes meanwhile is answered afterwards."""
     waiting: list[int] = []
     try:
         with listening(lambda number, _: waiting.append(number)):
@@ -114,7 +111,12 @@ def restore(before: Mapping[int, Any]) -> None:
 
 
 def listen(handler: Answer) -> dict[int, Any]:
-    """Let it hear all signals that are not ignored; gives what heard them before."""
+    """Let it hear all signals that are not ignored; gives what heard them before.
+
+    Only the main thread answers any: of another, as a notebook may have, nothing is changed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return {}
     before: dict[int, Any] = {number: signal.getsignal(number) for number in SIGNALS}
     for number, old in before.items():
         if old is not signal.SIG_IGN:
@@ -160,6 +162,8 @@ class Interruption:
 
     def __enter__(self) -> "Interruption":
         self.before = listen(self.asked)
+        if not self.before:  # in a thread that hears none
+            return self
         self.hearing, self.telling = os.pipe()
         os.set_blocking(self.telling, False)
         self.ready = select.poll()
@@ -199,6 +203,8 @@ class Interruption:
         return None
 
     def __exit__(self, *_: object) -> None:
+        if not self.before:
+            return
         signal.set_wakeup_fd(self.told_before)
         os.write(self.telling, bytes([OVER]))
         self.thread.join()

@@ -2,12 +2,14 @@
 
 import argparse
 import shutil
+import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 from pathlib import Path
 
 import luigi
+from luigi.configuration import get_config
 from luigi.rpc import RPCError
 
 from atelier.commands import ANEW, Parser, path, run_command, said
@@ -36,8 +38,12 @@ FAILED = ("FAILED", "FAILED_AND_SCHEDULING_FAILED", "SCHEDULING_FAILED")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code. What a person did wrong is said in one sentence."""
-    return run_command(parser, arguments, KEPT, set_options)
+    """Run one command; returns the exit code. What a person did wrong is said in one sentence.
+
+    What its line sets is for it alone, and it sees what has changed since the one before.
+    """
+    with options.apart():
+        return run_command(parser, arguments, KEPT, set_options)
 
 
 def parser() -> Parser:
@@ -183,6 +189,8 @@ def source(_: argparse.Namespace) -> int:
 def build_task(task: luigi.Task) -> int:
     """Let Luigi build it; returns 0, or the exit code after saying why."""
     processes.check_semaphores()  # Luigi makes some itself
+    if threading.current_thread() is not threading.main_thread():  # where Luigi hears no signal
+        get_config().set("worker", "no_install_shutdown_handler", "true")
     with sentences() as told:
         try:
             result = luigi.build([task], log_level="WARNING", detailed_summary=True)

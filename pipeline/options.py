@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from configparser import InterpolationError
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import Field, dataclass, fields, make_dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -178,15 +179,23 @@ def find_repository_config() -> None:
 @contextmanager
 def recipe(path: Path) -> Iterator[None]:
     """Use another recipe than this command's for a while."""
+    with apart():
+        LuigiConfigParser._config_paths = [str(REPOSITORY / "luigi.cfg"), str(path)]
+        LuigiConfigParser._instance = None
+        yield
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """What is set meanwhile is forgotten afterwards; tasks are made anew, and look anew."""
     paths, config = LuigiConfigParser._config_paths, LuigiConfigParser._instance
-    LuigiConfigParser._config_paths = [str(REPOSITORY / "luigi.cfg"), str(path)]
-    LuigiConfigParser._instance = None
-    luigi.task_register.Register.clear_instance_cache()
+    LuigiConfigParser._instance = deepcopy(config)
+    Register.clear_instance_cache()
     try:
         yield
     finally:
         LuigiConfigParser._config_paths, LuigiConfigParser._instance = paths, config
-        luigi.task_register.Register.clear_instance_cache()
+        Register.clear_instance_cache()
 
 
 def check_recipe() -> None:

@@ -75,7 +75,11 @@ def set_up(threads: int) -> None:
         tf.config.threading.set_intra_op_parallelism_threads,
         tf.config.threading.set_inter_op_parallelism_threads,
     ):
-        set_threads(threads or cores())
+        try:
+            set_threads(threads or cores())
+        except RuntimeError:  # it computes already, as in a notebook
+            if threads:
+                raise
     tf.config.experimental.enable_op_determinism()
 
 

@@ -193,9 +193,10 @@ def unlike_scheduler(address: str, patience: float) -> str:
     Raises MachineError where nobody listens.
     """
     from distributed.comm.core import CommClosedError, FatalCommClosedError
+    from distributed.utils import LoopRunner
 
-    try:
-        asyncio.run(greeted(address, patience))
+    try:  # in a thread of its own: in this one a notebook's loop may run
+        LoopRunner().run_sync(greeted, address, patience)
     except TimeoutError:
         return f"it said nothing within {patience} s"
     except FatalCommClosedError as error:  # of TLS
