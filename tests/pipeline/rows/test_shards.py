@@ -12,6 +12,7 @@ from pipeline.engine import crew, unit
 from pipeline.engine.unit import ShardUnit
 from pipeline.rows import columns, making, manifest, memo, parquet, shards
 from pipeline.rows.manifest import Row, dropped, rows_of, rows_table
+from pipeline.rows.sharded import Sharded
 from pipeline.rows.shards import Rows
 from pipeline.stage import Stage
 from pipeline.tasks import STAGES, Crop, Detect, ExportTFRecords, FilterPose, Ingest, Report, Resize
@@ -155,6 +156,28 @@ def on_workers(monkeypatch):
     monkeypatch.setattr(crew, "pays", lambda config, number: number > 0)
     monkeypatch.setattr(crew, "map_units", map_units)
     return travelled
+
+
+def test_decisions_are_cut_into_shards_in_one_pass():
+    class Asked(dict):
+        passes = 0
+
+        def items(self):
+            Asked.passes += 1
+            return super().items()
+
+    class Deciding(Sharded):
+        decisions = Asked({row.id: row for row in named(300)})
+
+        def prefixes(self):
+            return ["0", "1", "2a", "2b", *"3456789abcde", "f0"]
+
+    deciding = Deciding()
+    found = {each: deciding.decisions_in(each) for each in deciding.prefixes()}
+    assert Asked.passes == 1
+    for prefix, own in found.items():
+        assert set(own) == {name for name in deciding.decisions if name.startswith(prefix)}
+    assert Sharded().decisions_in("0") == {}
 
 
 def test_what_workers_do_not_manage_is_made_here(tmp_path):
