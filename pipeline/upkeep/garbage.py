@@ -125,7 +125,8 @@ def sweep_rows(kept: dict[Path, list[int]]) -> None:
 def forgotten_pictures(folder: Path, pictures: "list[pa.Array]") -> Iterator[Heap]:
     """The pictures that no row names."""
     names = {folder.parents[1] / name for some in pictures for name in some.to_pylist() if name}
-    there = (path for path in folder.glob("pictures/*/*") if path.suffix in (".jpg", ".png"))
+    found = (path for path in folder.glob("pictures/*/*") if path.suffix in (".jpg", ".png"))
+    there = (path for path in found if path.name[:2] == path.parent.name)  # as ours all lie
     old = [path for path in sorted(there) if path not in names and not path.name.startswith(".")]
     yield from some(folder, "picture", "named by no row", old)
 

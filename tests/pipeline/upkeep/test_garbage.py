@@ -108,6 +108,7 @@ def test_strays_go_and_what_is_not_ours_stays(changed):
     kept += [changed / "records" / name / "to-do" for name in ("mine.partial", f"{name}.mine")]
     kept += [changed / own.__name__.lower() / "mine" / "chapter1.txt" for own in marks.KEYED]
     kept += [stage / name for name in ("mine.html", "mine.parquet", "shards/mine.parquet")]
+    kept += [stage / "pictures" / name for name in ("mine/0.jpg", "ab/0.png")]
     kept += [place / ".mine.partial" for place in (changed, stage, stage / "pictures")]
     for path in [*strays, *kept]:
         path.parent.mkdir(parents=True, exist_ok=True)
