@@ -2,17 +2,19 @@
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from atelier import files
 from atelier.errors import Failure
-from pipeline.rows.parquet import ASIDE
 
 RECORDS = "records"  # the folder of all exports, in the store
 DESCRIPTION = "dataset.json"  # an export has one; what has none is left alone
 UNFINISHED = ".partial"
+KEY = "[0-9a-f]{20}"  # a digest, as results are named by: what has another name is a person's
+EXPORT = rf"{KEY}-{KEY}"
 
 
 class ExportError(Failure):
@@ -64,14 +66,16 @@ def put_in_place(folder: Path, out: Path) -> None:
 def prune(exports: Path, keep: int, newest: Path) -> list[Path]:
     """Remove all but `keep` exports, `newest` never, and what unfinished ones left; says which.
 
-    To be called once `newest` is whole. Other folders are left alone.
+    To be called once `newest` is whole. Other folders are left alone, as an export that somebody
+    has given another name.
     """
-    whole = [path for path in exports.iterdir() if any(path.glob(f"*/{DESCRIPTION}"))]
-    finished = {path for path in whole if path.suffix not in (UNFINISHED, ASIDE)}
+    own = [path for path in exports.iterdir() if re.fullmatch(EXPORT, path.name)]
+    finished = {path for path in own if any(path.glob(f"*/{DESCRIPTION}"))}
     others = sorted(finished - {newest}, key=lambda path: path.stat().st_mtime_ns, reverse=True)
     gone = others[keep - 1 :]
     for path in exports.glob(f"{newest.name.split('-')[0]}-*{UNFINISHED}"):
-        shutil.rmtree(path)
+        if re.fullmatch(EXPORT, path.stem):
+            shutil.rmtree(path)
     for path in gone:  # what is half removed must not have the name of a whole one
         shutil.rmtree(path.rename(path.with_name(f"{path.name}{UNFINISHED}")))
     return gone

@@ -29,7 +29,9 @@ class Labels:
 
     def one_hot(self) -> LabelRows:
         """One line per row, one column per class."""
-        return np.eye(len(self.classes), dtype=np.float32)[list(self.indices)]
+        rows = np.zeros((len(self.indices), len(self.classes)), np.float32)
+        rows[np.arange(len(rows)), self.indices] = 1
+        return rows
 
     def remarks(self) -> list[str]:
         """What a person should know: how many classes are numbers of nothing."""
@@ -120,6 +122,11 @@ def numbered(labels: Sequence[str]) -> Labels:
         indices = tuple(map(int, whole))
         return Labels(tuple(map(str, range(max(indices) + 1))), indices)
     classes = sorted(set(labels))
+    if len(classes) > MOST_CLASSES:
+        raise SettingsError(
+            f"[ExportTFRecords] labels: {len(classes)} classes, {classes[0]!r} the first, are too"
+            f" many: there can be {MOST_CLASSES}; put several into one, or take labels = none"
+        )
     index_of = {name: index for index, name in enumerate(classes)}
     return Labels(tuple(classes), tuple(index_of[label] for label in labels))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from atelier import pictures
+from atelier import files, pictures
 from atelier.commands import number_of
 from pipeline.dataset import finished, mending
 from pipeline.dataset.finished import ExportError
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 WHOLE = "whole"  # the folder, in an unfinished export, that will get the final name
+TO_DO = "to-do"  # the file, in it, that says what it is to be
+LOCK = "lock"  # the file, in it, that `python -m pipeline records` holds
 
 Progress = Callable[[int], None]
 
@@ -197,10 +199,12 @@ def prepare(folder: Path, plan: Plan, layout: Layout, content: Content) -> None:
     items = content.items
     for fact in [items.digest()] if isinstance(items, Ordered) else map(fact_of, items):
         hasher.update(repr(fact).encode())
-    to_do = folder / "to-do"
-    same = to_do.is_file() and to_do.read_text() == hasher.hexdigest()
-    if folder.exists() and not same:
-        shutil.rmtree(folder)  # raises: what cannot be removed must not pass for packed
+    to_do = folder / TO_DO
+    if not to_do.is_file() or to_do.read_text() != hasher.hexdigest():
+        to_do.unlink(missing_ok=True)  # first: what is half removed must not pass for packed
+        for path in folder.iterdir() if folder.exists() else []:
+            if path.name != LOCK:
+                files.remove(path)
     layout.lay_out(inside(folder, plan), plan, content)
     to_do.write_text(hasher.hexdigest())
     killers(folder)

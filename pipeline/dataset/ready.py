@@ -5,11 +5,14 @@ own: records, a zip, or a zip unpacked, which is what `--layout pictures` makes.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from atelier import pictures
+from atelier import files, pictures
+from atelier.commands import say
 from atelier.files import LONGEST
 from atelier.listing import is_hidden, is_photo, photos, with_suffix
 from atelier.names import in_text
@@ -49,8 +52,7 @@ def chosen_layout(source: Path, out: Path, asked: str | None) -> str:
 
     Raises SettingsError where `out` cannot be made in it.
     """
-    if out.exists():
-        raise SettingsError(f"{out} exists already: remove it, or give another name")
+    check_free(out)
     if len(os.fsencode(out.name)) > LONGEST:
         raise SettingsError(f"{out}: its files need room for more: give a shorter name")
     if not source.exists():
@@ -58,6 +60,41 @@ def chosen_layout(source: Path, out: Path, asked: str | None) -> str:
     chosen = asked or by_suffix(out) or ("pictures" if is_dataset(source) else "nvlabs")
     check_suffix(out, chosen)
     return chosen
+
+
+def check_free(out: Path) -> None:
+    """Raise SettingsError where `out` is there, or what is not ours is where it would be made."""
+    if out.exists():
+        raise SettingsError(f"{out} exists already: remove it, or give another name")
+    folder = pack.unfinished(out)
+    if not os.path.lexists(folder):
+        return
+    if folder.is_symlink() or not folder.is_dir():
+        raise SettingsError(f"{folder} is in the way: move it away, or give another name")
+    there = sorted(os.listdir(folder))
+    if there and not {pack.TO_DO, pack.LOCK} & set(there):
+        raise SettingsError(
+            f"{folder} is in the way, and no unfinished export, as it holds {there[0]}: move it"
+            " away, or give another name"
+        )
+
+
+@contextmanager
+def made_alone(out: Path) -> Iterator[None]:
+    """Hold off other commands that would make `out`; raises SettingsError as `check_free` does.
+
+    The lock lies with what is unfinished, and goes with it.
+    """
+    check_free(out)
+    folder = pack.unfinished(out)
+    busy = SettingsError(f"{out} is being made by another command: wait for it, or stop it")
+    with files.alone(folder / pack.LOCK, busy, say):
+        try:
+            check_free(out)  # another may have made it meanwhile
+            yield
+        finally:
+            if folder.is_dir() and os.listdir(folder) == [pack.LOCK]:
+                shutil.rmtree(folder)
 
 
 def pack_ready(
@@ -72,17 +109,18 @@ def pack_ready(
     content, held = Content(ready.items, ready.labels), held_pixels(ready, chosen, pixels)
     more = {"exact": True, "dataset": ready.dataset, "pixels": held}
     plan = pack.plan_of(content, layout, name, ready.shape, **more)
-    whole = pack.pack_all(content, plan, layout, out, out.parent, on, progress) / name
-    layout.finish(whole, plan, ready.labels)
-    if layout.suffix:
-        whole = whole / f"{name}{layout.suffix}"
-    elif chosen in export.LAYOUTS:
-        classes = ready.labels.shape[1] if ready.labels is not None else 0
-        numbers = [str(number) for number in range(classes)] or None
-        names = [columns.array([*map(in_text, ready.names)])]
-        export.describe(whole, plan, export.LAYOUTS[chosen], names, numbers, {})
-    finished.put_in_place(whole, out)
-    pack.clear(out)
+    with made_alone(out):
+        whole = pack.pack_all(content, plan, layout, out, out.parent, on, progress) / name
+        layout.finish(whole, plan, ready.labels)
+        if layout.suffix:
+            whole = whole / f"{name}{layout.suffix}"
+        elif chosen in export.LAYOUTS:
+            classes = ready.labels.shape[1] if ready.labels is not None else 0
+            numbers = [str(number) for number in range(classes)] or None
+            names = [columns.array([*map(in_text, ready.names)])]
+            export.describe(whole, plan, export.LAYOUTS[chosen], names, numbers, {})
+        finished.put_in_place(whole, out)
+        pack.clear(out)
     return [*ready.notes, *layout.notes(ready.shape)]
 
 
@@ -190,10 +228,10 @@ def listed(folder: Path) -> tuple[list[Item], list[str]]:
         raise SettingsError(
             f"{folder} is no folder: give the folder that holds the pictures, or a dataset"
         )
-    files = files_of(folder)
-    pictures = [path for path in files if is_picture(path)]
+    found = files_of(folder)
+    pictures = [path for path in found if is_picture(path)]
     known = {finished.DESCRIPTION, *(path.name for path in pictures)}
-    others = [path.name for path in files if path.name not in known]
+    others = [path.name for path in found if path.name not in known]
     below = pictures_below(folder)
     deeper = f"{len(below)} pictures are in folders below, {below[0]!r} the first" if below else ""
     if not pictures:

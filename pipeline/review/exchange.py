@@ -93,16 +93,16 @@ def bring_in(path: Path, photos: Sequence[Photo], journal: Journal) -> tuple[int
         found = read_annotations(path, names=by_path)
     except AnnotationError as error:
         raise SettingsError(f"--import {error}") from None
-    warnings, number = list(found.warnings), 0
+    warnings, accepted = list(found.warnings), list[Decision]()
     for each in found.photos:
         boxes = tuple(sorted(one.box for one in each.boxes if one.label == PORTRAIT))
         photo = by_path.get(each.filename)
         if reason := refusal(each, photo, bool(boxes)):
             warnings.append(f"{path}: {each.filename}: {reason}")
         elif photo is not None:
-            journal.append(Decision(photo.id, photo.path, "accept", boxes))
-            number += 1
-    return number, warnings
+            accepted.append(Decision(photo.id, photo.path, "accept", boxes))
+    journal.append(*accepted)
+    return len(accepted), warnings
 
 
 def refusal(each: Annotated, photo: Photo | None, boxes: bool) -> str:

@@ -6,7 +6,7 @@ Once a shard is done its parts become one.
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain, islice, takewhile
 from pathlib import Path
@@ -131,10 +131,10 @@ class Memo:
 
     def vectors_of(self, made: Shard) -> Iterator[tuple[str, bytes]]:
         """(key, float32 vector as bytes) of the embeddings of a shard's kept rows."""
-        names = columns.kept(made.table(("embedding", "drop")))
-        wanted = set(columns.ids(names, "embedding"))
-        for key, vector in self.vectors(made.prefix, set(wanted)):
-            wanted.discard(key)
+        names = columns.kept(made.table(("id", "embedding", "drop")))
+        wanted = dict(zip(*(columns.ids(names, name) for name in ("embedding", "id")), strict=True))
+        for key, vector in self.vectors(made.prefix, wanted):
+            del wanted[key]
             yield key, vector
         if wanted:
             shards.forget_made(self.folder.parent)
@@ -147,12 +147,21 @@ class Memo:
         """The same of several shards."""
         return chain.from_iterable(map(self.vectors_of, made))
 
-    def vectors(self, prefix: str, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
-        """(key, float32 vector as bytes) of the wanted keys, part by part."""
+    def vectors(self, prefix: str, wanted: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
+        """(key, float32 vector as bytes) of the wanted keys, each with its row's id, part by part.
+
+        Of vectors a part is large: only those are read that can hold one which is not found yet.
+        """
+        left = dict(wanted)
         for part in self.of(prefix):
+            own = shard_of(part)
+            if not any(name.startswith(own) for name in left.values()):
+                continue
             table = read(part, ["key", "features"])
             pairs = zip(*(columns.ids(table, name) for name in ("key", "features")), strict=True)
-            yield from ((key, vector) for key, vector in pairs if key in wanted and vector)
+            for key, vector in pairs:
+                if vector and left.pop(key, None) is not None:
+                    yield key, vector
 
     def cut(self, leaf_numbers: Callable[["pa.Table"], Numbers]) -> None:
         """Give each shard its own parts, where parts of the stage still span several of them.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +83,12 @@ class Sharded:
 
     def decisions_in(self, prefix: str) -> dict[str, Decision]:
         """Those about the photos of a shard."""
-        return {name: each for name, each in self.decisions.items() if name.startswith(prefix)}
+        return self.decisions_of_each[prefix] if self.decisions else {}
+
+    @cached_property
+    def decisions_of_each(self) -> dict[str, dict[str, Decision]]:
+        """Those of all shards, by prefix: many decisions are looked through once."""
+        return shards.of_each(self.decisions, self.prefixes())
 
     def found_in(self, prefix: str) -> list[Shard]:
         """What each of the stages before made of a shard."""

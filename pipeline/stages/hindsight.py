@@ -78,7 +78,7 @@ class Measuring:
 
     def vectors_of_refused(self) -> Vectors:
         """(key, float32 vector as bytes) of the portraits refused for their pose."""
-        return self.results().vectors("", {self.row_key(row) for row in self.refused()})
+        return self.results().vectors("", {self.row_key(row): row.id for row in self.refused()})
 
 
 def compared(

@@ -14,7 +14,7 @@ import numpy as np
 
 from atelier import files
 from atelier.commands import number_of
-from pipeline.dataset.finished import UNFINISHED
+from pipeline.dataset.finished import EXPORT, KEY, UNFINISHED
 from pipeline.rows import columns, memo
 from pipeline.rows.parquet import ASIDE, PARTS, SHARDS
 from pipeline.upkeep.marks import KEYED, Marks, marked
@@ -22,7 +22,8 @@ from pipeline.upkeep.marks import KEYED, Marks, marked
 if TYPE_CHECKING:
     import pyarrow as pa
 
-EXPORT = re.compile(rf"[0-9a-f]{{20}}-[0-9a-f]{{20}}({re.escape(UNFINISHED)}|{re.escape(ASIDE)})")
+LEFT = re.compile(rf"{EXPORT}({re.escape(UNFINISHED)}|{re.escape(ASIDE)})")
+RESULT = re.compile(rf"([0-9a-f]+-)?{KEY}|unfinished")  # of a stage; the last: a report's page
 
 
 @dataclass(frozen=True)
@@ -63,17 +64,24 @@ def heaps(store: Path, marks: Marks) -> Iterator[Heap]:
             continue
         if folder in marks.exact:
             yield from superseded(folder, marks)
-        strays = [*folder.rglob(".*.partial"), *folder.rglob(f"*{ASIDE}")]
+        strays = [*half_written(folder.rglob), *folder.rglob(f"*{ASIDE}")]
         yield from some(folder, "file", "damaged, or not finished by anybody", strays)
-    beside = [path for path in sorted((store / "records").glob("*")) if EXPORT.fullmatch(path.name)]
+    beside = [path for path in sorted((store / "records").glob("*")) if LEFT.fullmatch(path.name)]
     left = [path for path in beside if path not in marks.files]
     yield from some(store / "records", "export", "damaged, or not finished by anybody", left)
-    yield from some(store, "file", "not finished by anybody", list(store.glob(".*.partial")))
+    yield from some(store, "file", "not finished by anybody", half_written(store.glob))
+
+
+def half_written(found: Callable[[str], Iterator[Path]]) -> list[Path]:
+    """What a process began to write, by its name."""
+    return [path for path in found(".*.partial") if files.PARTIAL.fullmatch(path.name)]
 
 
 def stage_folders(store: Path) -> Iterator[Path]:
+    """The folders that are named by a stage's key; others are a person's."""
     for stage in KEYED:
-        yield from (path for path in (store / stage.__name__.lower()).glob("*") if path.is_dir())
+        found = (store / stage.__name__.lower()).glob("*")
+        yield from (path for path in found if path.is_dir() and re.fullmatch(KEY, path.name))
 
 
 def superseded(folder: Path, marks: Marks) -> Iterator[Heap]:
@@ -83,8 +91,8 @@ def superseded(folder: Path, marks: Marks) -> Iterator[Heap]:
         (f"{SHARDS}/*.parquet", "shard", "listed by no manifest"),
         ("*.html", "report", "superseded by later ones"),
     ):
-        old = [path for path in sorted(folder.glob(where)) if path not in marks.files]
-        yield from some(folder, noun, why, old)
+        found = (path for path in sorted(folder.glob(where)) if RESULT.fullmatch(path.stem))
+        yield from some(folder, noun, why, [path for path in found if path not in marks.files])
     yield from forgotten_rows(folder, marks.keys[folder])
     yield from forgotten_pictures(folder, marks.pictures[folder])
 
@@ -117,7 +125,8 @@ def sweep_rows(kept: dict[Path, list[int]]) -> None:
 def forgotten_pictures(folder: Path, pictures: "list[pa.Array]") -> Iterator[Heap]:
     """The pictures that no row names."""
     names = {folder.parents[1] / name for some in pictures for name in some.to_pylist() if name}
-    there = (path for path in folder.glob("pictures/*/*") if path.suffix in (".jpg", ".png"))
+    found = (path for path in folder.glob("pictures/*/*") if path.suffix in (".jpg", ".png"))
+    there = (path for path in found if path.name[:2] == path.parent.name)  # as ours all lie
     old = [path for path in sorted(there) if path not in names and not path.name.startswith(".")]
     yield from some(folder, "picture", "named by no row", old)
 

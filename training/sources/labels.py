@@ -122,7 +122,9 @@ def dense(where: str, labels: list[Any]) -> Rows:
         if top >= MOST_CLASSES:
             said = shown_json(top)
             raise DataError(f"{where}: class {said} is too high: classes count from 0 on")
-        return np.eye(int(top) + 1, dtype=np.float32)[np.asarray(labels, np.int64)]
+        rows = np.zeros((len(labels), int(top) + 1), np.float32)
+        rows[np.arange(len(labels)), np.asarray(labels, np.int64)] = 1
+        return rows
     length = len(labels[0]) if isinstance(labels[0], list) else -1
     fits = partial(is_vector, length=length) if length >= 0 else is_class
     odd = next((label for label in labels if not fits(label)), None)

@@ -10,17 +10,31 @@ from pipeline.dataset import finished
 from pipeline.dataset.finished import ExportError
 
 
+def named(key: str, digest: str) -> str:
+    return f"{key * 20}-{digest * 20}"
+
+
 def test_older_exports_go_once_the_new_one_is_whole(tmp_path: Path) -> None:
-    for age, name in enumerate(("old", "older", "newest")):
+    old, older, newest = (tmp_path / named("a", digest) for digest in "012")
+    for age, path in enumerate((old, older, newest)):
+        (path / "dataset").mkdir(parents=True)
+        (path / "dataset" / "dataset.json").touch()
+        os.utime(path, (0, 1000 - 10 * age))
+    (tmp_path / f"{named('a', '3')}.partial").mkdir()
+    (tmp_path / "my own").mkdir()
+    assert finished.prune(tmp_path, 2, newest) == [older]
+    assert sorted(os.listdir(tmp_path)) == [old.name, newest.name, "my own"]
+    assert finished.prune(tmp_path, 1, newest) == [old]
+
+
+def test_an_export_that_somebody_renamed_is_his(tmp_path: Path) -> None:
+    newest = named("a", "0")
+    his = ["client", f"{named('a', '1')}-client", f"{newest.split('-')[0]}-client.partial"]
+    for name in (newest, *his):
         (tmp_path / name / "dataset").mkdir(parents=True)
         (tmp_path / name / "dataset" / "dataset.json").touch()
-        os.utime(tmp_path / name, (0, 1000 - 10 * age))
-    (tmp_path / "newest-stale.partial").mkdir()
-    (tmp_path / "my own").mkdir()
-    newest = tmp_path / "newest"
-    assert finished.prune(tmp_path, 2, newest) == [tmp_path / "older"]
-    assert sorted(os.listdir(tmp_path)) == ["my own", "newest", "old"]
-    assert finished.prune(tmp_path, 1, newest) == [tmp_path / "old"]
+    assert finished.prune(tmp_path, 1, tmp_path / newest) == []
+    assert sorted(os.listdir(tmp_path)) == sorted([newest, *his])
 
 
 def test_the_link_leads_to_the_newest_export(tmp_path: Path) -> None:

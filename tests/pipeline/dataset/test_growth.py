@@ -21,6 +21,7 @@ from tests.kit.exports import SMALL, content, draw, run
 
 MOST = 4
 COUNT, MORE = 60, 3
+ONE, TWO = (f"{'a' * 20}-{digit * 20}" for digit in "12")
 
 
 def name_of(n):
@@ -91,11 +92,11 @@ def test_one_picture_is_one_file(store):
 
 
 def test_a_pruned_export_takes_nothing_along(store):
-    exported(store, "records/one")
-    two = exported(store, "records/two", COUNT + MORE)
+    exported(store, f"records/{ONE}")
+    two = exported(store, f"records/{TWO}", COUNT + MORE)
     held = content(two)
-    export.make_newest(store / "records/two", store / "dataset", ExportTFRecordsConfig(keep=1))
-    assert os.listdir(store / "records") == ["two"]
+    export.make_newest(store / f"records/{TWO}", store / "dataset", ExportTFRecordsConfig(keep=1))
+    assert os.listdir(store / "records") == [TWO]
     assert content(two) == held
 
 
@@ -188,15 +189,15 @@ def test_files_of_an_interrupted_export_are_kept_by_one_with_more_pictures(store
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(pack, "read_both", dying)
-        exported(store, "records/k-one")
-    done = set(inodes(store / "records/k-one.partial/whole/dataset"))
+        exported(store, f"records/{ONE}")
+    done = set(inodes(store / f"records/{ONE}.partial/whole/dataset"))
     progress = []
-    after = exported(store, "records/k-two", COUNT + MORE, progress=progress)
+    after = exported(store, f"records/{TWO}", COUNT + MORE, progress=progress)
     assert len(done & set(inodes(after))) >= len(done) - MORE > 3
     assert progress[0] > COUNT // 3 and sum(progress) == COUNT + MORE
     assert content(after) == content(exported(store, "elsewhere/two", COUNT + MORE))
-    finished.prune(store / "records", 1, store / "records/k-two")
-    assert os.listdir(store / "records") == ["k-two"]
+    finished.prune(store / "records", 1, store / f"records/{TWO}")
+    assert os.listdir(store / "records") == [TWO]
 
 
 def test_what_a_dead_worker_left_is_not_put_in_place(store, monkeypatch):

@@ -1,12 +1,19 @@
 """Labels of photos, from their folders or from a table."""
 
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from pipeline.dataset.labels import by_table, labels_of
+from pipeline.dataset import labels
+from pipeline.dataset.export import ExportTFRecordsConfig, check_export
+from pipeline.dataset.labels import LabelRows, by_table, labels_of
 from pipeline.options import SettingsError
-from tests.kit.exports import COUNT, photos
+from pipeline.rows.manifest import rows_table
+from tests.kit.exports import COUNT, SMALL, photos, rows
+from training.sources.labels import dense
 
 PHOTOS = list(photos())
 
@@ -85,6 +92,51 @@ def test_a_class_number_that_is_too_high_is_an_error(tmp_path: Path, number: str
     table.write_text(f"file,label\n0.jpg,0\n1.jpg,{number}\n")
     with pytest.raises(SettingsError, match=r"class number \d{5,20} is too high"):
         labels_of(["a", "b"], lambda: {"a": "0.jpg", "b": "1.jpg"}, str(table))
+
+
+@pytest.mark.parametrize("source", ["folder", "table"])
+def test_more_names_than_there_can_be_classes_are_an_error(
+    tmp_path: Path, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(labels, "MOST_CLASSES", 3)
+    paths = {name: f"who {name}/{name}.jpg" for name in "abcd"}
+    if source == "table":
+        table = tmp_path / "labels.csv"
+        table.write_text("file,label\n" + "".join(f"{p},{p[:5]}\n" for p in paths.values()))
+        source = str(table)
+    said = r"labels: 4 classes, 'who a' the first, are too many: there can be 3; "
+    with pytest.raises(SettingsError, match=said):
+        labels_of(list(paths), lambda: paths, source)
+    found = labels_of(list("abc"), lambda: paths, source)
+    assert found is not None and len(found.classes) == 3
+
+
+def test_too_many_classes_are_said_before_pictures_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(labels, "MOST_CLASSES", 2)
+    config = ExportTFRecordsConfig(labels="folder")
+    with pytest.raises(SettingsError, match="3 classes, 'ant' the first, are too many"):
+        check_export(rows_table(rows()), photos, 0, tmp_path, config, SMALL)
+
+
+@pytest.mark.parametrize(
+    "one_hot",
+    [
+        lambda classes: labels.numbered([*map(str, classes)]).one_hot(),
+        lambda classes: dense("here", classes),
+    ],
+    ids=["written", "read"],
+)
+def test_labels_take_the_room_of_their_rows(one_hot: Callable[[list[int]], LabelRows]) -> None:
+    given = [7, 2999, 0]
+    tracemalloc.start()
+    found = one_hot(given)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.shape == (3, 3000) and found.dtype == np.float32
+    assert found.argmax(1).tolist() == given and found.sum() == 3
+    assert peak < 1e6
 
 
 def test_folders_of_years_are_class_numbers_and_that_is_said() -> None:

@@ -155,10 +155,11 @@ def test_each_says_what_it_is_and_is_taken_for_an_export(store, layout):
     }
     shown = {name for name in os.listdir(folder) if not name.startswith(".")}
     assert set(named[layout]()) == shown - {"dataset.json", "dataset-rxx.labels"}
-    run(store, "exports/old", layout=layout)
-    run(store, "exports/new", layout=layout)
-    assert export.finished.prune(store / "exports", 1, store / "exports/new")
-    assert os.listdir(store / "exports") == ["new"]
+    old, new = (f"{digit * 20}-{digit * 20}" for digit in "01")
+    run(store, f"exports/{old}", layout=layout)
+    run(store, f"exports/{new}", layout=layout)
+    assert export.finished.prune(store / "exports", 1, store / "exports" / new)
+    assert os.listdir(store / "exports") == [new]
 
 
 def test_the_default_leaves_old_keys_as_they_were():

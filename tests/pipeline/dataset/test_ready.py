@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from atelier import pictures as pictures_of
+from pipeline.dataset import finished
 from pipeline.dataset import ready as ready_made
 from pipeline.dataset.finished import ExportError
 from pipeline.dataset.places import shuffled
@@ -58,6 +59,76 @@ def test_a_folder_of_ready_pictures(ready: Path) -> None:
     assert sorted(os.listdir(ready.parent)) == ["clothing", "ready"]
     with pytest.raises(SettingsError, match="exists already"):
         records(ready, out)
+
+
+@pytest.mark.parametrize("layout", ready_made.LAYOUTS)
+def test_what_lies_where_the_unfinished_one_would_is_left_alone(ready: Path, layout: str) -> None:
+    out = ready.parent / f"out{ready_made.LAYOUTS[layout].suffix}"
+    beside = out.with_name(f"{out.name}.partial")
+    beside.mkdir()
+    (beside / "chapter1.txt").write_text("mine")
+    with pytest.raises(SettingsError, match=r"\.partial is in the way, .*chapter1.txt"):
+        chosen_layout(ready, out, layout)
+    with pytest.raises(SettingsError, match=r"\.partial is in the way, .*chapter1.txt"):
+        pack_ready(pictures_at(ready, LIMIT), out, layout, HERE, lambda _: None)
+    assert content(beside) == {"chapter1.txt": b"mine"} and not out.exists()
+    (beside / "chapter1.txt").unlink()
+    records(ready, out, layout)
+    assert not beside.exists()
+    out = out.with_name(f"other{out.suffix}")
+    out.with_name(f"{out.name}.partial").write_text("mine")
+    with pytest.raises(SettingsError, match=r"\.partial is in the way: move it away"):
+        chosen_layout(ready, out, layout)
+
+
+@pytest.mark.parametrize("layout", ready_made.LAYOUTS)
+def test_two_that_make_one_dataset_do_not_mix(ready: Path, layout: str) -> None:
+    for n in range(5):
+        draw(ready.parent / "others" / f"{n}.png", n + 5)
+    out = ready.parent / f"out{ready_made.LAYOUTS[layout].suffix}"
+    others, told = pictures_at(ready.parent / "others", LIMIT), list[int]()
+
+    def meanwhile(count: int) -> None:
+        told.append(count)
+        with pytest.raises(SettingsError, match=r"out.* is being made by another command: wait"):
+            pack_ready(others, out, layout, HERE, lambda _: None)
+
+    pack_ready(pictures_at(ready, LIMIT), out, layout, HERE, meanwhile)
+    with pytest.raises(SettingsError, match="exists already"):
+        pack_ready(others, out, layout, HERE, lambda _: None)
+    assert told and sorted(os.listdir(ready.parent)) == sorted([out.name, "others", "ready"])
+    found = open_source(out)
+    for place, number in enumerate(shuffled(5)):
+        pixels = np.asarray(Image.open(ready / f"{number}.png"))
+        np.testing.assert_array_equal(found.read(place), pixels)
+
+
+def test_a_dataset_that_cannot_be_begun_leaves_nothing(
+    ready: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise ExportError("make room")
+
+    monkeypatch.setattr(finished, "check_room", full)
+    with pytest.raises(ExportError, match="make room"):
+        records(ready, ready.parent / "out", "nvlabs")
+    assert os.listdir(ready.parent) == ["ready"]
+
+
+def test_what_somebody_else_left_unfinished_makes_way(ready: Path) -> None:
+    for n in range(5):
+        draw(ready.parent / "others" / f"{n}.png", n + 5)
+
+    def stopping(count: int) -> None:
+        if count:
+            raise KeyboardInterrupt
+
+    out = ready.parent / "out"
+    with pytest.raises(KeyboardInterrupt):
+        pack_ready(pictures_at(ready.parent / "others", LIMIT), out, "nvlabs", HERE, stopping)
+    records(ready, out)
+    records(ready, ready.parent / "same" / "out")
+    assert content(out) == content(ready.parent / "same" / "out")
 
 
 @pytest.mark.parametrize("layout", ready_made.LAYOUTS)

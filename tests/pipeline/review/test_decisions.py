@@ -1,13 +1,18 @@
 """Decisions: on the disk at once, the last one holds, and Crop obeys."""
 
+import errno
+import io
 import json
+import os
+from threading import Thread
 
 import pytest
 
 from atelier.boxes import Box
 from detectors.base import Detection
-from pipeline.rows import manifest
+from pipeline.rows import decisions, manifest
 from pipeline.rows.decisions import (
+    BLOCK,
     Decision,
     DecisionsError,
     Journal,
@@ -15,6 +20,7 @@ from pipeline.rows.decisions import (
     file_in,
     in_force,
     load_decisions,
+    mend_end,
     read_decisions,
     undoable_steps,
     undone,
@@ -61,6 +67,67 @@ def test_a_last_line_that_was_cut_off_is_left_out_and_mended(tmp_path):
         assert load_decisions(journal.path) == [accept(), accept("b")]
         journal.append(accept("c"))
         assert load_decisions(journal.path) == [accept(), accept("b"), accept("c")]
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_only_the_end_of_a_long_file_is_read(tmp_path, end):
+    journal = Journal(tmp_path / "decisions.jsonl")
+    journal.append(accept())
+    line = journal.path.read_bytes()
+    long = b'{"photo": "' + b"x" * 3 * BLOCK  # a line that was cut off, of several blocks
+    journal.path.write_bytes(100 * BLOCK * b"\n" + line.rstrip() + b"\n" + long + end)
+    whole, reads = len(journal.path.read_bytes()), []
+
+    class Counting(io.FileIO):
+        def readinto(self, into):
+            reads.append(got := super().readinto(into))
+            return got
+
+    with io.BufferedRandom(Counting(journal.path, "a+")) as file:
+        mend_end(file)
+    assert 0 < sum(reads) < 20 * BLOCK
+    assert journal.path.stat().st_size == (whole if end else whole - len(long))
+
+
+def test_two_who_decide_at_once_lose_nothing(tmp_path, monkeypatch):
+    journal, judge = Journal(tmp_path / "decisions.jsonl"), decisions.vouched
+    other = Thread(target=lambda: Journal(journal.path).append(accept("b")))
+    journal.append(accept())
+    journal.path.write_bytes(journal.path.read_bytes() + b'{"photo"')  # which is to go
+
+    def meanwhile(line):
+        if not other.ident:
+            other.start()
+            other.join(0.2)
+        return judge(line)
+
+    monkeypatch.setattr(decisions, "vouched", meanwhile)
+    journal.append(accept("c"))
+    other.join()
+    assert load_decisions(journal.path) == [accept(), accept("c"), accept("b")]
+    assert os.listdir(tmp_path) == ["decisions.jsonl"]
+
+
+def test_decisions_are_taken_where_files_cannot_be_locked(tmp_path, monkeypatch):
+    def none(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", none)
+    journal = Journal(tmp_path / "decisions.jsonl")
+    journal.append(accept())
+    assert load_decisions(journal.path) == [accept()]
+
+
+def test_many_decisions_are_one_write(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    journal = Journal(tmp_path / "decisions.jsonl")
+    journal.append(*(accept(name) for name in "abc"))
+    assert load_decisions(journal.path) == [accept(name) for name in "abc"] and len(synced) == 1
+    journal.append()
+    with pytest.raises(ValueError, match="names no photo"):
+        journal.append(accept("d"), accept(""))
+    assert len(load_decisions(journal.path)) == 3 and len(synced) == 1
 
 
 def test_no_changed_byte_of_a_line_goes_unnoticed(tmp_path):

@@ -67,7 +67,7 @@ def test_parts_give_results_by_key(tmp_path):
         "k2": [Row("b"), Row("c")],
         "k3": [Row("d", embedding="k3")],
     }
-    assert list(memo.Memo(tmp_path, [""]).vectors("", {"k3"})) == [("k3", b"1234")]
+    assert list(memo.Memo(tmp_path, [""]).vectors("", {"k3": "d"})) == [("k3", b"1234")]
 
 
 def test_a_key_in_two_parts_counts_once(tmp_path):

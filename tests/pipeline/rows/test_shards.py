@@ -3,6 +3,7 @@
 import hashlib
 import pickle
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ from pipeline.engine import crew, unit
 from pipeline.engine.unit import ShardUnit
 from pipeline.rows import columns, making, manifest, memo, parquet, shards
 from pipeline.rows.manifest import Row, dropped, rows_of, rows_table
+from pipeline.rows.sharded import Sharded
 from pipeline.rows.shards import Rows
 from pipeline.stage import Stage
 from pipeline.tasks import STAGES, Crop, Detect, ExportTFRecords, FilterPose, Ingest, Report, Resize
@@ -155,6 +157,79 @@ def on_workers(monkeypatch):
     monkeypatch.setattr(crew, "pays", lambda config, number: number > 0)
     monkeypatch.setattr(crew, "map_units", map_units)
     return travelled
+
+
+def test_decisions_are_cut_into_shards_in_one_pass():
+    class Asked(dict):
+        passes = 0
+
+        def items(self):
+            Asked.passes += 1
+            return super().items()
+
+    class Deciding(Sharded):
+        decisions = Asked({row.id: row for row in named(300)})
+
+        def prefixes(self):
+            return ["0", "1", "2a", "2b", *"3456789abcde", "f0"]
+
+    deciding = Deciding()
+    found = {each: deciding.decisions_in(each) for each in deciding.prefixes()}
+    assert Asked.passes == 1
+    for prefix, own in found.items():
+        assert set(own) == {name for name in deciding.decisions if name.startswith(prefix)}
+    assert Sharded().decisions_in("0") == {}
+
+
+@pytest.fixture
+def parts_read(monkeypatch):
+    """The prefixes of the parts that are read."""
+    seen, read = [], memo.read
+
+    def spy(part, names):
+        seen.append(memo.shard_of(part))
+        return read(part, names)
+
+    monkeypatch.setattr(memo, "read", spy)
+    return seen
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_only_parts_that_can_hold_a_wanted_vector_are_read(tmp_path, parts_read, cut):
+    rows = named(320)
+    vectors = {f"k{row.id}": row.id[:4].encode() for row in rows}
+    apart, together = rows[::2], rows[1::2]
+    leaves = list("0123456789abcdef")
+    for some, shard in [(together, ""), *((apart, leaf) for leaf in leaves)]:
+        own = {
+            f"k{r.id}": [replace(r, features=vectors[f"k{r.id}"])]
+            for r in some
+            if r.id.startswith(shard)
+        }
+        memo.write_part(tmp_path, own, shard)
+    if cut:
+        memo.Memo(tmp_path, leaves).cut(lambda table: columns.leading(table.column("id")))
+    known = memo.Memo(tmp_path, [""])
+
+    def asked(some):
+        parts_read.clear()
+        found = list(known.vectors("", {f"k{row.id}": row.id for row in some}))
+        assert sorted(found) == sorted((f"k{r.id}", vectors[f"k{r.id}"]) for r in some)
+        return sorted(set(parts_read))
+
+    assert asked([]) == []
+    assert asked(together) == (sorted({row.id[0] for row in together}) if cut else [""])
+    assert asked(together[:1]) == ([together[0].id[0]] if cut else [""])
+    assert asked(apart[:1]) == ["", apart[0].id[0]][cut:]
+    assert asked(rows) == ["", *leaves][cut:]
+
+
+def test_a_vector_in_two_parts_is_given_once(tmp_path):
+    one, two = (Row(name, features=b"1234") for name in ("0a", "0b"))
+    memo.write_part(tmp_path, {"k1": [one]})
+    memo.write_part(tmp_path, {"k1": [one], "k2": [two]})
+    found = memo.Memo(tmp_path, [""]).vectors("", {"k1": "0a", "k2": "0b"})
+    assert sorted(found) == [("k1", b"1234"), ("k2", b"1234")]
 
 
 def test_what_workers_do_not_manage_is_made_here(tmp_path):

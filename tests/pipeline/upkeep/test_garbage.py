@@ -105,7 +105,11 @@ def test_strays_go_and_what_is_not_ours_stays(changed):
         changed / ".dataset.here-1.partial",
     ]
     kept = [changed / "runs" / "mine" / ".x.here-1.partial", changed / "raw" / "a.parquet.damaged"]
-    kept += [changed / "records" / "mine.partial" / "to-do"]
+    kept += [changed / "records" / name / "to-do" for name in ("mine.partial", f"{name}.mine")]
+    kept += [changed / own.__name__.lower() / "mine" / "chapter1.txt" for own in marks.KEYED]
+    kept += [stage / name for name in ("mine.html", "mine.parquet", "shards/mine.parquet")]
+    kept += [stage / "pictures" / name for name in ("mine/0.jpg", "ab/0.png")]
+    kept += [place / ".mine.partial" for place in (changed, stage, stage / "pictures")]
     for path in [*strays, *kept]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
@@ -130,14 +134,14 @@ def test_an_export_that_was_interrupted_goes_on_after_it(changed):
 )
 def test_the_report_that_is_shown_stays_whichever_recipe_made_it(changed, folder, gone, capsys):
     old = changed / (changed / "report.html").readlink()
-    shown = (changed / "report" / folder if folder else old.parent) / "shown.html"
+    shown = (changed / "report" / folder if folder else old.parent) / f"{'1' * 20}.html"
     shown.parent.mkdir(exist_ok=True)
-    for page in (shown, shown.with_name("old.html")):
+    for page in (shown, shown.with_name(f"{'2' * 20}.html")):
         page.write_text("<html></html>")
     (changed / "report.html").unlink()
     (changed / "report.html").symlink_to(shown.relative_to(changed))
     collect(changed)
-    assert shown.exists() and old.exists() and not shown.with_name("old.html").exists()
+    assert shown.exists() and old.exists() and not shown.with_name(f"{'2' * 20}.html").exists()
     assert f": {gone} superseded by later ones" in capsys.readouterr().out
 
 
