@@ -5,6 +5,7 @@ Once a shard is done its parts become one.
 """
 
 import hashlib
+import time
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from atelier.errors import Failure
 from pipeline.rows import columns, manifest, parquet, shards
 from pipeline.rows.columns import Numbers
 from pipeline.rows.manifest import Row
@@ -25,8 +27,13 @@ if TYPE_CHECKING:
 KILLED = "killed-"  # how parts begin whose photo killed its worker: `run --retry` forgets them
 MOST_PARTS = 4  # of a shard that are left as they are
 AT_ONCE = 1 << 28  # bytes of results that are held while parts are cut into shards
+LOOK_AGAIN = (0, 1, 20)  # seconds: for so long a network drive may show a folder as it was
 
 Results = dict[str, list[Row]]
+
+
+class UnseenError(Failure):
+    """Rows have results that this machine does not see: nothing is made of the shard."""
 
 
 def keys(folder: Path) -> set[str]:
@@ -206,7 +213,7 @@ class Memo:
 
 def merged(
     table: "pa.Table",
-    parts: Sequence[Path],
+    parts: list[Path],
     folder: Path,
     prefix: str,
     keys: "pa.Array",
@@ -219,14 +226,39 @@ def merged(
     """
     import pyarrow as pa
 
-    try:
-        known = results(compacted(folder, prefix, parts), names)
-    except FileNotFoundError:  # a worker that was lost had made one part of them
-        known = results(Memo(folder, [prefix]).of(prefix), names)
+    known = complete(parts, folder, prefix, keys, names)
     rows, found = matched(keys, known.column("key"))
     values = pa.concat_tables([known.select(list(names)), table.select(list(names))])
     made = {name: table.column(name).take(rows) for name in manifest.IN_MANIFEST}
     return pa.table(made | {name: values.column(name).take(found) for name in names})
+
+
+def complete(
+    parts: list[Path], folder: Path, prefix: str, keys: "pa.Array", names: Sequence[str]
+) -> "pa.Table":
+    """The results of a shard; raises UnseenError where the folder still lacks those of some keys.
+
+    It is looked at again before: others may have written them, or made one part of many.
+    """
+    lacking = len(keys) - keys.null_count
+    for seen in looks(parts, folder, prefix):
+        with suppress(FileNotFoundError):
+            known = results(compacted(folder, prefix, seen), names)
+            lacking = len(still_open(keys, known.column("key")))
+            if not lacking:
+                return known
+    raise UnseenError(
+        f"the results of {lacking} rows are not to be seen in {folder}, as where a network drive"
+        " shows a folder as it was a while ago: give the same command again"
+    )
+
+
+def looks(parts: list[Path], folder: Path, prefix: str) -> Iterator[list[Path]]:
+    """The parts that may hold results of a shard, as they were seen, and then as they are."""
+    yield parts
+    for pause in LOOK_AGAIN:
+        time.sleep(pause)
+        yield Memo(folder, [prefix]).of(prefix)
 
 
 def results(parts: Sequence[Path], names: Sequence[str]) -> "pa.Table":

@@ -8,7 +8,7 @@ from typing import Literal, get_args, get_origin, get_type_hints
 import pytest
 
 from pipeline import options
-from pipeline.rows import manifest
+from pipeline.rows import manifest, memo, shards
 from pipeline.rows.manifest import dropped
 from pipeline.stage import SetStage, Stage
 from pipeline.tasks import STAGES, Crop, Ingest, Report, Resize
@@ -177,6 +177,31 @@ def test_a_crash_keeps_finished_units(store, reference, stage, monkeypatch):
     fresh()
     assert build(stage())
     assert len(seen) == len(set(seen))
+
+
+@pytest.mark.slow
+@every_working_stage
+def test_a_result_that_is_not_seen_is_waited_for_and_never_left_out(
+    store, reference, stage, monkeypatch
+):
+    assert build(stage().before()[0]) if stage().before() else True
+    parts, see, old = stage().folder / "parts", memo.files, [True]
+
+    def as_it_was(folder):
+        return [] if old and folder == parts else see(folder)
+
+    monkeypatch.setattr(memo, "files", as_it_was)
+    monkeypatch.setattr(memo, "LOOK_AGAIN", ())
+    with pytest.raises(memo.UnseenError, match=f"are not to be seen in {parts}, .*: give the same"):
+        stage().run()
+    assert see(parts) and not stage().complete()
+    fresh()
+    monkeypatch.setattr(memo, "LOOK_AGAIN", (old.clear() or 0 for _ in "1"))  # meanwhile it is new
+    assert build(stage()) and not old
+    made = stage().rows()
+    shards.forget_made(stage().folder)
+    fresh()
+    assert build(stage()) and stage().rows() == made
 
 
 @pytest.mark.slow
