@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from pipeline.dataset import archive, finished, pack, places
-from pipeline.dataset.finished import ExportError
 from pipeline.dataset.labels import LabelRows
 from pipeline.dataset.nvlabs import unlike_nvlabs
 from pipeline.dataset.pack import Content, Plan
@@ -54,12 +53,8 @@ class ZipLayout(Placed):
         """Write the labels and the zip's directory; raises ExportError where one is missing."""
         count, file = plan.count, zip_of(folder, plan)
         more = {LABELS: json.dumps(labels_json(labels, count)).encode()}
-        try:
+        with places.no_holes(file):
             archive.close_zip(file, count, plan.shape, more)
-        except archive.HoleError as error:
-            raise ExportError(
-                f"{file}: {error}: remove {folder.parents[1]}, and run the same command again"
-            ) from None
 
     def facts(self, folder: Path, plan: Plan, classes: Sequence[str] | None) -> dict[str, Any]:
         """What dataset.json beside the zip says of this layout."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.dataset.records import Pixels, Shape
+from pipeline.dataset.records import HoleError, Pixels, Shape
 
 COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # of PNG, by channels
 BLOCK = 65535  # bytes that a stored block of deflate holds at most
@@ -43,10 +43,6 @@ class Member(NamedTuple):
     crc: int
     size: int
     at: int  # where its local header begins
-
-
-class HoleError(ValueError):
-    """A picture is not where it belongs; the message says which."""
 
 
 def member_name(place: int) -> str:

@@ -48,7 +48,10 @@ class NvlabsLayout(Placed):
             records.write(file, place, pixels)
 
     def finish(self, folder: Path, plan: Plan, labels: LabelRows | None) -> None:
-        """Write the labels, row i for record i."""
+        """Write the labels, row i for record i; raises ExportError where a picture is missing."""
+        for name, level in zip(self.files(plan), records.levels(*plan.shape), strict=True):
+            with places.no_holes(folder / name):
+                records.check_written(folder / name, plan.count, level.shape)
         (folder / f"{plan.name}-rxx.labels").unlink(missing_ok=True)
         if labels is not None:
             write_labels(folder, plan, labels)

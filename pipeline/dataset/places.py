@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.dataset import pack
+from pipeline.dataset.finished import ExportError
 from pipeline.dataset.pack import Content, Part, Plan, ToDo
-from pipeline.dataset.records import Pixels
+from pipeline.dataset.records import HoleError, Pixels
 from pipeline.engine.crew import EngineConfig
 from pipeline.engine.unit import Unit, Units, keys_of
 from pipeline.rows import columns, memo
@@ -109,3 +110,14 @@ def open_files(paths: Sequence[Path]) -> Iterator[list[int]]:
             files.append(os.open(path, os.O_WRONLY))
             stack.callback(os.close, files[-1])
         yield files
+
+
+@contextmanager
+def no_holes(file: Path) -> Iterator[None]:
+    """Let ExportError say what to do where a picture was not written into this file."""
+    try:
+        yield
+    except HoleError as error:
+        raise ExportError(
+            f"{file}: {error}: remove {file.parents[2]}, and run the same command again"
+        ) from None

@@ -27,6 +27,10 @@ HEAD_BYTES = {"jpeg": 600, "png": 70}  # of a file, whatever its size
 LENGTH_BYTES = 8
 
 
+class HoleError(ValueError):
+    """A picture is not where it belongs; the message says which."""
+
+
 class Level(NamedTuple):
     """One record file: the number in its name, and the shape of what is in it."""
 
@@ -90,6 +94,15 @@ def write(file: int, place: int, pixels: Pixels) -> None:
     at, length = place * record_bytes(shape), record_bytes(shape)
     if os.pwritev(file, framed(shape, pixels), at) != length:
         raise OSError(errno.ENOSPC, "the disk took only a part of a record")
+
+
+def check_written(path: Path, count: int, shape: Shape) -> None:
+    """Raise HoleError where one of so many records of this shape was not written."""
+    start, length = head(shape, shape[0] * shape[1] * shape[2]).framed, record_bytes(shape)
+    with path.open("rb", buffering=0) as file:
+        for place in range(count):
+            if os.pread(file.fileno(), len(start), place * length) != start:
+                raise HoleError(f"picture {place} is not in it")
 
 
 def framed(

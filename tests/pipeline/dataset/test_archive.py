@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from pipeline.dataset import archive
-from pipeline.dataset.archive import HoleError, close_zip, member_bytes, member_name, write_member
+from pipeline.dataset.archive import close_zip, member_bytes, member_name, write_member
+from pipeline.dataset.records import HoleError
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 TINY = (1, 1, 1)

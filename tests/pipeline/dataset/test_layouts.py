@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.dataset import ada_pytorch, archive, export, leaves, pack
+from pipeline.dataset import ada_pytorch, archive, export, leaves, pack, records
 from pipeline.dataset.export import LAYOUTS, ExportTFRecordsConfig, check_export
 from pipeline.dataset.finished import ExportError
 from pipeline.dataset.pack import Plan
@@ -248,19 +248,27 @@ def test_an_export_says_what_its_reader_cannot_take(layout, reader, shape, note)
     assert notes == [] if note is None else note in notes[0] and reader in notes[0]
 
 
-def test_a_picture_that_is_not_in_the_zip_is_no_export(store, monkeypatch):
-    write = archive.write_member
+@pytest.mark.parametrize(
+    ("layout", "room", "write", "lost"),
+    [("zip", archive, "write_member", 0), *(("nvlabs", records, "write", at) for at in range(3))],
+)
+def test_a_picture_that_is_not_in_a_file_is_no_export(
+    store, layout, room, write, lost, monkeypatch
+):
+    """That of each level in turn."""
+    writes, seen = getattr(room, write), []
 
     def losing(file, place, pixels):
-        if place != 4:
-            write(file, place, pixels)
+        seen.append(place)
+        if place != 4 or seen.count(4) != lost + 1:
+            writes(file, place, pixels)
 
     with monkeypatch.context() as patch, pytest.raises(ExportError) as error:
-        patch.setattr(archive, "write_member", losing)
-        run(store, layout="zip")
+        patch.setattr(room, write, losing)
+        run(store, layout=layout)
     assert f"picture 4 is not in it: remove {store / 'one.partial'}, and run" in str(error.value)
     shutil.rmtree(store / "one.partial")
-    assert len(open_source(run(store, layout="zip"))) == COUNT
+    assert len(open_source(run(store, layout=layout))) == COUNT
 
 
 def test_labels_that_class_numbers_cannot_say_are_vectors():
