@@ -1,5 +1,7 @@
 """Runs units of work on Dask: a cluster of local processes, many machines, or in-process."""
 
+import math
+import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import CancelledError
@@ -25,9 +27,8 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 MANY_SHARDS = 64  # that take as long as workers take to start
-TRIES = 3  # of a unit that fails for a reason of the machine's
 WINDOW = 3  # units in flight per worker
-HOPELESS = 32  # tries that fail one after the other: the rest will, too
+HOPELESS = 32  # tries that fail one after the other, and each row of the last: the rest will
 WAIT_SECONDS = 20
 PATIENCE = 6  # waits without any worker: on a busy machine a new one takes a minute
 MOST_KILLED = 4  # workers that one suspect may cost, and one more
@@ -35,6 +36,7 @@ MOST_WORKERS = 1024  # of one machine: Dask begins them one by one, and hears no
 ALL_DIE = 5  # photos in a row that kill a fresh worker: then it is not the photos
 
 Progress = Callable[[int], None]
+Failed = tuple[Unit, BaseException]  # with why
 
 
 @dataclass(frozen=True)
@@ -90,10 +92,11 @@ def map_units(
 ) -> list[str]:
     """Do all units; returns why some are still open, one sentence for each, or nothing.
 
-    They are asked for as workers need them, and may be asked for again. A unit that
-    fails is tried again, then row by row. A photo that kills its worker each time, alone, is
-    recorded as dropped. `progress` is called with the number of rows just done.
-    `library` is the one that the work loads and that shares no process with another such one.
+    They are asked for as workers need them, and may be asked for again. A unit that fails is tried
+    again row by row, and those of its rows that fail once more where they are few. A photo that
+    kills its worker each time, alone, is recorded as dropped. `progress` is called with the number
+    of rows just done. `library` is the one that the work loads and that shares no process with
+    another such one.
     """
     first = next(iter(units), None)
     if first is None:
@@ -189,18 +192,21 @@ class Crew:
         """First as cut, then what failed row by row, then who lost a worker alone."""
         failed = self.round(units)
         singles = [single for unit, _ in failed for single in unit.split()]
+        random.Random(0).shuffle(singles)  # a folder that cannot be read fails many in a row
         failed = self.round(singles)
-        for _ in range(TRIES - 2):
-            if failed:
-                time.sleep(1)
+        if 0 < len(failed) < HOPELESS:
+            time.sleep(1)
             failed = self.round([unit for unit, _ in failed])
         return self.blame([unit for unit, error in failed if is_lost_worker(error)]) + [
             sentence(error) for _, error in failed if not is_lost_worker(error)
         ]
 
-    def round(self, units: Iterable[Unit]) -> list[tuple[Unit, BaseException]]:
-        """Do the units, a bounded number in flight; returns those that failed, with the error."""
-        failed: list[tuple[Unit, BaseException]] = []
+    def round(self, units: Iterable[Unit], limit: float = HOPELESS) -> list[Failed]:
+        """Do the units, a bounded number in flight; returns those that failed, with the error.
+
+        Raises MachineError where so many fail in a row, and the last of them row by row, too.
+        """
+        failed: list[Failed] = []
         waiting = iter(units)
         units_of: dict[Future, Unit] = {}
         in_a_row = 0
@@ -219,11 +225,18 @@ class Crew:
                 elif isinstance(error := error_of(future), UnfitError):
                     self.refuse(*error.args)
                     units_of[self.submit(unit)] = unit
-                else:
+                elif is_lost_worker(error) or (in_a_row := in_a_row + 1) < limit:
                     failed.append((unit, error))
-                    in_a_row += not is_lost_worker(error)
-            if in_a_row >= HOPELESS:
-                raise MachineError(f"{in_a_row} tries in a row failed: {sentence(failed[-1][1])}")
+                else:
+                    failed += self.alone(unit, in_a_row)
+                    in_a_row = 0
+
+    def alone(self, unit: Unit, tries: int) -> list[Failed]:
+        """The rows of a unit that fail by themselves, too; raises MachineError where all do."""
+        failed = self.round(unit.split(), math.inf)
+        if len(failed) == len(unit.items):
+            raise MachineError(f"{tries} tries in a row failed: {sentence(failed[-1][1])}")
+        return failed
 
     def submit(self, unit: Unit) -> "Future":
         if self.terms is None:

@@ -28,6 +28,13 @@ def fail_on_bad(items, settings, folder):
         yield [item.row]
 
 
+def fail_always(items, settings, folder):
+    """Fails as a full disk does; the file that is given grows by a byte each time."""
+    with settings.open("ab") as tries:
+        tries.write(b"x")
+    raise OSError(28, "No space left on device")
+
+
 def die_on_bad(items, settings, folder):
     """Kills its process where the row is called bad, as a library does that crashes."""
     for item in items:

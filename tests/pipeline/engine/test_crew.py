@@ -43,6 +43,23 @@ def test_a_reason_of_the_machines_leaves_only_its_row_open(tmp_path):
     assert counted == 4
 
 
+@pytest.mark.parametrize("bad", [range(0, 80, 2), range(40)], ids=["each unit", "one folder"])
+def test_however_bad_rows_lie_the_others_are_done(tmp_path, bad):
+    names = [f"{'bad' * (n in bad)}{n:02d}" for n in range(80)]
+    size = 2 if bad.step == 2 else 50
+    failures, results, counted = run(works.fail_on_bad, names, tmp_path, size=size)
+    assert len(failures) == counted == len(results) == 40
+    assert {failure[:36] for failure in failures} == {"[Errno 28] No space left on device: "}
+
+
+@pytest.mark.parametrize("size", [1, 4, 400])
+def test_where_every_row_fails_the_run_ends_soon(tmp_path, size):
+    names, tries = [f"{n:04d}" for n in range(4 * size + 400)], tmp_path / "tries"
+    with pytest.raises(MachineError, match=r"32 tries in a row failed: .*No space left on device"):
+        run(works.fail_always, names, tmp_path, size=size, settings=tries)
+    assert 32 < len(tries.read_bytes()) < 100
+
+
 def test_a_photo_that_kills_its_worker_is_dropped_and_its_neighbours_survive(tmp_path):
     names = ["a", "b", "bad", "c", "d", "e"]
     failures, results, counted = run(works.die_on_bad, names, tmp_path, size=3)
