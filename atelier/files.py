@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import socket
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,11 +20,12 @@ from atelier.errors import Refusal
 
 LONGEST = 200  # letters of a name that more is put behind
 NAMING = f"use letters, digits, _ - and . only, at most {LONGEST}"
+DAY = 86_400  # seconds
 HOST_MAX = 64  # bytes of a host's name in that of a half-written file
 CANNOT = (errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)  # what some file systems say
 NO_LOCKS = (errno.ENOLCK, *CANNOT)
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of what is said of a write, without a name
-PARTIAL = re.compile(r"\..+\.(?P<host>[^.]*)-(?P<pid>\d+)\.partial")
+PARTIAL = re.compile(r"\..+\.(?P<host>[^.]*)-(?P<pid>\d+)(in(?P<space>\d+))?\.partial")
 
 
 class BrokenLineError(Refusal):
@@ -108,7 +110,7 @@ def naming(path: Path) -> Iterator[None]:
 
 def partial_of(path: Path) -> Path:
     """Where this process writes what will be `path`."""
-    end = f".{own_host()}-{os.getpid()}.partial"
+    end = f".{own_host()}-{os.getpid()}in{own_space()}.partial"
     name, room = os.fsencode(path.name), os.pathconf("/", "PC_NAME_MAX") - len(end) - 1
     if len(name) > room:  # two long names differ by their digests
         digest = hashlib.sha256(name).hexdigest()[:16].encode()
@@ -119,6 +121,14 @@ def partial_of(path: Path) -> Path:
 def own_host() -> str:
     """This machine's name, as names of half-written files have it: of letters that part nothing."""
     return socket.gethostname().replace(".", "_")[:HOST_MAX]
+
+
+def own_space() -> str:
+    """What tells the numbers of this process's neighbours from those of another container."""
+    try:
+        return str(os.stat("/proc/self/ns/pid").st_ino)
+    except OSError:
+        return "0"
 
 
 def write(path: Path, data: bytes | str, lasting: bool = True) -> None:
@@ -194,12 +204,28 @@ def sync(path: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what processes of this machine that died left half-written below a folder."""
-    own = own_host()
-    for path in folder.rglob(".*.partial"):
-        found = PARTIAL.fullmatch(path.name)
-        if found and found["host"] == own and not Path(f"/proc/{found['pid']}").exists():
-            remove(path)
+    """Remove what processes of this machine that died left half-written below a folder.
+
+    Others may work there meanwhile.
+    """
+    for inside, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            with suppress(FileNotFoundError):
+                if is_left(path := Path(inside, name)):
+                    remove(path)
+
+
+def is_left(path: Path) -> bool:
+    """Whether a process of this machine began to write this, and died.
+
+    Who lives in another container of the same name cannot be seen: after a day nobody does.
+    """
+    found = PARTIAL.fullmatch(path.name)
+    if not found or found["host"] != own_host():
+        return False
+    if found["space"] in (None, own_space()):
+        return not Path(f"/proc/{found['pid']}").exists()
+    return time.time() - path.lstat().st_mtime > DAY
 
 
 def remove(path: Path) -> None:

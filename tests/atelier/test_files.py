@@ -58,12 +58,40 @@ def test_strays_of_the_dead_are_swept_and_no_others(tmp_path):
     dead.wait()
     own = files.partial_of(tmp_path / "own")
     host = own.name.split(".")[2].rpartition("-")[0]
-    names = [f".gone.{host}-{dead.pid}.partial", f".away.elsewhere-{dead.pid}.partial", ".partial"]
-    for name in (*names, own.name, "kept.partial"):
+    here = files.own_space()
+    gone = [f".{name}.partial" for name in (f"a.{host}-{dead.pid}", f"b.{host}-{dead.pid}in{here}")]
+    kept = [f".away.elsewhere-{dead.pid}.partial", ".partial", own.name, "kept.partial"]
+    kept += [f".c.{host}-{dead.pid}in2.partial", f".d.elsewhere-{dead.pid}in{here}.partial"]
+    for name in (*gone, *kept):
         (tmp_path / "below" / name).mkdir(parents=True)
         (tmp_path / "below" / name / "inner").touch()
+    old = tmp_path / f".e.{host}-1in2.partial"
+    old.touch()
+    os.utime(old, (0, 0))
     files.sweep(tmp_path)
-    assert set(os.listdir(tmp_path / "below")) == {*names[1:], own.name, "kept.partial"}
+    assert set(os.listdir(tmp_path / "below")) == set(kept) and not old.exists()
+
+
+def test_what_goes_by_itself_while_strays_are_swept_is_no_failure(tmp_path, monkeypatch):
+    stray = files.partial_of(tmp_path / "a" / "b")
+    stray.mkdir(parents=True)
+    (tmp_path / "c").mkdir()
+    monkeypatch.setattr(files, "is_left", lambda path: shutil.rmtree(path) or path == stray)
+    files.sweep(tmp_path)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a PID namespace")
+def test_what_another_container_of_this_name_writes_stays(tmp_path):
+    apart = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c"]
+    sweep = (
+        f"import pathlib; from atelier import files; files.sweep(pathlib.Path({str(tmp_path)!r}))"
+    )
+    with files.replacing(tmp_path / "a") as partial:
+        partial.touch()
+        subprocess.run([*apart, sweep], cwd=ROOT, check=True)
+        assert partial.exists()
 
 
 def test_a_cut_last_line_is_left_out_and_another_named(tmp_path):
