@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from atelier import files
 from pipeline.engine import cluster, software
 from pipeline.engine.software import Software
 from pipeline.engine.unit import Unit
@@ -59,9 +60,12 @@ def holds_anything(folder: Path) -> bool:
 
 @contextmanager
 def terms(store: Path, photos: Place) -> Iterator[Terms]:
-    """The terms of a run on this store, with its mark; `photos` counts where it is a folder."""
+    """The terms of a run on this store, with its mark; `photos` counts where it is a folder.
+
+    The mark of a run that was killed goes as what it left half-written does.
+    """
     store.mkdir(parents=True, exist_ok=True)
-    mark = store / f".mark-{uuid.uuid4().hex}"
+    mark = files.partial_of(store / f"mark-{uuid.uuid4().hex}")
     mark.touch()
     try:
         seen = store if unseen(photos) else photos

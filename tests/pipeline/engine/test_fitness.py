@@ -17,6 +17,7 @@ import distributed
 import pytest
 from distributed import Client
 
+from atelier import files
 from pipeline.engine import cluster, crew, fitness, software, unit
 from pipeline.engine.crew import EngineConfig, MachineError
 from pipeline.rows import memo
@@ -168,6 +169,24 @@ def test_a_store_that_goes_away_under_a_worker_is_noticed(tmp_path, monkeypatch)
         "tcp://here",
         f"does not see {tmp_path}: mount it there at that path",
     )
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from pipeline.engine import fitness
+with fitness.terms(Path(sys.argv[1]), Path(sys.argv[1])):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow
+def test_the_mark_of_a_run_that_was_killed_goes_with_what_it_left(tmp_path):
+    subprocess.run([sys.executable, "-c", KILLED, tmp_path], cwd=ROOT)
+    assert len(list(tmp_path.iterdir())) == 1
+    with fitness.terms(tmp_path, tmp_path) as terms:
+        files.sweep(tmp_path)
+        assert list(tmp_path.iterdir()) == [terms.mark]
 
 
 @pytest.mark.parametrize("loses", ["the folder", "what is mounted there"])
