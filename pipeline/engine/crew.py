@@ -3,7 +3,7 @@
 import math
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -30,6 +30,7 @@ MANY_SHARDS = 64  # that take as long as workers take to start
 WINDOW = 3  # units in flight per worker
 HOPELESS = 32  # tries that fail one after the other, and each row of the last: the rest will
 WAIT_SECONDS = 20
+STILL_SECONDS = 600  # without anything finished: a unit of 256 photos in a slow detector takes less
 PATIENCE = 6  # waits without any worker: on a busy machine a new one takes a minute
 MOST_KILLED = 4  # workers that one suspect may cost, and one more
 MOST_WORKERS = 1024  # of one machine: Dask begins them one by one, and hears no signal meanwhile
@@ -187,6 +188,7 @@ class Crew:
     refused: dict[str, str] = field(default_factory=dict)  # workers, and why
     silent: set[str] = field(default_factory=set)
     listened_at: float = field(default_factory=time.monotonic)
+    moved_at: float = field(default_factory=time.monotonic)  # when something was finished
 
     def do(self, units: Iterable[Unit]) -> list[str]:
         """First as cut, then what failed row by row, then who lost a worker alone."""
@@ -217,6 +219,7 @@ class Crew:
             if not units_of:
                 return failed
             for future in self.finished(units_of):
+                self.moved_at = time.monotonic()
                 unit = units_of.pop(future)
                 if future.status == "finished":
                     in_a_row = 0
@@ -230,6 +233,7 @@ class Crew:
                 else:
                     failed += self.alone(unit, in_a_row)
                     in_a_row = 0
+            self.tell_still(units_of)
 
     def alone(self, unit: Unit, tries: int) -> list[Failed]:
         """The rows of a unit that fail by themselves, too; raises MachineError where all do."""
@@ -286,6 +290,17 @@ class Crew:
                     f"worker {worker} has not been heard of for {seconds:.0f} s: after"
                     f" {cluster.SILENT_SECONDS} s its work goes to the others"
                 )
+
+    def tell_still(self, units_of: "Mapping[Future, Unit]") -> None:
+        """Say where the oldest work is, once, where none is finished for long: a read may hang."""
+        if units_of and time.monotonic() > self.moved_at + STILL_SECONDS:
+            self.moved_at = math.inf
+            oldest = next(iter(units_of.values())).items[0].path
+            say(
+                f"nothing was finished for {STILL_SECONDS / 60:.0f} min, at {oldest} or after it: a"
+                " long video takes its time; where a drive hangs end the run, mend the drive, and"
+                " give the same command again"
+            )
 
     def finished(self, futures: Iterable["Future"]) -> set["Future"]:
         """Wait for some to end; raises MachineError where no worker is left to do them."""

@@ -20,6 +20,15 @@ def measure_slowly(items, settings, folder):
         yield [item.row]
 
 
+def wait_for_photo(items, settings, folder):
+    """Hangs until there is one, a minute at most."""
+    for item in items:
+        for _ in range(600):
+            if not item.path.exists():
+                time.sleep(0.1)
+        yield [item.row]
+
+
 def fail_on_bad(items, settings, folder):
     """Fails as a full disk does where the row is called bad."""
     for item in items:

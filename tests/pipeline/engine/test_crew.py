@@ -1,6 +1,7 @@
 """The engine on real worker processes; the laws run most of it in-process."""
 
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -90,6 +91,22 @@ def test_a_worker_that_cannot_do_any_row_ends_the_run_at_once(tmp_path):
     with pytest.raises(MachineError, match="this worker lacks the model"):
         run(works.refuse, [f"{n:03d}" for n in range(8)], tmp_path, size=1)
     assert not list((tmp_path / "parts").glob("*"))
+
+
+def test_where_nothing_is_finished_for_long_the_photo_is_named_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(crew, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(crew, "STILL_SECONDS", 0.5)
+    monkeypatch.setattr(crew.Crew, "tell_silent", lambda _: None)
+    photo, said = tmp_path / "a.jpg", []
+
+    def heard(text):
+        said.append(text)
+        Timer(2, photo.touch).start()
+
+    monkeypatch.setattr(crew, "say", heard)
+    units = unit.cut([unit.Item("a", Row("a"), photo)], 1, works.wait_for_photo, None, tmp_path)
+    assert crew.map_units(units, LOCAL, tmp_path, print) == []
+    assert len(said) == 1 and f"at {photo} or after it: " in said[0]
 
 
 def test_no_scheduler_at_the_address_is_one_sentence(tmp_path, monkeypatch):
