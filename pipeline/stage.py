@@ -356,9 +356,9 @@ class Stage(Step):
         if total:
             self.prepare(total)
         config = options.current(EngineConfig)
-        size = config.rows_per_unit(total)
 
         def units() -> Iterator[unit.Unit]:
+            size = config.rows_per_unit(total)
             for prefix, numbers in to_do.items():
                 if len(numbers):
                     table, own = portion(prefix).take(numbers), keys[prefix].take(numbers)

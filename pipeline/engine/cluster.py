@@ -52,6 +52,7 @@ class Connection:
     wanted: tuple[Any, ...]
     client: "Client"
     cluster: Any = None
+    workers: int = 0  # of a scheduler that somebody started, when it was last asked for
 
 
 current: Connection | None = None
@@ -77,6 +78,8 @@ def connect(
                 current = local(wanted)
         else:
             current = remote(wanted, patience)
+    if scheduler != "local":
+        current.workers = len(present(current.client))
     return current.client
 
 

@@ -73,8 +73,12 @@ class EngineConfig(Settings):
         return self.workers or cores()
 
     def rows_per_unit(self, total: int) -> int:
-        """Units small enough to share among the workers, large enough to be worth a file."""
-        usual = min(256, total // (8 * self.processes))
+        """Units small enough to share among the workers, large enough to be worth a file.
+
+        The workers of a scheduler are known once it is connected to.
+        """
+        workers = cluster.current.workers if cluster.current else 0
+        usual = min(256, total // (8 * (workers or self.processes)))
         return self.rows or max(4, usual - usual % 4)  # Embed's batches are of 4
 
 

@@ -8,9 +8,10 @@ from typing import Literal, get_args, get_origin, get_type_hints
 import pytest
 
 from pipeline import options
+from pipeline.engine import crew
 from pipeline.rows import manifest, memo, shards
 from pipeline.rows.manifest import dropped
-from pipeline.stage import SetStage, Stage
+from pipeline.stage import OpenRowsError, SetStage, Stage
 from pipeline.tasks import STAGES, Crop, Ingest, Report, Resize
 from tests.kit.store import (
     build,
@@ -155,6 +156,13 @@ def test_the_cut_into_units_changes_no_result(store, reference):
         seen.append(results(store / str(size)))
     assert len(seen[0]) > 10
     assert seen[0] == seen[1] == seen[2]
+
+
+def test_units_are_cut_once_the_workers_are_known(store, monkeypatch):
+    monkeypatch.setattr(crew, "map_units", lambda *_: ["there are none"])
+    monkeypatch.setattr(crew.EngineConfig, "rows_per_unit", lambda *_: pytest.fail("too early"))
+    with pytest.raises(OpenRowsError, match="there are none"):
+        Ingest().run()
 
 
 @every_working_stage

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from threading import Event, Thread
+from types import SimpleNamespace
 
 import dask
 import distributed
@@ -169,6 +170,22 @@ def test_a_store_that_goes_away_under_a_worker_is_noticed(tmp_path, monkeypatch)
         "tcp://here",
         f"does not see {tmp_path}: mount it there at that path",
     )
+
+
+def test_units_are_cut_for_the_workers_that_a_scheduler_has(tmp_path, monkeypatch):
+    config, names = EngineConfig("tcp://there:8786"), [f"{n:05d}" for n in range(20_000)]
+    items, made = [unit.Item(name, Row(name), tmp_path / "none") for name in names], []
+    client = SimpleNamespace(status="running")
+    monkeypatch.setattr(cluster, "current", None)
+    monkeypatch.setattr(cluster, "remote", lambda wanted, _: cluster.Connection(wanted, client))
+    monkeypatch.setattr(cluster, "present", lambda _: set(range(200)))
+    monkeypatch.setattr(crew.Crew, "do", lambda _, units: made.extend(units) or [])
+
+    def cut():
+        yield from unit.cut(items, config.rows_per_unit(len(items)), works.measure, None, tmp_path)
+
+    assert crew.map_units(unit.Units(cut), config, tmp_path, print) == []
+    assert 8 * 200 <= len(made) < 9 * 200
 
 
 KILLED = """
