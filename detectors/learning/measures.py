@@ -34,7 +34,7 @@ class Measured:
 
     precision: Floats  # [classes, thresholds, recalls]; NaN for a class without boxes
     mean_iou: float  # of the surest find of its class with each box that is alone in its picture
-    surest: float  # the score from which on finds have the best F1 at IoU 0.5
+    surest: float  # the score from which on finds have the best F1 at IoU 0.5; 0.5 where all have 0
 
     def ap(self, threshold: float | None = None) -> Floats:
         """By class, at one IoU threshold, or the mean over all of them."""
@@ -60,7 +60,7 @@ class Measured:
 def measure(finds: Sequence[Finds], examples: Sequence[Example], kinds: int) -> Measured:
     """Compare finds with what people drew, picture by picture."""
     precision = np.full((kinds, len(THRESHOLDS), len(RECALLS)), np.nan)
-    f1_of: list[tuple[float, float]] = []
+    best_cuts: list[float] = []  # by class, of those that are found
     for kind in range(kinds):
         boxes = sum(int((each.classes == kind).sum()) for each in examples)
         if not boxes:
@@ -73,8 +73,9 @@ def measure(finds: Sequence[Finds], examples: Sequence[Example], kinds: int) -> 
             precision[kind, at] = at_recalls(recall, exact)
             if at == 0 and len(cuts):
                 f1 = 2 * exact * recall / np.maximum(exact + recall, 1e-12)
-                f1_of.append((float(f1.max()), float(cuts[f1.argmax()])))
-    surest = float(np.mean([score for _, score in f1_of])) if f1_of else 0.5
+                if f1.max() > 0:  # where no find is right, no score is good to cut at
+                    best_cuts.append(float(cuts[f1.argmax()]))
+    surest = float(np.mean(best_cuts)) if best_cuts else 0.5
     return Measured(precision, mean_iou(finds, examples), surest)
 
 

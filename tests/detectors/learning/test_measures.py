@@ -44,6 +44,13 @@ def test_nothing_found_is_zero():
     assert (found.map50, found.map5095, found.mean_iou) == (0, 0, 0)
 
 
+def test_a_class_of_which_nothing_is_found_right_says_nothing_of_where_to_cut():
+    wrong = finds((FAR, 0.12), (FAR, 0.05))
+    assert measure([wrong], [drawn(BOX)], 1).surest == 0.5
+    both = finds((FAR, 0.12), (FAR, 0.8, 1))
+    assert measure([both], [drawn(BOX, FAR, classes=[0, 1])], 2).surest == pytest.approx(0.8)
+
+
 def test_an_overlap_counts_up_to_its_own_threshold():
     found = measure([finds((wider(0.72), 0.5))], [drawn(BOX)], 1)
     assert found.ap(0.5) == found.ap(0.7) == 1
