@@ -21,6 +21,7 @@ Keyed = Literal["value", "content", "never"]
 
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
 ADDRESS = re.compile(r"[A-Za-z][\w+.-]*(::[\w+.-]*)*://")
+MOST_THREADS = 4096  # more than a machine has; libraries end in tracebacks of far larger numbers
 NAME_MAX = "PC_NAME_MAX"  # bytes of a name
 TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 

@@ -20,7 +20,7 @@ from atelier.commands import (
     run_command,
     say,
 )
-from atelier.options import at_home
+from atelier.options import MOST_THREADS, at_home
 from atelier.stop import STOPPED
 from training import presets, sources, startup
 from training.config import SECTIONS, Config, ConfigError, configure
@@ -153,7 +153,10 @@ def add_net(command: argparse.ArgumentParser) -> None:
         help="where to compute; auto: a GPU if there is one",
     )
     command.add_argument(
-        "--threads", type=ranged(int, low=0), default=0, help="of a CPU; 0: all cores"
+        "--threads",
+        type=ranged(int, low=0, high=MOST_THREADS),
+        default=0,
+        help="of a CPU; 0: all cores",
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import PurePath
 from typing import Any, ClassVar, Literal
 
-from atelier.options import OptionError, Section, nearest, option
+from atelier.options import MOST_THREADS, OptionError, Section, nearest, option
 from training import schedule
 from training.augment import check_pipe
 
@@ -179,7 +179,9 @@ class RunConfig(Options):
     )
     restart_schedule: bool = option(False, "with resume_from: count images from 0 again")
     device: Literal["auto", "cpu", "gpu"] = option("auto", "where to compute")
-    devices: int = option(0, "how many GPUs, or parts of a CPU; 0: every GPU, one CPU", low=0)
+    devices: int = option(
+        0, "how many GPUs, or parts of a CPU; 0: every GPU, one CPU", low=0, high=MOST_THREADS
+    )
     precision: Literal["float32", "tf32", "bfloat16"] = option(
         "float32", "of the convolutions; tf32: float32 with 10 bits, on a GPU that has it"
     )
@@ -191,7 +193,7 @@ class RunConfig(Options):
         "auto", "compile the steps with XLA, on one device; auto: no"
     )
     deterministic: bool = option(False, "only operations that give the same bits every time")
-    threads: int = option(0, "threads of a CPU; 0: all cores", low=0)
+    threads: int = option(0, "threads of a CPU; 0: all cores", low=0, high=MOST_THREADS)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from atelier import files
 from atelier.names import in_one_form
-from atelier.options import OptionError, Section, option
+from atelier.options import MOST_THREADS, OptionError, Section, option
 
 ROOM = 1.5  # stored pictures have up to this many times the network's side, for zooming in
 COARSEST = 32  # pixels per cell of the backbone's last level
@@ -77,8 +77,8 @@ class LearningConfig(Section):
     )
     check_every: int = option(5, "epochs from one measurement and checkpoint to the next", low=1)
     patience: int = option(0, "measurements without a better mAP, then stop; 0: never", low=0)
-    seed: int = option(0, "of the split, the weights and all chance", low=0)
-    threads: int = option(0, "threads of a CPU; 0: all cores", low=0)
+    seed: int = option(0, "of the split, the weights and all chance", low=0, high=2**32 - 1)
+    threads: int = option(0, "threads of a CPU; 0: all cores", low=0, high=MOST_THREADS)
 
     def __post_init__(self) -> None:
         super().__post_init__()

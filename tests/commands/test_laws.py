@@ -126,6 +126,18 @@ def test_a_wrong_value_names_the_option_and_itself(option, capsys):
         assert option.name in said and value in said
 
 
+OF_A_MACHINE = ("--threads", "--devices")  # more than there can be would end in a library
+
+
+@every_command
+def test_no_command_takes_more_threads_or_devices_than_a_machine_can_have(command, capsys):
+    named = [f"{flag}=X" for flag in ("--data", "--teacher") if flag in command.flags]
+    for flag in command.flags:
+        if flag in OF_A_MACHINE:
+            said = sentence(capsys, command.run(*command.filled(), *named, f"{flag}=5000000000"))
+            assert flag[2:] in said and "5000000000" in said and "between 0 and 4096" in said
+
+
 @pytest.mark.parametrize("option", PIPELINE, ids=str)
 def test_the_options_of_all_sections_are_known_by_their_names(option, capsys):
     cli = command_lines.CLIS["pipeline"]

@@ -36,6 +36,7 @@ def made(name, origin=None):
         ({"backbone": "resnet"}, "backbone = 'resnet': choose one of mobilenetv2"),
         ({"alpha": 0.4}, "alpha = 0.4: mobilenetv2 has ImageNet weights for 0.35, 0.5"),
         ({"patience": -1}, "patience = -1: give a value of at least 0"),
+        ({"seed": 2**32}, "seed = 4294967296: give a value between 0 and 4294967295"),
         ({"flip": "maybe"}, "flip = 'maybe': give true or false"),
     ],
 )
