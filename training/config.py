@@ -212,6 +212,7 @@ class Config:
 
     FIXED: ClassVar[tuple[str, ...]] = ()  # further options that are part of a run's identity
     DIFFER: ClassVar[Mapping[str, str]] = {}  # what differs, where a name does not say it
+    WHOLE: ClassVar[str] = "choose a larger batch, fewer parts, or a divisor as mbstd_group"
     data: DataConfig = field(default_factory=DataConfig)
     network: ArchitectureConfig = field(default_factory=ArchitectureConfig)
     loss: LossConfig = field(default_factory=LossConfig)
@@ -234,7 +235,7 @@ class Config:
             raise ConfigError(
                 f"mbstd_group = {group} does not divide the {part} images that a device has at"
                 f" once (batch = {self.run.batch}, accumulation = {self.run.accumulation}, devices"
-                f" = {devices}): choose a larger batch, fewer parts, or a divisor as mbstd_group"
+                f" = {devices}): {self.WHOLE}"
             )
 
     def options(self) -> dict[str, Any]:

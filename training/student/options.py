@@ -62,6 +62,7 @@ class DistillationConfig(Config):
             " learnt on since, name the checkpoint of then, whose SHA-256 begins with {before:.10}"
         )
     }
+    WHOLE: ClassVar[str] = "choose a larger batch or fewer parts: the group is the teacher's"
     distill: DistillConfig = field(default_factory=DistillConfig)
     taught: TaughtConfig = field(default_factory=TaughtConfig)
 
@@ -91,7 +92,7 @@ PUBLISHED: dict[str, Any] = {
     "g_lr": "0.01",
     "mixing": 0,
     "pl_weight": 0,
-    "mbstd_group": 4,
+    "mbstd_group": 1,  # which divides any batch, until the teacher is known and says its own
 }
 SMALL_GAMMA = 0.002  # times the area of an image up to 64 px: where presets.small ends
 

@@ -6,12 +6,13 @@ import pytest
 from tests.kit.students import asked, opened_student, teacher_of
 from tests.kit.training_runs import draw
 from training import sources
-from training.cli import main
+from training.cli import main, parser
 from training.config import NAMES, ConfigError, configure
 from training.exchange.npz import save_generator
 from training.exchange.opening import open_generator
 from training.run import folder as runs
-from training.student.cli import TeacherError, check_fits, teacher_notes
+from training.student.cli import TeacherError, asked_early, check_fits, teacher_notes
+from training.student.options import configured
 
 BOTH = ("G_ema", "D")
 
@@ -51,6 +52,16 @@ def test_a_student_is_no_teacher(tmp_path):
     save_generator(tmp_path / "s.npz", student)
     with pytest.raises(TeacherError, match=r"s.npz is a student itself: name its own teacher$"):
         fits(tmp_path / "s.npz", draw(tmp_path / "data"))
+
+
+@pytest.mark.parametrize("batch", [1, 2, 6])
+def test_a_batch_is_to_be_whole_groups_of_the_teachers(batch, tmp_path):
+    words = ["distill", "--teacher", "x", "--data", "y", "--out", str(tmp_path), "--batch"]
+    assert asked_early(parser().parse_args([*words, str(batch)])).run.batch == batch
+    group = {"mbstd_group": 2}
+    assert configured({"batch": 6}, group).network.mbstd_group == 2
+    with pytest.raises(ConfigError, match=r"= 2 does not divide the 3 .* the group is the teacher"):
+        configured({"batch": 6, "accumulation": 2}, group)
 
 
 def test_another_teacher_is_another_run(tmp_path):
