@@ -80,8 +80,7 @@ def replacing(path: Path, lasting: bool = True) -> Iterator[Path]:
     a disk some milliseconds. A folder that was there is replaced.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = partial_of(path)
-    try:
+    with passing(path) as partial:
         with naming(path):
             yield partial
         if lasting:
@@ -92,6 +91,14 @@ def replacing(path: Path, lasting: bool = True) -> Iterator[Path]:
         partial.replace(path)
         if lasting:
             sync(path.parent)
+
+
+@contextmanager
+def passing(path: Path) -> Iterator[Path]:
+    """The name beside `path` of what is gone once the context ends; `sweep` knows it, too."""
+    partial = partial_of(path)
+    try:
+        yield partial
     finally:
         remove(partial)
 

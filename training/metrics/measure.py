@@ -18,7 +18,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import numpy as np
@@ -163,7 +162,8 @@ def measure(
 ) -> list[Row]:
     """All wanted figures of one moment of a run, written down; none where it was stopped."""
     began = time.perf_counter()
-    with suppress(Stopped), TemporaryDirectory(dir=folder(run)) as scratch:
+    files.sweep(folder(run))
+    with suppress(Stopped), files.passing(folder(run) / "fakes.npy") as scratch:
         # The features of all fakes: the smaller metrics take the first of them.
         count, asked = max(metric.fakes for metric in wanted), []
 
@@ -174,7 +174,7 @@ def measure(
                 if stopped():
                     raise Stopped
 
-        rows, classes = gathered(Path(scratch, "fakes.npy"), extractor, made(), count)
+        rows, classes = gathered(scratch, extractor, made(), count)
         spent = time.perf_counter() - began
 
         # The figures.

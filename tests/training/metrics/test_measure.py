@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from atelier import files
 from tests.kit.training_runs import draw, rehearse
 from training import cli, sources
 from training.config import ConfigError
@@ -160,12 +161,26 @@ def test_rows_charts_and_events(trained, measure):
     assert len(list((run / "tensorboard/metrics").glob("events.*"))) == 1
 
 
+def test_what_a_killed_process_left_of_fakes_goes(trained, measure, monkeypatch):
+    run, _ = trained
+    before = {path.name for path in (run / "metrics").glob("*")}
+    monkeypatch.setattr(files, "remove", lambda path: None)  # as a kill does not come to it
+    with monkeypatch.context() as patch:
+        patch.setattr("os.getpid", lambda: 2**22 + 1)  # of no process
+        measure(count=39, stopped=lambda: True)
+    monkeypatch.undo()
+    left = {path.name for path in (run / "metrics").glob("*")} - before
+    assert any("fakes" in name for name in left)
+    measure(count=39, stopped=lambda: True)
+    assert not left & {path.name for path in (run / "metrics").glob("*")}
+
+
 def test_a_stop_leaves_nothing_half_done(trained, measure):
     run, _ = trained
     before = figures.read_figures(run)
     assert measure(count=39, stopped=lambda: True) == []
     assert figures.read_figures(run) == before
-    assert not list((run / "metrics").glob("*/fakes.npy"))
+    assert not list((run / "metrics").glob("*fakes*"))
 
 
 def test_a_broken_cache_is_made_again(trained, measure):
