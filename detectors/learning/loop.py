@@ -88,8 +88,8 @@ class Course:
             self.weights = state.gathered({"best": list(self.learner.average.weights)})
         self.say(status_line(row, self.config.epochs, self.best))
         self.losses = []
+        files.write_lines(self.path.with_name(HISTORY), self.history)  # whole, once this is saved
         self.save()
-        files.write_lines(self.path.with_name(HISTORY), self.history)
 
     def row(self, measured: Measured) -> dict[str, Any]:
         names = self.losses[0]

@@ -111,6 +111,17 @@ def test_a_stopped_run_goes_on_to_the_same_weights(whole, tmp_path, monkeypatch)
 
 
 @pytest.mark.slow
+def test_the_history_lacks_nothing_that_a_checkpoint_says(tmp_path, monkeypatch):
+    def killed(course):
+        raise SystemExit(1)
+
+    monkeypatch.setattr(loop.Course, "save", killed)
+    with eagerly(), pytest.raises(SystemExit):
+        run(config(tmp_path, **FOUR_STEPS), lambda _: None)
+    assert [row["step"] for row in files.read_lines(tmp_path / "run/history.jsonl")] == [2]
+
+
+@pytest.mark.slow
 def test_a_killed_run_goes_on(tmp_path, monkeypatch):
     """SIGKILL after the first checkpoint; then the same command, here, stopped by SIGTERM."""
     dataset(tmp_path)
