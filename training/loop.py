@@ -99,8 +99,11 @@ class Run:
         net = Net(part.standin or "inception", part.inception, part.device, part.threads)
         return part.metrics, net
 
-    def save(self) -> None:
-        """A checkpoint of this moment; older ones that are not kept go. One process writes it."""
+    def save(self, jumped: bool = False) -> None:
+        """A checkpoint of this moment; one process writes it.
+
+        Older ones that are not kept go, unless this tick jumped: they may be what to go back to.
+        """
         if not self.replicas.chief:
             return
         about = {
@@ -110,7 +113,8 @@ class Run:
         }
         path = checkpoints.checkpoint_path(self.folder, self.state.seen)
         save_arrays(path, self.state.arrays(), about)
-        checkpoints.retain(self.folder, self.config.run.keep, figures.best(self.folder))
+        if not jumped or self.config.run.on_collapse == "ignore":
+            checkpoints.retain(self.folder, self.config.run.keep, figures.best(self.folder))
 
 
 def train(
@@ -250,13 +254,13 @@ def trained(run: Run, interruption: Interruption, say: Say, new_step: NewStep) -
             if schedule.due(before, state.seen, snapshot) and state.seen < total:
                 snapshots.leave()
                 state.tally = tally.plain()
-                run.save()
+                run.save(watch.jumped)
                 run.measure(fakes, say, lambda: bool(interruption.signal))
             pace = journal.Pace(state.seen)
 
         # Leave a checkpoint first, then the film.
         state.tally = tally.plain()
-        run.save()
+        run.save(watch.jumped)
         if state.seen < total:
             say(f"stopped at {state.seen / 1000:g} kimg; the same command goes on")
             return "stopped"

@@ -216,6 +216,18 @@ def test_a_collapse_is_rolled_back(tmp_path):
 
 
 @pytest.mark.slow
+def test_what_a_collapse_goes_back_to_stays_where_its_first_tick_is_saved(tmp_path):
+    data, said = draw(tmp_path / "data"), []
+    options = {"on_collapse": "rollback", "tick_kimg": 0.004, "keep": 1, "total_kimg": 0.06}
+    for snapshot, back in ((0.044, "0"), (0.022, "0.04")):
+        run = tmp_path / back
+        more = {**options, "snapshot_kimg": snapshot}
+        assert rehearse(data, run, said.append, Collapsing, **more) == "finished"
+        assert f"back to {back} kimg with half the learning rate" in said
+        assert len(checkpoints.list_checkpoints(run)) == 1
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("eagerly")
 def test_half_the_rate_moves_half_as_far(tmp_path):
     """The first step of Adam has the size of the rate, whatever the gradient's."""

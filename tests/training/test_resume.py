@@ -171,6 +171,7 @@ def test_a_tick_holds_the_means_of_what_was_finite():
         )
     line = tally.close()
     assert (line["Loss/G/loss"], line["skipped/G"], line["minibatches"]) == (2.0, 1.0, 3)
+    assert line["due/G"] == 3
     assert math.isnan(line["bad"])
 
 

@@ -27,7 +27,11 @@ LAYOUT = {
         "steps left out": ["skipped/.*"],
         "augmentation": ["augment_p", "Loss/signs/real"],
     },
-    "Pace": {"seconds per kimg": ["seconds_per_kimg"], "learning rates": ["learning_rate/.*"]},
+    "Pace": {
+        "seconds per kimg": ["seconds_per_kimg"],
+        "learning rates": ["learning_rate/.*"],
+        "steps that were due": ["due/.*"],
+    },
     "Metrics": {
         "distances": ["Metrics/(fid|kid|frechet).*"],
         "others": ["Metrics/(?!fid|kid|frechet).*"],

@@ -1,11 +1,11 @@
 """When a run has collapsed: one rule over stats.jsonl, so that any recorded run can be replayed.
 
 A tick jumps if at least two SIGNALS lie more than FACTOR deviations from their median over the
-HISTORY ticks before, or the fakes have less than a QUARTER of the diversity they had, or more than
-half of its steps were not finite. A deviation is 1.4826 times the median absolute deviation, but at
-least a tenth of the median's size plus FLOOR. Two ticks that jump, one after the other, are a
-collapse, and so is a single one in which MOST of the signals jump; there is none before MINIMUM
-ticks. Ticks that jumped are no part of the history.
+HISTORY ticks before, or the fakes have less than a QUARTER of the diversity they had, or of one
+kind of steps more than half of those that were due were not finite. A deviation is 1.4826 times the
+median absolute deviation, but at least a tenth of the median's size plus FLOOR. Two ticks that
+jump, one after the other, are a collapse, and so is a single one in which MOST of the signals jump;
+there is none before MINIMUM ticks. Ticks that jumped are no part of the history.
 """
 
 import math
@@ -72,10 +72,11 @@ def found(lines: Sequence[Line]) -> Collapse | None:
 
 def jump(history: Sequence[Line], line: Line) -> str:
     """Why this tick jumps against those before it, or nothing."""
-    minibatches = line.get("minibatches", 0)
-    skipped = max((v for k, v in line.items() if k.startswith("skipped/")), default=0)
-    if minibatches and skipped > minibatches / 2:
-        return f"{skipped:.0f} of {minibatches} steps were not finite"
+    for kind in (name.removeprefix("skipped/") for name in line if name.startswith("skipped/")):
+        skipped = line[f"skipped/{kind}"]
+        due = line.get(f"due/{kind}", line.get("minibatches", 0))  # lines of before do not say it
+        if due and skipped > due / 2:
+            return f"{skipped:.0f} of {due:.0f} {kind} steps were not finite"
     usual = median(old["diversity"] for old in history)
     if not line["diversity"] >= QUARTER * usual:
         return f"the fakes' diversity fell from {usual:.3f} to {line['diversity']:.3f}"

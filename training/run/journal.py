@@ -51,7 +51,7 @@ class Tally:
         return {name: (float(t), int(count)) for name, (t, count) in sums if name in self.here}
 
     def close(self) -> Line:
-        """The means (of steps left out: their number), and an empty tally for the next tick.
+        """The means (of steps left out: their number, and how many were due), and an empty tally.
 
         What was never finite is NaN.
         """
@@ -59,7 +59,10 @@ class Tally:
         line: Line = {"minibatches": max(count for _, count in totals.values())}
         for name, (total, count) in totals.items():
             mean = total / count if count else math.nan
-            line[name] = total if name.startswith("skipped/") else mean
+            left_out = name.startswith("skipped/")
+            line[name] = total if left_out else mean
+            if left_out:
+                line[f"due/{name.removeprefix('skipped/')}"] = count
         self.here, self.sums = set(), tf.zeros([len(self.names), 2])
         return line
 
@@ -107,6 +110,7 @@ class Journal:
         if self.writes:
             self.file.write(json.dumps(plain(line)) + "\n")
             self.file.flush()
+            os.fsync(self.file.fileno())  # before the checkpoint that goes on from it
             self.board.write(line)
 
     def close(self) -> None:

@@ -42,7 +42,9 @@ def test_a_quiet_run_has_none(seed):
     [
         ({"Loss/scores/real": 40.0, "Loss/scores/fake": -35.0}, "Loss/scores/real went from"),
         ({"diversity": 0.05}, "the fakes' diversity fell from 0.4"),
-        ({"skipped/G": 20.0}, "20 of 31 steps were not finite"),
+        ({"skipped/G": 20.0}, "20 of 31 G steps were not finite"),
+        ({"skipped/D_r1": 2.0, "due/D_r1": 2}, "2 of 2 D_r1 steps were not finite"),
+        ({"skipped/G_path": 5.0, "due/G_path": 8}, "5 of 8 G_path steps were not finite"),
         ({"Loss/G/loss": float("nan"), "grad_norm/G": float("inf")}, "Loss/G/loss went from"),
         ({"diversity": float("nan")}, "the fakes' diversity fell"),
     ],
