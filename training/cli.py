@@ -315,11 +315,10 @@ def measure_run(
     if not given.data and not Path(own_data).expanduser().exists():
         raise ConfigError(f"{given.run}: its dataset is not in {own_data}: say where, with --data")
     source = sources.open_source(given.data or own_data)
-    own = folder.dataset_of(known)
-    if own != (there := dict(sources.dataset_identity(source))):
+    if both := folder.datasets_apart(known, sources.dataset_identity(source)):
         raise ConfigError(
-            f"{given.run} was trained on {folder.dataset_in_words(own)}, and here are"
-            f" {folder.dataset_in_words(there)}: name its own dataset with --data"
+            f"{given.run} was trained on {both[0]}, and here are {both[1]}: name its own dataset"
+            " with --data"
         )
     choose()
     pair = saved_pair(known["network"], **arithmetic(folder.current(known)))

@@ -188,6 +188,24 @@ def test_a_grown_dataset_is_taken_over_by_name_only(rehearsed, tmp_path):
     assert not np.array_equal(before["D/b4/conv/weight"], after["D/b4/conv/weight"])
 
 
+def test_other_labels_are_another_dataset_to_a_run_that_learns_them_alone(tmp_path):
+    data, dataset = draw(tmp_path / "data"), []
+    names = sorted(path.name for path in data.iterdir())
+    for classes in (2, 3):
+        labels = [[name, number % classes] for number, name in enumerate(names)]
+        (data / "dataset.json").write_text(json.dumps({"labels": labels}))
+        dataset.append(sources.dataset_identity(sources.open_source(data)))
+    for labels in (False, True):
+        config = small(data, tmp_path, labels=labels)
+        known = runs.begin_run(config, dataset[0], {})
+        runs.check_same(tmp_path, known, config, dataset[0])
+        if labels:
+            with pytest.raises(ConfigError, match="the same images with other labels"):
+                runs.check_same(tmp_path, known, config, dataset[1])
+        else:
+            runs.check_same(tmp_path, known, config, dataset[1])
+
+
 class Collapsing(Rehearsal):
     """At the full rate the fakes are all the same from 44 images on."""
 

@@ -17,11 +17,12 @@ from training.networks.architecture import saved_pair
 # Where these differ it is another run; everything else may change between two commands.
 FIXED = (*(option.name for option in fields(ArchitectureConfig)), "labels", "seed", "begun_from")
 WAY_OUT = "restore it, or choose another out"
+OF_LABELS = ("classes", "labels_digest")  # of what a run remembers of its dataset
 NOT_SAVED = ("out", "device", "devices", "threads")  # of the machine, not of the run
 
 
 def key(config: Config, dataset: Mapping[str, Any]) -> str:
-    """The digest of architecture, dataset, seed and name."""
+    """The digest of name, dataset and all options that are fixed: `FIXED`, and the config's own."""
     options = config.options()
     fixed = {name: options[name] for name in (*FIXED, *config.FIXED, "name")}
     fixed = {n: value for n, value in fixed.items() if n not in BEFORE or value != BEFORE[n]}
@@ -129,12 +130,10 @@ def check_same(
     run: Path, known: Mapping[str, Any], config: Config, dataset: Mapping[str, Any]
 ) -> None:
     """Raise ConfigError where the command is for another run than the one in this folder."""
-    own = dataset_of(known)
-    if own != dict(dataset):
+    if both := datasets_apart(known, dataset):
         raise ConfigError(
-            f"{run} was trained on another dataset ({dataset_in_words(own)}; {config.data.data} has"
-            f" {dataset_in_words(dataset)}): choose another --out, and go on from this run with"
-            f" --resume-from {run}"
+            f"{run} was trained on another dataset ({both[0]}; {config.data.data} has {both[1]}):"
+            f" choose another --out, and go on from this run with --resume-from {run}"
         )
     before, now = current(known), config.options()
     for name in (*FIXED, *config.FIXED):
@@ -150,6 +149,19 @@ def check_same(
                 f"{name} = {now[name]}, but {run} has {name} = {before[name]}: give that, or"
                 " choose another --out"
             )
+
+
+def datasets_apart(known: Mapping[str, Any], dataset: Mapping[str, Any]) -> tuple[str, ...]:
+    """The run's dataset and this one, in words that tell them apart; nothing where they are one.
+
+    To a run without labels it is one whatever its labels are.
+    """
+    own, left_out = dataset_of(known), () if current(known)["labels"] else OF_LABELS
+    names = (own.keys() | dataset.keys()) - set(left_out)
+    if all(own.get(name) == dataset.get(name) for name in names):
+        return ()
+    both = dataset_in_words(own), dataset_in_words(dataset)
+    return both if both[0] != both[1] else (both[0], "the same images with other labels")
 
 
 def dataset_in_words(dataset: Mapping[str, Any]) -> str:
