@@ -38,6 +38,8 @@ Row = dict[str, Any]
 What = Literal["fid", "kid", "pr"]
 
 SEED = 0  # of the choice of real images, and of KID's subsets
+OTHERWISE = "take --standin random-inception, or --inception FILE"
+PUPILS = 3  # one to be tested with, and the two that BatchNorm needs
 LEARN_FROM = 20_000  # real images that a classifier learns from, at most
 
 
@@ -134,13 +136,16 @@ def open_extractor(run: Path, source: sources.Source, net: Net, say: Say = print
 
 
 def lessons(source: sources.Source) -> Lessons:
-    """A share of the dataset with its classes; raises ConfigError where it has none."""
+    """A share of the dataset with its classes; raises ConfigError where nothing can learn them."""
     labels = source.labels
     one_hot = labels.shape[1] > 1 and bool(((labels == 0) | (labels == 1)).all())
     if not one_hot or not (labels.sum(axis=1) == 1).all():
+        what = "other labels than one class a picture" if labels.size else "no class labels"
+        raise ConfigError(f"standin = classifier, but the dataset has {what}: {OTHERWISE}")
+    if len(source) < PUPILS:
         raise ConfigError(
-            "standin = classifier, but the dataset has no class labels: take"
-            " --standin random-inception, or --inception FILE"
+            f"standin = classifier learns from {PUPILS} images at least, and the dataset has"
+            f" {len(source)}: {OTHERWISE}"
         )
     numbers = chosen(len(source), LEARN_FROM)
     classes = labels.argmax(axis=1)

@@ -97,6 +97,36 @@ def test_names_of_metrics():
         metrics.parse_metrics("fid")
 
 
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (np.zeros((4, 0)), "the dataset has no class labels: take --standin random-inception"),
+        (np.ones((4, 2)), "the dataset has other labels than one class a picture: take"),
+        (np.eye(2), "classifier learns from 3 images at least, and the dataset has 2: take"),
+    ],
+)
+def test_a_classifier_is_refused_what_it_cannot_learn(labels, said):
+    with pytest.raises(ConfigError, match=said):
+        metrics.lessons(labelled(labels))
+
+
+def labelled(labels):
+    """A source with these labels, as far as it is asked for."""
+
+    class Labelled:
+        shape = (8, 8, 3)
+
+        def __len__(self):
+            return len(labels)
+
+        def read(self, number):
+            return np.zeros(self.shape, np.uint8)
+
+    made = Labelled()
+    made.labels = labels
+    return made
+
+
 # Measuring a run.
 
 
