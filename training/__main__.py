@@ -1,4 +1,4 @@
-"""`python -m training`: train, generate, film, metrics, score."""
+"""`python -m training`: train, and all that is made of a generator."""
 
 from atelier import cuda
 from atelier.stop import leave

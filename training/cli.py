@@ -1,4 +1,4 @@
-"""The command line: train, film, metrics, score, import; the rest from other rooms."""
+"""Train StyleGAN2, measure it, draw with it, export it, teach a student."""
 
 import argparse
 import os

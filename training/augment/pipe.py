@@ -14,24 +14,6 @@ from training.networks.parameters import Tensor
 DRAWS = (*geometry.DRAWS, *colour.DRAWS, *filter.DRAWS)
 
 
-def augment(
-    images: Tensor, p: Tensor | float, draws: Tensor, pipe: str, centre: str = "wavelet"
-) -> Tensor:
-    """Images NHWC in [-1, 1], changed as the pairs of seeds `draws` [n, 2] say, each with chance p.
-
-    A sample that no change falls on comes back bit for bit. Colour acts on RGB alone; of a
-    grey image it changes brightness, contrast and sign. `centre` is one of warp.CENTRES.
-    """
-    seeds = tf.unstack(draws, num=images.shape[0])
-    uniform = [tf.random.stateless_uniform([len(DRAWS)], seed, alg="philox") for seed in seeds]
-    noise = None
-    if "noise" in PIPES[pipe]:
-        size = images.shape[1:]
-        pairs = [seed + tf.constant([0, 1], seed.dtype) for seed in seeds]
-        noise = tf.stack([tf.random.stateless_normal(size, pair, alg="philox") for pair in pairs])
-    return changed(images, p, tf.stack(uniform), noise, pipe, centre)
-
-
 def changed(
     images: Tensor,
     p: Tensor | float,
@@ -40,7 +22,12 @@ def changed(
     pipe: str,
     centre: str = "wavelet",
 ) -> Tensor:
-    """`augment` for given draws: uniform [n, len(DRAWS)] in [0, 1), noise like images."""
+    """Images NHWC in [-1, 1], changed as the draws say, each with chance p.
+
+    `uniform` is [n, len(DRAWS)] in [0, 1), `noise` like the images. A sample that no change falls
+    on comes back bit for bit. Colour acts on RGB alone; of a grey image it changes brightness,
+    contrast and sign. `centre` is one of warp.CENTRES.
+    """
     p = tf.convert_to_tensor(p, tf.float32)
     drawn = dict(zip(DRAWS, tf.unstack(uniform, axis=1), strict=True))
     groups = PIPES[pipe]

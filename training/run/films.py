@@ -105,16 +105,6 @@ def commented(data: bytes, comment: str) -> bytes:
     return bytes(grown[:at]) + item + bytes(grown[at:])
 
 
-def read_comment(data: bytes) -> str:
-    """The comment of a film; empty where there is none."""
-    way = way_to_list(data)
-    if len(way) == len(TREE):
-        for name, first, end in boxes(data, way[-1][0] + 8, way[-1][1]):
-            if name == COMMENT:
-                return data[first + 24 : end].decode()
-    return ""
-
-
 def box(name: bytes, content: bytes) -> bytes:
     """A box of a film."""
     return (len(content) + 8).to_bytes(4, "big") + name + content

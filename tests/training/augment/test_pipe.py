@@ -251,14 +251,15 @@ def test_cutout_is_half_the_size_about_its_centre():
 
 @pytest.mark.parametrize("preset", PIPES)
 def test_no_chance_changes_nothing_and_draws_are_a_sample_s_own(preset):
-    pictures, seeds = tf.constant(images(4, 8, 8, 3)), tf.constant([[7, n] for n in range(4)])
-    run = pipe.augment
+    pictures, noise = tf.constant(images(4, 8, 8, 3)), tf.constant(images(4, 8, 8, 3, seed=1))
+    uniform = tf.constant(np.random.default_rng(7).random((4, len(pipe.DRAWS)), np.float32))
+    run = pipe.changed
     if preset == "bgcfnc":  # all in one graph
         run = tf.function(run, autograph=False)
-    same = run(pictures, tf.constant(0.0), seeds, preset)
+    same = run(pictures, tf.constant(0.0), uniform, noise, preset)
     np.testing.assert_array_equal(same, pictures)
-    together = run(pictures, tf.constant(0.9), seeds, preset).numpy()
-    alone = pipe.augment(pictures[2:3], 0.9, seeds[2:3], preset).numpy()
+    together = run(pictures, tf.constant(0.9), uniform, noise, preset).numpy()
+    alone = pipe.changed(pictures[2:3], 0.9, uniform[2:3], noise[2:3], preset).numpy()
     np.testing.assert_allclose(together[2:3], alone, atol=1e-4)
     assert np.abs(together - pictures).max() > 0.1
 

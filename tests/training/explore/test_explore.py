@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from atelier.arrays import save_arrays
 from atelier.errors import Refusal
+from tests.kit.films import read_comment
 from tests.kit.small_models import KINDS, small_model
 from tests.kit.training_runs import draw, eagerly
 from training.config import ConfigError
@@ -297,7 +298,7 @@ def test_a_films_comment_leaves_the_rest_of_it(tmp_path):
     film.close()
     before = path.read_bytes()
     after = films.commented(before, "Größe 3")
-    assert films.read_comment(before) == "" and films.read_comment(after) == "Größe 3"
+    assert read_comment(before) == "" and read_comment(after) == "Größe 3"
     assert b"vp09" in after and b"mp4v" not in after  # of the two a browser plays the first
     whole = films.boxes(after, 0, len(after))
     assert whole[-1][2] == len(after) and [b[0] for b in whole][-2:] == [b"mdat", b"moov"]

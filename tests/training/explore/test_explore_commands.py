@@ -11,6 +11,7 @@ from PIL import Image
 
 from atelier.arrays import save_arrays
 from pipeline.stages import filter_quality
+from tests.kit.films import read_comment
 from tests.kit.small_models import KINDS, small_model
 from tests.kit.training_runs import draw
 from training import cli
@@ -20,7 +21,6 @@ from training.explore import asked
 from training.explore import model as drawing
 from training.explore.directions import load_directions
 from training.explore.writing import write_picture
-from training.run import films
 
 PICTURES = {  # command: its words, and how many rows of pictures its sheet has
     "generate": ["--seeds=0-2", "--grid", "--columns=2"],
@@ -105,7 +105,7 @@ def test_a_film_has_its_frames_its_size_and_its_comment(models, kind, space, tmp
     assert [found for found, _ in frames] == [True] * 4 + [False]
     height, width = frames[0][1].shape[:2]
     assert max(height, width) == 40 and (height < width) == (config.height < config.width)
-    about = json.loads(films.read_comment(out.read_bytes()))
+    about = json.loads(read_comment(out.read_bytes()))
     assert about["model"] == open_generator(models[kind]).digest
     assert (about["seeds"], about["space"], about["psi"]) == ("0,1", space, "0.7")
 
@@ -253,7 +253,7 @@ def test_a_photo_is_found_again_and_kept(models, kind, tmp_path, capsys):
     assert capsys.readouterr().out.startswith("comparing ")
     with np.load(kept) as file:
         assert file["ws"].shape[1] == open_generator(models[kind]).config.rows
-    assert json.loads(films.read_comment(film.read_bytes()))["space"] == "w+"
+    assert json.loads(read_comment(film.read_bytes()))["space"] == "w+"
     with Image.open(out) as image:
         assert image.text["steps"] == "3"
 
