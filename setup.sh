@@ -60,7 +60,7 @@ for candidate in "${PYTHON:-}" python3.13 python3.12 python3.11 python3; do
 done
 if [ -z "$python" ]; then
     there=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || there=
-    fail "no Python 3.11, 3.12 or 3.13 found${there:+ (python3 is $there, which TensorFlow does not know)}:" \
+    fail "no Python 3.11, 3.12 or 3.13 found${there:+ (python3 is $there)}:" \
         "install one (apt-get install python3.13 python3.13-venv, or uv python install 3.13)," \
         "or name it: make PYTHON=/path/to/python3.13 ..."
 fi

@@ -276,6 +276,17 @@ def coding_of_movie(movie: bytes) -> Coding | None:
     return None
 
 
+def seconds_of_movie(movie: bytes) -> float:
+    """How long what the box `moov` of an MP4 or MOV describes is shown; 0 where it says nothing."""
+    head = box_in(movie, Part(b"", 0, len(movie)), b"mvhd")
+    if not head or head.end - head.start < 32:
+        return 0.0
+    form, at = (">IQ", 20) if movie[head.start] else (">II", 12)  # behind two times of wide numbers
+    units, length = struct.unpack_from(form, movie, head.start + at)
+    unknown = length == (1 << (64 if movie[head.start] else 32)) - 1
+    return length / units if units and not unknown else 0.0
+
+
 def nclx(content: bytes) -> Coding | None:
     """Primaries and transfer function of a box `colr`, its kind included."""
     return Coding(*struct.unpack_from(">HH", content, 8)) if len(content) >= 12 else None

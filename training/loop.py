@@ -99,10 +99,11 @@ class Run:
         net = Net(part.standin or "inception", part.inception, part.device, part.threads)
         return part.metrics, net
 
-    def save(self, jumped: bool = False) -> None:
+    def save(self, doubtful: bool = False) -> None:
         """A checkpoint of this moment; one process writes it.
 
-        Older ones that are not kept go, unless this tick jumped: they may be what to go back to.
+        Older ones that are not kept go, unless it is `doubtful`, as it is of a tick that jumped or
+        is not at its end: they may be what to go back to.
         """
         if not self.replicas.chief:
             return
@@ -113,7 +114,7 @@ class Run:
         }
         path = checkpoints.checkpoint_path(self.folder, self.state.seen)
         save_arrays(path, self.state.arrays(), about)
-        if not jumped or self.config.run.on_collapse == "ignore":
+        if not doubtful or self.config.run.on_collapse == "ignore":
             checkpoints.retain(self.folder, self.config.run.keep, figures.best(self.folder))
 
 
@@ -260,7 +261,7 @@ def trained(run: Run, interruption: Interruption, say: Say, new_step: NewStep) -
 
         # Leave a checkpoint first, then the film.
         state.tally = tally.plain()
-        run.save(watch.jumped)
+        run.save(watch.jumped or bool(state.tally))
         if state.seen < total:
             say(f"stopped at {state.seen / 1000:g} kimg; the same command goes on")
             return "stopped"

@@ -80,8 +80,8 @@ class State:
             if there != here:
                 raise StateError(f"{name} is {there} in the checkpoint and {here} in this run")
         for name, variable in variables.items():
-            if name in arrays and name not in anew:
-                variable.assign(arrays[name])
+            known = name in arrays and name not in anew
+            variable.assign(arrays[name] if known else tf.zeros_like(variable))
         self.seen, self.minibatches = counters["seen"], counters["minibatches"]
         self.tally = {name: (total, count) for name, (total, count) in counters["tally"].items()}
 

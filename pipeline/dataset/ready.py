@@ -16,7 +16,7 @@ from atelier.commands import say
 from atelier.files import LONGEST
 from atelier.listing import is_hidden, is_photo, photos, with_suffix
 from atelier.names import in_text
-from pipeline.dataset import export, finished, pack, unpacked
+from pipeline.dataset import export, finished, growth, pack, unpacked
 from pipeline.dataset.finished import ExportError
 from pipeline.dataset.labels import LabelRows
 from pipeline.dataset.pack import Content, Layout, Progress
@@ -27,11 +27,14 @@ from pipeline.options import SettingsError
 from pipeline.photos.folder import read_photo
 from pipeline.rows import columns
 from pipeline.rows.manifest import Item, Row
+from pipeline.rows.parquet import PARTS
 from training.sources import FolderStore, Pictures
 from training.sources.labels import read_labels
 
 LAYOUTS: Mapping[str, Layout] = {**export.LAYOUTS, "pictures": unpacked.PicturesLayout()}
 PIXELS = export.LAYOUTS["sharded"].pixels
+# What an unfinished export can hold.
+OURS = (pack.TO_DO, pack.LOCK, pack.WHOLE, PARTS, growth.UNFINISHED_PARTS)
 HELP = "; ".join(f"{name}: {way.help}" for name, way in LAYOUTS.items())
 
 
@@ -72,10 +75,11 @@ def check_free(out: Path) -> None:
     if folder.is_symlink() or not folder.is_dir():
         raise SettingsError(f"{folder} is in the way: move it away, or give another name")
     there = sorted(os.listdir(folder))
-    if there and not {pack.TO_DO, pack.LOCK} & set(there):
+    others = [name for name in there if not (name in OURS or files.PARTIAL.fullmatch(name))]
+    if others or (there and not {pack.TO_DO, pack.LOCK} & set(there)):
         raise SettingsError(
-            f"{folder} is in the way, and no unfinished export, as it holds {there[0]}: move it"
-            " away, or give another name"
+            f"{folder} is in the way, and no unfinished export, as it holds"
+            f" {[*others, *there][0]}: move it away, or give another name"
         )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from atelier.containers import Coding, Part, coding_of_movie
+from atelier.containers import Coding, Part, coding_of_movie, seconds_of_movie
 
 LARGEST_MOVIE_BOX = 1 << 26  # bytes of it that are looked at
 MOST_BOXES = 10_000  # that are passed over to find it
@@ -24,6 +24,12 @@ def coding_of_clip(path: Path) -> Coding | None:
             file.seek(0)
             return coding_of_matroska(file.read(TRACKS_WITHIN))
         return coding_of_movie(movie_box(file))
+
+
+def shown_seconds(path: Path) -> float:
+    """How long an MP4 or MOV says that it is shown, cut as it may be; 0 of others."""
+    with path.open("rb") as file:
+        return seconds_of_movie(movie_box(file))
 
 
 def movie_box(file: BinaryIO) -> bytes:

@@ -11,7 +11,7 @@ import numpy as np
 from atelier import files, pictures
 from atelier.colours import hdr_name
 from atelier.pictures import Pixels
-from pipeline.photos.clips import coding_of_clip
+from pipeline.photos.clips import coding_of_clip, shown_seconds
 from pipeline.rows.manifest import Item, Row, dropped
 
 SIDES = (3, 4)  # OpenCV's CAP_PROP_FRAME_WIDTH and _HEIGHT
@@ -86,7 +86,7 @@ def frames(
     """(second, HWC uint8 RGB) of each Nth frame; nothing where the file is no video."""
     video, reached = open_video(path), reached or Reached()
     rate = video.get(RATE) or 25.0
-    reached.length = video.get(FRAMES) / rate
+    reached.length = shown_seconds(path) or video.get(FRAMES) / rate
     number = 0
     while video.grab():
         reached.last = second = video.get(MILLISECONDS) / 1000 or number / rate

@@ -1,8 +1,9 @@
 """DistillStyleGAN: `python -m training distill` on the newest dataset, in a process of its own."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass
 from pathlib import Path
+from typing import Any
 
 from atelier.files import digest_file
 from atelier.options import option
@@ -17,7 +18,7 @@ from training.exchange.described import describe_model
 from training.explore import asked
 from training.run import checkpoints, folder
 from training.student import options
-from training.student.cli import TeacherError, check_teaches
+from training.student.cli import TeacherError, check_teaches, network_options
 from training.student.options import DistillationConfig
 
 OWN = {  # where a sentence or a default differs from the command's
@@ -39,9 +40,15 @@ class StudentTrainerConfig(TrainerConfig):
 
     def resolved(self, width: int, height: int) -> DistillationConfig:
         """All of its options but those that follow from the teacher; raises SettingsError."""
+        return self.resolved_after({}, width, height)
+
+    def resolved_after(
+        self, named: Mapping[str, Any], width: int, height: int
+    ) -> DistillationConfig:
+        """The same with some of what follows from the teacher, by name."""
         given = {name: value for name, value in self.options().items() if value}
         try:
-            return options.configured(given, {}, (height, width))
+            return options.configured(given, named, (height, width))
         except ConfigError as error:
             raise SettingsError(f"[DistillStyleGAN] {error}") from None
 
@@ -80,6 +87,7 @@ def check_teacher(
         model = describe_model(teacher)
         stylegan.check_model_fits(model, dataset, export)
         check_teaches(model, model.parts, named_vgg(config))
+        config.resolved_after(network_options(model), *dataset.width_height)
 
 
 def teacher_file(teacher: Path) -> Path:

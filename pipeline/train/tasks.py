@@ -71,7 +71,10 @@ class DistillStyleGAN(luigi.Task):
         if student.named_teacher(self.config):
             stylegan.check_size(current(DatasetConfig))
         else:
-            TrainStyleGAN().check()
+            trainer, size = TrainStyleGAN(), current(DatasetConfig).width_height
+            trainer.check()
+            taught = trainer.config.resolved_beside(stylegan.known_runs(store()), *size)
+            self.config.resolved_after({"mbstd_group": taught.network.mbstd_group}, *size)
 
     def complete(self) -> bool:
         self.check()

@@ -246,6 +246,15 @@ def test_what_a_collapse_goes_back_to_stays_where_its_first_tick_is_saved(tmp_pa
 
 
 @pytest.mark.slow
+def test_one_in_the_middle_of_a_tick_does_not_take_the_place_of_the_last_whole_one(tmp_path):
+    data, options = draw(tmp_path / "data"), {"tick_kimg": 0.008, "keep": 1}
+    for total, kept in ((0.012, [8, 12]), (0.016, [16])):
+        rehearse(data, tmp_path / "run", **options, snapshot_kimg=0.008, total_kimg=total)
+        saved = checkpoints.list_checkpoints(tmp_path / "run")
+        assert [checkpoints.seen_at(path) for path in saved] == kept
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("eagerly")
 def test_half_the_rate_moves_half_as_far(tmp_path):
     """The first step of Adam has the size of the rate, whatever the gradient's."""

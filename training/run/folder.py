@@ -154,9 +154,11 @@ def check_same(
 def datasets_apart(known: Mapping[str, Any], dataset: Mapping[str, Any]) -> tuple[str, ...]:
     """The run's dataset and this one, in words that tell them apart; nothing where they are one.
 
-    To a run without labels it is one whatever its labels are.
+    To a run without labels it is one whatever its labels are, unless a classifier learns them.
     """
-    own, left_out = dataset_of(known), () if current(known)["labels"] else OF_LABELS
+    own, options = dataset_of(known), current(known)
+    seen = options["labels"] or options.get("standin") == "classifier"
+    left_out = () if seen else OF_LABELS
     names = (own.keys() | dataset.keys()) - set(left_out)
     if all(own.get(name) == dataset.get(name) for name in names):
         return ()

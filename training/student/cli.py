@@ -78,11 +78,16 @@ def opened_for(
 
 def taken(opened: "OpenedGenerator") -> Mapping[str, Any]:
     """The options that follow from a teacher, by name."""
-    g = opened.config
+    return network_options(opened) | {"teacher_sha256": opened.digest}
+
+
+def network_options(teacher: ModelFile) -> dict[str, Any]:
+    """Those that follow from its networks; its D is as usual where it has none."""
+    g = teacher.config
     shape = {name: getattr(g, name) for name in ("height", "width", "channels", "labels")}
-    named = Pair(g, opened.discriminator or DiscriminatorConfig(**shape)).named()
+    named = Pair(g, teacher.discriminator or DiscriminatorConfig(**shape)).named()
     own = {f.name: named[f.name] for f in fields(ArchitectureConfig) if f.name in named}
-    return own | {"labels": bool(g.labels), "teacher_sha256": opened.digest}
+    return own | {"labels": bool(g.labels)}
 
 
 def check_teaches(model: ModelFile, parts: Container[str], vgg: str) -> None:

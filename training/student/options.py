@@ -62,7 +62,9 @@ class DistillationConfig(Config):
             " learnt on since, name the checkpoint of then, whose SHA-256 begins with {before:.10}"
         )
     }
-    WHOLE: ClassVar[str] = "choose a larger batch or fewer parts: the group is the teacher's"
+    WHOLE: ClassVar[str] = (
+        "choose a larger batch or fewer parts: the group is the teacher's, or 4 where it has no D"
+    )
     distill: DistillConfig = field(default_factory=DistillConfig)
     taught: TaughtConfig = field(default_factory=TaughtConfig)
 

@@ -72,6 +72,9 @@ def test_what_lies_where_the_unfinished_one_would_is_left_alone(ready: Path, lay
     with pytest.raises(SettingsError, match=r"\.partial is in the way, .*chapter1.txt"):
         pack_ready(pictures_at(ready, LIMIT), out, layout, HERE, lambda _: None)
     assert content(beside) == {"chapter1.txt": b"mine"} and not out.exists()
+    (beside / "lock").touch()
+    with pytest.raises(SettingsError, match=r"\.partial is in the way, .*chapter1.txt"):
+        chosen_layout(ready, out, layout)
     (beside / "chapter1.txt").unlink()
     records(ready, out, layout)
     assert not beside.exists()

@@ -59,3 +59,17 @@ def test_one_that_was_not_copied_whole_says_where_it_ends(tmp_path, suffix):
         assert (said, taken) == ("", [])
     else:
         assert re.fullmatch(r"\d frames looked at, the file's last after [34] of 12 s", said)
+
+
+def test_one_that_was_cut_by_its_edit_list_is_whole(tmp_path):
+    path, row = plain_clip(tmp_path / "a.mp4", 120), Row("0", path="a")
+    data = edited(path.read_bytes(), (b"moov", b"mvhd"), lambda old: quarter(old, 16))
+    path.write_bytes(
+        edited(data, (b"moov", b"trak", b"edts", b"elst"), lambda old: quarter(old, 8))
+    )
+    assert video.take(row, path, 10, tmp_path / "ingest" / "0")[0] == "3 frames looked at"
+
+
+def quarter(content, at):
+    (length,) = struct.unpack_from(">I", content, at)
+    return content[:at] + struct.pack(">I", length // 4) + content[at + 4 :]

@@ -119,6 +119,19 @@ def test_what_is_not_for_the_teacher_is_refused_before_photos_are_looked_at(
     assert not list(folder.glob("store/*/"))
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_a_batch_that_is_no_groups_of_the_teachers_is_refused_before_photos_are_looked_at(
+    folder, named
+):
+    words = {"Dataset_size": 16, "DistillStyleGAN_batch": 6, "TrainStyleGAN_preset": "tiny"}
+    if named:
+        teacher = small_model(folder / "t.npz", "rgb", group=4)
+        words["DistillStyleGAN_teacher"] = teacher
+    said = error(run(folder, "run", "DistillStyleGAN", **words), code=2)
+    assert said.startswith("[DistillStyleGAN] mbstd_group = 4 does not divide the 6 images")
+    assert not list(folder.glob("store/*/"))
+
+
 @pytest.mark.slow
 def test_photos_to_a_student_of_their_own_generator(folder, monkeypatch):
     """Photos -> records -> a generator -> its student; the same again does nothing."""
