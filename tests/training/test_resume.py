@@ -62,7 +62,7 @@ def test_a_broken_checkpoint_is_set_aside(tmp_path):
     broken = checkpoints.list_checkpoints(run)[-1]
     save_arrays(checkpoints.checkpoint_path(run, 8), **whole(broken))
     broken.write_bytes(broken.read_bytes()[:100])
-    rehearse(data, run, **SHORT | {"keep": 1, "total_kimg": 0.012})
+    rehearse(data, run, **SHORT | {"keep": 1, "tick_kimg": 0.012, "total_kimg": 0.012})
     assert [path.name for path in checkpoints.list_checkpoints(run)] == ["0000000012.npz"]
     assert broken.with_suffix(".broken").exists()
 
