@@ -73,18 +73,16 @@ def follow(command: list[str], status: re.Pattern[str], say: Say) -> tuple[int, 
 def attended(command: list[str]) -> int:
     """Run a command that talks to the terminal itself, pass on signals; gives its exit code."""
     own = {**os.environ, "PYTHONPATH": import_path()}
-    with (
-        subprocess.Popen(command, env=own, stdin=subprocess.DEVNULL, start_new_session=True) as one,
-        forwarding(one) as received,
-    ):
+    begun = subprocess.Popen(command, env=own, stdin=subprocess.DEVNULL, start_new_session=True)
+    with not_left(begun) as one, forwarding(one) as received:
         code = one.wait()
     return STOPPED if received else code
 
 
 @contextmanager
 def started(command: list[str]) -> Iterator["subprocess.Popen[str]"]:
-    """The trainer, out of reach of the terminal's own Ctrl-C; nothing that ends us leaves it."""
-    with subprocess.Popen(
+    """The trainer, out of reach of the terminal's own Ctrl-C."""
+    begun = subprocess.Popen(
         command,
         cwd=REPOSITORY,
         env={**os.environ, "PYTHONPATH": import_path()},
@@ -94,15 +92,23 @@ def started(command: list[str]) -> Iterator["subprocess.Popen[str]"]:
         text=True,
         errors="backslashreplace",  # names of files, and libraries, need not speak UTF-8
         start_new_session=True,
-    ) as trainer:
+    )
+    with not_left(begun) as trainer:
+        yield trainer
+
+
+@contextmanager
+def not_left(process: "subprocess.Popen[Any]") -> Iterator["subprocess.Popen[Any]"]:
+    """A process that ends with the context: told to where that ends early, whatever the reason."""
+    with process:
         try:
-            yield trainer
+            yield process
         finally:
-            if trainer.stdout:
-                trainer.stdout.close()
-            if trainer.poll() is None and sys.exc_info()[0]:
-                trainer.terminate()
-            trainer.wait()
+            if process.stdout:
+                process.stdout.close()
+            if process.poll() is None and sys.exc_info()[0]:
+                process.terminate()
+            process.wait()
 
 
 def import_path() -> str:

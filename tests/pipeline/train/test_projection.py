@@ -103,8 +103,20 @@ def test_what_cannot_be_is_one_sentence_before_all_work(
 
 ATTENDS = """
 import sys
+from atelier.commands import answered
 from pipeline.train import child
-sys.exit(child.attended([sys.executable, "-c", sys.argv[1]]))
+SLOWLY
+sys.exit(answered(lambda: child.attended([sys.executable, "-c", sys.argv[1]]), "stopped"))
+"""
+SLOWLY = """
+import time
+from contextlib import contextmanager
+@contextmanager
+def slowly(*_, forwarding=child.forwarding):
+    time.sleep(1)
+    with forwarding(*_) as received:
+        yield received
+child.forwarding = slowly
 """
 WAITS = """
 import signal, sys, time
@@ -119,8 +131,9 @@ time.sleep(60)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_reaches_what_is_attended(number):
-    line = [sys.executable, "-c", ATTENDS, WAITS]
+@pytest.mark.parametrize("slowly", ["", SLOWLY], ids=["", "before it is passed on"])
+def test_a_signal_reaches_what_is_attended(number, slowly):
+    line = [sys.executable, "-c", ATTENDS.replace("SLOWLY", slowly), WAITS]
     with subprocess.Popen(
         line, preexec_fn=heard_by_default, stdout=subprocess.PIPE, text=True
     ) as one:
