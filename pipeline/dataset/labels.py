@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from atelier.names import in_one_form, matched
 from atelier.tables import TableError, read_table
 from pipeline.options import SettingsError
+from training.sources.labels import MOST_CLASSES, one_hot
 
-MOST_CLASSES = 10_000
 WHOLE = re.compile(r"([0-9]+)(?:\.0*)?")  # 3.0 as pandas writes a column that once had a gap
 LONGEST_NUMBER = 20  # digits, zeros in front of it included
 
@@ -29,9 +29,7 @@ class Labels:
 
     def one_hot(self) -> LabelRows:
         """One line per row, one column per class."""
-        rows = np.zeros((len(self.indices), len(self.classes)), np.float32)
-        rows[np.arange(len(rows)), self.indices] = 1
-        return rows
+        return one_hot(self.indices, len(self.classes))
 
     def remarks(self) -> list[str]:
         """What a person should know: how many classes are numbers of nothing."""

@@ -18,7 +18,7 @@ from training.exchange.described import describe_model
 from training.explore import asked
 from training.run import checkpoints, folder
 from training.student import options
-from training.student.cli import TeacherError, check_teaches, network_options
+from training.student.cli import TeacherError, check_teaches, options_of_networks
 from training.student.options import DistillationConfig
 
 OWN = {  # where a sentence or a default differs from the command's
@@ -87,7 +87,7 @@ def check_teacher(
         model = describe_model(teacher)
         stylegan.check_model_fits(model, dataset, export)
         check_teaches(model, model.parts, named_vgg(config))
-        config.resolved_after(network_options(model), *dataset.width_height)
+        config.resolved_after(options_of_networks(model), *dataset.width_height)
 
 
 def teacher_file(teacher: Path) -> Path:

@@ -10,6 +10,7 @@ from PIL import Image
 from atelier import files
 from training.run import films
 from training.sampler import Pixels
+from training.sources.labels import one_hot
 
 FILM_SIDE = 1920  # pixels: the longer side of the film, at most
 
@@ -36,8 +37,8 @@ def seeded_labels(
     """One-hot labels: the given class, or one drawn from each seed; [n, 0] without classes."""
     if not classes:
         return np.zeros((len(seeds), 0), np.float32)
-    drawn = [np.random.default_rng(seed).integers(classes) for seed in seeds]
-    return np.eye(classes, dtype=np.float32)[drawn if label is None else [label] * len(seeds)]
+    drawn = [int(np.random.default_rng(seed).integers(classes)) for seed in seeds]
+    return one_hot(drawn if label is None else [label] * len(seeds), classes)
 
 
 def grid_size(height: int, width: int, columns: int = 0, rows: int = 0) -> tuple[int, int]:

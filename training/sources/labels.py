@@ -122,9 +122,7 @@ def dense(where: str, labels: list[Any]) -> Rows:
         if top >= MOST_CLASSES:
             said = shown_json(top)
             raise DataError(f"{where}: class {said} is too high: classes count from 0 on")
-        rows = np.zeros((len(labels), int(top) + 1), np.float32)
-        rows[np.arange(len(labels)), np.asarray(labels, np.int64)] = 1
-        return rows
+        return one_hot(labels, int(top) + 1)
     length = len(labels[0]) if isinstance(labels[0], list) else -1
     fits = partial(is_vector, length=length) if length >= 0 else is_class
     odd = next((label for label in labels if not fits(label)), None)
@@ -134,6 +132,13 @@ def dense(where: str, labels: list[Any]) -> Rows:
         f"{where}: labels are whole numbers from 0 on, or vectors of one length; here is"
         f" {shown_json(odd)}"
     )
+
+
+def one_hot(labels: Sequence[float], classes: int) -> Rows:
+    """A row for each class number; an identity matrix of many classes would be gigabytes."""
+    rows = np.zeros((len(labels), classes), np.float32)
+    rows[np.arange(len(labels)), np.asarray(labels, np.int64)] = 1
+    return rows
 
 
 def is_class(label: Any) -> bool:

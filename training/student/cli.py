@@ -78,10 +78,10 @@ def opened_for(
 
 def taken(opened: "OpenedGenerator") -> Mapping[str, Any]:
     """The options that follow from a teacher, by name."""
-    return network_options(opened) | {"teacher_sha256": opened.digest}
+    return options_of_networks(opened) | {"teacher_sha256": opened.digest}
 
 
-def network_options(teacher: ModelFile) -> dict[str, Any]:
+def options_of_networks(teacher: ModelFile) -> dict[str, Any]:
     """Those that follow from its networks; its D is as usual where it has none."""
     g = teacher.config
     shape = {name: getattr(g, name) for name in ("height", "width", "channels", "labels")}
