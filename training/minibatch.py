@@ -220,13 +220,14 @@ def added(one: Share, other: Share) -> Share:
 
 def follow(mean: Any, network: Any, weight: Tensor) -> None:
     """mean <- lerp(network, mean, weight) for what learns; buffers are copied."""
+    share = 1 - weight
     for name, entry in network.table.items():
         average, value = mean.values[name], network.values[name]
         if not entry.trainable:
             average.assign(value)
             continue
         tf.raw_ops.ResourceApplyGradientDescent(
-            var=average.handle, alpha=1 - weight, delta=average - value
+            var=average.handle, alpha=share, delta=average - value
         )
 
 

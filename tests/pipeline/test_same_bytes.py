@@ -86,7 +86,7 @@ def test_workers_started_by_hand(source, in_process, tmp_path, scheduler):
 
 
 def test_scores_against_a_reference(source, tmp_path, monkeypatch, inception_weights):
-    """One worker does all portraits; two share them."""
+    """One of two workers does all portraits, which are one part; then both share them."""
     monkeypatch.setattr(embed, "check_weights", lambda _: None)  # loads torch once more
     more = {
         "Embed_weights": inception_weights,
@@ -97,7 +97,8 @@ def test_scores_against_a_reference(source, tmp_path, monkeypatch, inception_wei
     outdoors = source / "outdoors"
     for crop in (Crop, lambda: Crop(photos="reference")):  # all that needs no torch
         made(outdoors, tmp_path / "store", "in-process", task=crop, **more)
-    one = made(outdoors, tmp_path / "store", "local", 1, FilterPose, rows=99, **more)
+    one = made(outdoors, tmp_path / "store", "local", 2, FilterPose, rows=99, **more)
+    assert sorted(cluster.current.client.run(cluster.loaded, ["torch"]).values()) == [False, True]
     assert len({row.score for row in FilterPose().rows()}) == len(LIGHTS)
     for measured in ("embed", "filterpose"):
         shutil.rmtree(tmp_path / "store" / measured)
