@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.deploy import phases
+from training.deploy import transposed
 from training.networks import winograd
 from training.networks.architecture import GeneratorConfig, StudentConfig
 from training.networks.layers import GAIN, LRMUL
@@ -26,7 +26,7 @@ def fold(
     """The parameters of G (as `generator_table` names them) -> those of a `Program`.
 
     With `mixed` the kernels that it pays for are those of `winograd`; with `phased` those that go
-    up are split into `phases`.
+    up are split by `transposed`.
     """
     wide = {name: np.asarray(array, np.float64) for name, array in arrays.items()}
     found = folded_mapping(wide, config)
@@ -42,7 +42,8 @@ def fold(
             for name, array in folded_conv(wide, f"{start}/{conv}", up).items():
                 found[f"{block}/{conv}/{name}"] = array
         if phased and level:
-            split = phases.in_phases(found.pop(f"{block}/conv0/kernel")[::-1, ::-1].swapaxes(2, 3))
+            kernel = found.pop(f"{block}/conv0/kernel")[::-1, ::-1].swapaxes(2, 3)
+            split = transposed.in_phases(kernel)
             found |= {f"{block}/conv0/{name}": kernel for name, kernel in split.items()}
         form = (*config.shape.size(level), config.fmaps(level))
         if mixed and winograd.pays(*form):

@@ -35,7 +35,7 @@ class Format:
     libraries: tuple[str, ...] = ()  # that writing and running it take, of the extra deploy
     quantizes: bool = False
     mixed: bool = False  # whether it draws faster with kernels of `winograd`, ...
-    phased: bool = False  # ... and of `phases`
+    phased: bool = False  # ... and of `transposed`
 
     def kernels(self, quantize: str) -> dict[str, bool]:
         """How `program` makes them; quantized stay small, mixed grow two to fourfold."""

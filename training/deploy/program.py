@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
-from training.deploy import phases
+from training.deploy import transposed
 from training.deploy.folding import Folded, fold
 from training.exchange.opening import OpenedGenerator
 from training.networks import cpu, layers, winograd
@@ -107,8 +107,8 @@ class Program(tf.Module):
         if f"{name}/mixed" in self.values:
             return winograd.convolved(x, tf.convert_to_tensor(self.values[f"{name}/mixed"]))
         if f"{name}/even" in self.values:
-            kernels = {each: self.values[f"{name}/{each}"] for each in phases.PHASES}
-            return phases.raised(x, kernels)
+            kernels = {each: self.values[f"{name}/{each}"] for each in transposed.PHASES}
+            return transposed.raised(x, kernels)
         kernel = self.values[f"{name}/kernel"]
         return layers.conv_transposed(x, kernel) if up else tf.nn.conv2d(x, kernel, 1, "SAME")
 
