@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from training.run.films import on_white
+
 Pixels = NDArray[np.uint8]  # ..., H, W, C
 LETTERS = 11  # pixels: the height of the words
 PAD = 4
@@ -42,7 +44,7 @@ def sheet(
         y = top + down * step[1]
         write(rows[down] if rows else "", left - PAD, y + height * factor // 2, "rm")
         for across, pixels in enumerate(row):
-            shown = enlarged(on_paper(pixels), (width * factor, height * factor), "nearest")
+            shown = enlarged(on_white(pixels), (width * factor, height * factor), "nearest")
             x = left + across * step[0] + (step[0] - width * factor) // 2
             page.paste(Image.fromarray(shown), (x, y))
             if notes:
@@ -59,17 +61,6 @@ def enlargement(height: int, width: int) -> int:
 def text_width(text: str) -> int:
     """How wide words are, with the room beside them."""
     return int(ImageFont.load_default(LETTERS).getlength(text)) + PAD
-
-
-def on_paper(pixels: Pixels) -> Pixels:
-    """[H, W, 1, 3 or 4] -> RGB; what is transparent is laid on white."""
-    if pixels.shape[2] == 1:
-        return np.repeat(pixels, 3, axis=2)
-    if pixels.shape[2] == 3:
-        return pixels
-    image = Image.fromarray(pixels)
-    white = Image.new("RGBA", image.size, "white")
-    return np.asarray(Image.alpha_composite(white, image).convert("RGB"))
 
 
 def enlarged(pixels: Pixels, size: tuple[int, int], way: str) -> Pixels:

@@ -9,7 +9,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from atelier import files
 from training.config import ConfigError
-from training.explore.sheets import Pixels, enlarged, on_paper
+from training.explore.sheets import Pixels, enlarged
 from training.run import films
 
 QUALITY = 92  # of a JPEG
@@ -42,7 +42,7 @@ def write_picture(path: Path, pixels: Pixels, about: Mapping[str, str]) -> None:
             comment = json.dumps(dict(about)).encode()
             if len(comment) > LONGEST_COMMENT:
                 raise ConfigError(f"out = {path}: no JPEG can say as much: name a .png")
-            image = Image.fromarray(on_paper(pixels))
+            image = Image.fromarray(films.on_white(pixels))
             image.save(partial, format="jpeg", quality=QUALITY, comment=comment)
 
 
@@ -58,7 +58,7 @@ def write_frames(
     known = json.dumps(dict(about))
     with files.replacing(path) as partial:
         film = None
-        for pixels in map(on_paper, frames):
+        for pixels in map(films.on_white, frames):
             height, width = pixels.shape[:2]
             scale = (side or max(height, width)) / max(height, width)
             size = films.even(width * scale), films.even(height * scale)

@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 TREE = (b"moov", b"udta", b"meta", b"ilst")  # where iTunes' comment lies
 SIZES = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsz")  # where the frames' sizes are
@@ -50,6 +51,17 @@ class Film:
 def even(side: float) -> int:
     """A side as the codec takes it."""
     return max(int(side) // 2 * 2, 2)
+
+
+def on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """[H, W, 1, 3 or 4] -> RGB; what is transparent is laid on white."""
+    if pixels.shape[2] == 1:
+        return np.repeat(pixels, 3, axis=2)
+    if pixels.shape[2] == 3:
+        return pixels
+    image = Image.fromarray(pixels)
+    white = Image.new("RGBA", image.size, "white")
+    return np.asarray(Image.alpha_composite(white, image).convert("RGB"))
 
 
 def boxes(data: bytes, start: int, end: int) -> list[tuple[bytes, int, int]]:

@@ -89,16 +89,9 @@ def readable(paths: Sequence[Path]) -> Iterator[tuple[Path, Pixels]]:
     """Those pictures that can be read to their end, as RGB."""
     for path in paths:
         try:
-            frame = on_white(path)
+            with Image.open(path) as image:
+                mode = "RGBA" if image.mode == "RGBA" else "RGB"
+                frame = films.on_white(np.asarray(image.convert(mode)))
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
             continue
         yield path, frame
-
-
-def on_white(path: Path) -> Pixels:
-    """A picture as RGB."""
-    with Image.open(path) as image:
-        if image.mode != "RGBA":
-            return np.asarray(image.convert("RGB"))
-        white = Image.new("RGBA", image.size, "white")
-        return np.asarray(Image.alpha_composite(white, image).convert("RGB"))
