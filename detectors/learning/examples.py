@@ -148,11 +148,3 @@ def apart(
     if not kept:
         raise LearningError("held_labels: no picture is left to learn from; give other ones")
     return kept, list(held)
-
-
-def digest_examples(examples: Sequence[Example]) -> str:
-    """Of the pictures, their boxes and classes."""
-    told = hashlib.sha256()
-    for each in sorted(examples, key=lambda one: one.name):
-        told.update(each.origin.encode() + each.boxes.tobytes() + each.classes.tobytes())
-    return told.hexdigest()[:20]

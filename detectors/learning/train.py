@@ -8,7 +8,7 @@ from typing import Any
 
 from atelier import files
 from detectors.learning import Example, evaluate, export, network, records
-from detectors.learning.examples import apart, digest_examples, gather, split
+from detectors.learning.examples import apart, gather, split
 from detectors.learning.learner import Learner, found
 from detectors.learning.loop import Course, End
 from detectors.learning.measures import measure
@@ -99,7 +99,6 @@ def prepared(
             "classes": classes,
             "labels_digest": labels_digest(config),
             "weights_digest": weights_digest(config),
-            "pictures_digest": digest_examples([*parts[0], *parts[1]]),
         }
         files.write_json(out / RUN, begun)
     classes = begun["classes"]
