@@ -213,11 +213,11 @@ def sync(path: Path) -> None:
 def sweep(folder: Path) -> None:
     """Remove what processes of this machine that died left half-written below a folder.
 
-    Others may work there meanwhile.
+    Others may work there meanwhile; what another user left, and alone may remove, stays.
     """
     for inside, folders, names in os.walk(folder):
         for name in (*folders, *names):
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, PermissionError):
                 if is_left(path := Path(inside, name)):
                     remove(path)
 

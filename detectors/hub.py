@@ -6,7 +6,6 @@ asked first, and the network last.
 
 import hashlib
 import os
-import shutil
 import tarfile
 import tempfile
 import warnings
@@ -14,6 +13,7 @@ import zlib
 from lzma import LZMAError
 from pathlib import Path
 
+from atelier import files
 from atelier.commands import WAYS_OUT
 from atelier.errors import reason_in
 
@@ -49,8 +49,8 @@ def unpacked(archive: Path) -> Path:
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as name:
-        beside = Path(name) / "model"
+    files.sweep(folder.parent)
+    with files.passing(folder) as beside:
         try:
             unpack(archive, beside)
         except (tarfile.TarError, EOFError, zlib.error, LZMAError, OSError) as error:
@@ -65,7 +65,6 @@ def unpacked(archive: Path) -> Path:
         except OSError:  # another worker was faster
             if not folder.is_dir():
                 raise
-            shutil.rmtree(beside)
     return folder
 
 

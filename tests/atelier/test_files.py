@@ -81,6 +81,17 @@ def test_what_goes_by_itself_while_strays_are_swept_is_no_failure(tmp_path, monk
     assert os.listdir(tmp_path) == []
 
 
+def test_strays_that_only_another_user_may_remove_end_nothing(tmp_path, monkeypatch):
+    def refused(path):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(path))
+
+    (tmp_path / "a").touch()
+    monkeypatch.setattr(files, "is_left", lambda _: True)
+    monkeypatch.setattr(files, "remove", refused)
+    files.sweep(tmp_path)
+    assert (tmp_path / "a").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a PID namespace")
 def test_what_another_container_of_this_name_writes_stays(tmp_path):

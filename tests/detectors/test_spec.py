@@ -4,6 +4,8 @@ import errno
 import hashlib
 import os
 import random
+import signal
+import subprocess
 import sys
 import tarfile
 from types import SimpleNamespace
@@ -13,6 +15,7 @@ import pytest
 import detectors
 from detectors import FaceFactors, hub, labelmap
 from detectors.spec import content
+from tests.kit.house import ROOT
 
 
 def test_a_detector_is_read_with_its_options():
@@ -194,6 +197,22 @@ def test_an_archive_is_unpacked_once(tmp_path, cache):
     assert (folder / "saved_model.pb").read_bytes() == b"1"
     (folder / "kept").touch()
     assert (hub.folder_of(str(tmp_path / "m.tar.gz")) / "kept").exists()
+    assert list(cache.iterdir()) == [folder]
+
+
+def test_what_a_killed_process_had_unpacked_goes(tmp_path, cache):
+    (tmp_path / "saved_model.pb").touch()
+    with tarfile.open(tmp_path / "m.tar", "w") as tar:
+        tar.add(tmp_path / "saved_model.pb", "saved_model.pb")
+    named = str(tmp_path / "m.tar")
+    script = (
+        "import os, signal; from detectors import hub\n"
+        "hub.unpack = lambda _, folder: (folder.mkdir(), os.kill(os.getpid(), signal.SIGKILL))\n"
+        f"hub.folder_of({named!r})"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False)
+    assert done.returncode == -signal.SIGKILL and len(list(cache.iterdir())) == 1
+    folder = hub.folder_of(named)
     assert list(cache.iterdir()) == [folder]
 
 

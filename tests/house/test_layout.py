@@ -219,6 +219,19 @@ def test_a_name_that_three_modules_share_takes_its_noun():
     assert {name: found for name, found in modules.items() if len(found) > 2} == {}
 
 
+def test_nothing_temporary_stands_beside_results_but_what_is_swept():
+    """What a killed process left under a name of `files.passing` goes; no other name says so."""
+    beside = [
+        (module, node.lineno)
+        for module, tree in house.trees().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func).endswith(("TemporaryDirectory", "NamedTemporaryFile", "mkdtemp"))
+        and any(given.arg == "dir" for given in node.keywords)
+    ]
+    assert beside == []
+
+
 OF_OUR_CHILDREN = {"training.deploy.bench", "training.deploy.export", "training.features.frames"}
 
 

@@ -8,10 +8,9 @@ import subprocess
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from atelier.errors import Failure
-from atelier.files import replacing
+from atelier.files import passing, replacing, sweep
 from training.deploy.formats import DeployError
 
 
@@ -97,11 +96,13 @@ def fetch(package: Package, path: Path) -> None:
             f"LiteRT.js is not in {path.parent} and there is no npm to fetch it: install npm"
             f" (apt-get install npm), or put {package.archive} there"
         )
-    with replacing(path) as partial, TemporaryDirectory(dir=path.parent) as folder:
+    sweep(path.parent)
+    with replacing(path) as partial, passing(path.parent / "npm") as folder:
+        folder.mkdir()
         wanted = f"{package.name}@{package.version}"
-        line = [npm, "pack", wanted, "--ignore-scripts", "--silent", "--pack-destination", folder]
+        line = [npm, "pack", wanted, "--ignore-scripts", "--silent", "--pack-destination", "."]
         done = subprocess.run(line, capture_output=True, text=True, cwd=folder, check=False)
-        brought = Path(folder) / package.archive
+        brought = folder / package.archive
         if done.returncode or not brought.is_file():
             said = (done.stderr.strip() or "it says nothing").splitlines()[0]
             raise FetchError(

@@ -2,10 +2,12 @@
 
 import base64
 import hashlib
+import os
 import tarfile
 
 import pytest
 
+from atelier.files import partial_of
 from training.deploy import litert
 from training.deploy.formats import DeployError
 from training.deploy.litert import FetchError, Package, kept, put_litert
@@ -60,6 +62,14 @@ def test_litert_is_fetched_once_and_then_comes_from_the_cache(npm, tmp_path, mon
     cached.write_bytes(cached.read_bytes()[:-1])
     with pytest.raises(DeployError, match="there is no npm to fetch it: install npm"):
         kept(npm.package)
+
+
+def test_what_a_killed_fetch_left_goes(npm):
+    own = partial_of(litert.cache() / "npm")
+    left = own.with_name(own.name.replace(f"-{os.getpid()}in", "-999999999in"))
+    left.mkdir(parents=True)
+    path = kept(npm.package)
+    assert list(litert.cache().iterdir()) == [path]
 
 
 def test_what_npm_cannot_bring_is_one_sentence(npm, monkeypatch):
