@@ -16,7 +16,7 @@ from typing import Any, Literal, NoReturn, get_args, get_origin
 from warnings import filterwarnings
 
 from atelier import stop
-from atelier.errors import AROUND, Refusal, reason_in
+from atelier.errors import AROUND, Refusal, reason_in, words_of
 from atelier.options import (
     Section,
     at_home,
@@ -288,7 +288,7 @@ def is_nowhere() -> bool:
 def os_error_in_words(error: Exception) -> str:
     """What the system says of a file, and the way out where it is always the same."""
     told = AROUND.sub("", str(error)).split()
-    text = str(error) if isinstance(error, OSError) else " ".join(told)[:300]
+    text = words_of(error) if isinstance(error, OSError) else " ".join(told)[:300]
     way = WAYS_OUT.get(errno_of(error))
     return f"{text}: {way}" if way else text
 

@@ -10,8 +10,8 @@
         MachineError, OpenRowsError, TrainError, ...
 
 `commands.answered` turns them into one line and an exit code. Anything else is a fault of ours.
-`reason_in` finds the words for one in what a library says, `stand_in` for what lies in the place of
-a file.
+`reason_in` finds the words for one in what a library says, `words_of` in what the system says,
+`stand_in` for what lies in the place of a file.
 """
 
 import re
@@ -19,8 +19,9 @@ from typing import ClassVar
 
 # Of what TensorFlow says: how a line begins that gives no reason, and what stands around one.
 TRACE = ("Graph execution error", "Detected at", "Node:", "[[{{", "<stack traces", "Hint:")
+NUMBER = r"\[Errno -?\d+\] "  # before what the system says
 AROUND = re.compile(
-    r"^\(\d+\) [A-Z_]+:|\{\{[^{}]*\}\}|\[Op:[^][]*\]|\bname:\s*$|\b\d+ root error.*"
+    rf"^\(\d+\) [A-Z_]+:|\{{\{{[^{{}}]*\}}\}}|\[Op:[^][]*\]|\bname:\s*$|\b\d+ root error.*|{NUMBER}"
 )
 SENTENCE_END = re.compile(r"(?<=[\w)\]`'\"])[.!] +(?=[A-Z(])")
 TRUSTING = re.compile(r"\btrust|safe_mode|weights_only|allow_pickle|arbitrary code")
@@ -46,6 +47,11 @@ class Failure(Refusal):
     """What did not come about though it could: the machine's fault, or somebody stopped it."""
 
     code = 1
+
+
+def words_of(error: BaseException | str) -> str:
+    """What an error says, or its text, without the number that stands before the system's words."""
+    return re.sub(NUMBER, "", str(error))
 
 
 def reason_in(message: str) -> str:

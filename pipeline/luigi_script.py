@@ -29,7 +29,7 @@ from atelier.commands import (
     said,
     say,
 )
-from atelier.errors import Refusal
+from atelier.errors import Refusal, words_of
 from atelier.options import check_range, converted, nearest
 from pipeline import options, tasks
 from pipeline.engine import lock, processes
@@ -230,7 +230,9 @@ def sentence(record: logging.LogRecord) -> tuple[str, int] | None:
     text = record.getMessage()
     ends = re.finditer(r"^([\w.]+): ", text, re.MULTILINE) if "Traceback" in text else []
     named = [found for found in ends if found[1] in codes()]
-    return (text[named[-1].end() :].strip(), codes()[named[-1][1]]) if named else None
+    if not named:
+        return None
+    return words_of(text[named[-1].end() :].strip()), codes()[named[-1][1]]
 
 
 @cache

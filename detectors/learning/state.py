@@ -7,6 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from atelier.arrays import Arrays, CheckpointError, load_arrays
+from atelier.errors import words_of
 from detectors.learning.options import LearningError
 
 
@@ -15,7 +16,7 @@ def load_state(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     try:
         return load_arrays(path)
     except (CheckpointError, OSError) as error:
-        raise LearningError(f"{error}; delete it to begin anew") from None
+        raise LearningError(f"{words_of(error)}; delete it to begin anew") from None
 
 
 def gathered(groups: Mapping[str, list[Any]]) -> dict[str, NDArray[Any]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from atelier import pictures
 from atelier.commands import number_of, say
+from atelier.errors import words_of
 from pipeline.dataset.finished import ExportError
 from pipeline.engine.cluster import MachineError
 from pipeline.photos.folder import read_photo
@@ -39,8 +40,8 @@ def checked(picture: Path) -> Iterator[None]:
     except (ExportError, SourceChangedError) as error:
         put_aside(picture)
         raise DamagedPictureError(
-            f"{picture} is damaged or gone ({error}): give the same command again, and it is made"
-            " anew"
+            f"{picture} is damaged or gone ({words_of(error)}): give the same command again, and it"
+            " is made anew"
         ) from None
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Self
 
 from atelier import files
 from atelier.commands import say
+from atelier.errors import words_of
 from atelier.options import is_address
 from pipeline.dataset.finished import DESCRIPTION, RECORDS, ExportError, gigabytes
 from pipeline.dataset.growth import finished_exports
@@ -124,8 +125,8 @@ class Sending:
             count = send(export, to, self.journal, self.bar)
         except OSError as error:
             raise ExportError(
-                f"{OPTION} = {to}: not all is copied ({error}); the export itself is whole, and the"
-                " same command goes on"
+                f"{OPTION} = {to}: not all is copied ({words_of(error)}); the export itself is"
+                " whole, and the same command goes on"
             ) from None
         names = list(names_in(export))
         size = gigabytes(sum((export / name).stat().st_size for name in names))

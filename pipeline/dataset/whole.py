@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from atelier import files, pictures
+from atelier.errors import words_of
 from pipeline.dataset import archive, records
 from pipeline.dataset.finished import DESCRIPTION, UNFINISHED, leads
 from training.sources.records import LISTED, last_checksum
@@ -118,7 +119,7 @@ def faults(folder: Path) -> Iterator[tuple[Path, str]]:
         listed = files_of(folder)
     except (OSError, ValueError, LookupError, TypeError) as error:
         name = LISTED if (folder / LISTED).is_file() else DESCRIPTION
-        yield folder / name, f"is damaged ({error})"
+        yield folder / name, f"is damaged ({words_of(error)})"
         return
     if lacks_list(folder):
         yield folder / LISTED, "is gone"

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from atelier.errors import Failure
+from atelier.errors import Failure, words_of
 from pipeline.engine import processes as interrupt
 from pipeline.engine.towards import is_listening
 
@@ -296,7 +296,7 @@ def asked(client: "Client", question: Callable[..., Any], *given: Any, **more: A
         silence = f"Dask's scheduler has not answered for {SILENT_SECONDS} s"
         raise CommClosedError(f"{silence}: the same command goes on") from None
     except OSError as error:  # which CommClosedError is; of one that is gone it may be another
-        gone = f"Dask's scheduler is gone ({error})"
+        gone = f"Dask's scheduler is gone ({words_of(error)})"
         raise CommClosedError(f"{gone}: the same command goes on") from None
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from atelier import files
 from atelier.commands import say
 from atelier.cores import cores
-from atelier.errors import Refusal
+from atelier.errors import Refusal, words_of
 from atelier.options import option
 from pipeline.engine import cluster, fitness
 from pipeline.engine.cluster import MachineError
@@ -175,9 +175,10 @@ def in_process(units: Iterable[Unit], progress: Progress) -> list[str]:
 
 def sentence(error: BaseException) -> str:
     """What went wrong, in words."""
+    text = words_of(error)
     if isinstance(error, OSError | Refusal):
-        return str(error)
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 @dataclass

@@ -9,7 +9,7 @@ from multiprocessing import get_context, resource_tracker
 from typing import TypeVar
 
 from atelier import stop
-from atelier.errors import Failure
+from atelier.errors import Failure, words_of
 from atelier.stop import SIGNALS
 
 T = TypeVar("T")
@@ -37,8 +37,8 @@ def check_loopback() -> None:
             socket.create_connection(server.getsockname(), timeout=10).close()
     except OSError as error:
         raise NoProcessesError(
-            f"this machine does not reach itself at 127.0.0.1 ({error}): bring its loopback"
-            " interface up, as by ip link set lo up, or set [Engine] scheduler = in-process"
+            f"this machine does not reach itself at 127.0.0.1 ({words_of(error)}): bring"
+            " its loopback up, as by ip link set lo up, or set [Engine] scheduler = in-process"
         ) from None
 
 

@@ -17,6 +17,7 @@ from threading import Timer
 from typing import Any, NamedTuple, TypeVar
 
 from atelier.commands import say
+from atelier.errors import words_of
 
 READERS = 8  # requests of one process under way at a time
 PARTS = 2  # of a large file that is copied, under way at a time: each takes 50 MB or more
@@ -355,7 +356,7 @@ def spoken_for(place: Address) -> Iterator[None]:
 
 def in_words(place: Address, error: Exception) -> tuple[type[RemoteError], str]:
     """What is wrong with a store, and the way out."""
-    name, said = type(error).__name__, " ".join(str(error).split())
+    name, said = type(error).__name__, " ".join(words_of(error).split())
     if isinstance(error, ImportError):
         extra = EXTRAS.get(place.protocol)
         way_out = f"in a checkout .venv/bin/pip install -e '.[{extra}]'" if extra else said

@@ -8,6 +8,7 @@ from PIL import Image
 
 from atelier import pictures
 from atelier.boxes import Box, fitted
+from atelier.errors import words_of
 from atelier.pictures import Pixels
 from pipeline.review.photos import Photo
 
@@ -31,7 +32,7 @@ class Ahead:
         try:
             return self.ask(photo, part, into).result()
         except (OSError, pictures.UnreadableError) as error:
-            raise Unshown(str(error)) from None
+            raise Unshown(words_of(error)) from None
 
     def ask(self, photo: Photo, part: Box, into: tuple[int, int]) -> Future[Pixels]:
         key = photo.id, part, into

@@ -12,6 +12,7 @@ import numpy as np
 from atelier import pictures
 from atelier.boxes import Box
 from atelier.commands import say
+from atelier.errors import words_of
 from atelier.options import option
 from atelier.pictures import Pixels
 from pipeline.engine import cluster, processes
@@ -70,7 +71,7 @@ def check_weights(config: EmbedConfig) -> None:
     try:
         device = processes.run_apart(find_weights, config)
     except (ValueError, OSError) as error:
-        raise SettingsError(str(error)) from None
+        raise SettingsError(words_of(error)) from None
     if device == "cpu" and config.dtype == "bfloat16" and startup.emulates_bfloat16():
         say(f"[Embed] dtype = bfloat16: {startup.WITHOUT_BFLOAT16}; give float32")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from atelier.errors import words_of
 from atelier.names import matched
 from atelier.options import number_in, option
 from atelier.tables import TableError, read_table
@@ -272,7 +273,7 @@ def scores_of(
             except ValueError:
                 config.refuse("scores", f"line {line}: {cells['score']!r} is no number")
     except (TableError, OSError) as error:
-        config.refuse("scores", str(error))
+        config.refuse("scores", words_of(error))
     meant = matched(told, paths.values())
     score_of: dict[str, float] = {}
     for said, found in meant.items():

@@ -30,6 +30,7 @@ REASONS = {
     "": "it says no more",
     "truncated record at 58 [Op:IteratorGetNext] name: ": "truncated record at 58",
     "two\nlines": "two",
+    "<urlopen error [Errno -2] Name not known>": "<urlopen error Name not known>",
     "x" * 999: "x" * SAID,
     "ten letters " * 50: "ten letters " * 16 + "ten ...",
     "not a ZIP archive. This is no error.": "not a ZIP archive. This is no error",

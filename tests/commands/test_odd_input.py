@@ -76,6 +76,7 @@ def test_what_the_system_does_not_do_has_a_way_out_whoever_says_it(number, way_o
     assert ground.answered(command, "stopped") == 1
     said = capsys.readouterr().err
     assert way_out in said and "/photos/sub" in said and said.count("\n") == 1
+    assert said.startswith(f"error: {os.strerror(number)}: ")
     record = logging.LogRecord("luigi", logging.ERROR, "", 0, "", (), (OSError, error, None))
     assert luigi_script.sentence(record) == (said[len("error: ") : -1], 1)
 

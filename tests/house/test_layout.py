@@ -1,6 +1,7 @@
 """The shape of the code base, so that it stays the shape that was agreed on: docs/house.md."""
 
 import ast
+import builtins
 import subprocess
 import sys
 from collections import defaultdict
@@ -230,6 +231,41 @@ def test_nothing_temporary_stands_beside_results_but_what_is_swept():
         and any(given.arg == "dir" for given in node.keywords)
     ]
     assert beside == []
+
+
+IN_WORDS = {"words_of", "reason_in"}
+
+
+def test_no_sentence_says_the_systems_number():
+    """What an OSError says is told by a function that leaves its [Errno 2] out."""
+    kinds = {name for name, kind in vars(builtins).items() if is_system(kind)}
+    bare = []
+    for module, tree in house.trees().items():
+        for caught in ast.walk(tree):
+            if not isinstance(caught, ast.ExceptHandler) or caught.name is None:
+                continue
+            if kinds & {each.id for each in ast.walk(caught.type) if isinstance(each, ast.Name)}:
+                bare += [(module, line) for line in told_bare(caught.body, caught.name)]
+    assert bare == []
+
+
+def is_system(kind):
+    return isinstance(kind, type) and issubclass(kind, OSError)
+
+
+def told_bare(body, name):
+    """Lines that put an error of this name into a text as it is."""
+    waiting = list(body)
+    while waiting:
+        node = waiting.pop()
+        words = getattr(node, "value", None) if isinstance(node, ast.FormattedValue) else None
+        if isinstance(node, ast.Call):
+            if ast.unparse(node.func).rpartition(".")[2] in IN_WORDS:
+                continue
+            words = node.args[0] if ast.unparse(node.func) == "str" else None
+        if isinstance(words, ast.Name) and words.id == name:
+            yield node.lineno
+        waiting += ast.iter_child_nodes(node)
 
 
 OF_OUR_CHILDREN = {"training.deploy.bench", "training.deploy.export", "training.features.frames"}

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from atelier.arrays import CheckpointError
+from atelier.errors import words_of
 from training.batches import decode
 from training.config import ConfigError
 from training.exchange.pickles import NetworkFileError
@@ -165,7 +166,7 @@ def over_training(
         except (CheckpointError, NetworkFileError, FileNotFoundError) as error:
             if not of_a_run or (first is None and file == files[-1]):
                 raise
-            left_out.append(f"note: left out: {error}")
+            left_out.append(f"note: left out: {words_of(error)}")
             continue
         judge = Judge(model, label)
         first = first or model
@@ -194,7 +195,7 @@ def prepared_photos(model: Model, photos: Path, label: int | None) -> Prepared:
         try:
             photo = photo_of(store.open(name), f"{photos}/{name}", model.config)
         except (DataError, OSError) as error:
-            left_out.append(f"note: left out: {error}")
+            left_out.append(f"note: left out: {words_of(error)}")
             continue
         kept.append(number)
         pixels.append(photo)

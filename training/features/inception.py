@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models.inception import BasicConv2d
 
-from atelier.errors import reason_in
+from atelier.errors import reason_in, words_of
 
 DIMS: tuple[int, ...] = tuple(fid.InceptionV3.BLOCK_INDEX_BY_DIM)  # 64, 192, 768, 2048
 SIDE = 299  # pixels: what the network sees
@@ -104,9 +104,9 @@ def state(weights: Path | None) -> Any:
             return fid.load_state_dict_from_url(fid.FID_WEIGHTS_URL, progress=False)
         except OSError as error:
             raise ConnectionError(
-                f"Inception's weights cannot be downloaded ({error}): make {fid.FID_WEIGHTS_URL}"
-                " reachable, or name a file that has them: [Embed] weights = FILE for a dataset,"
-                " --inception FILE for metrics"
+                f"Inception's weights cannot be downloaded ({words_of(error)}): make"
+                f" {fid.FID_WEIGHTS_URL} reachable, or name a file that has them: [Embed] weights ="
+                " FILE for a dataset, --inception FILE for metrics"
             ) from None
     try:
         return torch.load(weights, map_location="cpu", weights_only=True)

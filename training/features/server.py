@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from atelier.errors import words_of
 from atelier.files import digest_file
 from training.features import frames
 from training.features.standin import Classifier, School
@@ -50,7 +51,7 @@ def main() -> None:
         try:
             serve(sys.stdin.buffer, out)
         except (ValueError, OSError) as error:
-            frames.send(out, {"error": str(error)})
+            frames.send(out, {"error": words_of(error)})
 
 
 def end_with(parent: int) -> None:
@@ -120,8 +121,8 @@ def build_network(
         net = Inception(given, device=device, threads=threads)
     except ConnectionError as error:
         raise ConnectionError(
-            f"{error}; or measure with --standin random-inception, or where the data has classes"
-            " with --standin classifier: figures that are no FID"
+            f"{words_of(error)}; or measure with --standin random-inception, or where the data has"
+            " classes with --standin classifier: figures that are no FID"
         ) from None
     first = digest_file(given or downloaded())[:8]
     return net, "" if first == REAL_DIGEST else f"inception-{first}", f"inception {first}"

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atelier import files
+from atelier.errors import words_of
 from training import sources
 from training.batches import READERS
 from training.config import ConfigError, metric_forms
@@ -101,7 +102,7 @@ def look(
                 return []
             rows = measure(run, seen, fakes, source, parsed, extractor, say, stopped)
     except (FeaturesError, scores.ScoreError, OSError) as error:
-        say(f"no metrics at {seen / 1000:g} kimg: {error}")
+        say(f"no metrics at {seen / 1000:g} kimg: {words_of(error)}")
         return []
     say(measured.figures_table(rows) if rows else "the metrics were left out: asked to stop")
     return rows

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from atelier import files
 from atelier.arrays import CheckpointError, load_arrays
+from atelier.errors import words_of
 from training.networks.architecture import saved_pair
 
 
@@ -65,7 +66,7 @@ def newest(
         except (CheckpointError, FileNotFoundError) as error:
             if is_gone(path):
                 return newest(run, until, part)
-            broken[path] = str(error)
+            broken[path] = words_of(error)
     if broken:
         raise CheckpointError(
             f"none of the {len(broken)} checkpoints of {run} can be read"

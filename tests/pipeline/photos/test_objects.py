@@ -377,6 +377,9 @@ def test_a_process_of_luigis_says_the_sentence():
         "Traceback (most recent call last):\n  File ...\npipeline.photos.objects.RemoteError: s3: x"
     )
     assert luigi_script.sentence(logging.makeLogRecord({"msg": trace})) == ("s3: x", 1)
+    trace = "Traceback (most recent call last):\n  ...\nOSError: [Errno 28] No space left: 'x'\n"
+    found = luigi_script.sentence(logging.makeLogRecord({"msg": trace}))
+    assert found == ("No space left: 'x'", 1)
 
 
 @pytest.mark.slow
