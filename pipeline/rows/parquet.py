@@ -40,6 +40,10 @@ class DamagedError(Failure):
     """A file of the store cannot be read; it was set aside, and what it held is to do again."""
 
 
+class PartGoneError(Failure, FileNotFoundError):
+    """Results that were listed are gone: who may look again does."""
+
+
 class BrokenSealError(ValueError):
     """A file is not what was written."""
 
@@ -219,10 +223,16 @@ def sound(path: Path, *more: type[Exception]) -> Iterator[None]:
 
     `more` say so, too. What the machine cannot read is another matter: it has an errno, and the
     file may be whole. A shard that is gone was listed: another reader may have set it aside.
+    So was a part, which is PartGoneError: a run at the same time may have made one of many.
     """
     try:
         yield
     except FileNotFoundError:
+        if path.parent.name == PARTS:
+            raise PartGoneError(
+                f"{path} is gone, and its folder lists it, as after a network drive was away: give"
+                f" the same command again, and what {path.parents[2].name} lacks is made anew"
+            ) from None
         if path.parent.name != SHARDS:
             raise
         set_aside(path)
