@@ -19,7 +19,6 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from atelier.containers import is_whole_png
-from atelier.errors import words_of
 from atelier.listing import HEAD, HIDDEN, head_of, is_hidden, kind_by_content, kind_by_name, walk
 from atelier.names import in_text
 from atelier.options import is_address
@@ -239,7 +238,7 @@ def described_objects(source: Address, option: str, hidden: bool) -> Iterator[Ro
     except ClosedError as error:
         raise SettingsError(f"{option} = {error}") from None
     except RemoteError as error:
-        raise RemoteError(f"{option} = {words_of(error)}") from None
+        raise RemoteError(f"{option} = {error}") from None
 
 
 def is_asked(entry: Entry, row: Row, hidden: bool) -> bool:
