@@ -31,7 +31,13 @@ from training.explore.commands import add_commands
 from training.features.client import STANDINS, Net
 from training.networks.architecture import Pair, saved_pair
 from training.run import checkpoints, folder
-from training.run.beginning import check_apart, few_pictures, in_ten_lines, made_for
+from training.run.beginning import (
+    check_apart,
+    few_pictures,
+    in_ten_lines,
+    is_kept_finished,
+    made_for,
+)
 from training.student.cli import add_distill, asked_early, opened_for
 
 COLLAPSED = 3  # an exit code
@@ -178,8 +184,7 @@ def train_command(given: argparse.Namespace) -> int:
         tuning.check_images(model.config, model.path, config.data.data, source, tuning.WAYS_OUT)
     for note in (*source.notes, *few_pictures(config, len(source))):
         say(f"note: {note}")
-    if config.data.labels and not source.labels.shape[1]:
-        raise ConfigError(f"labels = true, but {source.path} has none: leave it out")
+    check_labels(config, source)
     try:
         pair = network_configs(config, source.shape, source.labels.shape[1])
     except ValueError as error:
@@ -191,9 +196,17 @@ def train_command(given: argparse.Namespace) -> int:
     run = told_run(f"preset {given.preset}", config, source)
     if config.run.resume_from and not (run / "config.json").exists():
         check_model(Path(config.run.resume_from), "resume_from")
+    if is_kept_finished(run, config, sources.dataset_identity(source)):
+        return 0
     with made_for(run):
         end = loop.train(config, source, say, replicas)
     return ENDS[end]
+
+
+def check_labels(config: Config, source: sources.Source) -> None:
+    """Raise ConfigError where labels are to be learnt, and there are none."""
+    if config.data.labels and not source.labels.shape[1]:
+        raise ConfigError(f"labels = true, but {source.path} has none: leave it out")
 
 
 def distill_command(given: argparse.Namespace) -> int:
@@ -209,6 +222,8 @@ def distill_command(given: argparse.Namespace) -> int:
     replicas = devices.choose(config)
     say(f"distilling on {devices.devices_in_words(replicas, config)}")
     run = told_run(f"teacher {opened.path}", config, source)
+    if is_kept_finished(run, config, sources.dataset_identity(source)):
+        return 0
     with made_for(run):
         teaching = distill.teaching(opened, config, replicas)
         plan = distill.plan(opened, config, teaching.teacher)

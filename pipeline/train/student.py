@@ -118,7 +118,7 @@ def runs_at_end(
     digest, wanted = digest_file(file), config.resolved(64, 64)
     total = round(1000 * wanted.run.total_kimg)
     for run in stylegan.known_runs(store):
-        if is_student(run, data, config, digest) and stylegan.images_seen(run) >= total:
+        if is_student(run, data, config, digest) and checkpoints.images_seen(run) >= total:
             yield run
 
 

@@ -18,7 +18,8 @@ from training.exchange import tuning
 from training.exchange.described import ModelFile
 from training.explore import asked
 from training.networks.architecture import Shape
-from training.run import checkpoints, folder
+from training.run import folder
+from training.run.checkpoints import images_seen
 
 RUNS = "runs"  # the folder in the store
 DECIDED_HERE = ("data", "out", "begun_from")
@@ -166,12 +167,6 @@ def check_inception(config: TrainerConfig) -> None:
         asked.check_inception(config.given().get("inception", ""), config.called("inception"))
     except ConfigError as error:
         raise SettingsError(str(error)) from None
-
-
-def images_seen(run: Path) -> int:
-    """How far a run's newest checkpoint is."""
-    saved = checkpoints.list_checkpoints(run)
-    return checkpoints.seen_at(saved[-1]) if saved else 0
 
 
 def finished(data: Path, store: Path, config: TrainerConfig, width: int, height: int) -> bool:

@@ -5,6 +5,7 @@ import pytest
 from tests.kit.training_runs import command, draw, rehearse
 from training import cli, loop, presets
 from training.config import ConfigError
+from training.run import beginning
 
 
 def said(capsys, arguments):
@@ -157,3 +158,16 @@ def test_help_tells_the_presets_and_what_the_default_gives(capsys):
         assert all(f"{option} {value}" in words for option, value in table.items())
     assert "mapping network [auto: 2]" in words and "over all rounds [auto: by size]" in words
     assert "length of the latent z [512]" in words
+
+
+def test_a_finished_run_that_can_only_be_read_is_finished(tmp_path, monkeypatch, capsys):
+    data, run = draw(tmp_path / "data"), tmp_path / "run"
+    assert rehearse(data, run, total_kimg=0.016) == "finished"
+    monkeypatch.setattr(beginning, "is_writable", lambda _: False)
+    words = [str(word) for word in command(data, run, total_kimg=0.016)]
+    code, out, _ = said(capsys, words)
+    assert code == 0 and f"{run} is finished, and can only be read there" in out
+    code, _, err = said(capsys, [*words, "--total-kimg", "0.032"])
+    assert code == 2 and f"out = {run}: it can only be read there: make it writable" in err
+    code, _, err = said(capsys, [*words, "--seed", "7"])
+    assert code == 2 and f"seed = 7, but {run} has seed = " in err

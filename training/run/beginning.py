@@ -9,9 +9,10 @@ from typing import Any
 
 from atelier.commands import number_of, say
 from atelier.errors import Refusal
-from atelier.files import alone, is_text
+from atelier.files import alone, is_text, is_writable
 from training.config import Config, ConfigError
 from training.run import folder
+from training.run.checkpoints import images_seen
 
 MANY_EPOCHS = 1000
 FIRST = {"lock", "metrics.lock", "config.json"}  # of a run that has not begun to learn
@@ -56,6 +57,23 @@ def in_ten_lines(first: str, config: Config, dataset: Mapping[str, Any]) -> str:
         given = [f"{name} = {value}" for name, value in section.items() if value != own[name]]
         said.append(f"{title + ':':9}{', '.join(given) or 'all by default'}")
     return "\n".join([*said, "every option: --dry-run, and config.json in the folder of the run:"])
+
+
+def is_kept_finished(run: Path, config: Config, dataset: Mapping[str, Any]) -> bool:
+    """Whether a run is at its end where nothing can be written: a finished one is finished anew.
+
+    Raises ConfigError for one that would go on there.
+    """
+    if not run.is_dir() or is_writable(run):
+        return False
+    if known := folder.whole_run(run):
+        folder.check_same(run, known, config, dataset)
+        if images_seen(run) >= round(config.run.total_kimg * 1000):
+            say(f"{run} is finished, and can only be read there: nothing is to do")
+            return True
+    raise ConfigError(
+        f"out = {run}: it can only be read there: make it writable, or choose another"
+    )
 
 
 @contextmanager

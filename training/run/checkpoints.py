@@ -41,6 +41,12 @@ def list_checkpoints(run: Path) -> list[Path]:
     return sorted((path for path in found if re.fullmatch("[0-9]+", path.stem)), key=seen_at)
 
 
+def images_seen(run: Path) -> int:
+    """How far a run's newest checkpoint is."""
+    saved = list_checkpoints(run)
+    return seen_at(saved[-1]) if saved else 0
+
+
 def load_checkpoint(path: Path, part: str = "") -> Checkpoint:
     """Read a checkpoint, or a part of it: G, D, G_ema, adam_G, adam_D, loss.
 
