@@ -18,6 +18,7 @@ from typing import Any
 
 from atelier.errors import Refusal
 
+SHOWN = 20  # letters of a text that is no JSON
 LONGEST = 200  # letters of a name that more is put behind
 NAMING = f"use letters, digits, _ - and . only, at most {LONGEST}"
 DAY = 86_400  # seconds
@@ -30,6 +31,18 @@ PARTIAL = re.compile(r"\..+\.(?P<host>[^.]*)-(?P<pid>\d+)(in(?P<space>\d+))?\.pa
 
 class BrokenLineError(Refusal):
     """A line of a file that cannot be read; the message names it."""
+
+
+class NoJSONError(json.JSONDecodeError):
+    """A text that is no JSON; the message says from where on."""
+
+    def __str__(self) -> str:
+        if not self.doc.strip():
+            return "it is empty"
+        if not (rest := self.doc[self.pos :].strip()):
+            return "it ends too early"
+        line = f"line {self.lineno}, " if "\n" in self.doc.strip() else ""
+        return f"it is none from {line}column {self.colno} on: {rest.splitlines()[0][:SHOWN]!r}"
 
 
 def digest_file(path: Path) -> str:
@@ -155,9 +168,20 @@ def write_lines(path: Path, rows: Iterable[Any]) -> None:
 
 
 def json_of(text: str | bytes, **how: Any) -> Any:
-    """What JSON says; raises ValueError for whatever is none, however deep or long it is."""
+    """What JSON says; raises ValueError for whatever is none, however deep or long it is.
+
+    The message goes behind "no JSON", for a person; what the functions of `how` raise is as it is.
+    """
     try:
         return json.loads(text, **how)
+    except json.JSONDecodeError as error:
+        raise NoJSONError(error.msg, error.doc, error.pos) from None
+    except UnicodeDecodeError:
+        raise ValueError("it is no text: save it as UTF-8") from None
+    except ValueError as error:
+        if type(error) is not ValueError:
+            raise
+        raise ValueError("a number in it has too many digits") from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple, TypeVar
 
 from atelier.files import json_of
 from atelier.names import in_one_form
-from atelier.tables import text_of
 from detectors.annotations.photo import AnnotationError, Entry
 
 LISTS = ("images", "annotations", "categories")
@@ -49,7 +48,7 @@ def coco_entries(path: Path, warn: Callable[[str], None]) -> Iterator[Entry]:
 def lists_of(path: Path) -> dict[str, list[dict[str, Any]]]:
     """The three lists of objects; raises AnnotationError where they are not there."""
     try:
-        found = json_of(text_of(path.read_bytes()))
+        found = json_of(path.read_bytes())
     except ValueError as error:
         raise AnnotationError(f"{path}: no JSON ({error}); export it again") from None
     found = found if isinstance(found, dict) else {}

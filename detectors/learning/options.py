@@ -171,7 +171,7 @@ def saved_config(out: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError as error:
-        raise LearningError(f"{out / RUN} cannot be read: {error}; {AGAIN}") from None
+        raise LearningError(f"{out / RUN} is no JSON ({error}): {AGAIN}") from None
     if not all(files.has(found, name, kind) for name, kind in SAVED.items()):
         raise LearningError(f"{out / RUN} does not say all of a run; {AGAIN}")
     return dict(found)

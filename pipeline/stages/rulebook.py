@@ -40,15 +40,10 @@ def parse(text: str) -> tuple[Rule, ...]:
     """The rules of a JSON list; raises RuleError."""
     try:
         given = json_of(text, parse_constant=no_number)
-    except json.JSONDecodeError as error:
-        raise RuleError(
-            f"no JSON: {error.msg} at line {error.lineno}, column {error.colno}; words stand in"
-            ' "double quotes"'
-        ) from None
     except RuleError:
         raise
     except ValueError as error:
-        raise RuleError(f"no JSON that can be read: {error}") from None
+        raise RuleError(f'no JSON ({error}); words stand in "double quotes"') from None
     if not isinstance(given, list):
         raise RuleError("give a list of rules: [{...}, {...}]")
     return tuple(parse_rule(number, rule) for number, rule in enumerate(given, start=1))

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import math
 import os
+import re
 import shutil
 import signal
 import stat
@@ -227,13 +228,21 @@ NO_JSON = [
     b"\xff\xfe",
     b"\xc3(",
     b"'a'",
+    b'{"a": 1',
+    b'{"a": "b',
+    b"{} {}",
+    b'["\1"]',
+    b'{"a" 1}',
 ]
 
 
 @pytest.mark.parametrize("text", NO_JSON, ids=lambda text: repr(text[:6]))
 def test_whatever_is_no_json_is_a_value_error(text, tmp_path):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError) as told:
         files.json_of(text)
+    said = str(told.value)
+    assert said.startswith(("it is ", "it ends ", "a number in it ")), said
+    assert not re.search("Expect|Extra|Invalid|Untermin|codec|sys[.]|char [0-9]", said)
     (tmp_path / "rows.jsonl").write_bytes(text + b"\n{}\n")
     with pytest.raises(files.BrokenLineError, match=r"rows\.jsonl line 1 is no JSON"):
         files.read_lines(tmp_path / "rows.jsonl")

@@ -48,7 +48,7 @@ def test_labels_of_any_plain_shape_are_read(tmp_path, said, encoding):
     ("text", "said"),
     [
         ('{"labels": [["000.png",1],["001.png",2],]}', "line 1, column 40: a comma with nothing"),
-        ('{"labels": [\n["000.png" 1]]}', "line 2, column 12: no JSON"),
+        ('{"labels": [\n["000.png" 1]]}', "line 2, column 12: no JSON from there on"),
         ('{"labels": [["000.png", 0, 1]]}', r'label 0 is \["000.png", 0, 1\]: write \[name, class'),
         ('{"labels": 5}', r'holds 5: write {"labels"'),
         ('{"labels": [["000.png", "cat"]]}', "has no label for 001.png: label every picture or"),

@@ -91,7 +91,7 @@ def parsed_json(where: str, data: bytes) -> Any:
     except json.JSONDecodeError as error:
         # Python 3.13 points at the comma, older ones behind it.
         at = error.pos if text.startswith(",", error.pos) else len(text[: error.pos].rstrip()) - 1
-        said = f"no JSON ({error.msg})"
+        said = "no JSON from there on"
         if HANGING.match(text, max(at, 0)):
             error = json.JSONDecodeError("", text, at)
             said = "a comma with nothing after it: take it out"

@@ -38,7 +38,7 @@ def finished(tmp_path):
 def test_json_that_is_none_of_a_run_is_one_sentence(finished, name, read, text):
     assert read(finished)
     (finished / name).write_text(text, encoding="latin-1")
-    with pytest.raises(LearningError, match=f"{name} (cannot be read|does not say)"):
+    with pytest.raises(LearningError, match=f"{name} (is no JSON|does not say)"):
         read(finished)
     assert cli.main(["export", "--run", str(finished), "--out", str(finished / "new")]) == 2
     assert not (finished / "new").exists()

@@ -150,7 +150,7 @@ ACCEPT = '{"photo": "b", "action": "accept", "rectangles": '
 @pytest.mark.parametrize(
     ("line", "wrong"),
     [
-        ("nonsense", "Expecting value"),
+        ("nonsense", "it is none from column 1 on: 'nonsense'"),
         ('{"photo": "b", "action": "open", "chack": "01234567"}', "nobody knows what 'chack' is"),
         ('{"action": "open"}', "it names no photo"),
         ('{"photo": null, "action": "open"}', "it names no photo"),
