@@ -68,6 +68,7 @@ def check_page(page: Page) -> None:
         check_own(page.out)  # it is written anew
     else:
         check_place(page.out)
+    check_model(page.model)
 
 
 def check_own(out: Path) -> None:
@@ -101,7 +102,7 @@ def write_page(page: Page) -> list[str]:
         for part in WEB.iterdir():
             shutil.copyfile(part, folder / part.name)
         put_litert(folder / "litert")
-        if page.model.suffix == ".tflite" or graph_kind(page.model) == TFLITE:
+        if graph_kind(page.model) == TFLITE:
             about = write_whole(page, folder)
         else:
             about, notes = write_apart(page, folder)
@@ -148,8 +149,6 @@ def shape_of_file(path: Path) -> tuple[int, tuple[int, int, int]]:
     """(z_dim, (height, width, channels)) of a file that `export` wrote; raises DeployError."""
     from ai_edge_litert.interpreter import Interpreter
 
-    if not path.is_file():
-        raise DeployError(f"model = {path}: there is no such file")
     try:
         runner = Interpreter(str(path)).get_signature_runner("serving_default")
         inputs, outputs = runner.get_input_details(), runner.get_output_details()

@@ -8,6 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tests.kit.made_generators import opened
+from tests.kit.small_models import small_model
 from training import cli
 from training.deploy import page, parts, standalone
 from training.deploy.page import WEB, Page, check_page, check_size, write_page
@@ -43,7 +44,7 @@ def test_no_page_names_another_site():
     [
         (("--model=x.npz", "--out={full}"), "exists already: choose another name, or remove it"),
         (("--model=x.npz", "--out={full}/a/b"), "a/b: nothing can be written there"),
-        (("--model=x.tflite", "--out={new}"), "model = x.tflite: there is no such file"),
+        (("--model=x.tflite", "--out={new}"), "model = x.tflite: there is no such run or"),
         (("--model=x", "--out={new}", "--teacher=y"), "teacher = y: there is no such run"),
         (("--model=x", "--out={new}", "--directions=y"), "directions = y: there is no such file"),
         (("--model={broken}", "--out={new}"), "is no .tflite that `export` wrote: name the model"),
@@ -57,7 +58,7 @@ def test_words_that_cannot_be_are_one_sentence(tmp_path, capsys, monkeypatch, wo
     full, broken = tmp_path / "full", tmp_path / "broken.tflite"
     full.mkdir()
     (full / "a").touch()
-    broken.write_bytes(b"TFL3 broken")
+    broken.write_bytes(b"\x1c\0\0\0TFL3 broken")
     monkeypatch.setattr(page, "put_litert", lambda folder: None)
     places = {"full": full, "new": tmp_path / "new", "broken": broken}
     assert sentence in said(capsys, "page", *(word.format(**places) for word in words))
@@ -248,3 +249,6 @@ def test_a_file_is_taken_for_tflite_by_what_is_in_it(tmp_path, monkeypatch):
         (tmp_path / name).write_bytes(b"\x1c\0\0\0TFL3 and no more")
         with pytest.raises(page.DeployError, match=page.NOT_OURS):
             write_page(Page(tmp_path / name, tmp_path / "page"))
+    model = small_model(tmp_path / "small.npz", "rgb").rename(tmp_path / "small.tflite")
+    monkeypatch.setattr(page, "write_apart", lambda *_: ({"whole": False}, ["a model"]))
+    assert write_page(Page(model, tmp_path / "page")) == ["a model"]
