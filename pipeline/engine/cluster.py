@@ -5,6 +5,7 @@ It stays open from stage to stage, until one needs a library that must not meet 
 
 import asyncio
 import atexit
+import errno
 import logging
 import multiprocessing
 import ssl
@@ -296,6 +297,8 @@ def asked(client: "Client", question: Callable[..., Any], *given: Any, **more: A
         silence = f"Dask's scheduler has not answered for {SILENT_SECONDS} s"
         raise CommClosedError(f"{silence}: the same command goes on") from None
     except OSError as error:  # which CommClosedError is; of one that is gone it may be another
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise  # this machine has too many files open, and the scheduler may be well
         gone = f"Dask's scheduler is gone ({words_of(error)})"
         raise CommClosedError(f"{gone}: the same command goes on") from None
 

@@ -112,7 +112,7 @@ def map_units(
         if config.scheduler == "local":
             client = cluster.connect("local", config.processes, config.dashboard, library)
             return on_this_machine(client, units, progress, store)
-        with fitness.terms(store, first.items[0].path.parent) as terms:
+        with fitness.terms(store, first.photos) as terms:
             return on_scheduler(units, config.scheduler, progress, library, terms)
     except BaseException:
         cluster.close()
@@ -266,8 +266,10 @@ class Crew:
     def refuse(self, worker: str, lacking: str) -> None:
         """Send a worker away, and say so; raises MachineError where no other is left.
 
-        Or where another run is at work, to which it may be fit.
+        Or where another run is at work, to which it may be fit, or this machine lacks the same.
         """
+        if self.terms and (unseen := fitness.unseen(self.terms.photos)):
+            raise MachineError(f"this machine, too, {unseen}")
         if worker not in self.refused:
             self.refused[worker] = lacking
             if cluster.is_shared(self.client):

@@ -169,6 +169,11 @@ class Unit:
         """The keys of its rows, which need not be objects for it."""
         return keys_of(self.items)
 
+    @property
+    def photos(self) -> Place:
+        """Where its photos lie: the source, or the folder of one whose source is not known."""
+        return self.items.source if isinstance(self.items, Batch) else self.items[0].path.parent
+
     def give_up(self, reason: str) -> None:
         """Record that these rows are dropped because they cannot be done."""
         results = {item.key: [dropped(item.row, reason)] for item in self.items}

@@ -1,6 +1,7 @@
 """Workers that somebody started: those that cannot make the same results are sent away by name."""
 
 import ctypes.util
+import errno
 import os
 import shutil
 import signal
@@ -17,15 +18,16 @@ import dask
 import distributed
 import pytest
 from distributed import Client
+from distributed.comm import CommClosedError
 
 from atelier import files
 from pipeline.engine import cluster, crew, fitness, software, unit
 from pipeline.engine.crew import EngineConfig, MachineError
-from pipeline.rows import memo
+from pipeline.rows import manifest, memo
 from pipeline.rows.manifest import Row
 from tests.kit import works
 from tests.kit.clusters import announced, free_port, joined, scheduled
-from tests.kit.store import ROOT
+from tests.kit.store import ROOT, photo, save
 
 NAMES = [f"{n:03d}" for n in range(12)]
 
@@ -218,6 +220,38 @@ def test_photos_that_go_away_under_a_worker_are_noticed(tmp_path, loses):
         if loses == "the folder":
             photos.rmdir()
         assert terms.lacking() == f"does not see {photos}: mount it there at that path"
+
+
+def test_a_folder_of_the_source_that_is_emptied_is_no_missing_mount(tmp_path):
+    """Of the source itself: workers are not to blame for what this machine does not see either."""
+    source, store = tmp_path / "photos", tmp_path / "store"
+    save(source / "sub" / "0.png", photo(0))
+    save(source / "1.png", photo(1))
+    table = manifest.rows_table([Row("a", path="sub/0.png"), Row("b", path="1.png")])
+    some = unit.batch(table, table.column("id"), table, ("id", "path"), source, store)
+    first, _ = unit.cut(some, 1, works.measure, None, store)
+    assert first.items[0].path == source / "sub" / "0.png"
+    with fitness.terms(store, first.photos) as terms:
+        (source / "sub" / "0.png").unlink()
+        assert terms.lacking() == ""
+        (source / "1.png").unlink()
+        (source / "sub").rmdir()
+        lacking = terms.lacking()
+        with pytest.raises(MachineError, match=f"this machine, too, does not see {source}: mount"):
+            crew.Crew(None, print, terms).refuse("tcp://there", lacking)
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_what_ails_this_machine_is_not_said_of_the_scheduler(gone):
+    number = errno.ECONNREFUSED if gone else errno.EMFILE
+
+    def sync(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    with pytest.raises(OSError) as told:
+        cluster.asked(SimpleNamespace(sync=sync), print)
+    assert isinstance(told.value, CommClosedError) is gone
+    assert str(told.value).startswith("Dask's scheduler is gone (Connection ref") is gone
 
 
 def test_imagemagick_is_looked_for_under_its_usual_names_first(monkeypatch):
