@@ -118,7 +118,9 @@ def write_export(
     labels = labels_in(items.portions("photo"), paths, config)
     if out.is_dir() and not whole.is_whole(out / config.name):
         whole.forget_export(out)
-    if not out.is_dir():
+    if out.is_dir():
+        progress(len(items))  # they count as those that an unfinished run packed
+    else:
         rows = labels.one_hot() if labels else None
         content = Content(items, rows, out.parent)
         plan = pack.plan_of(content, layout, config.name, shape, **held)

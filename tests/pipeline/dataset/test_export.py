@@ -69,9 +69,10 @@ def test_two_workers_write_the_same_bytes(store: Path) -> None:
 
 
 def test_a_second_run_packs_nothing(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = content(run(store))
+    before, progress = content(run(store)), list[int]()
     monkeypatch.setattr(pack, "read_both", lambda *_: pytest.fail("packed again"))
-    assert content(run(store)) == before
+    assert content(run(store, progress=progress)) == before
+    assert progress == [COUNT]
 
 
 @pytest.fixture
