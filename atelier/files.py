@@ -10,7 +10,7 @@ import re
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -74,9 +74,7 @@ def is_writable(folder: Path) -> bool:
     except OSError:
         return False
     finally:
-        for place in new:
-            with suppress(OSError):
-                place.rmdir()
+        unmake(new)
 
 
 def free_bytes(folder: Path) -> float:
@@ -288,6 +286,46 @@ def alone(
             if say:
                 say(unlocked(path.parent))
         yield
+
+
+@contextmanager
+def made_for(folder: Path, first: Set[str], refusal: Refusal) -> Iterator[None]:
+    """Make a folder for some work; where that is refused or fails, what was made goes again.
+
+    But for what holds more than the files called `first`, or was begun by another process
+    meanwhile, which holds its `lock`. `refusal` is raised where no folder can be made.
+    """
+    new = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        unmake(new)
+        raise refusal from None
+    try:
+        yield
+    except (Refusal, OSError):
+        if folder in new:
+            unbegin(folder, first)
+        unmake(new)
+        raise
+
+
+def unbegin(folder: Path, first: Set[str]) -> None:
+    """Remove these files from a folder that holds no others, and in which nobody else works.
+
+    Two commands that begin at once both find that there is no folder.
+    """
+    with suppress(Refusal, OSError), alone(folder / "lock", Refusal("another process is at it")):
+        if first >= set(os.listdir(folder)):
+            for file in folder.iterdir():
+                file.unlink()
+
+
+def unmake(places: Iterable[Path]) -> None:
+    """Remove folders, the innermost first, as far as they are empty."""
+    for place in places:
+        with suppress(OSError):
+            place.rmdir()
 
 
 def unlocked(folder: Path) -> str:

@@ -49,7 +49,8 @@ def train(config: LearningConfig, say: Say) -> End:
         return "finished"
     check_out(out, out, config.pictures)
     busy = LearningError(f"{out}: another training writes there; wait for it")
-    with files.alone(out / "lock", busy, say):
+    refusal = LearningError(f"--out {out}: no folder can be made there: choose another")
+    with files.made_for(out, {"lock"}, refusal), files.alone(out / "lock", busy, say):
         files.sweep(out)
         learnt, held, classes = prepared(config, begun, say)
         say(f"{len(learnt)} pictures to learn from, {len(held)} held out, classes {classes}")

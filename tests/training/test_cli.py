@@ -163,7 +163,7 @@ def test_help_tells_the_presets_and_what_the_default_gives(capsys):
 def test_a_finished_run_that_can_only_be_read_is_finished(tmp_path, monkeypatch, capsys):
     data, run = draw(tmp_path / "data"), tmp_path / "run"
     assert rehearse(data, run, total_kimg=0.016) == "finished"
-    monkeypatch.setattr(beginning, "is_writable", lambda _: False)
+    monkeypatch.setattr(beginning.files, "is_writable", lambda _: False)
     words = [str(word) for word in command(data, run, total_kimg=0.016)]
     code, out, _ = said(capsys, words)
     assert code == 0 and f"{run} is finished, and can only be read there" in out

@@ -2,14 +2,13 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from atelier import files
 from atelier.commands import number_of, say
-from atelier.errors import Refusal
-from atelier.files import alone, is_text, is_writable
 from training.config import Config, ConfigError
 from training.run import folder
 from training.run.checkpoints import images_seen
@@ -28,7 +27,7 @@ def check_apart(config: Config) -> None:
     Or where TensorFlow could not write its part of it.
     """
     data, out = Path(config.data.data).resolve(), Path(config.run.out).resolve()
-    if not is_text(out):
+    if not files.is_text(out):
         raise ConfigError(f"out = {config.run.out}: this name is not UTF-8: choose another")
     if config.run.out and data.is_dir() and out.is_relative_to(data):
         raise ConfigError(
@@ -64,7 +63,7 @@ def is_kept_finished(run: Path, config: Config, dataset: Mapping[str, Any]) -> b
 
     Raises ConfigError for one that would go on there.
     """
-    if not run.is_dir() or is_writable(run):
+    if not run.is_dir() or files.is_writable(run):
         return False
     if known := folder.whole_run(run):
         folder.check_same(run, known, config, dataset)
@@ -79,20 +78,10 @@ def is_kept_finished(run: Path, config: Config, dataset: Mapping[str, Any]) -> b
 @contextmanager
 def made_for(run: Path) -> Iterator[None]:
     """Make the folder of a run; where the command is refused, what was made for it goes again."""
-    new = [place for place in (run, *run.parents) if not place.exists()]
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        unmake(new)
-        raise ConfigError(f"out = {run}: no folder can be made there: choose another") from None
-    check_others_files(run, set(os.listdir(run)))
-    try:
+    refusal = ConfigError(f"out = {run}: no folder can be made there: choose another")
+    with files.made_for(run, FIRST, refusal):
+        check_others_files(run, set(os.listdir(run)))
         yield
-    except (Refusal, OSError):
-        if run in new:
-            forget(run)
-        unmake(new)
-        raise
 
 
 def check_others_files(run: Path, there: set[str]) -> None:
@@ -105,21 +94,3 @@ def check_others_files(run: Path, there: set[str]) -> None:
             " another out"
         )
     say(f"note: {run} has other files in it, and the run is written beside them")
-
-
-def forget(run: Path) -> None:
-    """Remove what a run has written before it learns; nothing where another process has begun it.
-
-    Two commands that begin at once both find that there is no folder.
-    """
-    with suppress(Refusal, OSError), alone(run / "lock", Refusal("another process trains it")):
-        if FIRST.issuperset(os.listdir(run)):
-            for file in run.iterdir():
-                file.unlink()
-
-
-def unmake(places: list[Path]) -> None:
-    """Remove folders, the innermost first, as far as they are empty."""
-    for place in places:
-        with suppress(OSError):
-            place.rmdir()

@@ -77,6 +77,18 @@ def test_where_nothing_can_be_written_is_said_before_the_work(
     assert (finished / "file").read_text() == "mine"
 
 
+def test_a_training_that_is_refused_leaves_no_folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(cli, "set_up", lambda _: None)
+    labels, pictures = dataset(tmp_path, 2)
+    given = ["--labels", str(labels), "--pictures", str(pictures), "--weights", "none"]
+    for there in (False, True):
+        out = tmp_path / "runs" / "one"
+        assert cli.main(["train", *given, "--classes", "other", "--out", str(out)]) == 2
+        assert capsys.readouterr().err.startswith("error: ")
+        assert out.exists() is out.parent.exists() is there
+        out.mkdir(parents=True, exist_ok=True)
+
+
 def test_a_name_that_tensorflow_cannot_write_to_is_refused(tmp_path):
     for folder in (tmp_path / "\udce4", tmp_path / "\udce4" / "below"):
         with pytest.raises(LearningError, match="this name is not UTF-8: choose another"):
