@@ -179,7 +179,8 @@ def train_command(given: argparse.Namespace) -> int:
     from training.state import network_configs
 
     source = sources.open_source(options["data"])
-    config = tuning.resolve_begun(given.preset, *source.shape[:2], options, runs)
+    own = folder.on_dataset(runs, sources.dataset_identity(source))
+    config = tuning.resolve_begun(given.preset, *source.shape[:2], options, own)
     if model := tuning.begun_from(options):
         tuning.check_images(model.config, model.path, config.data.data, source, tuning.WAYS_OUT)
     for note in (*source.notes, *few_pictures(config, len(source))):

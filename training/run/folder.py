@@ -73,6 +73,14 @@ def all_begun(runs: Iterable[Path], model: str) -> Iterator[dict[str, Any]]:
                     yield known
 
 
+def on_dataset(runs: Iterable[Path], dataset: Mapping[str, Any]) -> Iterator[Path]:
+    """Those of the runs that learn from this dataset."""
+    for run in runs:
+        with suppress(OSError, ConfigError):
+            if (known := whole_run(run)) and not datasets_apart(known, dataset):
+                yield run
+
+
 def dataset_of(known: Mapping[str, Any]) -> dict[str, Any]:
     """What tells the dataset of a run from others, wherever it lies."""
     return {name: value for name, value in known["dataset"].items() if name != "path"}

@@ -18,6 +18,7 @@ from training.exchange.opening import open_generator
 from training.exchange.tuning import frozen_layers, network_options, resolve_begun
 from training.networks.architecture import Pair
 from training.run import checkpoints, folder
+from training.sources import dataset_identity, open_source
 
 ALL = ("G_ema", "G", "D")
 STEPS = {"total_kimg": 0.008, "snapshot_kimg": 0.004, "batch": 4, "tick_kimg": 0.004}
@@ -185,6 +186,26 @@ def test_a_run_goes_on_without_the_model_it_was_begun_from(tmp_path, kind):
     assert again == before
     assert resolve_begun("auto", *size, asked[1], folder.runs_in(runs / "a-1")) == before[1]
     assert resolve_begun("auto", *size, given).network.w_dim == 512 != before[0].network.w_dim
+
+
+def test_of_runs_whose_model_is_gone_that_of_the_dataset_goes_on(tmp_path, capsys):
+    path = small_model(tmp_path / "model.npz", "rgb")
+    form, given = describe_model(path), {"resume_from": str(path), "name": "a"}
+    frozen, network = {"one": 1, "two": 2}, Pair(form.config, form.discriminator).saved()
+    for name, layers in frozen.items():
+        data = dataset_for(form.config, tmp_path / name)
+        (data / f"00{layers}.png").unlink()
+        size = form.config.height, form.config.width
+        config = resolve_begun("auto", *size, given | {"data": str(data), "freeze_d": str(layers)})
+        known = dataset_identity(open_source(str(data)))
+        run = tmp_path / "runs" / f"a-{folder.key(config, known)}"
+        write(run / "config.json", json.dumps(folder.begin_run(config, known, network)))
+    path.unlink()
+    for name, layers in frozen.items():
+        words = given | {"preset": "auto", "data": tmp_path / name, "out": tmp_path / "runs"}
+        line = [f"--{option.replace('_', '-')}={value}" for option, value in words.items()]
+        assert cli.main(["train", *line, "--dry-run"]) == 0
+        assert f'"freeze_d": {layers},' in capsys.readouterr().out
 
 
 def test_a_scratch_run_and_fine_tuned_ones_have_keys_of_their_own(pickle, tmp_path):
