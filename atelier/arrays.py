@@ -21,7 +21,8 @@ ZIP = b"PK\3\4"  # how one begins
 SEAL = b"heads %08x"
 END_BYTES = 22  # of a zip's end, before its comment
 LOCAL_BYTES = 30  # of a member's head in a zip, before its name
-SPARE = 64 * 2**20  # bytes that stay free on the disk
+MEMBER_BYTES = 512  # of a member's heads in a .npz, about
+SPARE = 64 * 2**20  # bytes that stay free on the disk; where a file is smaller, as many as it has
 ODD = (
     struct.error,
     NotImplementedError,
@@ -40,14 +41,15 @@ class CheckpointError(Refusal):
 def save_arrays(path: Path, arrays: Arrays, about: Mapping[str, Any]) -> None:
     """Write in one go; raises CheckpointError before writing where the disk is full."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    needed = sum(array.nbytes for array in arrays.values()) + SPARE
+    described = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    size = sum(array.nbytes + MEMBER_BYTES for array in (described, *arrays.values()))
+    needed = size + min(size, SPARE)
     free = files.free_bytes(path.parent)
     if free < needed:
         raise CheckpointError(
-            f"{path.parent} has {free / 1e6:.0f} MB free and {path.name} needs"
-            f" {needed / 1e6:.0f} MB: make room and run the same command again"
+            f"{path.parent} has {free / 1e6:.2f} MB free and {path.name} needs"
+            f" {needed / 1e6:.2f} MB: make room and run the same command again"
         )
-    described = np.frombuffer(json.dumps(about).encode(), np.uint8)
     with files.replacing(path) as partial, partial.open("wb") as file:
         np.savez(file, allow_pickle=False, **{"about": described, **arrays})
         file.close()

@@ -21,9 +21,11 @@ def test_arrays_and_what_describes_them_come_back(tmp_path):
 
 def test_a_full_disk_is_said_before_the_first_byte(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "free_bytes", lambda _: 10**6)
-    with pytest.raises(CheckpointError, match=r"has 1 MB free and one\.npz needs 67 MB"):
-        save_arrays(tmp_path / "one.npz", {"a": np.zeros(4)}, {})
+    with pytest.raises(CheckpointError, match=r"has 1.00 MB free and one\.npz needs 16.00 MB"):
+        save_arrays(tmp_path / "one.npz", {"a": np.zeros(10**6)}, {})
     assert not list(tmp_path.iterdir())
+    save_arrays(tmp_path / "one.npz", {"a": np.zeros(4)}, {})  # for which there is room
+    assert (tmp_path / "one.npz").stat().st_size < files.free_bytes(tmp_path) / 2
 
 
 @pytest.mark.parametrize("kept", [0, 10, 100, 300, -1])
