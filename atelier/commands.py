@@ -5,7 +5,7 @@ import errno
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from io import TextIOWrapper
@@ -146,11 +146,20 @@ def ranged(kind: type, low: float | None = None, high: float | None = None) -> C
     return read
 
 
-def add_options(group: Any, section: type[Section], leave_out: Sequence[str] = ()) -> None:
-    """One command line option per field; those that are not given are not in the namespace."""
-    hints = hints_of(section)
+def add_options(
+    group: Any,
+    section: type[Section],
+    leave_out: Sequence[str] = (),
+    defaults: Mapping[str, str] | None = None,
+) -> None:
+    """One command line option per field; those that are not given are not in the namespace.
+
+    `defaults` says what holds of an option that is not given, where that is not the field's own.
+    """
+    hints, others = hints_of(section), defaults or {}
     for f in (f for f in fields(section) if f.name not in leave_out):
-        kind, help = hints[f.name], f"{f.metadata['help']} [{shown(f.default)}]"
+        default = others.get(f.name, shown(f.default))
+        kind, help = hints[f.name], f"{f.metadata['help']} [{default}]"
         value = "|".join(get_args(kind)) if get_origin(kind) is Literal else kind.__name__.upper()
         more: dict[str, Any] = {"nargs": "?", "const": "true"} if kind is bool else {}
         group.add_argument(

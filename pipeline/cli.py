@@ -69,7 +69,7 @@ def parser() -> Parser:
         command("source", source, "say where run, given the same words, takes its photos from"),
     ):
         like_run.add_argument(
-            "task", nargs="?", default="Dataset", help=f"Dataset, {trainings}, or a stage"
+            "task", nargs="?", default="Dataset", help=f"Dataset, {trainings}, or a stage [Dataset]"
         )
         like_run.add_argument(
             "--retry", action="store_true", help="try photos again that killed a worker"
@@ -89,7 +89,7 @@ def parser() -> Parser:
         nargs="+",
         default=["unsure"],
         metavar="WORD",
-        help="unsure (least sure first), random, or reasons of Crop: only those photos",
+        help="unsure (least sure first), random, or reasons of Crop: only those photos [unsure]",
     )
     review_.add_argument("--reasons", nargs="+", metavar="WORDS", help="what the digits refuse for")
     either = review_.add_mutually_exclusive_group()

@@ -127,17 +127,10 @@ def add_train(commands: Any) -> None:
     train.add_argument(
         "--dry-run", action="store_true", help="print the config and estimates, stop"
     )
+    defaults = {name: f"{presets.DEFAULT}: {value}" for name, value in presets.defaults().items()}
     for title, section in SECTIONS.items():
         group = train.add_argument_group(title, section.__doc__)
-        add_options(group, section)
-        tell_defaults(group)
-
-
-def tell_defaults(group: Any) -> None:
-    """Say of each option what the default preset gives it, where that is not the option's own."""
-    for action in group._group_actions:
-        if value := presets.default_of(action.dest):
-            action.help = f"{action.help.rpartition(' [')[0]} [{presets.DEFAULT}: {value}]"
+        add_options(group, section, defaults=defaults)
 
 
 def add_net(command: argparse.ArgumentParser) -> None:
@@ -156,13 +149,13 @@ def add_net(command: argparse.ArgumentParser) -> None:
         "--device",
         choices=("auto", "cpu", "gpu"),
         default="auto",
-        help="where to compute; auto: a GPU if there is one",
+        help="where to compute; auto: a GPU if there is one [auto]",
     )
     command.add_argument(
         "--threads",
         type=ranged(int, low=0, high=MOST_THREADS),
         default=0,
-        help="of a CPU; 0: all cores",
+        help="of a CPU; 0: all cores [0]",
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from atelier.options import nearest
+from atelier.options import nearest, shown
 from training.config import Config, ConfigError, configure
 
 DEFAULT = "auto"
@@ -59,20 +59,19 @@ def told() -> str:
     """What is in each preset, a line for each."""
     lines = []
     for name, table in PRESETS.items():
-        shown = (
-            {option: default_of(option) for option in auto(256, 256)} if name == "auto" else table
-        )
-        said = ", ".join(f"{option} {value}" for option, value in shown.items())
-        lines.append(f"  {name:9} {said}")
+        said = {option: shown(value) for option, value in table.items()}
+        words = (defaults() if name == DEFAULT else said).items()
+        lines.append(f"  {name:9} {', '.join(f'{option} {value}' for option, value in words)}")
     return "\n".join(lines)
 
 
-def default_of(option: str) -> str:
-    """What `auto` gives an option, whatever the size or by it; nothing where it gives none."""
-    found = [auto(side, side).get(option) for side in (64, 256, 1024)]
-    if found[0] is None:
-        return ""
-    return str(found[0]) if len(set(found)) == 1 else "by size"
+def defaults() -> dict[str, str]:
+    """What `auto` gives each of its options, whatever the size or by it."""
+    sizes = [auto(side, side) for side in (64, 256, 1024)]
+    values = {option: {table.get(option) for table in sizes} for option in sizes[0]}
+    return {
+        option: "by size" if len(found) > 1 else shown(*found) for option, found in values.items()
+    }
 
 
 def devices_of(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Laws of the commands: whatever a person types is answered, and what cannot be in one sentence."""
 
+import argparse
 import os
 import re
 from functools import cache
@@ -56,6 +57,14 @@ def test_help_tells_of_every_option(command, capsys):
     for flag in command.flags:
         assert flag in out
     assert all(action.help for action in command.actions)
+
+
+@every_command
+def test_help_tells_what_holds_where_an_option_is_not_given(command):
+    for action in command.actions:
+        if action.default not in (None, False, "", [], argparse.SUPPRESS):
+            default = " ".join(action.default) if action.nargs == "+" else str(action.default)
+            assert f"[{default.removesuffix('.0')}" in action.help, action.dest
 
 
 @every_command

@@ -1,11 +1,16 @@
 """The command line says what it will do, and what is wrong, in one sentence."""
 
+import re
+
 import pytest
 
+from atelier.options import shown
+from tests.kit import command_lines
 from tests.kit.training_runs import command, draw, rehearse
 from training import cli, loop, presets
 from training.config import ConfigError
 from training.run import beginning
+from training.student.options import configured
 
 
 def said(capsys, arguments):
@@ -149,15 +154,42 @@ def test_what_is_no_checkpoint_is_said_in_our_words(tmp_path, capsys):
     assert "is broken or no checkpoint: it holds no arrays" in error and "pickle" not in error
 
 
-def test_help_tells_the_presets_and_what_the_default_gives(capsys):
+def test_help_tells_the_presets(capsys):
     _, out, _ = said(capsys, ["train", "--help"])
     words = " ".join(out.split())
     assert out.splitlines()[0].count("[") == 3
     for name, table in presets.PRESETS.items():
         assert f"\n  {name:9} " in out
-        assert all(f"{option} {value}" in words for option, value in table.items())
-    assert "mapping network [auto: 2]" in words and "over all rounds [auto: by size]" in words
-    assert "length of the latent z [512]" in words
+        assert all(f"{option} {shown(value)}" in words for option, value in table.items())
+    for option, value in presets.defaults().items():
+        assert f"{option} {value}" in words
+
+
+LEARNING = {
+    "train": lambda side: presets.resolve("auto", side, side, {}),
+    "distill": lambda side: configured({}, {}, (side, side)),
+}
+
+
+@pytest.mark.parametrize("learning", LEARNING)
+def test_help_tells_what_holds_of_an_option_that_is_not_given(learning):
+    configs = [LEARNING[learning](side) for side in (64, 256, 1024)]
+    commands = {(one.package, *one.words): one for one in command_lines.commands()}
+    for action in commands["training", learning].actions:
+        held = [vars(part)[action.dest] for part in all_parts(configs) if action.dest in vars(part)]
+        if held:
+            told = re.search(r" \[(?:auto: )?(.*)\]$", action.help)[1]
+            by_size = len(set(held)) > 1
+            assert told == "by size" if by_size else same(told, held[0]), action.dest
+
+
+def all_parts(configs):
+    return [part for config in configs for part in vars(config).values()]
+
+
+def same(told, value):
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(told) == value if number else told == shown(value)
 
 
 def test_a_finished_run_that_can_only_be_read_is_finished(tmp_path, monkeypatch, capsys):

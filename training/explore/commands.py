@@ -78,7 +78,7 @@ def add_generate(commands: Any) -> None:
     generate = commands.add_parser("generate", help="write a picture per seed")
     generate.set_defaults(command=drawing.generate_command)
     add_model(generate)
-    generate.add_argument("--seeds", default="0-15", help="for example 0-15 or 0,7083,25026")
+    generate.add_argument("--seeds", default="0-15", help="for example 7 or 0,7083,25026 [0-15]")
     add_look(generate)
     add_noise(generate)
     add_moves(generate)

@@ -37,7 +37,7 @@ def add_distill(commands: Any, command: Callable[[argparse.Namespace], int]) -> 
     )
     for title, (section, _) in options.GIVEN.items():
         group = distill.add_argument_group(title, section.__doc__)
-        add_options(group, section, options.left_out(title))
+        add_options(group, section, options.left_out(title), options.DEFAULTS)
 
 
 def asked_early(given: argparse.Namespace) -> options.DistillationConfig:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
-from atelier.options import option
+from atelier.options import option, shown
 from training import presets, schedule
 from training.config import SECTIONS, Config, ConfigError, Options, made_sections, steps_option
 
@@ -96,6 +96,8 @@ PUBLISHED: dict[str, Any] = {
     "pl_weight": 0,
     "mbstd_group": 1,  # which divides any batch, until the teacher is known and says its own
 }
+# What holds of an option that is not given, where `train` has another default.
+DEFAULTS = {name: shown(value) for name, value in PUBLISHED.items()} | {"r1_gamma": "by size"}
 SMALL_GAMMA = 0.002  # times the area of an image up to 64 px: where presets.small ends
 
 
