@@ -16,6 +16,7 @@ from training.deploy.trial import furthest, tried
 TO_NHWC, TO_NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
 CPU = ("CPU", "DEFAULT")  # whose kernels run on one
 BY_AXIS = ("strides", "dilations", "ksize")
+GRADIENT = "_gradient_op_type"  # names a function of Python's, as swish has, that no file can hold
 INSTEAD = {
     **dict.fromkeys(
         ("CudnnRNN", "CudnnRNNV2", "CudnnRNNV3"),
@@ -39,13 +40,18 @@ def fit_for_cpu(graph: Graph) -> None:
         if node.device:
             graph.changes[f"device {node.device} stripped"] += 1
             node.device = ""
+        if GRADIENT in node.attr:
+            graph.changes["gradient of an operation's own stripped"] += 1
+            del node.attr[GRADIENT]
+    for node in nodes_of(graph.definition, compiled=False):
         if in_nchw(node) or not runs_on_cpu(node):
             raise ConvertError(f"{node.name}: {node.op} {lacking_on_cpu(node)}")
 
 
 def in_nchw(node: Any) -> bool:
-    """Whether an operation takes pictures in NCHW."""
-    return "data_format" in node.attr and bool(node.attr["data_format"].s == b"NCHW")
+    """Whether an operation takes pictures in NCHW; a CPU adds biases in any form."""
+    has_form = "data_format" in node.attr and node.op != "BiasAdd"
+    return has_form and bool(node.attr["data_format"].s == b"NCHW")
 
 
 def runs_on_cpu(node: Any) -> bool:

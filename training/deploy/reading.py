@@ -17,10 +17,11 @@ from atelier.errors import Refusal, reason_in, stand_in
 from training.exchange.described import GRAPHS, graph_kind
 
 # Operations whose data_format may be NCHW: their first input is the picture, as is output 0.
-PICTURES = {"Conv2D", "DepthwiseConv2dNative", "MaxPool", "AvgPool", "BiasAdd", "FusedBatchNorm"}
+PICTURES = {"Conv2D", "DepthwiseConv2dNative", "MaxPool", "AvgPool", "FusedBatchNorm"}
 PICTURES |= {"FusedBatchNormV2", "FusedBatchNormV3"}
 # What has no place in a graph of constants: variables that change, and tables.
 KEEPING = ("Assign", "LookupTable")
+XLA = "_XlaMustCompile"  # a function whose operations need no kernels
 KERAS = {b"PK\3\4": ".keras", b"\x89HDF": ".h5"}  # how such a file begins: Keras goes by suffixes
 READ = "name a SavedModel, a .keras or a .pb"
 
@@ -159,10 +160,10 @@ def signature_names(names: Sequence[str]) -> list[str]:
     return found
 
 
-def nodes_of(definition: Any) -> list[Any]:
-    """All of a graph, those of its functions too."""
-    inner = [node for part in definition.library.function for node in part.node_def]
-    return [*definition.node, *inner]
+def nodes_of(definition: Any, compiled: bool = True) -> list[Any]:
+    """All of a graph, those of its functions too; of functions that XLA compiles, if asked for."""
+    parts = [part for part in definition.library.function if compiled or XLA not in part.attr]
+    return [*definition.node, *(node for part in parts for node in part.node_def)]
 
 
 def check_constant(definition: Any) -> None:

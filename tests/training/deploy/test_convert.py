@@ -1,5 +1,6 @@
 """Graphs that were made on a GPU, and the same for a CPU."""
 
+import inspect
 import os
 import subprocess
 import sys
@@ -79,6 +80,49 @@ def test_a_keras_file_and_a_savedmodel_stay_what_they_are(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_every_activation_of_keras_stays_what_it_is(tmp_path, capsys):
+    no_layers = {"get", "serialize", "deserialize", "threshold"}  # the last wants numbers
+    found = vars(tf.keras.activations).items()
+    names = {name for name, made in found if inspect.isfunction(made)} - no_layers
+    given = tf.keras.Input((10, 4))
+    model = tf.keras.Model(given, {name: tf.keras.layers.Activation(name)(given) for name in names})
+    model.save(tmp_path / "a.keras")
+    assert converted(tmp_path / "a.keras", tmp_path / "out") == 0
+    assert "x gradient of an operation's own stripped" in capsys.readouterr().out
+    run = tf.saved_model.load(str(tmp_path / "out")).signatures["serving_default"]
+    (name,) = run.structured_input_signature[1]
+    numbers = RNG.standard_normal((2, 10, 4)).astype(np.float32)
+    wanted, made = model(numbers), run(**{name: tf.constant(numbers)})
+    assert len(names) > 25 and {"swish", "gelu", "mish"} < names
+    for name in names:
+        np.testing.assert_allclose(made[name], wanted[name], atol=1e-6)
+
+
+@pytest.mark.slow
+def test_layers_of_keras_in_nchw_of_any_rank_stay_what_they_are(tmp_path):
+    layers, form = tf.keras.layers, {"data_format": "channels_first"}
+    given = [tf.keras.Input((2, *[6] * axes), name=f"of{axes}") for axes in (1, 2, 3)]
+    found = [
+        [conv(4, 3, **form), pool(2, **form), layers.BatchNormalization(axis=1)]
+        for conv, pool in (
+            (layers.Conv1D, layers.MaxPooling1D),
+            (layers.Conv2D, layers.AveragePooling2D),
+            (layers.Conv3D, layers.MaxPooling3D),
+        )
+    ]
+    found[1].append(layers.Conv2D(2, 3, groups=2, **form))
+    outputs = [layer(x) for x, some in zip(given, found, strict=True) for layer in some]
+    model = tf.keras.Model(given, outputs)
+    model.save(tmp_path / "a.keras")
+    assert converted(tmp_path / "a.keras", tmp_path / "out") == 0
+    run = tf.saved_model.load(str(tmp_path / "out")).signatures["serving_default"]
+    numbers = {x.name: RNG.random((2, *x.shape[1:])).astype(np.float32) for x in given}
+    made = run(**{name: tf.constant(each) for name, each in numbers.items()})
+    for number, wanted in enumerate(model([*numbers.values()])):
+        np.testing.assert_allclose(made[f"output_{number}"], wanted, atol=1e-5)
+
+
 def test_a_savedmodel_whose_fingerprint_is_damaged_is_taken_without_a_word(tmp_path):
     saved(tmp_path / "one", lambda x: x + 1, tf.TensorSpec([None, 2]))
     (tmp_path / "one" / "fingerprint.pb").write_bytes(b"damaged")
