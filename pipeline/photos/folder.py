@@ -50,6 +50,7 @@ BLIND = (
     "neither a checksum nor a time: one that is replaced by another of its size is noticed with"
     " --rescan only"
 )
+HOLDS = "give the one that holds the photos"
 MENDS = "`python -m pipeline verify --repair` makes it again"
 
 
@@ -191,11 +192,9 @@ def batched(things: Iterable[Thing], size: int) -> Iterator[list[Thing]]:
 def check_source(source: Path, store: Path, option: str) -> None:
     """Raise SettingsError, naming the option, where `source` cannot be a folder of photos."""
     if not source.exists():
-        raise SettingsError(f"{option} = {source}: there is no such folder")
+        raise SettingsError(f"{option} = {source}: there is no such folder; {HOLDS}")
     if not source.is_dir():
-        raise SettingsError(
-            f"{option} = {source}: not a folder; give the one that holds the photos"
-        )
+        raise SettingsError(f"{option} = {source}: not a folder; {HOLDS}")
     inside = source.resolve()
     raw = (store / "raw").resolve()
     if inside.is_relative_to(store.resolve()) and not inside.is_relative_to(raw):
@@ -222,7 +221,7 @@ def listing(
         rows = filter(None, found)
     first = next(rows, None)
     if first is None:
-        raise SettingsError(f"{option} = {source}: the folder is empty")
+        raise SettingsError(f"{option} = {source}: the folder is empty; {HOLDS}")
     return chain([first], rows)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline import sample
 from pipeline.engine import cluster
+from pipeline.photos.folder import HOLDS
 from tests.kit.commands import error, run, run_apart
 from tests.kit.store import photo, results, save
 
@@ -118,7 +119,7 @@ def test_a_rule_on_what_no_detector_finds_is_refused_before_any_looks(folder):
 def test_an_empty_folder_is_one_sentence(folder):
     (folder / "empty").mkdir()
     said = error(run(folder, "run", Ingest_source=folder / "empty"), code=2)
-    assert said == f"[Ingest] source = {folder}/empty: the folder is empty"
+    assert said == f"[Ingest] source = {folder}/empty: the folder is empty; {HOLDS}"
     save(folder / "empty" / "first.png", photo(1))
     finished(run(folder, "run", Ingest_source=folder / "empty"))
 

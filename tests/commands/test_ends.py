@@ -10,6 +10,7 @@ import pytest
 
 from atelier.commands import FULL, PRINTED
 from detectors.packaged import YUNET
+from pipeline.photos.folder import HOLDS
 from tests.kit import commands
 from tests.kit.store import ROOT
 
@@ -71,7 +72,7 @@ def test_plain_luigi_tries_a_model_in_a_process_of_its_own(folder):
 
 def test_what_fails_in_a_stage_that_is_asked_late_is_the_one_sentence(folder):
     said = commands.error(commands.run(folder, "run", FilterPose_reference="/no/such"), code=2)
-    assert said == "[FilterPose] reference = /no/such: there is no such folder"
+    assert said == f"[FilterPose] reference = /no/such: there is no such folder; {HOLDS}"
 
 
 @pytest.fixture

@@ -117,8 +117,8 @@ def test_pixel_limit_is_checked_before_any_decode(store):
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ("nowhere", "there is no such folder"),
-        ("photos/0.png", "not a folder"),
+        ("nowhere", f"there is no such folder; {folder.HOLDS}"),
+        ("photos/0.png", f"not a folder; {folder.HOLDS}"),
         ("store/resize", "lies in the store"),
     ],
 )
@@ -131,7 +131,7 @@ def test_a_bad_source_is_one_sentence(store, source, said):
 def test_an_empty_source_is_an_error(store):
     (store.parent / "empty").mkdir()
     set_options(Ingest_source=store.parent / "empty")
-    with pytest.raises(ValueError, match="the folder is empty"):
+    with pytest.raises(ValueError, match=f"the folder is empty; {folder.HOLDS}"):
         Ingest().complete()
 
 
@@ -230,5 +230,5 @@ def test_photos_that_are_away_are_those_of_the_source_and_not_of_the_reference_s
     assert build(Ingest(photos="reference"))
     fresh()
     (store.parent / "photos").rename(store.parent / "unplugged")
-    assert cli.photos_away().endswith("photos: there is no such folder")
+    assert cli.photos_away().endswith(f"photos: there is no such folder; {folder.HOLDS}")
     assert {row.path: row for row in Ingest().rows()} == known
