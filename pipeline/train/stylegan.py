@@ -194,11 +194,23 @@ def as_begun(
     data: Path, store: Path, config: TrainerConfig, width: int, height: int
 ) -> TrainerConfig:
     """With ONCE, where no preset is named and a run that was begun with it is there."""
-    once = replace(config, preset=ONCE)  # type: ignore[call-arg]
-    runs = known_runs(store)
-    wanted = None if config.options()["preset"] else once.resolved_beside(runs, width, height)
-    found = wanted is not None and any(is_of(run, data, wanted) for run in runs)
+    if config.options()["preset"]:
+        return config
+    runs, once = known_runs(store), replace(config, preset=ONCE)  # type: ignore[call-arg]
+    usual, wanted = (each.resolved_beside(runs, width, height) for each in (config, once))
+    found = any(is_of(run, data, wanted) and not begun_as(run, usual, wanted) for run in runs)
     return once if found else config
+
+
+def begun_as(run: Path, config: Config, other: Config) -> bool:
+    """Whether a run began with something of a config in which that and the other differ.
+
+    Presets are no part of its identity: of the networks of a model all have the same.
+    """
+    parts = (folder.saved_run(run) or {})["config"].values()
+    begun = {name: value for part in parts for name, value in part.items()}
+    own, others = config.options(), other.options()
+    return any(begun.get(n) == own[n] != others[n] for n in own)
 
 
 def known_runs(store: Path) -> list[Path]:
