@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from atelier.options import MOST_THREADS, OptionError, Section, nearest, option
 from training import schedule
-from training.augment import check_pipe
+from training.augment import PIPES, check_pipe
 
 METRIC = re.compile(r"(fid|frechet|kid|pr)([1-9]\d*)k(_full)?")
 FIGURE = re.compile(r"(\w+)\((random-inception|classifier)\)")  # as one by a stand-in is called
@@ -128,9 +128,7 @@ class AugmentConfig(Options):
     ada_target: float = option(0.6, "sign of D on real images to aim at", low=-1, high=1)
     ada_kimg: float = option(500.0, "kimg in which p could rise from 0 to 1", low=0.001)
     ada_interval: int = option(4, "minibatches from one change of p to the next", low=1)
-    augment_pipe: str = option(
-        "bgc", "what may be done: b blit, g geometry, c colour, ...", check=check_pipe
-    )
+    augment_pipe: str = option("bgc", f"what may be done: {', '.join(PIPES)}", check=check_pipe)
     augment_centre: Literal["wavelet", "nvlabs"] = option(
         "wavelet",
         "where ADA's filter is centred: where the wavelet is, or as NVlabs' code has it",

@@ -240,16 +240,15 @@ def test_done_is_a_run_of_this_identity_that_is_far_enough(one_run, given, data,
         ("config-f", "", "config-f"),  # 0.1 named none, and took that
         ("config-f", "auto", "auto"),
         ("auto", "", ""),
-        ("tiny", "", ""),
     ],
 )
-@pytest.mark.parametrize("networks", [{}, {"fmap_base": "16384", "mapping_layers": "8"}])
-def test_a_run_goes_on_with_the_preset_that_it_began_with(tmp_path, begun, named, taken, networks):
-    where = {"data": "/one/two/dataset", "name": "stylegan2"}
-    config = presets.resolve(begun, 16, 16, where | networks)
+@pytest.mark.parametrize("nets", [{}, {"fmap_base": "16384", "mapping_layers": "8"}])
+def test_a_run_goes_on_with_the_preset_that_it_began_with(tmp_path, begun, named, taken, nets):
+    asked = {**nets, "data": "/one/two/dataset", "name": "stylegan2"}
+    config = presets.resolve(begun, 16, 16, asked)
     run = tmp_path / "runs" / f"stylegan2-{runs.key(config, DATASET)}"
     files.write_json(run / "config.json", runs.begin_run(config, DATASET, {}))
-    given = TrainStyleGANConfig(preset=named, total_kimg="3", **networks)
+    given = TrainStyleGANConfig(preset=named, total_kimg="3", **nets)
     found = stylegan.as_begun(Path("/one/two/dataset"), tmp_path, given, 16, 16)
     assert found.options() == {**given.options(), "preset": taken}
 
