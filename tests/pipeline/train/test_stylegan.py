@@ -5,13 +5,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from atelier import files, stop
+from atelier import files
 from atelier.arrays import save_arrays
 from pipeline import options
 from pipeline.dataset.export import LAYOUTS
@@ -19,10 +18,9 @@ from pipeline.options import SettingsError, current
 from pipeline.tasks import ExportTFRecords
 from pipeline.train import child as trainer
 from pipeline.train import student, stylegan
-from pipeline.train.child import TrainError
 from pipeline.train.stylegan import TrainStyleGANConfig
 from pipeline.train.tasks import DistillStyleGAN, TrainStyleGAN
-from tests.kit.commands import command, error, run, wait_for
+from tests.kit.commands import command, error, run
 from tests.kit.store import ROOT, fresh, set_options
 from tests.kit.training_runs import follow_here
 from training import presets
@@ -34,18 +32,6 @@ LUIGI = [str(Path(sys.executable).with_name("luigi")), "--module", "pipeline", "
 STEPS = {"preset": "tiny", "device": "cpu", "grid_columns": 2, "grid_rows": 1}
 STEPS |= {"r1_interval": 0, "pl_weight": 0}  # each is a graph more
 DATASET = {"images": 3, "shape": [16, 16, 3], "classes": 0, "digest": "d", "labels_digest": "l"}
-
-
-def child(script, *words):
-    """The command of a trainer that is a few lines."""
-    return [sys.executable, "-c", script, *words]
-
-
-def follow(script):
-    """Follow such a trainer; returns what Luigi would show."""
-    heard = []
-    stylegan.follow_trainer(child(script), lambda *said: heard.append(said))
-    return heard
 
 
 def test_every_option_is_trainings_own():
@@ -84,128 +70,6 @@ def test_only_what_is_given_goes_to_the_trainer(tmp_path, monkeypatch):
     assert words == ["--preset=tiny", "--name=stylegan2", f"--resume_from={tmp_path / 'old'}"]
 
 
-def test_progress_is_read_from_the_status_line(capsys):
-    line = "1.5 of 160 kimg  49 min 49 s left  real +0.10"
-    assert follow(f"print('config'); print({line!r})") == [(line, 0)]
-    assert follow("print('0.075 of 0.1 kimg  1 s left')")[0][1] == 75
-    assert follow(r"import os; os.write(1, b'caf\xe9\n')") == []
-    told = capsys.readouterr().out.splitlines()
-    assert (told[:2], told[-1]) == (["config", line], r"caf\xe9")
-
-
-@pytest.mark.parametrize(
-    ("end", "said"),
-    [
-        ("print('error: data is empty', file=sys.stderr); sys.exit(2)", "^data is empty$"),
-        ("print('collapsed at 3 kimg: jump'); sys.exit(3)", "^training collapsed at 3 kimg: jump;"),
-        ("sys.exit(3)", "^training collapsed; its checkpoints are kept: lower g_lr"),
-        ("os.kill(os.getpid(), 15)", "somebody stopped the trainer; the same command goes on"),
-        ("sys.exit(130)", "somebody stopped the trainer; the same command goes on"),
-        ("sys.exit(1)", "failed with exit code 1; its last words are above"),
-        ("os.kill(os.getpid(), 9)", "killed by signal 9 .*smaller batch"),
-    ],
-)
-def test_every_other_end_is_one_sentence(end, said):
-    with pytest.raises(TrainError, match=said):
-        follow(f"import os, sys; {end}")
-
-
-ANSWERS_ONCE = """
-import os, signal, sys, time
-heard = []
-signal.signal(signal.SIGTERM, lambda *_: heard.append("term"))
-signal.signal(signal.SIGINT, lambda *_: heard.append("int"))
-print("ready", flush=True)
-os.kill(os.getppid(), FIRST)
-while not heard:
-    time.sleep(0.01)
-for number in (signal.SIGINT, signal.SIGTERM):
-    os.kill(os.getppid(), number)
-    time.sleep(0.2)
-print("heard", *heard)
-sys.exit(130)
-"""
-
-
-@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGHUP])
-def test_signals_are_passed_on_once_and_waited_for(capsys, first):
-    before = signal.signal(first, signal.SIG_DFL)  # nohup has it ignored
-    with pytest.raises(KeyboardInterrupt):
-        follow(ANSWERS_ONCE.replace("FIRST", str(int(first))))
-    signal.signal(first, before)
-    told = capsys.readouterr()
-    assert told.out.splitlines() == ["ready", "heard term"]
-    assert "the trainer writes a checkpoint first" in told.err
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-
-
-PATIENT = """
-import os, signal, sys, time
-signal.signal(signal.SIGTERM, lambda *_: print("term", flush=True))
-signal.signal(signal.SIGINT, lambda *_: sys.exit(print("int")))
-for _ in range(100):
-    os.kill(os.getppid(), signal.SIGINT)
-    time.sleep(0.1)
-"""
-
-
-def test_a_ctrl_c_that_comes_much_later_is_passed_on(capsys, monkeypatch):
-    monkeypatch.setattr(stop, "PATIENCE", 1)
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    began = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        follow(PATIENT)
-    signal.signal(signal.SIGINT, before)
-    assert capsys.readouterr().out.splitlines() == ["term", "int"]
-    assert time.monotonic() - began > 1
-
-
-def test_what_ends_us_leaves_no_trainer(monkeypatch):
-    def broken(*_, **__):
-        raise RuntimeError
-
-    monkeypatch.setattr("builtins.print", broken)
-    with pytest.raises(RuntimeError):
-        follow("import time; print('x', flush=True); time.sleep(60)")
-
-
-def test_a_trainer_goes_on_though_nobody_reads_what_it_prints(monkeypatch):
-    def broken(*_, **__):
-        raise BrokenPipeError
-
-    monkeypatch.setattr("builtins.print", broken)
-    monkeypatch.setattr("sys.stdout", sys.stdout)
-    assert follow("print('x', flush=True)") == []
-
-
-KILLED = """
-import os, sys
-from pipeline.train import child, stylegan
-child.BEGIN = child.BEGIN.replace('"-m", *', '"-c", FAKE, *')
-child.BEGIN = "FAKE = " + repr(sys.argv[1]) + child.BEGIN
-stylegan.train_generator("data", stylegan.Path(sys.argv[2]), stylegan.TrainStyleGANConfig(), print)
-"""
-TELLS_OF_ITS_END = """
-import pathlib, signal, sys, time
-def end(*_):
-    pathlib.Path(FILE).write_text("saved")
-    sys.exit(130)
-signal.signal(signal.SIGTERM, end)
-print("ready", flush=True)
-time.sleep(60)
-"""
-
-
-@pytest.mark.slow
-def test_a_killed_parent_leaves_no_trainer(tmp_path):
-    fake = TELLS_OF_ITS_END.replace("FILE", repr(str(tmp_path / "end")))
-    line = child(KILLED, fake, str(tmp_path / "store"))
-    with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
-        assert parent.stdout.readline() == "ready\n"
-        parent.kill()
-    wait_for(tmp_path, "end")
-
-
 @pytest.fixture
 def one_run(tmp_path):
     """A store with one run of the preset tiny at 2 kimg, on the records one/two/dataset."""
@@ -240,6 +104,7 @@ def test_done_is_a_run_of_this_identity_that_is_far_enough(one_run, given, data,
         ("config-f", "", "config-f"),  # 0.1 named none, and took that
         ("config-f", "auto", "auto"),
         ("auto", "", ""),
+        ("tiny", "", ""),
     ],
 )
 @pytest.mark.parametrize("nets", [{}, {"fmap_base": "16384", "mapping_layers": "8"}])
