@@ -48,6 +48,7 @@ def test_what_is_no_file_of_arrays_is_refused(tmp_path):
         load_arrays(tmp_path / "gone.npz")
 
 
+@pytest.mark.slow
 def test_no_changed_or_missing_byte_goes_unnoticed(tmp_path):
     path = tmp_path / "a.npz"
     save_arrays(path, {"G/a": np.arange(5.0), "D/b": np.float32(3)}, {"x": 1})

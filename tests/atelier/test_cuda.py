@@ -86,6 +86,7 @@ def test_a_process_takes_the_memory_it_needs(monkeypatch, given, kept):
     assert os.environ[cuda.GROWTH] == kept
 
 
+@pytest.mark.slow
 def test_the_command_line_is_read_before_tensorflow_is_imported():
     asked = "import training.cli, sys; print('tensorflow' in sys.modules)"
     line = [sys.executable, "-c", asked]

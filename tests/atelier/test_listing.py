@@ -170,6 +170,7 @@ def test_of_two_datasets_in_a_folder_none_is_guessed(tmp_path):
     assert cats.notes == ["dogs-rxx.labels is not called cats-rxx.labels, so it is no labels"]
 
 
+@pytest.mark.slow
 def test_no_depth_of_folders_is_too_much(tmp_path):
     folder = tmp_path
     for _ in range(200):

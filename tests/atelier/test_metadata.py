@@ -90,6 +90,7 @@ def plain():
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP"])
 def test_no_exif_tag_decides(name, plain):
     for entry in odd_entries():
@@ -137,6 +138,7 @@ def chunk(kind, content, wrong=0):
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("orientation", [1, 6])
 def test_no_tag_of_a_tiff_decides(orientation):
     data = BARE["TIFF"]
@@ -272,6 +274,7 @@ def segment(marker, content):
     return struct.pack(">BBH", 0xFF, marker, 2 + len(content)) + content
 
 
+@pytest.mark.slow
 def test_no_segment_of_a_jpeg_decides():
     data = BARE["JPEG"]
     head = pictures.header(data, LIMIT)

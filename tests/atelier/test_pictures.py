@@ -170,6 +170,7 @@ def test_a_truncated_file_is_refused_by_every_decode(format):
         pictures.decode(data)
 
 
+@pytest.mark.slow
 def test_a_scaled_decode_cuts_the_same_rectangle():
     pixels = smooth(1600, 1200)
     data = encoded(pixels, "JPEG", quality=97)
@@ -236,6 +237,7 @@ def test_a_file_that_changed_or_vanished_is_no_drop(tmp_path):
         read_photo(item)
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_odd_files_are_kept_or_dropped_with_a_reason(test_data):
     """Each file in one process with 2 GB of address space beyond what Python itself takes."""

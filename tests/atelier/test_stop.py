@@ -52,6 +52,7 @@ def training():
         os.close(descriptor)
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_ends_what_does_not_come_to_hear_it(training):
     started, screen = training
     process = started(0.5, LONG)
@@ -65,6 +66,7 @@ def test_a_second_ctrl_c_ends_what_does_not_come_to_hear_it(training):
     assert process.communicate() == ("", None) and process.returncode == stop.STOPPED
 
 
+@pytest.mark.slow
 def test_a_signal_that_is_heard_in_time_leaves_a_checkpoint(training):
     started, _ = training
     process = started(60, SHORT)
@@ -97,6 +99,7 @@ def test_what_heard_signals_before_hears_them_again_and_nothing_stays_open(heard
     assert len(os.listdir("/proc/self/fd")) == opened and signal.set_wakeup_fd(-1) == -1
 
 
+@pytest.mark.slow
 def test_signals_of_others_ask_for_no_stop(heard, monkeypatch, capsys):
     monkeypatch.setattr(stop, "SOON", 0)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)

@@ -173,6 +173,7 @@ def test_where_all_pages_are_thumbnails_the_first_counts():
     assert far(pictures.decode(data)[..., 0], grey()) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "compression", ["group4", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"]
 )

@@ -95,6 +95,7 @@ def test_a_run_sees_what_changed_since_the_one_before(tmp_path, called, capsys):
     assert "error" not in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @everywhere
 def test_a_scheduler_is_asked_wherever_a_command_is_called(called):
     with pytest.raises(cluster.MachineError, match="no Dask scheduler answers at tcp"):

@@ -60,6 +60,7 @@ def test_a_file_that_is_no_model_is_said_in_one_sentence(tmp_path, capfd):
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_yunet_sees_both_eyes_where_they_are(test_data):
     from pipeline.stages.detect import small

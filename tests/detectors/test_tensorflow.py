@@ -93,6 +93,7 @@ def test_boxes_that_are_none_are_told(tmp_path, box):
     assert found[1].box == Box(0, 0, 0, 0)
 
 
+@pytest.mark.slow
 def test_finds_under_the_floor_and_small_faces_are_left_out(tmp_path):
     path = frozen(tmp_path / "g.pb", [FACE, HAND, (0.3, 1, [0, 0, 1, 1])])
     assert [one.label for one in load(path)([red(64, 64)])[0]] == ["face", "hand"]

@@ -85,6 +85,7 @@ def test_every_room_has_its_floor(package):
     assert rooms(package) <= planned
 
 
+@pytest.mark.slow
 @every_package
 def test_imports_point_down(package):
     height = {
@@ -163,6 +164,7 @@ def test_the_room_of_torch_imports_nothing_for_its_guests():
     assert house.libraries(house.modules()["training.features"]) == set()
 
 
+@pytest.mark.slow
 def test_nothing_stands_in_two_packages():
     seen = defaultdict(list)
     for module, path in house.modules().items():
@@ -181,6 +183,7 @@ def test_files_stay_small():
     assert [path for path in FILES if len(path.read_text().splitlines()) > LINES] == []
 
 
+@pytest.mark.slow
 def test_functions_stay_small():
     long = [
         (module, node.name)
@@ -195,6 +198,7 @@ def test_modules_say_what_they_are_for():
     assert [name for name, tree in house.trees().items() if not ast.get_docstring(tree)] == []
 
 
+@pytest.mark.slow
 def test_import_pipeline_loads_nothing_heavy():
     script = f"import pipeline, sys; print(sorted(set(sys.modules) & {HEAVY!r}))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)

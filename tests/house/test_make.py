@@ -133,6 +133,7 @@ def test_the_page_is_of_the_faces_or_of_the_model_that_is_named(make):
         assert words[4:] == [f"--model={model}", "--out", "data/page", "--teacher", "t.npz"], done
 
 
+@pytest.mark.slow
 def test_board_shows_the_runs_that_there_are(make):
     done, words = make("board")
     assert done.stderr.splitlines()[0] == "no run is in data/runs yet: make train begins one"

@@ -26,6 +26,7 @@ def test_renaming_a_photo_runs_no_model(store, monkeypatch):
     assert any(row.path == "renamed.png" for row in Ingest().rows())
 
 
+@pytest.mark.slow
 def test_moving_the_source_reads_no_bytes(store, monkeypatch):
     assert build(Resize())
     moved = store.parent / "moved"
@@ -47,6 +48,7 @@ def test_an_edited_photo_is_another_photo(store, monkeypatch):
     assert len(seen) == 1
 
 
+@pytest.mark.slow
 def test_a_changed_decision_embeds_only_changed_rectangles(store, monkeypatch):
     assert build(Embed())
     seen = counting(monkeypatch, Embed)
@@ -86,6 +88,7 @@ def test_a_raised_version_runs_its_stage_alone(store, monkeypatch):
     assert {stage for stage, rows in seen.items() if rows} == {Detect}
 
 
+@pytest.mark.slow
 def test_a_photo_gone_between_two_stages_is_no_drop(store):
     assert build(Ingest())
     gone = store.parent / "photos" / "1.png"
@@ -110,6 +113,7 @@ def test_a_source_that_vanishes_leaves_no_drops(store):
     assert all(row.drop is None for row in Detect().rows())
 
 
+@pytest.mark.slow
 def test_a_reference_that_is_cropped_already_is_taken_whole(store, monkeypatch):
     set_options(FilterPose_reference_cropped="true")
     assert build(FilterPose())
@@ -119,6 +123,7 @@ def test_a_reference_that_is_cropped_already_is_taken_whole(store, monkeypatch):
     assert all(row.rectangle == Box(0, 0, 160, 120) for row in rows)
 
 
+@pytest.mark.slow
 def test_without_a_reference_everything_passes_and_nothing_is_embedded(store, monkeypatch):
     seen = counting(monkeypatch, Embed)
     set_options(FilterPose_reference="")

@@ -33,6 +33,7 @@ def story(store):
     return json.loads(json.dumps(told))
 
 
+@pytest.mark.slow
 def test_nothing_decides_or_draws_otherwise_than_before(store):
     for number in range(4, 7):
         save(store.parent / "photos" / f"{number}.png", photo(number, [(70, 30, 16 + 4 * number)]))

@@ -165,6 +165,7 @@ def test_units_are_cut_once_the_workers_are_known(store, monkeypatch):
         Ingest().run()
 
 
+@pytest.mark.slow
 @every_working_stage
 def test_a_crash_keeps_finished_units(store, reference, stage, monkeypatch):
     assert build(stage().before()[0]) if stage().before() else True

@@ -49,6 +49,7 @@ def test_every_file_is_as_it_was_written(made):
     assert verify.verify(store, False, int) == 1
 
 
+@pytest.mark.slow
 def test_only_the_report_is_written_anew(made, monkeypatch):
     for kind in (tasks.Stage, tasks.SetStage):
         monkeypatch.setattr(kind, "build", lambda self: pytest.fail(f"{self.title} ran again"))
@@ -63,6 +64,7 @@ def test_the_run_is_finished_and_its_checkpoint_whole(made):
     assert not broken and found.about["counters"]["seen"] == 32
 
 
+@pytest.mark.slow
 def test_the_run_can_go_on_and_draw(made, tmp_path):
     """Its checkpoint fits the networks that its options make today."""
     store, _ = made

@@ -138,6 +138,7 @@ def test_where_nothing_can_be_made(tmp_path, capsys, out):
     )
 
 
+@pytest.mark.slow
 def test_a_run_beside_other_files_says_so(tmp_path, capsys):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "letter.txt").write_text("dear")

@@ -59,6 +59,7 @@ def test_the_kinds_are_what_they_are_called():
     assert len(counts) == 7 and counts == pytest.approx(4000 / 7, rel=0.2)
 
 
+@pytest.mark.slow
 def test_styles_are_mixed_as_often_as_asked():
     numbers = [tf.constant(12 * step, tf.int64) for step in range(500)]
     place = tf.constant(0, tf.int64)

@@ -292,6 +292,7 @@ def test_steps_that_are_not_finite_are_left_out(tmp_path):
     assert what.good >= 40
 
 
+@pytest.mark.slow
 def test_other_networks_are_named(rehearsed, tmp_path):
     data = draw(tmp_path / "data", size=(16, 8))
     with pytest.raises(CheckpointError, match=r"for 8 x 8 x 3 images, this run's are 16 x 8 x 3"):

@@ -157,6 +157,7 @@ def test_xla_gives_the_same(tmp_path):
         assert np.linalg.norm(step - others[name]) <= 0.01 * np.linalg.norm(step), name
 
 
+@pytest.mark.slow
 def test_xla_has_convolutions_of_its_own(tmp_path):
     config = small(tmp_path, tmp_path, xla="true")
     state = new_state(config, network_configs(config, (8, 8, 3), 0))
@@ -186,6 +187,7 @@ def test_images_in_turn_give_what_images_at_once_give(tmp_path, monkeypatch):
         np.testing.assert_allclose(gradient, value, atol=1e-5 * abs(value).numpy().max())
 
 
+@pytest.mark.slow
 def test_real_images_wait_for_the_gradients_of_fakes(tmp_path, monkeypatch):
     monkeypatch.setattr(phases, "LARGE", 64)
     config = small(tmp_path, tmp_path)

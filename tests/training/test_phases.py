@@ -60,6 +60,7 @@ def close(found, loss, tape, state, network):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4 * np.abs(other).max() + 1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("height", "width", "rows", "columns"), [(64, 64, 1, 1), (256, 128, 4, 2)])
 def test_some_pixels_tell_how_alike_fakes_are(phases, height, width, rows, columns):
     images = np.random.default_rng(0).normal(size=(BATCH, height, width, 3)).astype(np.float32)
@@ -72,6 +73,7 @@ def test_some_pixels_tell_how_alike_fakes_are(phases, height, width, rows, colum
     assert abs(found - images.std(axis=0).mean()) < 0.01 * found
 
 
+@pytest.mark.slow
 def test_r1_weighs_half_of_gamma_times_its_interval(phases):
     """gamma / 2 E |grad D(x)|^2 (Mescheder et al. 2018), every 16 minibatches 16 times that."""
     state = phases.state
@@ -86,6 +88,7 @@ def test_r1_weighs_half_of_gamma_times_its_interval(phases):
     close(found, loss, tape, state, "D")
 
 
+@pytest.mark.slow
 def test_path_length_weighs_its_weight_times_its_interval(phases):
     """E (|J^T y| - a)^2 of half a minibatch, a having moved (Karras et al. 2020, eq. 4)."""
     state, generator = phases.state, phases.state.networks["G"]

@@ -140,6 +140,7 @@ def test_a_run_of_before_is_the_same_run(tmp_path):
         folder.check_same(tmp_path, known, skip, {})
 
 
+@pytest.mark.slow
 def test_the_average_alone_is_read_from_a_checkpoint(tmp_path, monkeypatch):
     data, run = draw(tmp_path / "data"), tmp_path / "run"
     rehearse(data, run, **SHORT)
@@ -204,6 +205,7 @@ def ways(known, path=()):
             yield from ways(known[name], (*path, name))
 
 
+@pytest.mark.slow
 def test_a_config_json_of_another_form_is_refused(tmp_path):
     """Whatever of it is missing or another kind; before, its network went into the checkpoints."""
     data, run = draw(tmp_path / "data"), tmp_path / "run"
@@ -230,6 +232,7 @@ def test_a_config_json_of_another_form_is_refused(tmp_path):
             folder.whole_run(run)
 
 
+@pytest.mark.slow
 def test_what_was_frozen_moves_no_further_than_the_rate_at_first(tmp_path):
     """Its slots are new, so the count of steps is; with the old one it moves ten times that."""
     frozen, free = (small(tmp_path, tmp_path, freeze_d=n) for n in (4, 0))

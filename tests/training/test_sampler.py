@@ -44,6 +44,7 @@ def test_pictures_do_not_depend_on_how_many_are_made_at_once(generator, latents,
     near(Sampler(generator, 4, noise)(z[2:], labels[2:], psi=0.7, first=12), whole[2:])
 
 
+@pytest.mark.slow
 def test_styles_and_pictures_are_the_generators_own(generator, latents):
     z, labels = latents
     sampler = Sampler(generator, 3)

@@ -81,6 +81,7 @@ def test_all_levels_are_those_of_nvlabs_records(tmp_path):
     assert open_source(tmp_path / "raw/dataset").shape == (16, 16, 3)
 
 
+@pytest.mark.slow
 def test_lower_levels_of_pngs_are_not_multiplied_by_the_opacity(tmp_path):
     drawn(tmp_path, "RGBA")
     raw = sharded(tmp_path, "raw", "rgba", pixels="raw", levels="all")

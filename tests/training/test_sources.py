@@ -64,6 +64,7 @@ def test_records_say_which_class_no_picture_has(tmp_path, pictures):
     )
 
 
+@pytest.mark.slow
 def test_records_zip_and_folder_give_the_same(tmp_path, pictures):
     labels = np.eye(3, dtype=np.float32)[[0, 1, 2, 0, 1, 2]]
     records = write_records(tmp_path / "records", pictures, labels)
@@ -264,6 +265,7 @@ def test_identity_is_of_the_content_not_the_place(tmp_path):
     assert sources.dataset_identity(open_source(two)) != same[0]
 
 
+@pytest.mark.slow
 def test_whatever_happens_to_a_zip_it_is_read_or_refused(tmp_path):
     path, chance = tmp_path / "a.zip", random.Random(6)
     with zipfile.ZipFile(path, "w") as archive:

@@ -27,6 +27,7 @@ print(faults() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
 def test_a_buffer_of_an_image_is_not_faulted_in_again(monkeypatch):
     for name in startup.GIVEN:

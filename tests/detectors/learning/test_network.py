@@ -198,6 +198,7 @@ def test_weights_of_an_earlier_run_are_taken_over(tmp_path, small):
         )
 
 
+@pytest.mark.slow
 def test_weights_of_keras_without_the_top_are_taken_over(tmp_path, small):
     backbone = network.backbone_of(options())
     backbone.save_weights(tmp_path / "no_top.weights.h5")

@@ -28,6 +28,7 @@ def test_records_come_back(tmp_path):
         records.examples(path)
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_records_of_the_object_detection_api_are_read(test_data):
     from detectors import annotations

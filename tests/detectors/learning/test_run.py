@@ -218,6 +218,7 @@ def test_a_side_without_boxes_is_refused_before_the_run_begins(tmp_path):
     assert not (tmp_path / "run" / "config.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gone.h5", "text.h5", "text.keras", "text.txt"])
 def test_weights_that_cannot_be_taken_leave_no_run_behind(tmp_path, name):
     (tmp_path / f"text{Path(name).suffix}").write_text("no weights")

@@ -63,6 +63,7 @@ def pictures_in(folder, files):
     return sum(part["pictures"] for part in parts if own & part["files"].keys())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("levels", ["full", "all"])
 def test_three_more_write_three_files(store, levels):
     before = exported(store, "records/one", levels=levels)
@@ -77,6 +78,7 @@ def test_three_more_write_three_files(store, levels):
     assert not written(again, before)
 
 
+@pytest.mark.slow
 def test_another_name_keeps_all_files(store):
     before = exported(store, "records/one")
     after = exported(store, "records/two", name="faces")
@@ -91,6 +93,7 @@ def test_one_picture_is_one_file(store):
     assert (store / "resize/k/pictures/0.png").read_bytes() in file.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_pruned_export_takes_nothing_along(store):
     exported(store, f"records/{ONE}")
     two = exported(store, f"records/{TWO}", COUNT + MORE)
@@ -106,6 +109,7 @@ def labels_file(store, changed=()):
     return str(store / "labels.csv")
 
 
+@pytest.mark.slow
 def test_a_changed_label_writes_its_file_alone(store, monkeypatch):
     photos = {f"p{n}": f"{n}.jpg" for n in range(COUNT)}
     monkeypatch.setattr("tests.kit.exports.photos", lambda: photos)
@@ -122,6 +126,7 @@ def without_links(*_):
     raise OSError(errno.EXDEV, "Invalid cross-device link")
 
 
+@pytest.mark.slow
 def test_where_no_links_can_be_files_are_copied_and_that_is_said(store, monkeypatch, capsys):
     before = exported(store, "records/one")
     monkeypatch.setattr(os, "link", without_links)
@@ -131,6 +136,7 @@ def test_where_no_links_can_be_files_are_copied_and_that_is_said(store, monkeypa
     assert content(after) == content(exported(store, "elsewhere/two", COUNT + MORE))
 
 
+@pytest.mark.slow
 def test_only_what_is_written_needs_room(store, monkeypatch):
     before = exported(store, "records/one", pixels="raw")
     size = sum(path.stat().st_size for path in inodes(before).values())
@@ -150,6 +156,7 @@ def test_only_what_is_written_needs_room(store, monkeypatch):
         exported(store, "records/three", COUNT + MORE - 1, pixels="raw")
 
 
+@pytest.mark.slow
 def test_what_is_not_whole_is_packed_again(store):
     before = exported(store, "records/one")
     torn = sorted(inodes(before).values())[2]
@@ -160,6 +167,7 @@ def test_what_is_not_whole_is_packed_again(store):
     assert content(after) == content(exported(store, "elsewhere/two"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage",
     [
@@ -179,6 +187,7 @@ def test_a_damaged_description_keeps_nothing(store, damage):
     check_export([], dict, 0, store, ExportTFRecordsConfig(layout="sharded"), SMALL)
 
 
+@pytest.mark.slow
 def test_files_of_an_interrupted_export_are_kept_by_one_with_more_pictures(store):
     read, left = pack.read_both, iter(range(COUNT // 2))
 
@@ -200,6 +209,7 @@ def test_files_of_an_interrupted_export_are_kept_by_one_with_more_pictures(store
     assert os.listdir(store / "records") == [TWO]
 
 
+@pytest.mark.slow
 def test_what_a_dead_worker_left_is_not_put_in_place(store, monkeypatch):
     finishing = finished.put_in_place
 
@@ -215,6 +225,7 @@ def test_what_a_dead_worker_left_is_not_put_in_place(store, monkeypatch):
     assert content(exported(store, "records/one")) == content(exported(store, "elsewhere/one"))
 
 
+@pytest.mark.slow
 def test_a_file_that_went_is_no_export(store, monkeypatch):
     packing = pack.pack_all
 
@@ -231,6 +242,7 @@ def test_a_file_that_went_is_no_export(store, monkeypatch):
     assert content(exported(store, "records/one")) == content(exported(store, "elsewhere/one"))
 
 
+@pytest.mark.slow
 def test_a_jpeg_is_held_as_it_is(store):
     for n in range(COUNT):
         pixels = np.random.default_rng(n).integers(0, 256, (8, 8, 3), np.uint8)

@@ -172,6 +172,7 @@ def test_a_copy_of_another_size_is_no_copy(tmp_path, memory, monkeypatch):
         sent(export(tmp_path / "one"), memory)
 
 
+@pytest.mark.slow
 def test_a_finished_run_publishes_once(store, memory, watched, capsys):
     assert build(Dataset())
     set_options(ExportTFRecords_publish=memory.address)
@@ -226,6 +227,7 @@ def silent(*_):
     raise RemoteError("no answer")
 
 
+@pytest.mark.slow
 def test_what_a_copy_has_lost_is_noticed_and_copied_again(
     store, memory, watched, capsys, monkeypatch
 ):
@@ -260,6 +262,7 @@ def test_what_a_copy_has_lost_is_noticed_and_copied_again(
     assert verify(store, False, lambda: 0) == 1
 
 
+@pytest.mark.slow
 def test_a_store_that_does_not_answer_leaves_the_export_whole(store, memory, monkeypatch, capsys):
     set_options(ExportTFRecords_publish=memory.address)
 
@@ -278,6 +281,7 @@ def test_a_store_that_does_not_answer_leaves_the_export_whole(store, memory, mon
     assert build(Dataset()) and memory.content()
 
 
+@pytest.mark.slow
 def test_an_address_that_cannot_be_is_said_before_a_picture_is_written(store):
     with pytest.raises(SettingsError, match=r"publish = '/here': give an address, as s3://bucket"):
         ExportTFRecordsConfig(publish="/here")
@@ -293,6 +297,7 @@ def test_an_address_that_cannot_be_is_said_before_a_picture_is_written(store):
     )
 
 
+@pytest.mark.slow
 def test_a_target_that_cannot_be_is_said_before_all_work(store, memory, watched, capsys):
     memory.put("mine.jpg", b"mine")
     theirs = memory.inside("theirs")

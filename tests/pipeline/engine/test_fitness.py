@@ -174,6 +174,7 @@ def test_a_store_that_goes_away_under_a_worker_is_noticed(tmp_path, monkeypatch)
     )
 
 
+@pytest.mark.slow
 def test_units_are_cut_for_the_workers_that_a_scheduler_has(tmp_path, monkeypatch):
     config, names = EngineConfig("tcp://there:8786"), [f"{n:05d}" for n in range(20_000)]
     items, made = [unit.Item(name, Row(name), tmp_path / "none") for name in names], []

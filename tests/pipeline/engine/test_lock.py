@@ -35,11 +35,13 @@ def other(tmp_path):
     process.communicate()
 
 
+@pytest.mark.slow
 def test_a_second_command_hears_who_holds_the_store(tmp_path, other):
     with pytest.raises(lock.StoreInUseError, match=f"is in use by process {other.pid} on "):
         lock.hold(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_dead_holders_lock_is_taken_over(tmp_path, other):
     other.kill()
     other.wait()
@@ -60,6 +62,7 @@ def test_the_lock_of_a_restarted_container_is_nobodys(tmp_path):
     lock.release(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_whatever_ends_the_holder_lets_go(number, tmp_path, other):
     other.send_signal(number)

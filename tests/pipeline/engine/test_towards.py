@@ -61,6 +61,7 @@ def test_a_worker_listens_where_its_scheduler_is_reached_from(monkeypatch):
         towards.own_address("tcp://h:1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("greeting", "patience", "said"),
     [

@@ -50,6 +50,7 @@ def test_a_clip_that_says_nothing_is_taken(tmp_path, suffix):
     assert coding_of_clip(plain_clip(tmp_path / f"a{suffix}")) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_whatever_a_clip_says_of_itself_it_is_read(tmp_path, suffix):
     path = MADE[suffix](tmp_path / f"a{suffix}", 18)

@@ -125,6 +125,7 @@ def made(store):
     ]
 
 
+@pytest.mark.slow
 @every_store
 def test_the_same_photos_make_the_same_dataset(far, of_folder, tmp_path, monkeypatch):
     root, given, expected = of_folder

@@ -348,6 +348,7 @@ def test_histogram_of_nothing_is_nothing():
     assert histogram([], "none") == ""
 
 
+@pytest.mark.slow
 def test_thousands_of_reasons_make_a_bounded_page():
     rows = [dropped(Row(f"{n:032x}", path=f"a.{n}"), f"not a photo (.{n})") for n in range(5000)]
     chapters = [chapter("Ingest", rows)]

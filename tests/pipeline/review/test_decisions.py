@@ -89,6 +89,7 @@ def test_only_the_end_of_a_long_file_is_read(tmp_path, end):
     assert journal.path.stat().st_size == (whole if end else whole - len(long))
 
 
+@pytest.mark.slow
 def test_two_who_decide_at_once_lose_nothing(tmp_path, monkeypatch):
     journal, judge = Journal(tmp_path / "decisions.jsonl"), decisions.vouched
     other = Thread(target=lambda: Journal(journal.path).append(accept("b")))
@@ -130,6 +131,7 @@ def test_many_decisions_are_one_write(tmp_path, monkeypatch):
     assert len(load_decisions(journal.path)) == 3 and len(synced) == 1
 
 
+@pytest.mark.slow
 def test_no_changed_byte_of_a_line_goes_unnoticed(tmp_path):
     journal = Journal(tmp_path / "decisions.jsonl")
     for name in "abc":
@@ -285,6 +287,7 @@ def test_a_decision_taken_back_leads_to_the_old_results(store):
     assert Crop().path == path and Resize().complete()
 
 
+@pytest.mark.slow
 def test_decisions_outlive_other_settings_and_names(store):
     assert build(Crop())
     one = next(row.photo for row in Crop().rows() if row.drop is None)
@@ -299,6 +302,7 @@ def test_decisions_outlive_other_settings_and_names(store):
     ] == [one]
 
 
+@pytest.mark.slow
 def test_a_broken_file_stops_with_its_line(store):
     assert build(Detect())
     file_in(store).parent.mkdir()
@@ -308,6 +312,7 @@ def test_a_broken_file_stops_with_its_line(store):
         Crop().complete()
 
 
+@pytest.mark.slow
 def test_an_edited_photo_comes_again_with_its_old_rectangle(store):
     from pipeline.review.photos import ordered, photos
 

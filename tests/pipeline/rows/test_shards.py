@@ -85,6 +85,7 @@ def test_a_digest_knows_rows_and_not_how_arrow_holds_them():
     assert known not in [columns.digest_table(rows_table(other)) for other in others]
 
 
+@pytest.mark.slow
 def test_a_list_of_shards_tells_what_is_in_them(tmp_path):
     rows = [*named(40), dropped(Row("f" * 32), "no face: 0")]
     tables = shards.parted(*columns.located_rows(rows), list("0123456789abcdef"))
@@ -105,6 +106,7 @@ def test_a_list_of_shards_tells_what_is_in_them(tmp_path):
     assert shards.shard_at(made[0].file, made[0].prefix) == made[0]
 
 
+@pytest.mark.slow
 def test_parts_of_all_shards_are_cut_once_and_many_become_one(tmp_path):
     rows = named(64)
     for start in range(0, 64, 4):
@@ -194,6 +196,7 @@ def parts_read(monkeypatch):
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", [False, True])
 def test_only_parts_that_can_hold_a_wanted_vector_are_read(tmp_path, parts_read, cut):
     rows = named(320)

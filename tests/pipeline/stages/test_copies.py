@@ -36,6 +36,7 @@ def test_all_near_pairs_are_found(bits):
     assert bits < 6 or len(expected) > 500
 
 
+@pytest.mark.slow
 def test_hashes_that_share_their_bits_are_searched_as_well():
     hashes = np.arange(3000, dtype=np.uint64)
     apart = np.bitwise_count(hashes[:, None] ^ hashes[None])
@@ -129,6 +130,7 @@ def test_a_crowd_is_searched_in_linear_time_and_memory(kind):
     assert told[1] < 1.1 * told[0]
 
 
+@pytest.mark.slow
 def test_a_crowd_of_copies_leaves_few():
     rows = [row(f"{n:05}", fine=n % 8) for n in range(9000)]
     found = copies(rows_table(rows), 0, 0)

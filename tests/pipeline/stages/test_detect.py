@@ -70,6 +70,7 @@ def test_adding_a_detector_runs_that_one_alone(two, monkeypatch):
     assert len(seen) == photos
 
 
+@pytest.mark.slow
 def test_a_stated_factor_runs_no_model(two, monkeypatch):
     assert build(Crop())
     seen = counting(monkeypatch, Detect)
@@ -80,6 +81,7 @@ def test_a_stated_factor_runs_no_model(two, monkeypatch):
     assert sorted(faces) == [24, 26, 29, 31]  # 20, 22, 24 and 26 before
 
 
+@pytest.mark.slow
 def test_boxes_that_are_none_are_counted_and_go_no_further(two):
     set_options(Detect_detector="haar, haar:profile")
     assert build(Crop())
@@ -90,6 +92,7 @@ def test_boxes_that_are_none_are_counted_and_go_no_further(two):
     assert not [one for row in Crop().rows() for one in row.boxes if one.label == UNUSABLE]
 
 
+@pytest.mark.slow
 def test_garbage_collection_keeps_every_detector_in_use(two):
     set_options(Detect_detector="haar, haar:profile")
     assert build(Crop())
@@ -110,6 +113,7 @@ def model(store, monkeypatch):
     return path
 
 
+@pytest.mark.slow
 def test_the_cut_into_units_changes_no_find(store, model):
     seen = []
     for size in (1, 3, 100):
@@ -120,6 +124,7 @@ def test_the_cut_into_units_changes_no_find(store, model):
     assert all(row.face for row in Crop().rows() if row.drop is None)
 
 
+@pytest.mark.slow
 def test_what_is_odd_about_a_model_is_told(store, model, capsys):
     assert build(Detect())
     count = len(Detect().rows())
@@ -128,6 +133,7 @@ def test_what_is_odd_about_a_model_is_told(store, model, capsys):
     assert f"Detect: tfod:model.pb: {count} finds in {count} photos are of a class" in told
 
 
+@pytest.mark.slow
 def test_a_moved_model_runs_nothing_and_a_changed_one_all(store, model, monkeypatch):
     assert build(Detect())
     moved = model.rename(store.parent / "moved.pb")

@@ -105,6 +105,7 @@ def save_again(store):
     save(store.parent / "photos" / "again.png", pixels)
 
 
+@pytest.mark.slow
 def test_a_near_copy_is_dropped_and_names_the_larger_one(store):
     save_again(store)
     assert build(FilterQuality())
@@ -122,6 +123,7 @@ def accept(store, path):
     Journal(file_in(store)).append(Decision(one.photo, path, "accept", (rectangle,)))
 
 
+@pytest.mark.slow
 def test_what_was_accepted_in_the_review_goes_through(store):
     save_again(store)
     severe = {f"FilterQuality_{name}": limit for name, limit in SEVERE.items() if name != "score"}
@@ -137,6 +139,7 @@ def test_what_was_accepted_in_the_review_goes_through(store):
     assert kept == {"1.png", "again.png"}
 
 
+@pytest.mark.slow
 def test_a_changed_limit_reads_no_pixels(store, monkeypatch):
     assert build(FilterQuality())
     working = [stage for stage in STAGES if issubclass(stage, Stage)]
@@ -149,6 +152,7 @@ def test_a_changed_limit_reads_no_pixels(store, monkeypatch):
     assert manifest.facts(FilterQuality().path).outcome == {"grey": 2, "kept": 2}
 
 
+@pytest.mark.slow
 def test_scores_go_by_path_and_outlive_nothing_else(store):
     table = store.parent / "scores.csv"
     table.write_text("file,score\n0.png,0.1\n1.png,0.9\n2.png,0.8\n3.png,0.7\n")
@@ -169,6 +173,7 @@ def test_scores_go_by_path_and_outlive_nothing_else(store):
             FilterQuality().brought_in  # noqa: B018
 
 
+@pytest.mark.slow
 def test_nothing_asked_leaves_every_name_as_it_was(store):
     assert build(Resize())
     names = Resize().path
@@ -183,6 +188,7 @@ def test_nothing_asked_leaves_every_name_as_it_was(store):
 DARK = '[{"drop": "too dark", "if": ["luminance", "under", 256]}]'
 
 
+@pytest.mark.slow
 def test_a_rule_on_measures_is_judged_here_and_reads_no_pixels(store, monkeypatch):
     set_options(FilterQuality_copies="keep")
     assert build(Resize())
@@ -203,6 +209,7 @@ def test_a_rule_on_measures_is_judged_here_and_reads_no_pixels(store, monkeypatc
     assert {Measure, FilterQuality}.isdisjoint(map(type, in_use()))
 
 
+@pytest.mark.slow
 def test_a_rule_on_measures_is_not_asked_about_what_was_accepted(store):
     set_options(Crop_rules=DARK)
     assert build(FilterQuality())

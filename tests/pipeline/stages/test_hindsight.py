@@ -64,6 +64,7 @@ def test_a_run_with_ten_refusals_says_how_each_method_fares(store, reference, mo
     assert said.startswith("10 portraits were refused for their pose in the review")
 
 
+@pytest.mark.slow
 def test_what_was_refused_before_it_was_measured_is_measured(store, reference, monkeypatch):
     for number in range(20, 30):
         save(store.parent / "photos" / f"{number}.png", photo(number, [(60, 40, 22)]))

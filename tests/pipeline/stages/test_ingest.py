@@ -74,6 +74,7 @@ def test_a_file_that_goes_while_they_are_listed_is_not_among_them(store, monkeyp
     assert "1.png" not in rows and "2.png" in rows
 
 
+@pytest.mark.slow
 def test_strange_names_are_fine(store):
     source = store.parent / "photos"
     names = ["a b.png", 'it\'s "it".png', "line\nbreak.png", "@at.png", "<script>.png", "日本.PNG"]

@@ -97,6 +97,7 @@ def test_grey_and_sepia_have_no_colour(drawn):
     assert seen("a", sepia).measures.colour < 2
 
 
+@pytest.mark.slow
 def test_a_large_jpeg_is_measured_nearly_the_same_from_a_scaled_decode(drawn):
     large = drawn["Bruno"].resize((2400, 3200), Image.Resampling.LANCZOS)
     face = Box(*(4 * edge for edge in FACE))

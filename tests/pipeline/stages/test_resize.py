@@ -79,6 +79,7 @@ def test_a_written_picture_has_no_metadata_and_no_date():
     assert "exif" not in opened(jpeg).info
 
 
+@pytest.mark.slow
 def test_a_sideways_photo_with_gps_comes_out_upright_and_clean(store):
     exif = Image.Exif()
     exif[pictures.ORIENTATION] = 6

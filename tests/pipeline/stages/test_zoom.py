@@ -42,6 +42,7 @@ def chosen(given, seed):
     return {row.parent for row in zoomed(given, ZoomConfig(seed=seed))[0] if row.parent}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_an_earlier_choice_leaves_only_for_a_newcomer_of_smaller_rank(seed):
     """One for one, beside the places that growth adds; by how many photos the source grows."""

@@ -69,6 +69,7 @@ sys.exit(130)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGHUP])
 def test_signals_are_passed_on_once_and_waited_for(capsys, first):
     before = signal.signal(first, signal.SIG_DFL)  # nohup has it ignored
@@ -91,6 +92,7 @@ for _ in range(100):
 """
 
 
+@pytest.mark.slow
 def test_a_ctrl_c_that_comes_much_later_is_passed_on(capsys, monkeypatch):
     monkeypatch.setattr(stop, "PATIENCE", 1)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -59,6 +59,7 @@ def halve(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+@pytest.mark.slow
 def test_a_whole_store_is_said_to_be_whole(whole, capsys):
     store, before = whole
     assert verified(store) == 0
@@ -84,6 +85,7 @@ def test_what_is_derived_is_named_and_becomes_what_it_was(whole, damage, capsys)
     assert verified(store) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", DERIVED.values(), ids=DERIVED)
 def test_every_kind_of_damage_is_named(whole, where, capsys):
     store, _ = whole
@@ -113,6 +115,7 @@ def loop_for(path):
     path.symlink_to(path.name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", [folder_for, pipe_for, loop_for])
 def test_what_is_no_file_is_not_waited_for(whole, other, capsys):
     store, _ = whole
@@ -186,6 +189,7 @@ def test_what_no_recipe_reaches_is_set_aside_and_not_made_again(whole):
     assert path.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["picture", "export"])
 def test_what_the_machine_does_not_read_is_named_and_left(whole, kind, capsys, monkeypatch):
     store, before = whole
@@ -202,6 +206,7 @@ def test_what_the_machine_does_not_read_is_named_and_left(whole, kind, capsys, m
     assert results(store) == before
 
 
+@pytest.mark.slow
 def test_where_the_machine_fails_all_else_is_looked_at(whole, capsys, monkeypatch):
     store, _ = whole
     pictures = sorted(path for path in store.glob("resize/*/pictures/*/*"))
@@ -222,6 +227,7 @@ def test_where_the_machine_fails_all_else_is_looked_at(whole, capsys, monkeypatc
         assert f"{pictures[-1]}: is not what was written" in said
 
 
+@pytest.mark.slow
 def test_an_export_of_other_photos_is_set_aside_and_not_removed(whole):
     store, _ = whole
     (export,) = [path for path in store.glob("records/*") if path.is_dir()]
@@ -233,6 +239,7 @@ def test_an_export_of_other_photos_is_set_aside_and_not_removed(whole):
     assert export.is_dir() and older.with_name(f"{older.name}{ASIDE}").is_dir()
 
 
+@pytest.mark.slow
 def test_decisions_and_checkpoints_are_named_and_never_altered(whole, capsys):
     store, _ = whole
     Journal(file_in(store)).append(Decision("a", "a.jpg", "refuse"))

@@ -68,6 +68,7 @@ def test_sym6_is_orthonormal_and_smooth():
     np.testing.assert_allclose(moments, 0, atol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("use", ["none", "learning"])
 @pytest.mark.parametrize("size", [(16, 16), (12, 20)])
 def test_warp_against_the_reference(size, use):
@@ -92,6 +93,7 @@ def test_warp_by_nothing_changes_nothing(use):
     np.testing.assert_allclose(found, pictures, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_flips_turns_and_whole_shifts_move_pixels():
     pictures = images(2, 16, 16, 3)
     np.testing.assert_allclose(apply(pictures, "bgc", flip=0.7), pictures[:, :, ::-1], atol=1e-5)
@@ -166,6 +168,7 @@ def reference_gains(own, p):
     return gains
 
 
+@pytest.mark.slow
 def test_what_is_drawn_is_made_in_the_papers_order():
     uniform = np.random.default_rng(5).random((60, len(pipe.DRAWS))).astype(np.float32)
     drawn, p = dict(zip(pipe.DRAWS, tf.constant(uniform.T), strict=True)), tf.constant(0.6)
@@ -249,6 +252,7 @@ def test_cutout_is_half_the_size_about_its_centre():
     assert hole.sum() == 3 * (16 * 32 - 4 * 16)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", PIPES)
 def test_no_chance_changes_nothing_and_draws_are_a_sample_s_own(preset):
     pictures, noise = tf.constant(images(4, 8, 8, 3)), tf.constant(images(4, 8, 8, 3, seed=1))
@@ -279,6 +283,7 @@ def test_unknown_preset():
         check_pipe("bcg")
 
 
+@pytest.mark.slow
 def test_warp_colour_and_filter_are_exact_to_second_order():
     angle = tf.constant([0.4, 2.0])
     inverse = geometry.rotation(angle) @ geometry.shift(angle, -angle)

@@ -65,6 +65,7 @@ def check_gradient():
     np.testing.assert_array_equal(gradient, warp.warp_back(y, maps(3)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(3, 4, 4, 1), (3, 20, 12, 4), (2, 12, 64, 3)], ids=str)
 def test_a_cpu_does_it_by_operations_of_its_own(shape):
     x, told = tf.constant(images(*shape)), maps(shape[0])
@@ -76,6 +77,7 @@ def test_a_cpu_does_it_by_operations_of_its_own(shape):
         assert graph & own == {name} and not operations(step, x, told) & own
 
 
+@pytest.mark.slow
 def test_what_falls_on_one_place_adds_up_the_same_every_time():
     x, near = tf.constant(images(2, 64, 64, 3)), tf.linalg.diag([[0.02, 0.02, 1.0]] * 2)
     plain = warp.warp_back(x, near)

@@ -50,6 +50,7 @@ def converted(path, out):
     return cli.main(["convert", str(path), f"--out={out}"])
 
 
+@pytest.mark.slow
 def test_a_graph_in_nchw_gives_the_same_in_nhwc(tmp_path, capsys):
     path = of_a_gpu(tmp_path / "a.pb", lambda x: tf.identity(network(x, "NCHW"), name="y"))
     assert converted(path, tmp_path / "out") == 0
@@ -63,6 +64,7 @@ def test_a_graph_in_nchw_gives_the_same_in_nhwc(tmp_path, capsys):
     assert {node.device for node in run.graph.as_graph_def().node} == {""}
 
 
+@pytest.mark.slow
 def test_a_keras_file_and_a_savedmodel_stay_what_they_are(tmp_path):
     model = tf.keras.Sequential([tf.keras.Input((8, 10, 3)), tf.keras.layers.Conv2D(2, 3)])
     model.save(tmp_path / "a.keras")
@@ -158,6 +160,7 @@ def test_a_convolution_that_cannot_be_turned_is_named(tmp_path, capsys):
     assert "Conv2DBackpropInput is in NCHW, which a CPU has not: save the model in NHWC" in error
 
 
+@pytest.mark.slow
 def test_what_holds_no_graph_is_one_sentence(tmp_path, capsys):
     (tmp_path / "a.pb").write_bytes(b"no graph")
     (tmp_path / "folder").mkdir()
@@ -190,6 +193,7 @@ def frozen(path, made):
     return path
 
 
+@pytest.mark.slow
 def test_names_in_scopes_and_every_output_are_kept(tmp_path):
     def made():
         x, other = (v1.placeholder(tf.float32, [4], name) for name in ("model/in", "model_in"))
@@ -214,6 +218,7 @@ def saved(path, function, *specs, module=None):
     return path
 
 
+@pytest.mark.slow
 def test_whatever_kind_goes_in_and_comes_out(tmp_path, capsys):
     def every(text, whole, waves, picture):
         return {
@@ -255,6 +260,7 @@ def there(folder, *given):
     return tried(*given)
 
 
+@pytest.mark.slow
 def test_what_is_no_number_before_and_after_is_no_difference(tmp_path, capsys):
     path = saved(tmp_path / "a", lambda x: {"y": x / 0, "z": 0 * x / 0}, tf.TensorSpec([2]))
     assert converted(path, tmp_path / "out") == 0
@@ -262,6 +268,7 @@ def test_what_is_no_number_before_and_after_is_no_difference(tmp_path, capsys):
     assert "largest difference: 0.0e+00" in out and err == ""
 
 
+@pytest.mark.slow
 def test_a_signature_that_cannot_be_taken_is_named(tmp_path, capsys):
     module = tf.Module()
     module.run = tf.function(lambda x: {"y": x}, autograph=False)
@@ -278,6 +285,7 @@ def test_a_signature_that_cannot_be_taken_is_named(tmp_path, capsys):
     assert "its output y is no tensor: save it as a dense one" in error
 
 
+@pytest.mark.slow
 def test_what_no_graph_of_constants_can_hold_is_named(tmp_path, capsys):
     module = tf.Module()
     module.count = tf.Variable(1.0)

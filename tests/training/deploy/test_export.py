@@ -46,6 +46,7 @@ def test_the_command_says_how_its_file_differs(model, tmp_path, capsys):
     assert list(out.parent.iterdir()) == [out]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -82,6 +83,7 @@ def test_a_missing_library_is_named_with_its_extra(model, tmp_path, capsys, monk
     assert "needs tf2onnx, not installed here: install the extra deploy: ./setup.sh" in error
 
 
+@pytest.mark.slow
 def test_a_file_that_draws_other_pictures_is_not_kept(model, tmp_path, monkeypatch):
     def other(to, path, inputs, folder):
         images = np.zeros((4, 8, 8, 3), np.uint8)
@@ -96,6 +98,7 @@ def test_a_file_that_draws_other_pictures_is_not_kept(model, tmp_path, monkeypat
     assert not [path for path in tmp_path.iterdir() if path != model]
 
 
+@pytest.mark.slow
 def test_what_comes_while_a_file_is_made_is_not_replaced(model, tmp_path, monkeypatch):
     """As by the same command a second time; that of a large model takes minutes."""
 
@@ -113,6 +116,7 @@ def test_what_comes_while_a_file_is_made_is_not_replaced(model, tmp_path, monkey
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["of another"]
 
 
+@pytest.mark.slow
 def test_a_file_that_does_not_run_is_one_sentence(tmp_path):
     broken = tmp_path / "a.onnx"
     broken.write_bytes(b"broken")

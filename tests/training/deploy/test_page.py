@@ -164,6 +164,7 @@ def test_a_page_has_all_that_it_needs(tmp_path, capsys):
         assert picture.size == (20, 12) and picture.text["seed"] == "7"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_litert")
 def test_a_teacher_of_other_latents_is_refused_and_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(parts, "write_parts", lambda made, path: path.touch())

@@ -21,6 +21,7 @@ def found(tmp_path_factory):
     return opened("rgb", tmp_path_factory.mktemp("made") / "g.npz", **WIDE)
 
 
+@pytest.mark.slow
 def test_a_student_has_no_gradients_of_its_own(tmp_path):
     made = program(opened("student", tmp_path / "g.npz"))
     graphs = [made.traced(1), *parts.Parts(made).signatures().values()]

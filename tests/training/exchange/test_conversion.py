@@ -33,6 +33,7 @@ def labelled(folder):
     return folder
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_what_was_imported(pickle, tmp_path, capsys):
     run = tmp_path / "imported here"
     assert cli.main(["import", str(pickle), "--out", str(run)]) == 0
@@ -53,6 +54,7 @@ def test_training_goes_on_from_what_was_imported(pickle, tmp_path, capsys):
     assert checkpoints.seen_at(first) == 0 and checkpoints.seen_at(last) == 8
 
 
+@pytest.mark.slow
 def test_another_network_than_the_imported_one_is_refused(pickle, tmp_path):
     run = tmp_path / "imported"
     import_run(open_generator(pickle, ALL), run)
@@ -70,6 +72,7 @@ def test_what_cannot_be_trained_on_says_why(pickle, tmp_path):
     assert "--fmap-base=16 " in train_words(opened)
 
 
+@pytest.mark.slow
 def test_pictures_come_from_the_pickle_and_from_its_export(pickle, tmp_path, capsys):
     small, pictures = tmp_path / "small.npz", []
     assert cli.main(["export", f"--run={pickle}", "--to=npz", f"--out={small}"]) == 0

@@ -15,6 +15,7 @@ def close(ours, theirs):
     np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PICKLES)
 def test_images_and_scores_are_theirs(test_data, name):
     folder = test_data / "golden"

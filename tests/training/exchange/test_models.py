@@ -51,6 +51,7 @@ def test_a_model_is_small_and_its_card_names_it(name):
     assert about["key"] in text and re.search(rf"\b{about['seen'] / 1000:g} kimg\b", text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "shape"), MODELS)
 def test_a_model_draws_pictures_that_differ(name, shape):
     pictures = sheet(open_generator(FOLDER / f"{name}.npz").network())
@@ -59,6 +60,7 @@ def test_a_model_draws_pictures_that_differ(name, shape):
     assert all(picture.std() > 30 for picture in pictures)  # within each
 
 
+@pytest.mark.slow
 def test_the_digit_that_is_asked_for_is_another_picture():
     generator = open_generator(FOLDER / "digits.npz").network()
     assert generator.config.labels == 10

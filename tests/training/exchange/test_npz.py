@@ -58,6 +58,7 @@ def test_half_the_bytes_draw_the_same_pictures(checkpoint, written):
     assert written.stat().st_size < 0.7 * checkpoint.path.stat().st_size
 
 
+@pytest.mark.slow
 def test_only_the_generator_is_in_it_and_what_it_is(written):
     with np.load(written) as file:
         kinds = {name.split("/")[0]: file[name].dtype for name in file.files if name != "about"}

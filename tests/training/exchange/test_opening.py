@@ -306,6 +306,7 @@ def test_what_a_newer_version_says_of_its_networks_is_named(tmp_path):
                 ask(tmp_path / "2.npz")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [*places(SAYS)], ids=".".join)
 def test_whatever_a_file_says_of_its_networks_it_is_opened_or_refused(tmp_path, path):
     arrays, _ = load_arrays(small_model(tmp_path / "1.npz", "rgb", discriminator=False))

@@ -188,6 +188,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BOMBS)
 def test_a_bomb_is_refused_and_takes_little(kind):
     data = BOMBS[kind]

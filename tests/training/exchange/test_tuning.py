@@ -154,6 +154,7 @@ def test_a_run_begins_from_every_kind_of_model(tmp_path, kind):
     assert (said[0] == f"{path} has no G: it begins as G_ema") == ("G" not in opened.arrays)
 
 
+@pytest.mark.slow
 def test_a_run_of_ones_own_goes_on_as_before(tmp_path):
     data, old = draw(tmp_path / "data"), tmp_path / "old"
     rehearse(data, old, **STEPS, w_dim=6)

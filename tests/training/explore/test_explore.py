@@ -36,6 +36,7 @@ def every_kind(test):
     return pytest.mark.usefixtures("drawing")(pytest.mark.parametrize("kind", kinds)(test))
 
 
+@pytest.mark.slow
 @every_kind
 @pytest.mark.parametrize("noise", ["const", "random", "none"])
 def test_a_seed_is_one_picture_whatever_is_drawn_with_it(models, kind, noise):
@@ -135,6 +136,7 @@ def test_levels_and_seeds_are_figures(text):
         parsed_seeds(text)
 
 
+@pytest.mark.slow
 def test_mixing_nothing_and_everything(models):
     model, look = open_model(models["rgb"]), Look(psi=0.7)
     own, other = (next(model.drawn([seed], look))[1] for seed in (1, 2))
@@ -152,6 +154,7 @@ def test_mixing_nothing_and_everything(models):
     assert (cells[0] != cells[3]).any()
 
 
+@pytest.mark.slow
 @every_kind
 def test_what_the_levels_add_is_the_picture(models, kind):
     model = open_model(models[kind])
@@ -212,6 +215,7 @@ def test_an_arc_keeps_the_length_and_its_pace():
     np.testing.assert_allclose(slerp(one, 2 * one, 0.5), 1.5 * one)
 
 
+@pytest.mark.slow
 def test_sefa_finds_what_changes_the_styles_most(models):
     model = open_model(models["rgb"])
     found = directions.find(model, "sefa", [0, 1], 5)
@@ -246,6 +250,7 @@ def test_a_step_is_one_standard_deviation_of_w(models):
     assert np.isclose(first.share + sum(each.share for each in others), 1)
 
 
+@pytest.mark.slow
 def test_a_direction_moves_its_levels_alone(models):
     model = open_model(models["rgb"])
     move = directions.find(model, "sefa", [1], 1)[0].move(2.0)
@@ -254,6 +259,7 @@ def test_a_direction_moves_its_levels_alone(models):
     assert not change[[0, 3, 4, 5]].any()
 
 
+@pytest.mark.slow
 @every_kind
 def test_a_score_depends_on_the_photo_alone(models, kind):
     model = open_model(models[kind], parts=("G_ema", "D"))
@@ -267,6 +273,7 @@ def test_a_score_depends_on_the_photo_alone(models, kind):
     assert whole.std() > 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("group", "friends"), [(2, 1), (0, 3)])  # 0: a minibatch is one group
 def test_a_photos_company_is_the_generators_alone(tmp_path, group, friends):
     path = small_model(tmp_path / "m.npz", "rgb", group=group)
@@ -340,6 +347,7 @@ def failing(frame):
     1 / 0  # noqa: B018
 
 
+@pytest.mark.slow
 def test_a_film_that_was_not_written_whole_is_none(tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))

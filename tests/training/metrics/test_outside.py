@@ -40,6 +40,7 @@ def test_every_kind_of_model_is_measured(quick, kind, tmp_path, capsys):
     assert "frechet0k(mean-colours)" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_model_is_measured_without_a_run(model, quick, tmp_path, capsys):
     data = draw(tmp_path / "data", mode="L")
     before = sorted(tmp_path.rglob("*"))

@@ -91,6 +91,7 @@ class Reference:
         return (x * known).sum(axis=1, keepdims=True) / np.sqrt(x.shape[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: "-".join(map(str, form.values())))
 @pytest.mark.parametrize("recompute", [False, True])
 def test_scores(form, recompute):
@@ -103,6 +104,7 @@ def test_scores(form, recompute):
     np.testing.assert_allclose(ours, Reference(network)(images, labels), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_clamp_of_g_bounds_images_and_features():
     sizes = {"fmap_base": 32, "fmap_max": 8, "z_dim": 8, "w_dim": 8, "mapping_layers": 1}
     bounded, free = (Generator(GeneratorConfig(8, 8, conv_clamp=c, **sizes), 0) for c in (0.5, 0))
@@ -133,6 +135,7 @@ def test_two_batches_at_once_are_two_batches():
     assert np.abs(network(tf.reshape(images, [16, 8, 8, 3])) - apart).max() > 1e-4
 
 
+@pytest.mark.slow
 def test_zeros_are_set_between_pixels():
     x = tf.random.stateless_normal([2, 3, 5, 4], [1, 2])
     spread = np.zeros((2, 6, 10, 4), np.float32)
@@ -146,6 +149,7 @@ def test_zeros_are_set_between_pixels():
     assert max(tensor.shape.rank for tensor in outputs) <= 5  # TFLite stacks, and pads no rank 6
 
 
+@pytest.mark.slow
 def test_maps_may_be_given_and_levels_asked_for():
     config = GeneratorConfig(16, 16, fmap_base=32, fmap_max=8, z_dim=8, w_dim=8, mapping_layers=1)
     generator = Generator(config, 0)

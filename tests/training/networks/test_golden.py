@@ -90,6 +90,7 @@ def close_norms(function, network, names, norms, in_a_graph=False):
     return loss
 
 
+@pytest.mark.slow
 def test_images_and_scores(golden, networks):
     reference, (generator, discriminator) = golden[1], networks
     w = generator.map(reference["z"])
@@ -155,6 +156,7 @@ def test_path_length(golden, networks):
     np.testing.assert_allclose(found, reference["loss_pl"], rtol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pair", PAIRS)
 def test_labels_clamp_and_mapping_layers(test_data, pair):
     name, config = PAIRS[pair]

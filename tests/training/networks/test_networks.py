@@ -79,6 +79,7 @@ def test_any_form_has_gradients_everywhere(form):
     assert all(np.any(gradient) for gradient in gradients)
 
 
+@pytest.mark.slow
 def test_labels_matter():
     generator, discriminator = tiny(labels=2)
     z = tf.ones([2, 16])
@@ -89,6 +90,7 @@ def test_labels_matter():
     assert abs(scores[0] - scores[1]) > 1e-4
 
 
+@pytest.mark.slow
 def test_noise_of_a_sample_does_not_depend_on_its_batch():
     generator, _ = tiny()
     for key, variable in generator.values.items():
@@ -103,12 +105,14 @@ def test_noise_of_a_sample_does_not_depend_on_its_batch():
     np.testing.assert_allclose(given, generator.synthesize(ws, "none"), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_noise_of_another_kind_is_refused():
     generator, _ = tiny()
     with pytest.raises(ValueError, match="noise is const, none, maps or a function, not 'random'"):
         generator.synthesize(tf.ones([1, generator.rows, 16]), "random")
 
 
+@pytest.mark.slow
 def test_truncation_stops_at_the_cutoff():
     generator, _ = tiny()
     generator.w_avg.assign(tf.ones([16]))
@@ -116,12 +120,14 @@ def test_truncation_stops_at_the_cutoff():
     assert (ws[:, :2] == 2).all() and (ws[:, 2:] == 3).all()
 
 
+@pytest.mark.slow
 def test_same_seed_same_network():
     first, second = (tiny()[0].values["synthesis/b8/conv0/weight"].numpy() for _ in range(2))
     other = tiny()[1].values["b8/conv0/weight"].numpy()
     assert (first == second).all() and np.abs(other).std() > 0.1
 
 
+@pytest.mark.slow
 def test_order_and_names_of_variables():
     _, discriminator = tiny()
     names = [variable.name for variable in discriminator.trainable_variables]
@@ -167,6 +173,7 @@ def test_up_convolution_by_definition():
 LAYER = {"affine/weight": (5, 3), "affine/bias": (3,), "bias": (4,), "noise_strength": ()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("up", [False, True])
 def test_styled_convolution_is_exact_to_second_order(up):
     keys, side = ["weight", *LAYER], 8 if up else 4

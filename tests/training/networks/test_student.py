@@ -30,6 +30,7 @@ def test_the_exported_graph_has_the_size_of_the_papers_table_1(tmp_path, side, s
     assert np.abs(counted / said - 1).max() <= 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shape", "sizes"), SHAPES.items())
 def test_the_heads_are_a_pyramid_up_to_the_image(shape, sizes):
     height, width, channels = shape
@@ -55,6 +56,7 @@ def test_a_student_is_no_wider_than_its_teacher():
     assert wide == [100, 100, 100, 64, 32, 16]
 
 
+@pytest.mark.slow
 def test_a_student_of_a_large_teacher_has_fewer_parameters_and_no_mapping_that_learns():
     student, teacher = (
         kind(config(height=64, width=64, fmap_max=32), 1)
@@ -70,6 +72,7 @@ def trains(network, name):
     return network.table[name].trainable
 
 
+@pytest.mark.slow
 def test_what_is_saved_of_a_student_is_one_again():
     config = StudentConfig(height=16, width=16, fmap_max=8)
     assert saved_generator(config.saved()) == config
@@ -129,6 +132,7 @@ def test_bilinear2_keeps_bfloat16():
     np.testing.assert_allclose(tf.cast(tape.gradient(total, x), tf.float32), 4, rtol=1e-2)
 
 
+@pytest.mark.slow
 def test_recomputing_and_bfloat16_change_a_student_by_rounding_alone():
     plain = small_student(height=16, width=16)
     ws = tf.random.stateless_normal([2, plain.rows, 6], [1, 2])

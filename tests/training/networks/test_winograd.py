@@ -200,6 +200,7 @@ def test_layers_convolve_so_where_it_is_allowed(monkeypatch, use):
     assert seen and abs(other - plain).numpy().max() < 4e-6 * abs(plain).numpy().max()
 
 
+@pytest.mark.slow
 def test_a_graph_has_each_matrix_once_and_asks_for_no_shape():
     """Of nine blocks, or four strips: what it takes to read a file is its number of operations."""
     for shape, kernel in [((None, 96, 96, 8), (6, 6, 8, 4)), ((None, 64, 40, 8), (6, 3, 8, 4))]:

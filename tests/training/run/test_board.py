@@ -35,6 +35,7 @@ def test_a_run_shows_its_grids(tmp_path):
     assert shown(tmp_path / "run") == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_large_grids_are_scaled_and_the_same_moment_is_one_file(tmp_path, channels):
     mode = {1: "L", 3: "RGB", 4: "RGBA"}[channels]

@@ -19,6 +19,7 @@ def test_a_first_line_that_is_far_off_is_told(pace, tick, said):
     assert said in told and bool(told) == bool(said)
 
 
+@pytest.mark.slow
 def test_it_is_told_once(tmp_path, monkeypatch):
     monkeypatch.setattr(journal, "LONG", 0)
     said = []

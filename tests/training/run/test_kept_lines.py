@@ -44,6 +44,7 @@ def test_a_number_of_a_tick_that_is_none_is_said(tmp_path):
             journal.read_stats(tmp_path / "stats.jsonl")
 
 
+@pytest.mark.slow
 def test_scores_of_another_form_are_named(tmp_path):
     data, run = draw(tmp_path / "data"), tmp_path / "run"
     run.mkdir()
@@ -52,6 +53,7 @@ def test_scores_of_another_form_are_named(tmp_path):
         rehearse(data, run, total_kimg=0)
 
 
+@pytest.mark.slow
 def test_scores_of_other_pictures_stay_and_have_no_curve(tmp_path):
     data, run = draw(tmp_path / "data"), tmp_path / "run"
     rehearse(data, run, total_kimg=0)

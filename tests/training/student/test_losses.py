@@ -97,6 +97,7 @@ def test_vgg19_sees_what_keras_sees(vgg, channels, tmp_path):
     assert len(seen(images[:, :8, :8])) == 1 + 4  # 8, 4, 2, 1 pixels
 
 
+@pytest.mark.slow
 def test_what_are_no_weights_of_vgg19_is_refused_in_one_sentence(tmp_path):
     with pytest.raises(ConfigError, match=r"^vgg = .*missing.h5: there is no such file; leave it"):
         perceptual.read_vgg(str(tmp_path / "missing.h5"))

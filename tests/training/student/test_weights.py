@@ -68,6 +68,7 @@ def seen(judge, image):
     return [each / tf.sqrt(tf.reduce_sum(each**2, 3, keepdims=True) + 1e-8) for each in maps]
 
 
+@pytest.mark.slow
 def test_g_hears_the_teacher_and_d(taught):
     """lambda_1 L_p + lambda_2 softplus(-D): eq. 1, 2 and 4, with docs/student.md's norms."""
     opened, distillation = taught
@@ -93,6 +94,7 @@ def test_g_hears_the_teacher_and_d(taught):
     close(found, loss, tape, variables)
 
 
+@pytest.mark.slow
 def test_d_and_its_penalty_weigh_lambda_3(taught):
     """Eq. 3: both softplus, and gamma / 2 of the squared gradient at the student's images."""
     _, distillation = taught
