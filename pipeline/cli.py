@@ -13,7 +13,6 @@ from luigi.configuration import get_config
 from luigi.rpc import RPCError
 
 from atelier.commands import ANEW, Parser, path, run_command, said
-from atelier.errors import words_of
 from pipeline import options, tasks
 from pipeline.dataset import ready
 from pipeline.engine import lock, processes
@@ -219,8 +218,6 @@ def forget_killed() -> None:
 
 def status(_: argparse.Namespace) -> int:
     """A line per stage: done, open, kept, and why rows were dropped; and a line per run."""
-    if away := photos_away():
-        print(f"note: {away}; of the photos as they were last seen:")
     steps: list[Step] = []
     for stage in [*tasks.of_reference(), *tasks.in_use()]:
         steps += tasks.detects(stage.photos) if isinstance(stage, tasks.Detect) else [stage]
@@ -234,24 +231,6 @@ def status(_: argparse.Namespace) -> int:
     for note in facts(crop.path).notes if crop.complete() else []:
         print(f"Crop: {note}")
     return 0
-
-
-def photos_away() -> str:
-    """Why the source cannot be looked at, where the store tells of it as it was; else nothing.
-
-    Raises what is wrong with it where the store knows of none.
-    """
-    ingest = tasks.Ingest()
-    try:
-        _ = ingest.photo_folder.scan
-        return ""
-    except (SettingsError, OSError) as error:
-        others = {stage.path for stage in tasks.of_reference()[:1]}
-        seen = set(ingest.folder.glob("*.parquet")) - others
-        if not seen:
-            raise
-        ingest.came_in = max(seen, key=lambda known: known.stat().st_mtime_ns).stem
-        return words_of(error)
 
 
 def state(stage: Step) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.photos.folder import HOLDS
 from tests.kit.commands import command, error, run, run_apart, told
 from tests.kit.store import ROOT, photo, save
 
@@ -42,20 +41,6 @@ def test_status_runs_nothing(folder):
         "Detect haar:profile  open  3 of 3 rows to do; 0 kept, 0 dropped",
         "Crop                 waits for the stages before it",
     ]
-
-
-def test_status_tells_of_the_store_while_the_photos_are_away(folder):
-    told = error(run(folder, "status", Ingest_source="/no/such"), code=2)
-    assert told == f"[Ingest] source = /no/such: there is no such folder; {HOLDS}"
-    assert run(folder, "run", "Crop").returncode == 0
-    there = run(folder, "status").stdout.splitlines()
-    (folder / "photos").rename(folder / "unplugged")
-    for _ in range(2):
-        note, *lines = run(folder, "status").stdout.splitlines()
-        assert note.startswith(f"note: [Ingest] source = {folder}/photos: ") and lines == there
-        (folder / "photos").mkdir(exist_ok=True)  # as where a disk is mounted
-    assert f"the folder is empty; {HOLDS}; of the photos as they were last seen:" in note
-    assert error(run(folder, "run"), code=2).endswith(f"photos: the folder is empty; {HOLDS}")
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline import cli
 from pipeline.photos import folder
 from pipeline.stages import ingest
 from pipeline.tasks import Ingest
-from tests.kit.store import ROOT, build, fresh, photo, save, set_options
+from tests.kit.store import ROOT, build, photo, save, set_options
 
 
 def ingested():
@@ -221,15 +220,3 @@ def test_hidden_files_are_counted_and_an_option_takes_them(store):
     set_options(Ingest_hidden=True)
     assert ingested()["@eaDir/x.png"].drop is None
     assert Ingest().key == key
-
-
-def test_photos_that_are_away_are_those_of_the_source_and_not_of_the_reference_set(
-    store, reference
-):
-    known = ingested()
-    os.utime(Ingest().path, (0, 0))
-    assert build(Ingest(photos="reference"))
-    fresh()
-    (store.parent / "photos").rename(store.parent / "unplugged")
-    assert cli.photos_away().endswith(f"photos: there is no such folder; {folder.HOLDS}")
-    assert {row.path: row for row in Ingest().rows()} == known
