@@ -39,10 +39,12 @@ class NoJSONError(json.JSONDecodeError):
     def __str__(self) -> str:
         if not self.doc.strip():
             return "it is empty"
-        if not (rest := self.doc[self.pos :].strip()):
+        rest = self.doc[self.pos :].rstrip()
+        if not rest or self.msg.startswith("Unterminated string"):
             return "it ends too early"
         line = f"line {self.lineno}, " if "\n" in self.doc.strip() else ""
-        return f"it is none from {line}column {self.colno} on: {rest.splitlines()[0][:SHOWN]!r}"
+        shown = (rest.splitlines()[0] or rest)[:SHOWN]
+        return f"at {line}column {self.colno} it does not go on as JSON does: {shown!r}"
 
 
 def digest_file(path: Path) -> str:
@@ -62,17 +64,23 @@ def is_text(path: Path) -> bool:
 
 
 def is_writable(folder: Path) -> bool:
-    """Whether files can be written to a folder, or to one made there; what is made goes again.
+    """Whether files can be written to a folder, or to one made there."""
+    return not why_not_writable(folder)
 
-    A user who may write anywhere is stopped by what the file system says, not by permissions.
+
+def why_not_writable(folder: Path) -> OSError | None:
+    """What stops files from being written to a folder, or to one made there, if anything does.
+
+    What is made to see it goes again. A user who may write anywhere is stopped by what the file
+    system says, not by permissions.
     """
     new = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=folder):
-            return True
-    except OSError:
-        return False
+            return None
+    except OSError as error:
+        return error
     finally:
         unmake(new)
 

@@ -190,7 +190,7 @@ def train_command(given: argparse.Namespace) -> int:
     run = told_run(f"preset {given.preset}", config, source)
     if config.run.resume_from and not (run / "config.json").exists():
         check_model(Path(config.run.resume_from), "resume_from")
-    if is_kept_finished(run, config, sources.dataset_identity(source)):
+    if replicas.chief and is_kept_finished(run, config, sources.dataset_identity(source)):
         return 0
     with made_for(run):
         end = loop.train(config, source, say, replicas)
@@ -216,7 +216,7 @@ def distill_command(given: argparse.Namespace) -> int:
     replicas = devices.choose(config)
     say(f"distilling on {devices.devices_in_words(replicas, config)}")
     run = told_run(f"teacher {opened.path}", config, source)
-    if is_kept_finished(run, config, sources.dataset_identity(source)):
+    if replicas.chief and is_kept_finished(run, config, sources.dataset_identity(source)):
         return 0
     with made_for(run):
         teaching = distill.teaching(opened, config, replicas)

@@ -268,8 +268,11 @@ class Crew:
 
         Or where another run is at work, to which it may be fit, or this machine lacks the same.
         """
-        if self.terms and (unseen := fitness.unseen(self.terms.photos)):
-            raise MachineError(f"this machine, too, {unseen}")
+        if self.terms and lacking == fitness.unseen(self.terms.photos):
+            raise MachineError(
+                f"this machine, too, does not see {self.terms.photos}, or it is empty: once the"
+                " photos are there the same command goes on"
+            )
         if worker not in self.refused:
             self.refused[worker] = lacking
             if cluster.is_shared(self.client):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import Field, dataclass, fields, replace
 from pathlib import Path
 
@@ -178,10 +179,10 @@ def runs_at_end(
     data: Path, store: Path, config: TrainerConfig, width: int, height: int
 ) -> Iterator[Path]:
     """The runs of these options on this dataset that have reached their total_kimg."""
-    runs = known_runs(store)
+    runs = runs_on(data, store)
     wanted = config.resolved_beside(runs, width, height)
     total = round(1000 * wanted.run.total_kimg)
-    yield from (run for run in runs if is_of(run, data, wanted) and images_seen(run) >= total)
+    yield from (run for run in runs if is_of(run, wanted) and images_seen(run) >= total)
 
 
 def newest_grid(run: Path | None) -> Path | None:
@@ -196,9 +197,9 @@ def as_begun(
     """With ONCE, where no preset is named and a run that was begun with it is there."""
     if config.options()["preset"]:
         return config
-    runs, once = known_runs(store), replace(config, preset=ONCE)  # type: ignore[call-arg]
+    runs, once = runs_on(data, store), replace(config, preset=ONCE)  # type: ignore[call-arg]
     usual, wanted = (each.resolved_beside(runs, width, height) for each in (config, once))
-    found = any(is_of(run, data, wanted) and not begun_as(run, usual, wanted) for run in runs)
+    found = any(is_of(run, wanted) and not begun_as(run, usual, wanted) for run in runs)
     return once if found else config
 
 
@@ -218,20 +219,29 @@ def known_runs(store: Path) -> list[Path]:
     return folder.runs_in(store / RUNS)
 
 
-def is_of(run: Path, data: Path, config: Config) -> bool:
-    """Whether this run has the identity of these options, and learnt from this dataset.
+def runs_on(data: Path, store: Path) -> list[Path]:
+    """The folders of the runs that learnt from this dataset.
 
     A folder of records is named after what is in it, so that its name tells, wherever it lies.
     """
+    found = []
+    for run in known_runs(store):
+        with suppress(ConfigError, LookupError, TypeError, AttributeError):
+            saved = folder.saved_run(run) or {}
+            given = [saved["config"]["data"]["data"]]
+            given += [change["options"].get("data", "") for change in saved["changes"]]
+            if any(Path(path).parts[-2:] == data.parts[-2:] for path in given):
+                found.append(run)
+    return found
+
+
+def is_of(run: Path, config: Config) -> bool:
+    """Whether this run has the identity of these options."""
     try:
-        saved = folder.saved_run(run) or {}
-        given = [saved["config"]["data"]["data"]]
-        given += [change["options"].get("data", "") for change in saved["changes"]]
-        dataset = folder.dataset_of(saved)
-        same = any(Path(path).parts[-2:] == data.parts[-2:] for path in given)
+        dataset = folder.dataset_of(folder.saved_run(run) or {})
     except (ConfigError, LookupError, TypeError, AttributeError):
         return False  # not written by a trainer of this version
-    return same and run.name == f"{config.run.name}-{folder.key(config, dataset)}"
+    return run.name == f"{config.run.name}-{folder.key(config, dataset)}"
 
 
 def tell_runs(store: Path) -> Iterator[tuple[str, str]]:

@@ -219,6 +219,18 @@ def test_any_name_that_a_file_can_have_is_written(tmp_path, write):
     assert len({files.partial_of(tmp_path / name) for name in LONG}) == len(LONG)
 
 
+def test_a_text_that_was_cut_off_ends_too_early_and_the_place_is_that_of_its_line():
+    for cut, said in (
+        (b'{"a": "b', "it ends too early"),
+        (b'{\n"a": 1,\n"b', "it ends too early"),
+        (b'["a\nb"]', "at line 1, column 4 it does not go on as JSON does: '\\nb\"]'"),
+        (b'{\n"a" 1}', "at line 2, column 5 it does not go on as JSON does: '1}'"),
+    ):
+        with pytest.raises(ValueError) as told:
+            files.json_of(cut)
+        assert str(told.value) == said
+
+
 NO_JSON = [
     b"",
     b"{",
@@ -232,6 +244,7 @@ NO_JSON = [
     b'{"a": "b',
     b"{} {}",
     b'["\1"]',
+    b'["a\nb"]',
     b'{"a" 1}',
 ]
 
@@ -241,7 +254,7 @@ def test_whatever_is_no_json_is_a_value_error(text, tmp_path):
     with pytest.raises(ValueError) as told:
         files.json_of(text)
     said = str(told.value)
-    assert said.startswith(("it is ", "it ends ", "a number in it ")), said
+    assert said.startswith(("it is ", "it ends ", "a number in it ", "at ")), said
     assert not re.search("Expect|Extra|Invalid|Untermin|codec|sys[.]|char [0-9]", said)
     (tmp_path / "rows.jsonl").write_bytes(text + b"\n{}\n")
     with pytest.raises(files.BrokenLineError, match=r"rows\.jsonl line 1 is no JSON"):

@@ -1,12 +1,13 @@
 """The command line says what it will do, and what is wrong, in one sentence."""
 
+import errno
 import re
 
 import pytest
 
 from atelier.options import shown
 from tests.kit import command_lines
-from tests.kit.training_runs import command, draw, rehearse
+from tests.kit.training_runs import command, draw, rehearse, small
 from training import cli, loop, presets
 from training.config import ConfigError
 from training.run import beginning
@@ -196,7 +197,8 @@ def same(told, value):
 def test_a_finished_run_that_can_only_be_read_is_finished(tmp_path, monkeypatch, capsys):
     data, run = draw(tmp_path / "data"), tmp_path / "run"
     assert rehearse(data, run, total_kimg=0.016) == "finished"
-    monkeypatch.setattr(beginning.files, "is_writable", lambda _: False)
+    why = [OSError(errno.EROFS, "Read-only file system")]
+    monkeypatch.setattr(beginning.files, "why_not_writable", lambda _: why[0])
     words = [str(word) for word in command(data, run, total_kimg=0.016)]
     code, out, _ = said(capsys, words)
     assert code == 0 and f"{run} is finished, and can only be read there" in out
@@ -204,3 +206,7 @@ def test_a_finished_run_that_can_only_be_read_is_finished(tmp_path, monkeypatch,
     assert code == 2 and f"out = {run}: it can only be read there: make it writable" in err
     code, _, err = said(capsys, [*words, "--seed", "7"])
     assert code == 2 and f"seed = 7, but {run} has seed = " in err
+    why[0] = OSError(errno.EDQUOT, "Disk quota exceeded")  # which the work itself says
+    assert said(capsys, [*words, "--total-kimg", "0.032", "--dry-run"])[0] == 0
+    config = small(data, run, total_kimg=0.032)
+    assert not beginning.is_kept_finished(run, config, {})

@@ -1,5 +1,6 @@
 """Before a run begins: what a person is told of it, and the folder that it gets."""
 
+import errno
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -63,8 +64,9 @@ def is_kept_finished(run: Path, config: Config, dataset: Mapping[str, Any]) -> b
 
     Raises ConfigError for one that would go on there.
     """
-    if not run.is_dir() or files.is_writable(run):
-        return False
+    why = files.why_not_writable(run) if run.is_dir() else None
+    if not why or why.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return False  # a full disk speaks for itself
     if known := folder.whole_run(run):
         folder.check_same(run, known, config, dataset)
         if images_seen(run) >= round(config.run.total_kimg * 1000):

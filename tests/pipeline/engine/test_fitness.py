@@ -223,7 +223,7 @@ def test_photos_that_go_away_under_a_worker_are_noticed(tmp_path, loses):
         assert terms.lacking() == f"does not see {photos}: mount it there at that path"
 
 
-def test_a_folder_of_the_source_that_is_emptied_is_no_missing_mount(tmp_path):
+def test_a_folder_of_the_source_that_is_emptied_is_no_missing_mount(tmp_path, monkeypatch):
     """Of the source itself: workers are not to blame for what this machine does not see either."""
     source, store = tmp_path / "photos", tmp_path / "store"
     save(source / "sub" / "0.png", photo(0))
@@ -238,8 +238,11 @@ def test_a_folder_of_the_source_that_is_emptied_is_no_missing_mount(tmp_path):
         (source / "1.png").unlink()
         (source / "sub").rmdir()
         lacking = terms.lacking()
-        with pytest.raises(MachineError, match=f"this machine, too, does not see {source}: mount"):
+        with pytest.raises(MachineError, match=f"this machine, too, does not see {source}, or"):
             crew.Crew(None, print, terms).refuse("tcp://there", lacking)
+        monkeypatch.setattr(cluster, "is_shared", lambda _: True)
+        with pytest.raises(MachineError, match=r"^worker tcp://there has numpy"):
+            crew.Crew(None, print, terms).refuse("tcp://there", "has numpy 1 instead of 2")
 
 
 @pytest.mark.parametrize("gone", [True, False])

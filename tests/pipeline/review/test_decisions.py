@@ -152,7 +152,7 @@ ACCEPT = '{"photo": "b", "action": "accept", "rectangles": '
 @pytest.mark.parametrize(
     ("line", "wrong"),
     [
-        ("nonsense", "it is none from column 1 on: 'nonsense'"),
+        ("nonsense", "at column 1 it does not go on as JSON does: 'nonsense'"),
         ('{"photo": "b", "action": "open", "chack": "01234567"}', "nobody knows what 'chack' is"),
         ('{"action": "open"}', "it names no photo"),
         ('{"photo": null, "action": "open"}', "it names no photo"),

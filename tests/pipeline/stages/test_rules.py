@@ -236,7 +236,7 @@ def test_crop_asks_the_rules():
 @pytest.mark.parametrize(
     ("rules", "match"),
     [
-        ("[{]", r"no JSON .it is none from column 3 on: ']'.; words stand in"),
+        ("[{]", r"no JSON .at column 3 it does not go on as JSON does: ']'.; words stand in"),
         ("{}", "give a list of rules"),
         ('[{"keep": "x"}]', 'rule 1, {"keep": "x"}: begin with "drop" or "need"'),
         ('[{"drop": "x"}]', r'"if" is \[THING, RELATION, THING\].* above, below, left of'),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from atelier.arrays import save_arrays
 from atelier.files import write
 from pipeline.dataset.export import ExportTFRecordsConfig
 from pipeline.options import SettingsError, current, keyed
@@ -90,12 +91,34 @@ def test_a_run_goes_on_without_its_model_on_pictures_of_the_same_size(tmp_path):
     model.unlink()
     stylegan.check_begun(*configs, tmp_path)
     wanted = configs[0].resolved_beside([begun], 16, 16)
-    assert stylegan.is_of(begun, data, wanted) and not stylegan.is_of(
-        begun, data, configs[0].resolved(16, 16)
-    )
+    assert stylegan.is_of(begun, wanted)
+    assert not stylegan.is_of(begun, configs[0].resolved(16, 16))
     set_options(TrainStyleGAN_resume_from=model, TrainStyleGAN_name=name, Dataset_size="auto")
     with pytest.raises(SettingsError, match=r"^\[Dataset\] size = 1024 .* learns 16 x 16 x 3: set"):
         stylegan.check_begun(configs[0], current(DatasetConfig), configs[2], tmp_path)
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_each_dataset_has_its_own_run_of_two_models_that_lay_at_one_place(tmp_path, gone):
+    model, found = tmp_path / "m.npz", {}
+    given = TrainStyleGANConfig(resume_from=str(model), total_kimg="0.008", preset="auto")
+    for name, group in (("one", 2), ("two", 4)):
+        small_model(model, "rgb", group=group)
+        said = describe_model(model)
+        data, config = tmp_path / name / "dataset", given.resolved(16, 16)
+        config = replace(config, data=SECTIONS["data"](data=str(data)))
+        known = {"shape": [16, 16, 3], "images": 1, "digest": name}
+        run = tmp_path / "runs" / f"stylegan2-{folder.key(config, known)}"
+        network = Pair(said.config, said.discriminator).saved()
+        write(run / "config.json", json.dumps(folder.begin_run(config, known, network)))
+        save_arrays(checkpoints.checkpoint_path(run, 8), {}, {})
+        assert stylegan.finished(data, tmp_path, given, 16, 16)
+        found[name] = data
+        model.unlink()
+    if not gone:
+        small_model(model, "rgb", group=2)
+    ends = [stylegan.finished(data, tmp_path, given, 16, 16) for data in found.values()]
+    assert ends == [True, gone]
 
 
 @pytest.mark.parametrize("task", ["TrainStyleGAN", "DistillStyleGAN"])

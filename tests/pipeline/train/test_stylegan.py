@@ -157,7 +157,8 @@ def test_a_run_that_does_not_say_what_it_is_is_none_of_these(said, tmp_path):
     run = tmp_path / "runs" / "one"
     files.write(run / "config.json", said)
     wanted = configure({"out": "x"})
-    assert not stylegan.is_of(run, Path("/one/two/dataset-a"), wanted)
+    assert not stylegan.runs_on(Path("/one/two/dataset-a"), tmp_path)
+    assert not stylegan.is_of(run, wanted)
     assert not list(runs.all_begun([run], "x"))
     with pytest.raises(ConfigError, match="does not say all of a run: restore it"):
         list(stylegan.tell_runs(tmp_path))
