@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import struct
 import zipfile
 import zlib
@@ -46,9 +47,10 @@ def save_arrays(path: Path, arrays: Arrays, about: Mapping[str, Any]) -> None:
     needed = size + min(size, SPARE)
     free = files.free_bytes(path.parent)
     if free < needed:
+        has, wants = math.floor(free / 1e4) / 100, math.ceil(needed / 1e4) / 100
         raise CheckpointError(
-            f"{path.parent} has {free / 1e6:.2f} MB free and {path.name} needs"
-            f" {needed / 1e6:.2f} MB: make room and run the same command again"
+            f"{path.parent} has {has:.2f} MB free and {path.name} needs {wants:.2f} MB:"
+            " make room and run the same command again"
         )
     with files.replacing(path) as partial, partial.open("wb") as file:
         np.savez(file, allow_pickle=False, **{"about": described, **arrays})

@@ -300,10 +300,12 @@ def alone(
 def made_for(folder: Path, first: Set[str], refusal: Refusal) -> Iterator[None]:
     """Make a folder for some work; where that is refused or fails, what was made goes again.
 
-    But for what holds more than the files called `first`, or was begun by another process
-    meanwhile, which holds its `lock`. `refusal` is raised where no folder can be made.
+    So do the files called `first` in one that was empty. But for what holds more than them, or was
+    begun by another process meanwhile, which holds its `lock`. `refusal` is raised where no folder
+    can be made.
     """
     new = [place for place in (folder, *folder.parents) if not place.exists()]
+    empty = not any(folder.glob("*"))  # or new
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
@@ -312,7 +314,7 @@ def made_for(folder: Path, first: Set[str], refusal: Refusal) -> Iterator[None]:
     try:
         yield
     except (Refusal, OSError):
-        if folder in new:
+        if empty:
             unbegin(folder, first)
         unmake(new)
         raise
@@ -323,10 +325,13 @@ def unbegin(folder: Path, first: Set[str]) -> None:
 
     Two commands that begin at once both find that there is no folder.
     """
-    with suppress(Refusal, OSError), alone(folder / "lock", Refusal("another process is at it")):
-        if first >= set(os.listdir(folder)):
-            for file in folder.iterdir():
-                file.unlink()
+    with suppress(Refusal, OSError):
+        if not first >= set(os.listdir(folder)):
+            return  # before a lock is made beside them
+        with alone(folder / "lock", Refusal("another process is at it")):
+            if first >= set(os.listdir(folder)):
+                for file in folder.iterdir():
+                    file.unlink()
 
 
 def unmake(places: Iterable[Path]) -> None:

@@ -8,6 +8,7 @@ import hashlib
 import os
 import tarfile
 import tempfile
+import threading
 import warnings
 import zlib
 from lzma import LZMAError
@@ -50,7 +51,8 @@ def unpacked(archive: Path) -> Path:
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     files.sweep(folder.parent)
-    with files.passing(folder) as beside:
+    # A Dask worker may have several threads, and each unpacks by itself.
+    with files.passing(folder.with_name(f"{folder.name}-{threading.get_ident()}")) as beside:
         try:
             unpack(archive, beside)
         except (tarfile.TarError, EOFError, zlib.error, LZMAError, OSError) as error:
@@ -62,7 +64,7 @@ def unpacked(archive: Path) -> Path:
             raise ValueError("the archive holds nothing: fetch it again")
         try:
             beside.rename(folder)
-        except OSError:  # another worker was faster
+        except OSError:  # another was faster
             if not folder.is_dir():
                 raise
     return folder

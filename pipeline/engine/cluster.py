@@ -297,10 +297,17 @@ def asked(client: "Client", question: Callable[..., Any], *given: Any, **more: A
         silence = f"Dask's scheduler has not answered for {SILENT_SECONDS} s"
         raise CommClosedError(f"{silence}: the same command goes on") from None
     except OSError as error:  # which CommClosedError is; of one that is gone it may be another
-        if error.errno in (errno.EMFILE, errno.ENFILE):
-            raise  # this machine has too many files open, and the scheduler may be well
+        if ours := of_files(error):
+            raise ours from None  # the scheduler may be well
         gone = f"Dask's scheduler is gone ({words_of(error)})"
         raise CommClosedError(f"{gone}: the same command goes on") from None
+
+
+def of_files(error: BaseException | None) -> OSError | None:
+    """What says that too many files are open here; Dask hides it behind another error."""
+    while error and getattr(error, "errno", None) not in (errno.EMFILE, errno.ENFILE):
+        error = error.__cause__
+    return error if isinstance(error, OSError) else None
 
 
 def result_of(future: "Future") -> Any:

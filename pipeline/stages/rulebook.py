@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, TypeGuard
 
 from atelier.errors import Refusal
-from atelier.files import json_of
+from atelier.files import NoJSONError, json_of
 from detectors import Spec, findable
 from pipeline.stages.rules import (
     EYE_LINE,
@@ -43,7 +43,8 @@ def parse(text: str) -> tuple[Rule, ...]:
     except RuleError:
         raise
     except ValueError as error:
-        raise RuleError(f'no JSON ({error}); words stand in "double quotes"') from None
+        hint = '; words stand in "double quotes"' if isinstance(error, NoJSONError) else ""
+        raise RuleError(f"no JSON ({error}){hint}") from None
     if not isinstance(given, list):
         raise RuleError("give a list of rules: [{...}, {...}]")
     return tuple(parse_rule(number, rule) for number, rule in enumerate(given, start=1))

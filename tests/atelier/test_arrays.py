@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from atelier import files
-from atelier.arrays import CheckpointError, broken_arrays, load_array, load_arrays, save_arrays
+from atelier.arrays import (
+    MEMBER_BYTES,
+    CheckpointError,
+    broken_arrays,
+    load_array,
+    load_arrays,
+    save_arrays,
+)
 
 
 def test_arrays_and_what_describes_them_come_back(tmp_path):
@@ -21,11 +28,21 @@ def test_arrays_and_what_describes_them_come_back(tmp_path):
 
 def test_a_full_disk_is_said_before_the_first_byte(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "free_bytes", lambda _: 10**6)
-    with pytest.raises(CheckpointError, match=r"has 1.00 MB free and one\.npz needs 16.00 MB"):
+    with pytest.raises(CheckpointError, match=r"has 1.00 MB free and one\.npz needs 16.01 MB"):
         save_arrays(tmp_path / "one.npz", {"a": np.zeros(10**6)}, {})
     assert not list(tmp_path.iterdir())
-    save_arrays(tmp_path / "one.npz", {"a": np.zeros(4)}, {})  # for which there is room
-    assert (tmp_path / "one.npz").stat().st_size < files.free_bytes(tmp_path) / 2
+
+
+def test_a_small_file_asks_for_twice_its_room_and_never_for_none(tmp_path, monkeypatch):
+    needed = 2 * (4 * 8 + len("{}") + 2 * MEMBER_BYTES)
+    for free, has in ((0, "0.00"), (needed - 1, "0.00")):
+        monkeypatch.setattr(files, "free_bytes", lambda _, free=free: free)
+        with pytest.raises(CheckpointError, match=rf"has {has} MB .*one\.npz needs 0\.01 MB"):
+            save_arrays(tmp_path / "one.npz", {"a": np.zeros(4)}, {})
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(files, "free_bytes", lambda _: needed)
+    save_arrays(tmp_path / "one.npz", {"a": np.zeros(4)}, {})
+    assert (tmp_path / "one.npz").stat().st_size < needed
 
 
 @pytest.mark.parametrize("kept", [0, 10, 100, 300, -1])

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import tarfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -214,6 +216,24 @@ def test_what_a_killed_process_had_unpacked_goes(tmp_path, cache):
     assert done.returncode == -signal.SIGKILL and len(list(cache.iterdir())) == 1
     folder = hub.folder_of(named)
     assert list(cache.iterdir()) == [folder]
+
+
+def test_threads_that_unpack_at_once_all_have_the_folder(tmp_path, cache, monkeypatch):
+    (tmp_path / "saved_model.pb").write_bytes(b"1")
+    with tarfile.open(tmp_path / "m.tar", "w") as tar:
+        tar.add(tmp_path / "saved_model.pb", "saved_model.pb")
+    both, unpack = threading.Barrier(2, timeout=10), hub.unpack
+
+    def at_once(archive, folder):
+        both.wait()
+        unpack(archive, folder)
+        both.wait()
+
+    monkeypatch.setattr(hub, "unpack", at_once)
+    with ThreadPoolExecutor(2) as threads:
+        found = set(threads.map(hub.folder_of, [str(tmp_path / "m.tar")] * 2))
+    assert found == set(cache.iterdir()) and len(found) == 1
+    assert (found.pop() / "saved_model.pb").read_bytes() == b"1"
 
 
 def test_a_broken_archive_and_one_that_climbs_out_are_refused(tmp_path, cache):

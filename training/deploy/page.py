@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from atelier.errors import stand_in
 from atelier.files import digest_file, json_of, replacing, write_json
+from atelier.listing import head_of
 from training.deploy import standalone
 from training.deploy.formats import DeployError, check_libraries, check_place
 from training.deploy.litert import put_litert
-from training.exchange.described import TFLITE, graph_kind
+from training.exchange.described import OWN, TFLITE, graph_kind
 from training.explore.asked import Look, Move, check_model, check_named
 from training.explore.writing import write_picture
 
@@ -102,13 +104,21 @@ def write_page(page: Page) -> list[str]:
         for part in WEB.iterdir():
             shutil.copyfile(part, folder / part.name)
         put_litert(folder / "litert")
-        if graph_kind(page.model) == TFLITE:
+        if is_tflite(page.model):
             about = write_whole(page, folder)
         else:
             about, notes = write_apart(page, folder)
         about["teacher"] = write_teacher(page, about, folder) if page.teacher else None
         write_json(folder / ABOUT, about)
     return notes
+
+
+def is_tflite(model: Path) -> bool:
+    """Whether a model is a file of TFLite, or called one and nothing else that is known."""
+    if model.suffix.lower() != ".tflite" or model.is_dir():
+        return graph_kind(model) == TFLITE
+    head = head_of(model)
+    return not head.startswith(OWN) and not stand_in(head)
 
 
 def write_apart(page: Page, folder: Path) -> tuple[dict[str, Any], list[str]]:

@@ -33,6 +33,7 @@ NAMING = "name a run, a .npz or a .pkl"
 TFLITE = "a file of TFLite"
 # Files of networks for other programs that do not begin alike, by their suffix.
 GRAPHS = {".onnx": "a file of ONNX", ".pb": "a graph of TensorFlow's"}
+OWN = (b"PK", b"\x80")  # how a .npz and a pickle begin, whatever they are called
 # An array that each network has, by which one sees whether a file holds it.
 PROOFS = {"G_ema": "mapping/w_avg", "G": "mapping/w_avg", "D": "b4/out/bias"}
 
@@ -126,8 +127,7 @@ def graph_kind(path: Path) -> str:
     head = head_of(path)
     if head[4:8] == b"TFL3":
         return TFLITE
-    own = head.startswith((b"PK", b"\x80"))  # whatever they are called
-    return "" if own else GRAPHS.get(path.suffix.lower(), "")
+    return "" if head.startswith(OWN) else GRAPHS.get(path.suffix.lower(), "")
 
 
 @lru_cache(maxsize=8)

@@ -1,4 +1,7 @@
-"""Films: mp4 files, frame by frame, with a comment in the place where players look for one."""
+"""Films: mp4 files, frame by frame, with a comment in the place where players look for one.
+
+And what a picture of any channels is in one, and on paper: RGB, on white.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -250,12 +250,13 @@ def test_what_ails_this_machine_is_not_said_of_the_scheduler(gone):
     number = errno.ECONNREFUSED if gone else errno.EMFILE
 
     def sync(*_, **__):
-        raise OSError(number, os.strerror(number))
+        raise OSError("Timed out") from OSError(number, os.strerror(number))
 
     with pytest.raises(OSError) as told:
         cluster.asked(SimpleNamespace(sync=sync), print)
     assert isinstance(told.value, CommClosedError) is gone
-    assert str(told.value).startswith("Dask's scheduler is gone (Connection ref") is gone
+    assert str(told.value).startswith("Dask's scheduler is gone (Timed out)") is gone
+    assert told.value.errno == (None if gone else number)
 
 
 def test_imagemagick_is_looked_for_under_its_usual_names_first(monkeypatch):

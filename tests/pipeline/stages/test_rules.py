@@ -237,6 +237,8 @@ def test_crop_asks_the_rules():
     ("rules", "match"),
     [
         ("[{]", r"no JSON .at column 3 it does not go on as JSON does: ']'.; words stand in"),
+        pytest.param("[" * 100_000, r"^no JSON .it is nested too deeply.$", id="deep"),
+        pytest.param("9" * 5000, r"^no JSON .a number in it has too many digits.$", id="long"),
         ("{}", "give a list of rules"),
         ('[{"keep": "x"}]', 'rule 1, {"keep": "x"}: begin with "drop" or "need"'),
         ('[{"drop": "x"}]', r'"if" is \[THING, RELATION, THING\].* above, below, left of'),

@@ -13,6 +13,7 @@ from training import cli
 from training.deploy import page, parts, standalone
 from training.deploy.page import WEB, Page, check_page, check_size, write_page
 from training.deploy.program import Program, program
+from training.exchange.pickles import NetworkFileError
 
 WEBS = sorted(path.name for path in WEB.iterdir())
 
@@ -250,6 +251,13 @@ def test_a_file_is_taken_for_tflite_by_what_is_in_it(tmp_path, monkeypatch):
         (tmp_path / name).write_bytes(b"\x1c\0\0\0TFL3 and no more")
         with pytest.raises(page.DeployError, match=page.NOT_OURS):
             write_page(Page(tmp_path / name, tmp_path / "page"))
+    for data in (b"", b"broken", bytes(100)):
+        (tmp_path / "b.tflite").write_bytes(data)
+        with pytest.raises(page.DeployError, match=f"{page.NOT_OURS}: {page.WANTED}"):
+            write_page(Page(tmp_path / "b.tflite", tmp_path / "page"))
+    (tmp_path / "b.tflite").write_bytes(b"<!doctype html>")
+    with pytest.raises(NetworkFileError, match=r"b\.tflite is a web page"):
+        write_page(Page(tmp_path / "b.tflite", tmp_path / "page"))
     model = small_model(tmp_path / "small.npz", "rgb").rename(tmp_path / "small.tflite")
     monkeypatch.setattr(page, "write_apart", lambda *_: ({"whole": False}, ["a model"]))
     assert write_page(Page(model, tmp_path / "page")) == ["a model"]

@@ -27,10 +27,11 @@ def test_a_run_that_did_not_begin_leaves_what_was_there(tmp_path, error):
     deep = tmp_path / "runs" / "one"
     assert ended(deep, error) is ended(deep, error, *FIRST) is None
     assert not deep.parent.exists()
-    assert ended(deep, error, "lock", "stats.jsonl") == ["lock", "stats.jsonl"]
+    assert ended(deep, error, "stats.jsonl") == ["stats.jsonl"]
     assert ended(tmp_path / "runs", error, "config.json") == ["config.json", "one"]
     (tmp_path / "own").mkdir()
-    assert ended(tmp_path / "own", error, "config.json") == ["config.json"]
+    assert ended(tmp_path / "own", error) == ended(tmp_path / "own", error, *FIRST) == []
+    assert ended(tmp_path / "own", error, "lock", "stats.jsonl") == ["lock", "stats.jsonl"]
 
 
 def test_of_two_that_begin_at_once_the_refused_one_leaves_the_others_run(tmp_path):
