@@ -8,6 +8,7 @@ from benchmarks import gallery
 from training import cli
 
 
+@pytest.mark.slow
 def test_every_picture_of_the_page_is_drawn_by_a_command_of_the_page():
     page = gallery.PAGE.read_text()
     drawn = {words[words.index("--out") + 1] for words in gallery.commands(page)}

@@ -288,6 +288,7 @@ def test_luigi_helps_with_every_task(task, flag, capsys):
     assert asked(task, flag) == ""
 
 
+@pytest.mark.slow
 @every_task
 def test_luigi_knows_what_a_misspelt_option_was_meant_to_be(task):
     for name, _ in task.get_params():

@@ -202,6 +202,7 @@ def test_an_archive_is_unpacked_once(tmp_path, cache):
     assert list(cache.iterdir()) == [folder]
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_had_unpacked_goes(tmp_path, cache):
     (tmp_path / "saved_model.pb").touch()
     with tarfile.open(tmp_path / "m.tar", "w") as tar:

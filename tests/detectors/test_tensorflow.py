@@ -45,6 +45,7 @@ KINDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_form_finds_the_same_in_pixels(kind, tmp_path):
     find = load(writer_of(kind)(tmp_path / "model"))
@@ -57,6 +58,7 @@ def test_every_form_finds_the_same_in_pixels(kind, tmp_path):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_found_depends_on_no_other_picture(kind, tmp_path):
     find = load(writer_of(kind)(tmp_path / "model"), "names=face|hand&min_score=0.1")
@@ -118,6 +120,7 @@ def test_the_label_map_beside_a_model_is_used(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_a_crop_detector_is_a_folder(tmp_path):
     saved_model(tmp_path / "own" / "saved_model", [(0.7, 1, [0, 0, 1, 0.5])])
     (tmp_path / "own" / "label_map.pbtxt").write_text('item { name: "portrait" id: 1 }')
@@ -157,6 +160,7 @@ def test_an_operation_that_is_not_known_is_one_sentence(tmp_path):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_saved_model_that_does_not_fit_says_what_it_has(tmp_path):
     folder = saved_model(tmp_path / "m", [FACE], drop=("detection_classes",))
     with pytest.raises(ValueError, match="has inputs input_tensor: uint8 and outputs detection_b"):
@@ -183,6 +187,7 @@ def test_the_loaded_graph_is_the_frozen_one(tmp_path):
     assert [one.score for one in found] == [round(float(score), 4) for score in scores[0]]
 
 
+@pytest.mark.slow
 def test_a_saved_model_of_which_a_file_is_cut_off_is_one_sentence(tmp_path):
     module = tf.Module()
     module.held = tf.Variable(tf.ones([1000]))

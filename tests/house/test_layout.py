@@ -102,6 +102,7 @@ def test_imports_point_down(package):
     assert not upward
 
 
+@pytest.mark.slow
 @every_package
 def test_few_entries_on_few_floors(package):
     entries, floors = MOST[package]
@@ -224,6 +225,7 @@ def test_a_name_that_three_modules_share_takes_its_noun():
     assert {name: found for name, found in modules.items() if len(found) > 2} == {}
 
 
+@pytest.mark.slow
 def test_nothing_temporary_stands_beside_results_but_what_is_swept():
     """What a killed process left under a name of `files.passing` goes; no other name says so."""
     beside = [
@@ -240,6 +242,7 @@ def test_nothing_temporary_stands_beside_results_but_what_is_swept():
 IN_WORDS = {"words_of", "reason_in"}
 
 
+@pytest.mark.slow
 def test_no_sentence_says_the_systems_number():
     """What an OSError says is told by a function that leaves its [Errno 2] out."""
     kinds = {name for name, kind in vars(builtins).items() if is_system(kind)}

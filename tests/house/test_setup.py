@@ -167,6 +167,7 @@ def test_a_card_brings_tensorflows_cuda_libraries_into_their_own_folder(setup):
     assert len(setup()[1]) == 2  # nothing to do again
 
 
+@pytest.mark.slow
 def test_gpu_asks_and_refuses_and_a_refusal_is_remembered(setup):
     assert len(setup(GPU="1")[1]) == 3
     fake(setup.tools / "nvidia-smi", "#!/bin/bash\necho 'GPU 0: Made card'\n")

@@ -102,6 +102,7 @@ def test_a_photo_gone_between_two_stages_is_no_drop(store):
     assert build(Resize())
 
 
+@pytest.mark.slow
 def test_a_source_that_vanishes_leaves_no_drops(store):
     assert build(Ingest())
     (store.parent / "photos").rename(store.parent / "away")

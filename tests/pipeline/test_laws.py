@@ -55,6 +55,7 @@ def built(whole):
     return whole["Store_root"]
 
 
+@pytest.mark.slow
 @every_stage
 def test_no_row_is_lost(built, whole, stage):
     came_in, out = stage().incoming(), stage().rows()

@@ -41,6 +41,7 @@ def test_every_stage_is_complete(made):
     assert all(step.complete() for step in steps)
 
 
+@pytest.mark.slow
 def test_every_file_is_as_it_was_written(made):
     store, _ = made
     assert verify.verify(store, False, int) == 0
@@ -56,6 +57,7 @@ def test_only_the_report_is_written_anew(made, monkeypatch):
     assert build(tasks.Dataset())
 
 
+@pytest.mark.slow
 def test_the_run_is_finished_and_its_checkpoint_whole(made):
     store, _ = made
     assert TrainStyleGAN().complete()

@@ -194,6 +194,7 @@ def same(told, value):
     return float(told) == value if number else told == shown(value)
 
 
+@pytest.mark.slow
 def test_a_finished_run_that_can_only_be_read_is_finished(tmp_path, monkeypatch, capsys):
     data, run = draw(tmp_path / "data"), tmp_path / "run"
     assert rehearse(data, run, total_kimg=0.016) == "finished"

@@ -69,6 +69,7 @@ def test_styles_are_mixed_as_often_as_asked():
     assert sorted(set(cutoffs.tolist())) == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
+@pytest.mark.slow
 def test_no_graph_grows_with_the_batch():
     def nodes(count):
         draws = Draws(0, "x", tf.constant(0, tf.int64), tf.constant(0, tf.int64), 2, count)

@@ -16,6 +16,7 @@ from training.state import network_configs, new_state
 ALL = {"augment": "ada", "augment_pipe": "bgc", "ada_interval": 1, "ada_target": -0.9}
 
 
+@pytest.mark.slow
 def test_p_rises_in_ada_kimg_and_stays_a_probability():
     p, steps = tf.constant(0.0), 0
     while p < 1:
@@ -71,6 +72,7 @@ def test_a_gradient_that_is_not_finite_leaves_every_bit(beta1, value):
             assert adam.moved([good, good], tf.constant(0.1))[1]
 
 
+@pytest.mark.slow
 def test_an_average_follows_what_learns_and_copies_the_rest():
     config = GeneratorConfig(8, 8, fmap_base=16, fmap_max=8, z_dim=4, w_dim=4, mapping_layers=1)
     mean, network = Generator(config, 0), Generator(config, 1)

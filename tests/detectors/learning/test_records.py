@@ -12,6 +12,7 @@ from tests.kit.learning import dataset
 XMIN = "image/object/bbox/xmin"
 
 
+@pytest.mark.slow
 def test_records_come_back(tmp_path):
     labels, pictures = dataset(tmp_path, 5, two=True)
     found, classes = gather(labels, str(pictures), (), 48, print)

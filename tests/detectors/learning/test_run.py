@@ -204,6 +204,7 @@ def test_weights_count_by_what_they_hold(tmp_path, monkeypatch):
         run(options, lambda _: None)
 
 
+@pytest.mark.slow
 def test_a_side_without_boxes_is_refused_before_the_run_begins(tmp_path):
     labels, _ = dataset(tmp_path, 8)
     header, first, *lines = labels.read_text().splitlines()

@@ -96,6 +96,7 @@ def test_a_killed_export_goes_on_where_it_was(store, layout):
     assert not (store / "one.partial").exists()
 
 
+@pytest.mark.slow
 @every_layout
 def test_an_export_that_dies_at_its_end_is_ended(store, layout, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
@@ -112,6 +113,7 @@ def test_an_export_that_dies_at_its_end_is_ended(store, layout, monkeypatch):
         assert (folder / name).read_bytes() == data
 
 
+@pytest.mark.slow
 @every_layout
 def test_what_another_layout_left_is_not_taken_over(store, layout):
     other = next(name for name in LAYOUTS if name != layout)
@@ -143,6 +145,7 @@ def test_too_little_room_is_said_before_the_first_byte(store, layout, monkeypatc
     assert not (store / "new").exists()
 
 
+@pytest.mark.slow
 @every_layout
 def test_each_says_what_it_is_and_is_taken_for_an_export(store, layout):
     folder = run(store, layout=layout, labels="folder")
@@ -199,6 +202,7 @@ def test_ada_pytorch_reads_the_zip(tmp_path, channels, labels):
         np.testing.assert_array_equal(theirs.labels, np.load(records / "dataset-rxx.labels"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", ["rgb", "grey", "rgba"])
 @pytest.mark.parametrize("size", ["16", "16x8"])
 def test_the_trainer_draws_the_same_from_all(tmp_path, channels, size):

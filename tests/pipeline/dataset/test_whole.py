@@ -21,6 +21,7 @@ def store(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 @every_layout
 def test_every_damaged_byte_is_noticed(store, layout):
     folder = run(store, layout=layout, labels="folder")

@@ -76,6 +76,7 @@ def test_the_letters_of_a_scheme_may_be_large(tmp_path):
     assert row.path == "A.jpg"
 
 
+@pytest.mark.slow
 def test_a_store_is_waited_for_as_long_as_its_settings_say(monkeypatch):
     monkeypatch.delitem(fsspec.config.conf, "s3", raising=False)
     assert address("s3://b").opened()[0].config_kwargs == objects.TIMEOUTS

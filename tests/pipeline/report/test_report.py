@@ -141,6 +141,7 @@ def test_names_are_escaped(chapters):
     assert "&lt;script&gt;alert" in html
 
 
+@pytest.mark.slow
 def test_page_is_well_formed_and_needs_nothing_else(chapters):
     tags = Tags(made(chapters)).seen
     counts = Counter(tag for tag, _ in tags)
@@ -158,6 +159,7 @@ def test_links_of_the_funnel_lead_to_a_sheet(chapters):
     assert len(links) == 4 and set(links) <= names
 
 
+@pytest.mark.slow
 def test_same_rows_same_page(chapters):
     assert made(chapters) == made(chapters)
 
@@ -214,6 +216,7 @@ def test_the_lowest_come_first_and_each_limit_has_its_mark(judged):
     assert past.startswith("40 ")
 
 
+@pytest.mark.slow
 def test_photos_too_small_for_the_size_are_marked(chapters):
     html = made(chapters, limit=None, numbers={"least_photo": 900.0})
     photos = html[html.index("<h3>Photos") : html.index("<h3>", html.index("<h3>Photos") + 1)]
@@ -321,6 +324,7 @@ def test_faces_are_marked_where_nothing_was_cut():
     assert not thumbnail(replace(row, rectangle=FACE), PHOTO, False, "a", "").marks
 
 
+@pytest.mark.slow
 def test_wanted_is_drawn_against_got_and_close_ups_apart(chapters):
     html = made(chapters)
     assert "wanted 0.25" in html and "Faces of close-ups" in html

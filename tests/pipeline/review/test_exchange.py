@@ -147,6 +147,7 @@ def test_the_portrait_is_bright_and_the_rest_dark():
     assert at.to_photo(left, top) == pytest.approx((100, 100), abs=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(320, 200), (640, 480), (3840, 2160)])
 @pytest.mark.parametrize("keys", [(), ("?",), ("x",), ("g", "z"), ("enter",), ("x", "1")])
 def test_every_state_can_be_drawn_at_any_size(size, keys):

@@ -115,6 +115,7 @@ def test_most_of_those_a_few_bits_further_are_proposed():
     assert 0.8 < sum(abs(one - other) == 2000 for one, other in found) / 2000 < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["equal", "near"])
 def test_a_crowd_is_searched_in_linear_time_and_memory(kind):
     """Of pictures that are all alike not all pairs are told; of each some are."""
@@ -154,6 +155,7 @@ def test_of_two_accepted_copies_both_stay():
     assert copies(rows_table(rows), 2, 6, {"c", "d"}) == {"a": "c", "b": "c"}
 
 
+@pytest.mark.slow
 def test_groups_do_not_depend_on_the_order():
     rng = np.random.default_rng(1)
     bits = [tuple(rng.integers(0, 12, 3).tolist()) for _ in range(300)]

@@ -147,6 +147,7 @@ def test_a_moved_model_runs_nothing_and_a_changed_one_all(store, model, monkeypa
     assert len(seen) == len(Detect().rows())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["L", "RGBA", "LA", "P", "CMYK", "I;16"])
 def test_photos_of_every_kind_reach_a_colour_model(store, model, mode):
     from PIL import Image
@@ -190,6 +191,7 @@ def test_a_model_that_does_not_load_is_said_before_the_long_work(tmp_path):
         detect.check_detectors(config)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("there", "said"), [("yunet", "is yunet here"), ("haar", "is haar here")])
 def test_auto_is_resolved_once_said_and_keyed_as_what_it_is(two, monkeypatch, capsys, there, said):
     monkeypatch.setattr(detectors, "usual", lambda: there)
@@ -205,6 +207,7 @@ def test_auto_is_resolved_once_said_and_keyed_as_what_it_is(two, monkeypatch, ca
     assert Detect().complete()
 
 
+@pytest.mark.slow
 def test_which_detector_was_chosen_is_said_whether_or_not_anybody_listens(two, monkeypatch):
     class Closed(io.StringIO):
         def write(self, text):
@@ -241,6 +244,7 @@ def test_why_a_model_cannot_be_tried_is_said(monkeypatch, tmp_path, error, said)
         detect.check_detectors(config)
 
 
+@pytest.mark.slow
 def test_a_wrong_model_is_said_before_the_photos_are_read(two, monkeypatch, tmp_path):
     def fail(*_):
         raise ValueError("odd.pb does not load")

@@ -30,6 +30,7 @@ def test_of_copies_the_smallest_path_stays(store):
     assert rows["copy.png"].drop == "exact copy: 3.png"
 
 
+@pytest.mark.slow
 def test_every_file_is_counted_as_what_it_is(store):
     source = store.parent / "photos"
     (source / "zero.jpg").write_bytes(b"")
@@ -171,6 +172,7 @@ def test_ffmpeg_says_nothing_of_its_own(tmp_path):
     assert (said.stdout, said.stderr) == (b" 0\n", b"")
 
 
+@pytest.mark.slow
 def test_frames_of_a_video_become_photos(store, clip):
     set_options(Ingest_video_every=2)
     assert build(Ingest())
@@ -213,6 +215,7 @@ def test_a_file_too_large_for_a_photo_is_not_read(store, monkeypatch):
     assert rows["text.jpg"].drop == "content is no picture in a known format"
 
 
+@pytest.mark.slow
 def test_hidden_files_are_counted_and_an_option_takes_them(store):
     save(store.parent / "photos" / "@eaDir" / "x.png", photo(90))
     assert ingested()["@eaDir/x.png"].drop == "hidden, or a device's own folder"

@@ -75,6 +75,7 @@ def test_what_people_do_to_a_picture_makes_a_copy_and_another_picture_is_none(dr
         assert set(found) | set(found.values()) == {row.id for row in rows}, name
 
 
+@pytest.mark.slow
 def test_a_blurred_face_is_less_sharp_whatever_its_size(drawn):
     sharp = seen("a", drawn["Ada"]).measures.sharpness
     blurred = seen("a", drawn["Ada"].filter(ImageFilter.GaussianBlur(4))).measures.sharpness

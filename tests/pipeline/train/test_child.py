@@ -26,6 +26,7 @@ def follow(script):
     return heard
 
 
+@pytest.mark.slow
 def test_progress_is_read_from_the_status_line(capsys):
     line = "1.5 of 160 kimg  49 min 49 s left  real +0.10"
     assert follow(f"print('config'); print({line!r})") == [(line, 0)]

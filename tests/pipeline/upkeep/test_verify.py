@@ -166,6 +166,7 @@ def test_records_that_are_gone_are_due_again(whole, gone):
     assert sound_files(store) == before
 
 
+@pytest.mark.slow
 def test_the_report_shows_no_damaged_picture(whole):
     row = Resize().rows()[0]
     assert own_picture(row)

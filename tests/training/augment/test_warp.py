@@ -47,6 +47,7 @@ def test_the_work_grows_with_the_side(make):
     assert entries[1] < 2.1 * entries[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("use", ["none", "learning"])
 def test_the_gradient_is_the_transpose(use):
     with cpu.allowed(use):

@@ -125,6 +125,7 @@ def test_layers_of_keras_in_nchw_of_any_rank_stay_what_they_are(tmp_path):
         np.testing.assert_allclose(made[f"output_{number}"], wanted, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_savedmodel_whose_fingerprint_is_damaged_is_taken_without_a_word(tmp_path):
     saved(tmp_path / "one", lambda x: x + 1, tf.TensorSpec([None, 2]))
     (tmp_path / "one" / "fingerprint.pb").write_bytes(b"damaged")
@@ -246,6 +247,7 @@ def test_whatever_kind_goes_in_and_comes_out(tmp_path, capsys):
     assert found["picture"].shape == (2, 6, 8, 4)
 
 
+@pytest.mark.slow
 def test_what_comes_while_a_graph_is_converted_is_not_replaced(tmp_path, capsys, monkeypatch):
     path = saved(tmp_path / "a", lambda x: {"y": x}, tf.TensorSpec([2]))
     monkeypatch.setattr(convert, "tried", lambda *given: there(tmp_path / "out", *given))

@@ -77,6 +77,7 @@ def test_a_model_that_is_not_there_is_one_sentence(tmp_path, capsys):
     assert "a.npz does not exist: name a run, a .npz or a .pkl" in error
 
 
+@pytest.mark.slow
 def test_a_missing_library_is_named_with_its_extra(model, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(formats, "find_spec", lambda name: None if name == "tf2onnx" else name)
     error = said(capsys, exported(f"--model={model}", "--to=onnx", f"--out={tmp_path / 'a.onnx'}"))

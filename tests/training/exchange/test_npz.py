@@ -75,6 +75,7 @@ def test_the_command_draws_from_it(written, tmp_path, capsys):
     np.testing.assert_array_equal(np.stack(pictures), drawn(written))
 
 
+@pytest.mark.slow
 def test_a_weight_that_float16_cannot_hold_is_named(checkpoint, tmp_path):
     checkpoint.arrays["G_ema/mapping/w_avg"][0] = 1e5
     save_arrays(checkpoint.path, checkpoint.arrays, checkpoint.about)
@@ -143,6 +144,7 @@ def test_a_d_with_another_last_layer_is_refused(tmp_path):
     assert not (tmp_path / "out.npz").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "sentence"),
     [

@@ -75,6 +75,7 @@ def test_a_pickle_holds_the_weights_that_were_written(write, layout):
     assert set(alone.arrays) == {"G_ema"} and alone.discriminator is None
 
 
+@pytest.mark.slow
 def test_a_network_of_it_is_made_with_its_weights(write):
     given = kit.weights()
     opened = open_generator(write(kit.torch_pickle(given)), ALL)

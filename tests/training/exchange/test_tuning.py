@@ -209,6 +209,7 @@ def test_of_runs_whose_model_is_gone_that_of_the_dataset_goes_on(tmp_path, capsy
         assert f'"freeze_d": {layers},' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_scratch_run_and_fine_tuned_ones_have_keys_of_their_own(pickle, tmp_path):
     other = tmp_path / "other.pkl"
     other.write_bytes(kit.torch_pickle(kit.weights(1)))
@@ -229,6 +230,7 @@ def test_freeze_d_leaves_whole_levels(pickle, side, architecture, layers):
     assert frozen_layers(replace(said, config=config, discriminator=judge)) == layers
 
 
+@pytest.mark.slow
 def test_a_dataset_of_another_kind_is_refused_with_both(pickle, tmp_path, capsys):
     def error(data, *more):
         words = ["train", f"--data={data}", f"--out={tmp_path / 'run'}", f"--resume-from={pickle}"]

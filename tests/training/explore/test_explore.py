@@ -81,6 +81,7 @@ def test_a_model_that_nobody_needs_any_more_is_let_go(models, kind):
     assert graphs() == before
 
 
+@pytest.mark.slow
 def test_the_latent_of_a_seed_is_nvidias(models):
     model = open_model(models["rgb"])
     z = np.random.RandomState(25026).randn(1, model.config.z_dim)
@@ -96,6 +97,7 @@ def test_noise_is_the_files_or_none_or_drawn(models):
     assert len({pixels.tobytes() for pixels in drawn.values()}) == 3
 
 
+@pytest.mark.slow
 def test_truncation_reaches_from_the_mean_to_the_seed_up_to_a_level(models):
     model = open_model(models["rgb"])
     w, mean = model.w([3]), model.generator.w_avg.numpy()

@@ -191,6 +191,7 @@ def test_rows_charts_and_events(trained, measure):
     assert len(list((run / "tensorboard/metrics").glob("events.*"))) == 1
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_left_of_fakes_goes(trained, measure, monkeypatch):
     run, _ = trained
     before = {path.name for path in (run / "metrics").glob("*")}

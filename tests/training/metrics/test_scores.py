@@ -104,6 +104,7 @@ def test_rows_as_far_as_the_last_neighbour_are_covered():
     assert 0 < expected[0] < 1 and 0 < expected[1] < 1
 
 
+@pytest.mark.slow
 def test_kid_is_the_mean_over_subsets(monkeypatch):
     """Each is unbiased (Binkowski et al. 2018), so their mean is near that of all rows."""
     monkeypatch.setattr(scores, "SUBSET_SIZE", 100)
@@ -167,6 +168,7 @@ def test_what_cannot_be_scored_is_said():
         scores.precision_recall(good, good[:3])
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_rows(tmp_path):
     peaks = []
     for count in (5_000, 40_000):

@@ -126,6 +126,7 @@ def test_a_group_of_0_is_the_whole_batch():
     np.testing.assert_allclose(found, minibatch_stddev(x, 6), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_two_batches_at_once_are_two_batches():
     network = Discriminator(DiscriminatorConfig(8, 8, fmap_base=16, fmap_max=8), 0)
     images = tf.random.stateless_normal([2, 8, 8, 8, 3], [1, 2])

@@ -52,6 +52,7 @@ def test_a_kernel_mixed_before_gives_the_same():
     assert np.allclose(found, exact(x, kernel), atol=2e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(32, 32), (64, 32), (32, 96)])
 @pytest.mark.parametrize("count", [2, None])
 def test_along_both_axes_it_is_the_convolution(size, count):
@@ -69,6 +70,7 @@ def products(function, *given):
     return sum(graphs.operations(op) for op in graph.get_operations()) / 2
 
 
+@pytest.mark.slow
 def test_along_both_axes_a_quarter_of_the_products_is_left():
     """With 512 channels nearly all are those of the kernel."""
     x, kernel = tf.TensorSpec([1, 64, 64, 512]), tf.TensorSpec([3, 3, 512, 512])

@@ -60,6 +60,7 @@ def test_a_teachers_image_is_taken_as_means_over_areas():
     assert np.array_equal(same, image)
 
 
+@pytest.mark.slow
 def test_features_of_d_are_of_length_1_and_take_smaller_images():
     judge = Discriminator(DiscriminatorConfig(height=16, width=16, fmap_base=64, fmap_max=8), 1)
     seen = perceptual.of_discriminator(judge)
