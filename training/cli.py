@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from shlex import quote
@@ -172,7 +172,8 @@ def train_command(given: argparse.Namespace) -> int:
     from training.state import network_configs
 
     source = sources.open_source(options["data"])
-    own = folder.on_dataset(runs, sources.dataset_identity(source))
+    dataset = sources.dataset_identity(source)
+    own = folder.on_dataset(runs, dataset)
     config = tuning.resolve_begun(given.preset, *source.shape[:2], options, own)
     if model := tuning.begun_from(options):
         tuning.check_images(model.config, model.path, config.data.data, source, tuning.WAYS_OUT)
@@ -187,10 +188,10 @@ def train_command(given: argparse.Namespace) -> int:
         return tell_plan(config, source, pair)
     replicas = devices.choose(config)
     say(f"training on {devices.devices_in_words(replicas, config)}")
-    run = told_run(f"preset {given.preset}", config, source)
+    run = told_run(f"preset {given.preset}", config, dataset)
     if config.run.resume_from and not (run / "config.json").exists():
         check_model(Path(config.run.resume_from), "resume_from")
-    if replicas.chief and is_kept_finished(run, config, sources.dataset_identity(source)):
+    if replicas.chief and is_kept_finished(run, config, dataset):
         return 0
     with made_for(run):
         end = loop.train(config, source, say, replicas)
@@ -215,8 +216,9 @@ def distill_command(given: argparse.Namespace) -> int:
         return tell_plan(config, source, distill.pair_for(opened, config))
     replicas = devices.choose(config)
     say(f"distilling on {devices.devices_in_words(replicas, config)}")
-    run = told_run(f"teacher {opened.path}", config, source)
-    if replicas.chief and is_kept_finished(run, config, sources.dataset_identity(source)):
+    dataset = sources.dataset_identity(source)
+    run = told_run(f"teacher {opened.path}", config, dataset)
+    if replicas.chief and is_kept_finished(run, config, dataset):
         return 0
     with made_for(run):
         teaching = distill.teaching(opened, config, replicas)
@@ -234,9 +236,8 @@ def tell_plan(config: Config, source: sources.Source, pair: Pair) -> int:
     return 0
 
 
-def told_run(head: str, config: Config, source: sources.Source) -> Path:
+def told_run(head: str, config: Config, dataset: Mapping[str, Any]) -> Path:
     """The folder of a run, after saying what the run is."""
-    dataset = sources.dataset_identity(source)
     say(in_ten_lines(head, config, dataset))
     run = folder.folder(config, dataset)
     say(str(run))

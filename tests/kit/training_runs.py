@@ -7,18 +7,13 @@ from functools import partial
 from io import StringIO
 
 import numpy as np
+import tensorflow as tf
 from PIL import Image
 
 from tests.kit.forked import Forked
-from training import startup
-
-startup.load_tensorflow()  # as a command does: without Keras, two of five seconds
-
-import tensorflow as tf  # noqa: E402
-
-from training import cli, config, devices, loop, schedule, sources  # noqa: E402
-from training.minibatch import Minibatch  # noqa: E402
-from training.run import collapse  # noqa: E402
+from training import cli, config, devices, loop, schedule, sources
+from training.minibatch import Minibatch
+from training.run import collapse
 
 SMALL = {
     "fmap_base": 16,
