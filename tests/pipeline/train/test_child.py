@@ -8,7 +8,7 @@ import time
 import pytest
 
 from atelier import stop
-from pipeline.train import stylegan
+from pipeline.train import crop_detector, stylegan
 from pipeline.train.child import TrainError
 from tests.kit.commands import wait_for
 from tests.kit.store import ROOT
@@ -19,38 +19,59 @@ def child(script, *words):
     return [sys.executable, "-c", script, *words]
 
 
-def follow(script):
-    """Follow such a trainer; returns what Luigi would show."""
+def follow(script, room=stylegan):
+    """Follow such a trainer of a room; returns what Luigi would show."""
     heard = []
-    stylegan.follow_trainer(child(script), lambda *said: heard.append(said))
+    room.follow_trainer(child(script), lambda *said: heard.append(said))
     return heard
 
 
 @pytest.mark.slow
-def test_progress_is_read_from_the_status_line(capsys):
-    line = "1.5 of 160 kimg  49 min 49 s left  real +0.10"
-    assert follow(f"print('config'); print({line!r})") == [(line, 0)]
-    assert follow("print('0.075 of 0.1 kimg  1 s left')")[0][1] == 75
+@pytest.mark.parametrize(
+    ("room", "line", "share"),
+    [
+        (stylegan, "1.5 of 160 kimg  49 min 49 s left  real +0.10", 0),
+        (stylegan, "0.075 of 0.1 kimg  1 s left", 75),
+        (crop_detector, "epoch 15 of 60: loss 1.0 + 2.0, mAP@0.5 0.5", 25),
+    ],
+)
+def test_progress_is_read_from_the_status_line(capsys, room, line, share):
+    assert follow(f"print('config'); print({line!r})", room) == [(line, share)]
+    assert capsys.readouterr().out.splitlines() == ["config", line]
+
+
+def test_what_is_no_text_is_told_as_it_came(capsys):
     assert follow(r"import os; os.write(1, b'caf\xe9\n')") == []
-    told = capsys.readouterr().out.splitlines()
-    assert (told[:2], told[-1]) == (["config", line], r"caf\xe9")
+    assert capsys.readouterr().out.splitlines() == [r"caf\xe9"]
 
 
 @pytest.mark.parametrize(
     ("end", "said"),
     [
-        ("print('error: data is empty', file=sys.stderr); sys.exit(2)", "^data is empty$"),
         ("print('collapsed at 3 kimg: jump'); sys.exit(3)", "^training collapsed at 3 kimg: jump;"),
         ("sys.exit(3)", "^training collapsed; its checkpoints are kept: lower g_lr"),
+    ],
+)
+def test_a_collapse_is_one_sentence(end, said):
+    with pytest.raises(TrainError, match=said):
+        follow(f"import sys; {end}")
+
+
+@pytest.mark.parametrize("room", [stylegan, crop_detector])
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        ("print('error: data is empty', file=sys.stderr); sys.exit(2)", "^data is empty$"),
+        ("print('error: labels is empty', file=sys.stderr); sys.exit(2)", "^labels is empty$"),
         ("os.kill(os.getpid(), 15)", "somebody stopped the trainer; the same command goes on"),
         ("sys.exit(130)", "somebody stopped the trainer; the same command goes on"),
         ("sys.exit(1)", "failed with exit code 1; its last words are above"),
         ("os.kill(os.getpid(), 9)", "killed by signal 9 .*smaller batch"),
     ],
 )
-def test_every_other_end_is_one_sentence(end, said):
+def test_every_other_end_is_one_sentence(end, said, room):
     with pytest.raises(TrainError, match=said):
-        follow(f"import os, sys; {end}")
+        follow(f"import os, sys; {end}", room)
 
 
 ANSWERS_ONCE = """

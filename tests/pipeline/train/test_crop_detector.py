@@ -1,6 +1,5 @@
 """TrainCropDetector: the training as a child process, without Luigi."""
 
-import sys
 from dataclasses import fields
 
 import pytest
@@ -17,12 +16,6 @@ from tests.kit.commands import run, run_here
 from tests.kit.learning import SMALL, dataset, small_backbone
 
 SCRATCH = {"weights": "none"}
-
-
-def follow(script):
-    heard = []
-    crop_detector.follow_trainer([sys.executable, "-c", script], lambda *said: heard.append(said))
-    return heard
 
 
 def test_every_option_is_the_trainings_own():
@@ -86,27 +79,6 @@ def test_it_is_finished_when_its_figures_are_there(tmp_path):
 def test_without_labels_it_says_where_they_come_from(tmp_path):
     with pytest.raises(SettingsError, match=r"labels is empty: .*review --export FILE.csv"):
         crop_detector.train_detector(tmp_path, TrainCropDetectorConfig(**SCRATCH), lambda *_: None)
-
-
-def test_progress_is_read_from_the_status_line(capsys):
-    line = "epoch 15 of 60: loss 1.0 + 2.0, mAP@0.5 0.5"
-    assert follow(f"print('config'); print({line!r})") == [(line, 25)]
-    assert capsys.readouterr().out.splitlines() == ["config", line]
-
-
-@pytest.mark.parametrize(
-    ("end", "said"),
-    [
-        ("print('error: labels is empty', file=sys.stderr); sys.exit(2)", "^labels is empty$"),
-        ("os.kill(os.getpid(), 15)", "somebody stopped the trainer; the same command goes on"),
-        ("sys.exit(130)", "somebody stopped the trainer; the same command goes on"),
-        ("sys.exit(1)", "failed with exit code 1; its last words are above"),
-        ("os.kill(os.getpid(), 9)", "killed by signal 9 .*smaller batch"),
-    ],
-)
-def test_every_other_end_is_one_sentence(end, said):
-    with pytest.raises(TrainError, match=said):
-        follow(f"import os, sys; {end}")
 
 
 @pytest.mark.slow
