@@ -191,23 +191,26 @@ def test_a_folder_and_a_cached_address_need_no_network(tmp_path, cache, monkeypa
     assert hub.folder_of(handle) == folder
 
 
-def test_an_archive_is_unpacked_once(tmp_path, cache):
-    (tmp_path / "saved_model.pb").write_bytes(b"1")
-    with tarfile.open(tmp_path / "m.tar.gz", "w:gz") as tar:
+def packed_model(tmp_path, data=b"1", by="gz"):
+    """The path of an archive with a SavedModel of these bytes in it."""
+    (tmp_path / "saved_model.pb").write_bytes(data)
+    with tarfile.open(tmp_path / "m.tgz", f"w:{by}") as tar:
         tar.add(tmp_path / "saved_model.pb", "./saved_model.pb")
-    folder = hub.folder_of(str(tmp_path / "m.tar.gz"))
+    return str(tmp_path / "m.tgz")
+
+
+def test_an_archive_is_unpacked_once(tmp_path, cache):
+    named = packed_model(tmp_path)
+    folder = hub.folder_of(named)
     assert (folder / "saved_model.pb").read_bytes() == b"1"
     (folder / "kept").touch()
-    assert (hub.folder_of(str(tmp_path / "m.tar.gz")) / "kept").exists()
+    assert (hub.folder_of(named) / "kept").exists()
     assert list(cache.iterdir()) == [folder]
 
 
 @pytest.mark.slow
 def test_what_a_killed_process_had_unpacked_goes(tmp_path, cache):
-    (tmp_path / "saved_model.pb").touch()
-    with tarfile.open(tmp_path / "m.tar", "w") as tar:
-        tar.add(tmp_path / "saved_model.pb", "saved_model.pb")
-    named = str(tmp_path / "m.tar")
+    named = packed_model(tmp_path)
     script = (
         "import os, signal; from detectors import hub\n"
         "hub.unpack = lambda _, folder: (folder.mkdir(), os.kill(os.getpid(), signal.SIGKILL))\n"
@@ -220,9 +223,7 @@ def test_what_a_killed_process_had_unpacked_goes(tmp_path, cache):
 
 
 def test_threads_that_unpack_at_once_all_have_the_folder(tmp_path, cache, monkeypatch):
-    (tmp_path / "saved_model.pb").write_bytes(b"1")
-    with tarfile.open(tmp_path / "m.tar", "w") as tar:
-        tar.add(tmp_path / "saved_model.pb", "saved_model.pb")
+    named = packed_model(tmp_path)
     both, unpack = threading.Barrier(2, timeout=10), hub.unpack
 
     def at_once(archive, folder):
@@ -232,7 +233,7 @@ def test_threads_that_unpack_at_once_all_have_the_folder(tmp_path, cache, monkey
 
     monkeypatch.setattr(hub, "unpack", at_once)
     with ThreadPoolExecutor(2) as threads:
-        found = set(threads.map(hub.folder_of, [str(tmp_path / "m.tar")] * 2))
+        found = set(threads.map(hub.folder_of, [named] * 2))
     assert found == set(cache.iterdir()) and len(found) == 1
     assert (found.pop() / "saved_model.pb").read_bytes() == b"1"
 
@@ -255,9 +256,7 @@ def test_a_broken_archive_and_one_that_climbs_out_are_refused(tmp_path, cache):
 def test_no_changed_bit_of_an_archive_goes_unnoticed(tmp_path, cache, packed):
     """Its end tells, which nobody reads who only wants what is in it."""
     data = random.Random(0).randbytes(3000) + b"words, which become shorter" * 99
-    (tmp_path / "saved_model.pb").write_bytes(data)
-    with tarfile.open(tmp_path / "m.tgz", f"w:{packed}") as tar:
-        tar.add(tmp_path / "saved_model.pb", "saved_model.pb")
+    named = packed_model(tmp_path, data, packed)
     whole = (tmp_path / "m.tgz").read_bytes()
     changed = [
         whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :] for at in range(40, len(whole), 61)
@@ -265,7 +264,7 @@ def test_no_changed_bit_of_an_archive_goes_unnoticed(tmp_path, cache, packed):
     for odd in [*changed, whole[:-1], whole[:-8], whole[:2000]]:
         (tmp_path / "m.tgz").write_bytes(odd)
         with pytest.raises(ValueError, match=r"it is no archive that can be unpacked: ."):
-            hub.folder_of(str(tmp_path / "m.tgz"))
+            hub.folder_of(named)
     assert list(cache.iterdir()) == []
 
 
